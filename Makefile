@@ -1,0 +1,65 @@
+# Everything runs from .venv, which the first target that needs it makes. What is installed there is
+# remembered in .venv/.installed-*, so that a second run has nothing to install.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test bench clean
+.PRECIOUS: .venv/.installed-%
+
+help: ## Show this list
+	@echo "make TARGET, where TARGET is one of"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "PYTHON=... chooses another Python than python3; ARGS=... goes to pytest or the benchmarks."
+
+demo: .venv/.installed-core ## Install, load demonstration data, show what is there, plot a light curve
+	@$(BIN)/lcdb-notebook demo
+
+lab: .venv/.installed-lab ## Open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
+
+test: .venv/.installed-test ## Check style and types, run all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto $(ARGS)
+
+bench: .venv/.installed-bench ## Measure speed side by side with the alternatives, print one table
+	@$(BIN)/python tests/benchmarks $(ARGS)
+
+clean: ## Remove .venv and what tools left behind; never a database
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) \
+		-prune -exec rm -rf {} +
+
+.venv/.installed-core: pyproject.toml | .venv/.made
+	@echo "Installing lcdb_notebook and what it needs into .venv; the first time takes a minute or two."
+	@$(PIP_INSTALL) .
+	@touch $@
+
+.venv/.installed-%: pyproject.toml | .venv/.made
+	@echo "Installing lcdb_notebook[$*] and what it needs into .venv; the first time takes a minute or two."
+	@$(PIP_INSTALL) '.[$*]'
+	@touch $@
+
+.venv/.made:
+	@for candidate in '$(PYTHON)' python3.13 python3.12 python3.11; do \
+		if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+			2> /dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		found=$$('$(PYTHON)' --version 2>&1) || found='nothing of that name'; \
+		echo "lcdb_notebook needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is $$found." >&2; \
+		echo "Install one of them, or name yours: make PYTHON=/path/to/python3.12 ..." >&2; \
+		exit 1; \
+	fi; \
+	echo "Making .venv with $$("$$python" --version)."; \
+	"$$python" -m venv .venv || { \
+		echo "That Python could not make a virtual environment." >&2; \
+		echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+		exit 1; \
+	}
+	@touch $@

@@ -1,0 +1,214 @@
+"""A real PostgreSQL, databases on it, and real files, for every test that asks by name.
+
+The server is the embedded one, or another that ``--lcdb-dsn`` names. It starts when a test first
+needs it (with pytest-xdist: once, before the workers, which share it) and is stopped at the end by
+the process that started it. Each worker has a database of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event, orm
+
+from lcdb_notebook import embedded, schema
+
+# Before anything imports pyplot: no test may wait for a window.
+os.environ["MPLBACKEND"] = "Agg"
+
+
+class EmbeddedServer:
+    """The embedded server of this run: started when first asked for, stopped by its owner."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._server: embedded.Server | None = None
+
+    def url(self) -> sa.URL:
+        """Start the server if it does not run yet, and give the URL of its first database."""
+        if self._server is None:
+            # Not pytest's own temporary folder: only its owner may enter that one, and the server
+            # of somebody who is root runs as another user. The path is short, as sockets need it.
+            self._folder = Path(tempfile.mkdtemp(prefix="lcdb-test-"))
+            self._server = embedded.start(self._folder)
+        return self._server.url("postgres")
+
+    def stop(self) -> None:
+        """Stop the server, if it was ever started, and remove its folder."""
+        if self._server is not None:
+            self._server.stop()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+SERVER = pytest.StashKey[EmbeddedServer]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--lcdb-dsn",
+        metavar="URL",
+        help="a PostgreSQL server to test on, as postgresql://user:password@host/database: its "
+        "user must be allowed to create databases, and no existing one is touched "
+        "(default: the embedded server)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "database: uses a PostgreSQL server (set by its fixtures)")
+    if not hasattr(config, "workerinput"):
+        config.stash[SERVER] = EmbeddedServer()
+        config.add_cleanup(config.stash[SERVER].stop)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the server is."""
+    if not node.config.getoption("--lcdb-dsn"):
+        url = node.config.stash[SERVER].url()
+        node.workerinput["lcdb_server"] = url.render_as_string(hide_password=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a server, so that ``-m database`` selects them."""
+    for item in items:
+        if "server_url" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.database)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    if config.getoption("--lcdb-dsn"):
+        url = _other_server(config)
+        with _engine(url).connect() as connection:
+            version = connection.scalar(sa.text("SHOW server_version"))
+        where = url.render_as_string(hide_password=True)
+    else:
+        postgres = subprocess.run(
+            [embedded.binary("postgres"), "--version"], capture_output=True, text=True, check=True
+        )
+        version, where = postgres.stdout.split()[-1], "embedded"
+    folder = _data_folder(config)
+    files = folder if folder.is_dir() else f"none, tests on them are skipped (no {folder})"
+    return [f"PostgreSQL: {version} ({where})", f"real light curves: {files}"]
+
+
+def _other_server(config: pytest.Config) -> sa.URL:
+    url = sa.make_url(config.getoption("--lcdb-dsn"))
+    return url.set(drivername="postgresql+psycopg2", database=url.database or "postgres")
+
+
+def _data_folder(config: pytest.Config) -> Path:
+    beside = config.rootpath.parent / "shared" / "data"
+    return Path(os.environ.get("LCDB_TEST_DATA") or beside)
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    """Make an engine for CREATE DATABASE: no transaction, and no connection left behind."""
+    return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+
+@contextmanager
+def _database(server_url: sa.URL) -> Iterator[str]:
+    """Create an empty database and drop it afterwards, whoever may still be connected."""
+    name = f"lcdb_test_{uuid.uuid4().hex}"
+    with _engine(server_url).connect() as connection:
+        # template0, because others may have put tables into template1.
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+        try:
+            yield server_url.set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def server_url(pytestconfig: pytest.Config) -> sa.URL:
+    """URL of the server's maintenance database; tests want ``dsn`` or ``blank_dsn`` instead."""
+    if pytestconfig.getoption("--lcdb-dsn"):
+        return _other_server(pytestconfig)
+    if hasattr(pytestconfig, "workerinput"):
+        return sa.make_url(pytestconfig.workerinput["lcdb_server"])
+    return pytestconfig.stash[SERVER].url()
+
+
+@pytest.fixture(scope="session")
+def new_database(server_url: sa.URL) -> Iterator[Callable[[], str]]:
+    """Each call creates a database without tables and gives its URL; all go when the run ends.
+
+    For fixtures of a module or a class; a single test takes ``blank_dsn``.
+    """
+    with ExitStack() as databases:
+        yield lambda: databases.enter_context(_database(server_url))
+
+
+@pytest.fixture
+def blank_dsn(server_url: sa.URL) -> Iterator[str]:
+    """URL of a database without tables that only this test knows."""
+    with _database(server_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def dsn(server_url: sa.URL) -> Iterator[str]:
+    """URL of a database with empty tables, shared by all tests: leave it as it was.
+
+    A test that commits into it takes ``blank_dsn`` instead.
+    """
+    with _database(server_url) as url:
+        with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+            schema.create(connection)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def engine(dsn: str) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(dsn)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: sa.Engine) -> Iterator[orm.Session]:
+    """A session on ``dsn`` that may commit and roll back at will: nothing outlives the test."""
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        with orm.Session(connection, join_transaction_mode="create_savepoint") as session:
+            yield session
+        if transaction.is_active:
+            transaction.rollback()
+
+
+@pytest.fixture(scope="session")
+def data_folder(pytestconfig: pytest.Config) -> Path:
+    """The folder of real light curves."""
+    folder = _data_folder(pytestconfig)
+    if not folder.is_dir():
+        pytest.skip(f"no real light curves: no folder {folder} (LCDB_TEST_DATA names another)")
+    return folder
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """The SQL that SQLAlchemy sends during the test, on any engine, in order.
+
+    ``statements.clear()`` forgets what went before; ``len(statements)`` then counts the statements
+    of one call. What goes through psycopg2's own cursors (COPY) does not pass SQLAlchemy's
+    ``before_cursor_execute`` and is not seen here, nor are BEGIN, COMMIT and ROLLBACK.
+    """
+    log: list[str] = []
+
+    def record(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        log.append(statement)
+
+    event.listen(sa.Engine, "before_cursor_execute", record)
+    yield log
+    event.remove(sa.Engine, "before_cursor_execute", record)

@@ -1,0 +1,88 @@
+"""The notebooks run from top to bottom, and are stored without their results."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+SECONDS_PER_CELL = 180
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home folder of its own, removed when the server that was started in it has stopped."""
+    # Not tmp_path: its path may be too long for a socket, and closed to a server's own user.
+    folder = Path(tempfile.mkdtemp(prefix="lcdb-home-"))
+    folder.chmod(0o711)
+    yield folder
+    _wait_for_servers(folder)
+    shutil.rmtree(folder)
+
+
+def _wait_for_servers(folder: Path) -> None:
+    """Wait until PostgreSQL has noticed that the notebook is gone; stop it if it does not."""
+    running = [
+        psutil.Process(number)
+        for file in folder.rglob("postmaster.pid")
+        if psutil.pid_exists(number := int(file.read_text().splitlines()[0]))
+    ]
+    _, still_running = psutil.wait_procs(running, timeout=30)
+    for server in still_running:
+        # PostgreSQL's "fast shutdown".
+        server.send_signal(signal.SIGINT)
+    psutil.wait_procs(still_running, timeout=30)
+    assert not still_running, f"a server in {folder} outlived its notebook by 30 s"
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """Give what a notebook sees: no database but its own, no settings of the person testing."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PG", "LCDB_", "XDG_", "JUPYTER", "IPYTHON"))
+    }
+    # The kernel chooses its own backend, as it does for a person.
+    inherited.pop("MPLBACKEND", None)
+    return {**inherited, "HOME": str(home), "LCDB_DATA": str(home / "data")}
+
+
+def _read(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_runs_from_top_to_bottom(path: Path, home: Path) -> None:
+    copy = shutil.copy(path, home)
+    client = NotebookClient(
+        _read(Path(copy)),
+        timeout=SECONDS_PER_CELL,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(home)}},
+    )
+    done = client.execute(env=_environment(home))
+    unrun = [c.source for c in done.cells if c.cell_type == "code" and not c.execution_count]
+    assert not [source for source in unrun if source.strip()]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
+    code = [cell for cell in _read(path).cells if cell.cell_type == "code"]
+    assert not [cell.source for cell in code if cell.outputs or cell.execution_count is not None]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_begins_with_a_title(path: Path) -> None:
+    first = _read(path).cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")

@@ -1,0 +1,120 @@
+"""What is installed, and what lies at the top of the repository."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+import lcdb_notebook
+
+ROOT = Path(__file__).parents[1]
+TOP_LEVEL = {
+    "pyproject.toml",
+    "lcdb_notebook",
+    "notebooks",
+    "tests",
+    "environment.yml",
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+}
+"""Nothing else, but for names that begin with a dot."""
+
+
+def project() -> dict[str, Any]:
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return dict(table["project"])
+
+
+def requirements(lines: list[str]) -> dict[str, SpecifierSet]:
+    parsed = [Requirement(line) for line in lines]
+    return {requirement.name.lower(): requirement.specifier for requirement in parsed}
+
+
+def environment() -> tuple[dict[str, SpecifierSet], list[str]]:
+    """Read environment.yml: what conda installs, and the lines left to pip."""
+    table = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    conda = [line for line in table["dependencies"] if isinstance(line, str)]
+    (pip,) = (part["pip"] for part in table["dependencies"] if isinstance(part, dict))
+    return requirements(conda), pip
+
+
+def test_environment_yml_asks_for_the_core_dependencies_with_the_same_bounds() -> None:
+    conda, pip = environment()
+    packages = {**conda, **requirements([line for line in pip if not line.startswith("-")])}
+    around = {"python", "pip", "jupyterlab"}
+    found = {name: bounds for name, bounds in packages.items() if name not in around}
+    assert found == requirements(project()["dependencies"])
+
+
+def test_environment_yml_asks_for_the_same_python_and_the_same_jupyterlab() -> None:
+    conda, _ = environment()
+    assert conda["python"] == SpecifierSet(project()["requires-python"])
+    assert (
+        conda["jupyterlab"] == requirements(project()["optional-dependencies"]["lab"])["jupyterlab"]
+    )
+
+
+def test_environment_yml_installs_the_package_itself() -> None:
+    _, pip = environment()
+    assert "-e ." in pip
+
+
+@pytest.mark.parametrize(
+    ("version", "supported"),
+    [("3.10.14", False), ("3.11.0", True), ("3.12.4", True), ("3.13.1", True), ("3.14.0", False)],
+)
+def test_python_311_to_313_are_supported(version: str, supported: bool) -> None:
+    assert (Version(version) in SpecifierSet(project()["requires-python"])) is supported
+
+
+def test_every_supported_python_is_among_the_classifiers() -> None:
+    supported = SpecifierSet(project()["requires-python"])
+    named = {
+        found[1]
+        for line in project()["classifiers"]
+        if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line))
+    }
+    assert named == {minor for n in range(8, 30) if (minor := f"3.{n}") in supported}
+
+
+def test_every_core_dependency_has_a_lower_bound() -> None:
+    bounds = requirements(project()["dependencies"])
+    assert not [name for name, given in bounds.items() if not str(given).startswith(">=")]
+
+
+def test_nothing_else_lies_at_the_top_level() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git repository here, so nothing says which files belong to the project")
+    # safe.directory: the checkout may belong to another user, in a container for one.
+    options = ["--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(
+        ["git", "-c", f"safe.directory={ROOT}", "-C", ROOT, "ls-files", *options],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = {path.split("/")[0] for path in listed.stdout.split("\0") if path}
+    assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+
+
+def test_the_changelog_begins_with_the_version_of_the_package() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[([^]]+)\] - (Unreleased|\d{4}-\d{2}-\d{2})$", text, re.MULTILINE)
+    assert newest
+    assert newest[1] == lcdb_notebook.__version__
+
+
+def test_the_type_hints_are_shipped() -> None:
+    assert (Path(lcdb_notebook.__file__).parent / "py.typed").is_file()
