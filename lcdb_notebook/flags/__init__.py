@@ -1,0 +1,63 @@
+"""What the bits of a quality array mean, and which cadences they condemn.
+
+A :class:`~lcdb_notebook.models.QualityFlagArray` has a *type*, and the type decides what its bits
+mean. Each type known here has one :class:`enum.IntFlag` and three presets, named as lightkurve
+names them:
+
+==========================  ====================  =========  =========  =========
+type                        flags                 "default"  "hard"     "hardest"
+==========================  ====================  =========  =========  =========
+``base_quality_flag``       :class:`BaseFlag`     3          3          3
+``tess_quality_flag``       :class:`TESSFlag`     17087      24319      65535
+``qlp_quality_flag_v1``     :class:`QLPFlagV1`    17087      24319      65535
+``qlp_quality_flag_v2``     :class:`QLPFlagV2`    17087      2**30 more 2**30 more
+``kepler_quality_flag``     :class:`KeplerFlag`   1130799    1664431    2096639
+``tglc_quality_flag``       :class:`TGLCFlag`     0          0          0
+==========================  ====================  =========  =========  =========
+
+``"none"`` is 0 for every type, also for one that nobody has registered. Another mission's flags
+join with :func:`register`. Bits without a name are reported as ``UNKNOWN_BIT_20``, never dropped.
+
+Examples
+--------
+>>> from lcdb_notebook import flags
+>>> flags.mask([0, 32, 4096], "default").tolist()
+[False, True, False]
+>>> flags.names([0, 32 | 4096])
+[[], ['DESAT', 'STRAYLIGHT2']]
+>>> print(flags.TESSFlag.DESAT.meaning)
+Reaction wheel desaturation (momentum dump): the pointing jumps while thrusters fire.
+"""
+
+from lcdb_notebook.flags.kepler import KeplerFlag
+from lcdb_notebook.flags.masking import Bitmask, bitmask, mask
+from lcdb_notebook.flags.registry import (
+    BaseFlag,
+    QualityFlag,
+    flag_class,
+    presets,
+    register,
+    types,
+)
+from lcdb_notebook.flags.tables import decode, names, summary
+from lcdb_notebook.flags.tess import QLPFlagV1, QLPFlagV2, TESSFlag, TGLCFlag
+
+__all__ = [
+    "BaseFlag",
+    "Bitmask",
+    "KeplerFlag",
+    "QLPFlagV1",
+    "QLPFlagV2",
+    "QualityFlag",
+    "TESSFlag",
+    "TGLCFlag",
+    "bitmask",
+    "decode",
+    "flag_class",
+    "mask",
+    "names",
+    "presets",
+    "register",
+    "summary",
+    "types",
+]

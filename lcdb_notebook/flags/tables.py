@@ -1,0 +1,157 @@
+"""Quality arrays as tables and as words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook.flags.masking import bits_of
+from lcdb_notebook.flags.registry import found
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def decode(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.DataFrame:
+    """Spread the bits of a quality array out into columns.
+
+    Parameters
+    ----------
+    quality
+        Integers of any width, shape (cadences,).
+    flag_type
+        Polymorphic identity of the QualityFlagArray.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Booleans, a row a cadence: one column for each flag of the type, in the order of the bits,
+        then one for each unknown bit that occurs, such as ``UNKNOWN_BIT_20`` (2**20). Of a type
+        that nobody registered, all bits are unknown.
+
+    Raises
+    ------
+    TypeError
+        If ``quality`` is not of an integer dtype.
+    ValueError
+        If ``quality`` has more than one dimension.
+
+    Examples
+    --------
+    >>> table = decode([0, 32, 32 | 2**20])
+    >>> table[["DESAT", "UNKNOWN_BIT_20"]].sum().to_dict()
+    {'DESAT': 2, 'UNKNOWN_BIT_20': 1}
+    """
+    import pandas as pd
+
+    bits = _cadences(quality)
+    columns = {name: _is_set(bits, bit) for bit, name in _bit_names(bits, flag_type).items()}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(bits)), dtype=bool)
+
+
+def names(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> list[list[str]]:
+    """Name the flags of each cadence.
+
+    Parameters
+    ----------
+    quality, flag_type
+        As for :func:`decode`.
+
+    Returns
+    -------
+    list of list of str
+        One list a cadence, in the order of :func:`decode`'s columns; empty where no flag is set.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`decode`.
+
+    Examples
+    --------
+    >>> names([0, 128 | 32, 2**20])
+    [[], ['DESAT', 'MANUAL_EXCLUDE'], ['UNKNOWN_BIT_20']]
+    """
+    bits = _cadences(quality)
+    # Cadences by the ten thousand share a handful of values.
+    values, which = np.unique(bits, return_inverse=True)
+    known = _bit_names(bits, flag_type)
+    words = [[name for bit, name in known.items() if value >> bit & 1] for value in values.tolist()]
+    return [words[i].copy() for i in which.tolist()]
+
+
+def summary(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.DataFrame:
+    """Count the cadences of each flag.
+
+    Parameters
+    ----------
+    quality, flag_type
+        As for :func:`decode`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each flag of the type, and for each unknown bit that occurs: ``flag``,
+        ``value``, ``cadences``, ``fraction`` (of all cadences; NaN where there are none),
+        ``presets`` (the names of those that mask it) and ``meaning``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`decode`.
+
+    Examples
+    --------
+    >>> table = summary([0, 32, 32 | 2**20, 0]).query("cadences > 0")
+    >>> print(table[["flag", "value", "cadences", "fraction", "presets"]].to_string(index=False))
+              flag   value  cadences  fraction                presets
+             DESAT      32         2      0.50 default, hard, hardest
+    UNKNOWN_BIT_20 1048576         1      0.25
+    """
+    import pandas as pd
+
+    bits = _cadences(quality)
+    known = found(flag_type)
+    meanings = {f.name: getattr(f, "meaning", "") for f in known.flags} if known else {}
+    rows = []
+    for bit, name in _bit_names(bits, flag_type).items():
+        cadences = int(np.count_nonzero(_is_set(bits, bit)))
+        masking = [
+            preset for preset, value in (known.presets if known else {}).items() if value >> bit & 1
+        ]
+        rows.append(
+            {
+                "flag": name,
+                "value": 1 << bit,
+                "cadences": cadences,
+                "fraction": cadences / len(bits) if len(bits) else np.nan,
+                "presets": ", ".join(masking),
+                "meaning": meanings.get(name, "Not known for this flag type."),
+            }
+        )
+    return pd.DataFrame(
+        rows, columns=["flag", "value", "cadences", "fraction", "presets", "meaning"]
+    )
+
+
+def _cadences(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    bits = bits_of(quality)
+    if bits.ndim != 1:
+        raise ValueError(f"quality has shape {bits.shape}; it must be (cadences,)")
+    return bits
+
+
+def _bit_names(bits: npt.NDArray[np.int64], flag_type: str) -> dict[int, str]:
+    """Names by bit number: the type's own, then the unknown ones that are set somewhere."""
+    known = found(flag_type)
+    named = {f.value.bit_length() - 1: f.name or "" for f in known.flags} if known else {}
+    present = int(np.bitwise_or.reduce(bits)) if len(bits) else 0
+    unknown = {bit: f"UNKNOWN_BIT_{bit}" for bit in range(64) if present >> bit & 1}
+    return named | {bit: name for bit, name in unknown.items() if bit not in named}
+
+
+def _is_set(bits: npt.NDArray[np.int64], bit: int) -> npt.NDArray[np.bool_]:
+    # Shifting, not masking: 2**63 is no int64.
+    return (bits >> bit & 1).astype(bool)
