@@ -1,0 +1,1 @@
+"""The write side: files and LightCurves into the database. The read side never imports it."""
