@@ -1,0 +1,237 @@
+"""A mission's clock: which instant it counts from, in what unit, and astropy's class for it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook.errors import TimeFormatError
+
+if TYPE_CHECKING:
+    from astropy.time.formats import TimeFormat
+
+__all__ = ["SMALLEST_BJD", "Clock"]
+
+#: Sputnik 1 flew at JD 2436116: no Julian date of a space mission is below this one, and no
+#: mission counts a million of its own days. It tells stored BJD from stored mission time.
+SMALLEST_BJD = 1.0e6
+
+# Importing lightkurve registers these two, and registering a format name a second time makes every
+# later astropy Time fail, so they are never made here.
+_LIGHTKURVE_FORMATS = frozenset({"bkjd", "btjd"})
+
+# Two formats of astropy's that count days from a fixed instant without being a TimeFromEpoch.
+# They have no scale of their own.
+_JULIAN_EPOCHS = {"jd": 0.0, "mjd": 2400000.5}
+
+# Two epochs are the same instant if they agree to a nanosecond, far below any clock in orbit.
+_SAME_EPOCH_DAYS = 1e-9 / 86400
+
+# One thread at a time looks whether a name is free and takes it.
+_REGISTERING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How a mission tells time: the columns of its ``Mission`` row.
+
+    Parameters
+    ----------
+    format_name
+        Name of the astropy ``Time`` format: "btjd".
+    unit
+        The unit it counts in, as astropy spells it: "d".
+    epoch, epoch_format, epoch_scale
+        The instant it counts from: 2457000, "jd", "tdb".
+
+    Examples
+    --------
+    >>> tess = Clock("btjd", "d", Decimal(2457000), "jd", "tdb")
+    >>> tess.from_bjd(np.array([2458325.5]))
+    array([1325.5])
+    """
+
+    format_name: str
+    unit: str
+    epoch: Decimal
+    epoch_format: str
+    epoch_scale: str
+
+    def from_bjd(self, dates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Convert barycentric Julian dates (TDB, days) to this mission's numbers.
+
+        Parameters
+        ----------
+        dates
+            float64 of any shape; NaN stays NaN, and what is infinite becomes it.
+
+        Returns
+        -------
+        float64 array of the same shape
+            In ``unit``, since ``epoch``.
+
+        Raises
+        ------
+        TimeFormatError
+            If the clock makes no sense.
+
+        Notes
+        -----
+        A float64 near 2.4 million is spaced 4.7e-10 days, so what was stored as BJD is good to
+        20 microseconds. For a mission that counts days in TDB from a whole Julian date the
+        subtraction is exact (Sterbenz's lemma holds up to twice the epoch); another one's numbers
+        agree with astropy's to a microsecond.
+        """
+        finite = np.isfinite(dates)
+        if (self.epoch_format.lower(), self.epoch_scale.lower()) == ("jd", "tdb"):
+            # In two steps, so that an epoch with many digits loses none of them.
+            whole, fraction = self._epoch_parts()
+            days = np.where(finite, (dates - whole) - fraction, np.nan)
+            unit = _unit_days(self.unit)
+            return days if unit == 1.0 else days * (1 / unit)
+        from astropy.time import Time
+
+        self.time_format()
+        converted = np.full(dates.shape, np.nan)
+        times = Time(dates[finite], format="jd", scale="tdb")
+        converted[finite] = times.to_value(self.format_name)
+        return converted
+
+    def time_format(self) -> type[TimeFormat]:
+        """Give astropy's ``Time`` format class of this clock, registered once.
+
+        A format of that name which astropy or lightkurve already has is used if it counts from the
+        same epoch, on the same scale and in the same unit.
+
+        Raises
+        ------
+        TimeFormatError
+            If the name is taken with another epoch, scale or unit, or the fields make no clock.
+
+        Examples
+        --------
+        >>> from astropy.time import Time
+        >>> hours = Clock("cheops_hours", "h", Decimal(2458836), "jd", "tdb").time_format()
+        >>> float(Time(2458837, format="jd", scale="tdb").to_value(hours.name))
+        24.0
+        """
+        with _REGISTERING:
+            return _time_format(self)
+
+    def _epoch_parts(self) -> tuple[int, float]:
+        # Decimal() for epochs of a row that is not stored yet, which may be of any kind of number.
+        epoch = Decimal(self.epoch)
+        if not epoch.is_finite():
+            raise TimeFormatError(f"the epoch of time format {self.format_name!r} is {epoch}")
+        return int(epoch), float(epoch - int(epoch))
+
+
+@lru_cache
+def _unit_days(unit: str) -> float:
+    if unit in ("d", "day", "days"):
+        return 1.0
+    from astropy import units
+
+    try:
+        return float(units.Unit(unit).to(units.day))
+    except (ValueError, TypeError) as error:
+        raise TimeFormatError(
+            f"a mission's time_unit is {unit!r}, which is no unit of time; write it as astropy "
+            "does, such as 'd', 'h' or 's'"
+        ) from error
+
+
+def _epoch(clock: Clock) -> Any:
+    from astropy.time import ScaleValueError, Time
+
+    # In two parts, so that a Decimal epoch keeps digits that one float64 cannot hold.
+    whole, fraction = clock._epoch_parts()
+    try:
+        return Time(
+            whole,
+            fraction,
+            format=clock.epoch_format.lower(),
+            scale=clock.epoch_scale.lower(),
+        )
+    except (ValueError, TypeError, ScaleValueError) as error:
+        raise TimeFormatError(
+            f"the epoch of time format {clock.format_name!r} makes no sense to astropy: "
+            f"{clock.epoch} in format {clock.epoch_format!r}, scale {clock.epoch_scale!r}"
+        ) from error
+
+
+@lru_cache
+def _time_format(clock: Clock) -> type[TimeFormat]:
+    from astropy.time import Time
+
+    if clock.format_name in _LIGHTKURVE_FORMATS:
+        import lightkurve.time  # noqa: F401 - registers btjd and bkjd
+
+    existing: type[TimeFormat] | None = Time.FORMATS.get(clock.format_name)
+    if existing is None:
+        return _new_format(clock)
+    if not _same_clock(existing, clock):
+        raise TimeFormatError(
+            f"the time format name {clock.format_name!r} is already taken in astropy with another "
+            f"epoch or unit than {clock.epoch} ({clock.epoch_format}, {clock.epoch_scale}) in "
+            f"{clock.unit!r}; give the mission another time_format_name"
+        )
+    return existing
+
+
+def _new_format(clock: Clock) -> type[TimeFormat]:
+    from astropy.time import Time
+    from astropy.time.formats import TimeFromEpoch
+
+    name = clock.format_name
+    usable = name.isidentifier() and not iskeyword(name) and not name.startswith("_")
+    if not usable or hasattr(Time, name) or name in Time.SCALES:
+        raise TimeFormatError(
+            f"a mission's time_format_name is {name!r}; astropy makes it an attribute of Time, so "
+            "it must be a Python identifier that Time does not use for something else"
+        )
+    unit, epoch = _unit_days(clock.unit), _epoch(clock)
+    # Defining the class registers it with astropy, so everything has been checked by now.
+    return type(
+        f"Time{name.upper()}",
+        (TimeFromEpoch,),
+        {
+            "__doc__": f"Time since {clock.epoch} ({clock.epoch_format}), in {clock.unit}.",
+            "name": name,
+            "unit": unit,
+            "epoch_val": epoch.jd1,
+            "epoch_val2": epoch.jd2,
+            "epoch_scale": clock.epoch_scale.lower(),
+            "epoch_format": "jd",
+        },
+    )
+
+
+def _same_clock(time_format: Any, clock: Clock) -> bool:
+    from astropy.time import Time
+    from astropy.time.formats import TimeFromEpoch
+
+    unit, epoch, scale = _unit_days(clock.unit), _epoch(clock), clock.epoch_scale.lower()
+    if time_format.name in _JULIAN_EPOCHS:
+        # All times here are TDB.
+        has_unit, has_scale = 1.0, "tdb"
+        start = Time(_JULIAN_EPOCHS[time_format.name], format="jd", scale="tdb")
+    elif issubclass(time_format, TimeFromEpoch):
+        has_unit, has_scale = time_format.unit, time_format.epoch_scale
+        start = Time(
+            time_format.epoch_val,
+            time_format.epoch_val2,
+            format=time_format.epoch_format,
+            scale=time_format.epoch_scale,
+        )
+    else:
+        return False
+    same_beat = has_unit == unit and has_scale == scale
+    return same_beat and bool(abs((start - epoch).to_value("d")) < _SAME_EPOCH_DAYS)

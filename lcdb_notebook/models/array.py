@@ -1,0 +1,249 @@
+"""PostgreSQL arrays as numpy arrays: the column type of every array in the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import psycopg2.extensions
+import sqlalchemy as sa
+from sqlalchemy.types import UserDefinedType
+
+from lcdb_notebook.errors import DataError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
+_ARRAY_TYPES = {
+    np.dtype(np.float64): "DOUBLE PRECISION[]",
+    np.dtype(np.int64): "BIGINT[]",
+    np.dtype(np.int32): "INTEGER[]",
+}
+_NUMBERS = "iufb"  # numpy's kinds: signed, unsigned, floating point, boolean
+_EXACT_BELOW = 2.0**53  # every integer below is a float64
+
+
+class NumpyArray(UserDefinedType[npt.NDArray[Any]]):
+    """A one-dimensional numeric array that is a numpy array on the Python side.
+
+    Parameters
+    ----------
+    dtype
+        ``numpy.float64``, ``numpy.int64`` or ``numpy.int32``; the column is ``double precision[]``,
+        ``bigint[]`` or ``integer[]``.
+
+    Notes
+    -----
+    An array is selected as text, which numpy parses in one call, on any connection. Psycopg2 would
+    make a list of Python objects of it, one an element. NULL elements become NaN in a float array
+    and are an error in an integer one, since no integer means "missing".
+
+    Assign a new array to change a stored one: as with every SQLAlchemy column, a change within the
+    array goes unnoticed.
+    """
+
+    cache_ok = True
+
+    def __init__(self, dtype: npt.DTypeLike = np.float64) -> None:
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+
+    def get_col_spec(self, **_: Any) -> str:
+        """Name of the type in DDL."""
+        return _ARRAY_TYPES[self.dtype]
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str | None]:  # noqa: ARG002
+        """How an array leaves: as PostgreSQL's array literal."""
+        dtype = self.dtype
+
+        def process(value: Any) -> str | None:
+            return None if value is None else to_literal(as_vector(value, dtype))
+
+        return process
+
+    def bind_expression(self, bindvalue: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
+        """Say which array type the literal is of."""
+        return sa.type_coerce(sa.cast(bindvalue, self), self)
+
+    def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """Select an array as text, so that psycopg2 does not take it apart."""
+        return sa.type_coerce(sa.cast(column, sa.Text), self)
+
+    def result_processor(
+        self,
+        dialect: Dialect,  # noqa: ARG002
+        coltype: object,  # noqa: ARG002
+    ) -> Callable[[Any], npt.NDArray[Any] | None]:
+        """How an array arrives: from its literal, or from a list where SQL of one's own made it."""
+        dtype = self.dtype
+
+        def process(value: Any) -> npt.NDArray[Any] | None:
+            if value is None:
+                return None
+            if isinstance(value, str):
+                return from_literal(value, dtype)
+            return as_vector(value, dtype, "the stored array")
+
+        return process
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        """Whether an attribute is unchanged; NaN equals NaN here."""
+        if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
+            return x is y
+        return np.array_equal(x, y, equal_nan=self.dtype.kind == "f")
+
+
+def as_vector(value: Any, dtype: np.dtype[Any], what: str = "an array column") -> npt.NDArray[Any]:
+    """Turn a value into a vector of a dtype, if it can hold every number exactly.
+
+    Parameters
+    ----------
+    value
+        An array of any numeric dtype and byte order, a list, a Quantity (whose unit is dropped), a
+        masked array (masked is NaN).
+    dtype
+        float64, int64 or int32. A wider float is rounded.
+    what
+        Whose value it is, for the message.
+
+    Returns
+    -------
+    array of shape (n,)
+        The value itself where it already is one.
+
+    Raises
+    ------
+    DataError
+        If it is not one-dimensional, not made of numbers, or a number would change.
+
+    Examples
+    --------
+    >>> as_vector([1, None, 3], np.dtype(float))
+    array([ 1., nan,  3.])
+    """
+    array = _unmasked(value, dtype, what)
+    if array.ndim != 1:
+        raise DataError(f"{what} holds one dimension, got an array of shape {array.shape}")
+    if array.dtype == dtype:
+        return array
+    if not array.size:
+        return np.empty(0, dtype)
+    if array.dtype.kind == "O":
+        # Python numbers of different kinds, None among them.
+        try:
+            array = np.array(array.tolist(), dtype)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"{what} holds {dtype.name}, which cannot be: {error}") from error
+        return array
+    if array.dtype.kind not in _NUMBERS:
+        raise DataError(f"{what} holds numbers, got {array.dtype.name}")
+    with np.errstate(invalid="ignore", over="ignore"):
+        converted = array.astype(dtype)
+    if not _same_numbers(array, converted):
+        raise DataError(
+            f"{what} holds {dtype.name}, which cannot hold all of these exactly: "
+            f"{array.dtype.name} from {array.min()} to {array.max()}"
+        )
+    return converted
+
+
+def _unmasked(value: Any, dtype: np.dtype[Any], what: str) -> npt.NDArray[Any]:
+    mask = getattr(value, "mask", None)
+    # A DataFrame's column has a method of that name.
+    if mask is not None and not callable(mask) and np.any(mask):
+        if dtype.kind != "f":
+            raise DataError(f"{what} holds {dtype.name}, which has no value for what is masked")
+        if value.dtype.kind != "f":
+            value = value.astype(np.float64)
+        value = value.filled(np.nan)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"{what} holds one dimension: {error}") from error
+
+
+def _same_numbers(array: npt.NDArray[Any], converted: npt.NDArray[Any]) -> bool:
+    if converted.dtype.kind == "f":
+        if array.dtype.kind in "fb" or np.abs(array.astype(np.float64)).max() < _EXACT_BELOW:
+            return True
+        return bool([int(number) for number in converted.tolist()] == array.tolist())
+    if array.dtype.kind == "b":
+        return True
+    limits = np.iinfo(converted.dtype)
+    if array.dtype.kind == "f":
+        # One past the limit is a power of two, which every float type has.
+        inside = (array >= float(limits.min)) & (array < float(limits.max) + 1)
+        return bool(inside.all()) and bool((converted == array).all())
+    return limits.min <= int(array.min()) and int(array.max()) <= limits.max
+
+
+def to_literal(array: npt.NDArray[Any]) -> str:
+    """Write PostgreSQL's literal of a vector; ``repr`` of a float is exact.
+
+    Examples
+    --------
+    >>> to_literal(np.array([1.5, np.nan, -np.inf]))
+    '{1.5,nan,-inf}'
+    """
+    return "{" + ",".join(map(repr, array.tolist())) + "}"
+
+
+def from_literal(text: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """Parse PostgreSQL's literal of a one-dimensional array.
+
+    Raises
+    ------
+    DataError
+        If the array has more dimensions, holds something else than the dtype's numbers, or has
+        NULL elements and an integer dtype.
+
+    Examples
+    --------
+    >>> from_literal("{1.5,NaN,-Infinity,NULL}", np.dtype(float))
+    array([ 1.5,  nan, -inf,  nan])
+    """
+    # A lower bound other than 1 is written in front: [0:2]={1,2,3}.
+    body = text[text.index("{") + 1 : -1]
+    if not body:
+        return np.empty(0, dtype)
+    if "{" in body:
+        raise DataError("the stored array has more than one dimension")
+    if "NULL" in body:
+        if dtype.kind != "f":
+            raise DataError("the stored integer array has NULL elements")
+        body = body.replace("NULL", "NaN")
+    if dtype.kind == "f":
+        return _parsed(body, dtype)
+    # Through int64: a bigint value beyond int32 must not wrap around.
+    return as_vector(_parsed(body, np.dtype(np.int64)), dtype, "the stored array")
+
+
+def _parsed(body: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    # A fraction would end an integer, and the rest of it go unnoticed at the end of the text.
+    whole = dtype.kind == "f" or not ("." in body or "e" in body)
+    try:
+        parsed = np.fromstring(body, dtype=dtype, sep=",") if whole else np.empty(0, dtype)
+    except ValueError:
+        parsed = np.empty(0, dtype)
+    if parsed.size != body.count(",") + 1:
+        raise DataError(f"the stored array is not of {dtype.name}: {body[:60]}")
+    return parsed
+
+
+def _adapt_numpy_scalars() -> None:
+    # What comes out of an array or a DataFrame is numpy's own number, which psycopg2 does not know:
+    # filter_by(name=frame["target"][0]) would fail.
+    def plain(value: np.generic) -> Any:
+        return psycopg2.extensions.adapt(value.item())
+
+    for scalar in (np.bool_, *np.sctypeDict.values()):
+        if issubclass(scalar, np.bool_ | np.integer | np.floating):
+            psycopg2.extensions.register_adapter(scalar, plain)
+
+
+_adapt_numpy_scalars()
+
+
+def keep_array_text(engine: sa.Engine) -> None:
+    """Do nothing: arrays are selected as text on every connection."""

@@ -1,0 +1,75 @@
+"""QualityFlagArray: one integer of quality bits a cadence; its ``type`` says what they mean."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.models.array import NumpyArray
+from lcdb_notebook.models.base import Base
+from lcdb_notebook.models.extending import Extensible
+
+if TYPE_CHECKING:
+    from lcdb_notebook.models.mission import Target
+    from lcdb_notebook.models.observation import Observation
+
+
+class QualityFlagArray(Extensible, Base):
+    """Quality bits of an observation, or of one target in it.
+
+    Missions may extend it with classes of their own. There is one row for each type, observation
+    and target, and one for each type and observation that has no target.
+
+    Attributes
+    ----------
+    id
+        Chosen by the database.
+    type
+        The polymorphic identity of its class, "base_quality_flag" here. It decides what the bits
+        mean: see :mod:`lcdb_notebook.flags`.
+    observation, observation_id
+        Whose cadences are flagged.
+    target, target_id
+        None: the flags hold for every target of the observation.
+    quality_flags
+        int32 of shape (cadences,), in the order of the observation's ``cadence_reference``; 0 is a
+        cadence with nothing against it. Fetched when first looked at.
+    created_on
+        When the row was stored, with time zone.
+    """
+
+    __tablename__ = "quality_flag_array"
+    __mapper_args__ = {  # noqa: RUF012
+        "polymorphic_identity": "base_quality_flag",
+        "polymorphic_on": "type",
+    }
+    __table_args__ = (
+        sa.UniqueConstraint(
+            "type", "observation_id", "target_id", postgresql_nulls_not_distinct=True
+        ),
+        sa.Index(None, "observation_id", "target_id"),
+    )
+    __shown__ = ("id", "type", "observation", "target")
+
+    id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, primary_key=True)
+    type: orm.Mapped[str]
+    observation_id: orm.Mapped[int] = orm.mapped_column(
+        sa.ForeignKey("observation.id", ondelete="CASCADE")
+    )
+    target_id: orm.Mapped[int | None] = orm.mapped_column(
+        sa.ForeignKey("target.id", ondelete="CASCADE"), index=True
+    )
+    quality_flags: orm.Mapped[npt.NDArray[np.int32]] = orm.mapped_column(
+        NumpyArray(np.int32), deferred=True
+    )
+    created_on: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        sa.DateTime(timezone=True), server_default=sa.func.now()
+    )
+
+    observation: orm.Mapped[Observation] = orm.relationship(back_populates="quality_flag_arrays")
+    target: orm.Mapped[Target | None] = orm.relationship(back_populates="quality_flag_arrays")
