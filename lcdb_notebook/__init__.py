@@ -1,0 +1,25 @@
+"""One line from a LightcurveDB to a trustworthy light curve.
+
+>>> import lcdb_notebook as lcdb
+>>> db = lcdb.connect()                                      # doctest: +SKIP
+>>> lc = db.lightcurve(261136679, sector=1, processing="PDCSAP")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from lcdb_notebook import errors, flags, models
+from lcdb_notebook.database import Database, connect
+from lcdb_notebook.record import LightCurveData
+from lcdb_notebook.selection import Selection
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Database",
+    "LightCurveData",
+    "Selection",
+    "connect",
+    "errors",
+    "flags",
+    "models",
+]

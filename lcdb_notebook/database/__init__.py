@@ -1,0 +1,288 @@
+"""Database: the one object a notebook holds; it hands every job on to the module that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from lcdb_notebook import config as config_module
+from lcdb_notebook import lineage, loading
+from lcdb_notebook.criteria import criteria
+from lcdb_notebook.database.listings import Listings
+from lcdb_notebook.driver_errors import translated
+from lcdb_notebook.finding import Search
+from lcdb_notebook.flags import Bitmask
+from lcdb_notebook.lineage import Lineage
+from lcdb_notebook.models import DataSet
+from lcdb_notebook.quality import Flagged
+from lcdb_notebook.read import OnError
+from lcdb_notebook.selection import Selection
+
+if TYPE_CHECKING:
+    import lightkurve
+    import pandas as pd
+
+    from lcdb_notebook.embedded import Server
+    from lcdb_notebook.ingest import Report
+
+__all__ = ["Database", "connect"]
+
+
+def connect(
+    url: str | sa.URL | None = None,
+    *,
+    write: bool = False,
+    config: str | Path | None = None,
+    embedded: bool | str | Path | None = None,
+    create: bool = False,
+    statement_timeout: float | None = None,
+) -> Database:
+    """Open a LightcurveDB.
+
+    Looked for in this order: ``url``; ``config`` or ``~/.config/lightcurvedb/db.conf``; the
+    environment (``LCDB_URL``, then libpq's own ``PG*`` variables, service and password files); a
+    server of your own, embedded in your data folder, which is started if need be.
+
+    Parameters
+    ----------
+    url
+        ``postgresql://user:password@host:port/database``.
+    write
+        Allow changes. Without it the server itself refuses them.
+    config
+        A file with a section ``[Credentials]``: username, password, database_name,
+        database_host, database_port.
+    embedded
+        True for the embedded server whatever else is configured, a folder to keep it in, or False
+        never to use it.
+    create
+        Create the tables, and the columns of mission classes, that are missing; implied for the
+        embedded server. Nothing that exists is touched.
+    statement_timeout
+        Seconds after which the server gives up on a statement; None waits for ever.
+
+    Returns
+    -------
+    Database
+        Usable as a ``with`` block, or without one; :meth:`Database.close` is optional.
+
+    Raises
+    ------
+    ConfigurationError
+        If the arguments or a configuration file make no sense.
+    ConnectionFailedError
+        If no server answers, or it refuses.
+    SchemaError
+        If the database has not the tables of a LightcurveDB.
+    """
+    address = config_module.resolve(url, config=config, embedded=embedded)
+    server: Server | None = None
+    where = address.url
+    if address.folder is not None:
+        from lcdb_notebook import embedded as embedded_server
+
+        server = embedded_server.start(address.folder)
+        where = server.url()
+    assert where is not None
+    try:
+        return Database(
+            where,
+            description=str(address),
+            server=server,
+            write=write,
+            create=create or server is not None,
+            statement_timeout=statement_timeout,
+        )
+    except BaseException:
+        if server is not None:
+            server.stop()
+        raise
+
+
+class Database(Listings):
+    """A LightcurveDB: search it, read from it, and, opened with ``write=True``, add to it.
+
+    Made by :func:`connect`. Every method that reads leaves no transaction open, so an idle
+    notebook holds one quiet connection and no locks.
+    """
+
+    def search(
+        self,
+        target: Any = None,
+        *,
+        catalog: Any = None,
+        observation: Any = None,
+        instrument: Any = None,
+        photometry: Any = None,
+        processing: Any = None,
+        **observation_fields: Any,
+    ) -> Selection:
+        """Find light curves; nothing is queried before the Selection is looked at.
+
+        Parameters
+        ----------
+        target
+            A catalog number (``261136679``, ``"TIC 261136679"``), a Target, or a list of either.
+        catalog
+            Name of the catalog, where a number stands in several.
+        observation
+            An id, an Observation or a class of them (``TESSObservation``), or a list.
+        instrument
+            Name or Instrument; its parts are included: "Camera 1" finds its CCDs.
+        photometry, processing
+            Names of a photometric source and a processing method, or lists; ``"raw"`` is no
+            processing.
+        **observation_fields
+            Fields of observation classes: ``sector=1``, ``sector=[1, 2]``, ``author="QLP"``; None
+            finds observations in which a field is not set.
+
+        Raises
+        ------
+        TypeError
+            If a keyword is no such field (the message names those that are), or a value is of the
+            wrong type.
+        ValueError
+            If a list is empty, which nothing can match.
+
+        Examples
+        --------
+        >>> found = db.search(261136679, sector=[1, 2], processing="PDCSAP")  # doctest: +SKIP
+        >>> found.table  # doctest: +SKIP
+        """
+        wanted = criteria(
+            target,
+            catalog=catalog,
+            observation=observation,
+            instrument=instrument,
+            photometry=photometry,
+            processing=processing,
+            **observation_fields,
+        )
+        return Selection(Search(self, wanted))
+
+    def lightcurve(
+        self,
+        target: Any = None,
+        *,
+        quality_bitmask: Bitmask = "default",
+        flagged: Flagged = "drop",
+        time_format: str | None = None,
+        as_flux: bool = True,
+        **search: Any,
+    ) -> lightkurve.LightCurve:
+        """Search, and read the one light curve found: see :meth:`Selection.lightcurve`."""
+        return self.search(target, **search).lightcurve(
+            quality_bitmask=quality_bitmask,
+            flagged=flagged,
+            time_format=time_format,
+            as_flux=as_flux,
+        )
+
+    def lightcurves(
+        self,
+        target: Any = None,
+        *,
+        quality_bitmask: Bitmask = "default",
+        flagged: Flagged = "drop",
+        time_format: str | None = None,
+        as_flux: bool = True,
+        on_error: OnError = "raise",
+        progress: bool | None = None,
+        **search: Any,
+    ) -> lightkurve.LightCurveCollection:
+        """Search, and read all light curves found: see :meth:`Selection.lightcurves`."""
+        return self.search(target, **search).lightcurves(
+            quality_bitmask=quality_bitmask,
+            flagged=flagged,
+            time_format=time_format,
+            as_flux=as_flux,
+            on_error=on_error,
+            progress=progress,
+        )
+
+    def dataframe(
+        self,
+        target: Any = None,
+        *,
+        quality_bitmask: Bitmask = "default",
+        flagged: Flagged = "drop",
+        time_format: str | None = None,
+        on_error: OnError = "raise",
+        progress: bool | None = None,
+        **search: Any,
+    ) -> pd.DataFrame:
+        """Search, and read all found into one DataFrame: see :meth:`Selection.to_pandas`."""
+        return self.search(target, **search).to_pandas(
+            quality_bitmask=quality_bitmask,
+            flagged=flagged,
+            time_format=time_format,
+            on_error=on_error,
+            progress=progress,
+        )
+
+    def lineage(self, of: Any) -> Lineage:
+        """Find where light curves came from and what was made of them, in one statement.
+
+        Parameters
+        ----------
+        of
+            A Selection; a LightCurve or LightCurveData read from here; a DataSet, or its id; or
+            several of these.
+
+        Returns
+        -------
+        Lineage
+            Draws itself in a notebook: see :class:`lcdb_notebook.lineage.Lineage`.
+
+        Raises
+        ------
+        LightCurveNotFoundError
+            If there is no such DataSet, or the Selection is empty.
+        """
+        if isinstance(of, Selection):
+            of = of.datasets
+        with self.using() as session:
+            return lineage.lineage(session, of)
+
+    def load(self, datasets: Iterable[DataSet]) -> None:
+        """Fill ``values`` and ``errors`` of many DataSet objects in one statement.
+
+        They do not become dirty. Read through the attribute instead, each array is a query.
+        """
+        with self.using() as session:
+            loading.load(session, list(datasets))
+
+    # The write side
+
+    def ingest(
+        self,
+        paths: str | Path | Iterable[str | Path],
+        *,
+        on_error: OnError = "skip",
+        progress: bool | None = None,
+    ) -> Report:
+        """Take light-curve files in: see :func:`lcdb_notebook.ingest.ingest`."""
+        from lcdb_notebook import ingest
+
+        self._require_write("ingest()")
+        with translated(self._description):
+            return ingest.ingest(self._engine, paths, on_error=on_error, progress=progress)
+
+    def add(self, lightcurve: lightkurve.LightCurve, **said: Any) -> Report:
+        """Take a lightkurve LightCurve in: see :func:`lcdb_notebook.ingest.add`."""
+        from lcdb_notebook import ingest
+
+        self._require_write("add()")
+        with translated(self._description):
+            return ingest.add(self._engine, lightcurve, **said)
+
+    def add_frames(self, paths: str | Path | Iterable[str | Path], **said: Any) -> pd.DataFrame:
+        """Read the headers of FITS images in: see :func:`lcdb_notebook.ingest.add_frames`."""
+        from lcdb_notebook import ingest
+
+        self._require_write("add_frames()")
+        with translated(self._description), self._engine.begin() as connection:
+            return ingest.add_frames(connection, paths, **said)

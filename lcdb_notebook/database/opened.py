@@ -1,0 +1,168 @@
+"""An open database: its session, lent to one call at a time, and how it is closed."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import psycopg2
+import sqlalchemy as sa
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_UNKNOWN
+from sqlalchemy import orm
+
+from lcdb_notebook import schema
+from lcdb_notebook.connection import create_tables, make_engine
+from lcdb_notebook.driver_errors import READ_ONLY_ADVICE, translated
+from lcdb_notebook.errors import ConnectionFailedError, ReadOnlyError
+
+if TYPE_CHECKING:
+    from lcdb_notebook.embedded import Server
+
+__all__ = ["OpenDatabase"]
+
+_UNDONE = "what the session had not committed is undone"
+
+
+class OpenDatabase:
+    """What every use of a database needs: a connection when it is asked for, and none left busy."""
+
+    def __init__(
+        self,
+        url: sa.URL,
+        *,
+        description: str,
+        server: Server | None = None,
+        write: bool = False,
+        create: bool = False,
+        statement_timeout: float | None = None,
+    ) -> None:
+        self._description = description
+        self._write = write
+        self._engine = make_engine(
+            url, description, write=write, statement_timeout=statement_timeout, server=server
+        )
+        # Objects stay usable after the connection went back: a notebook shows them cells later.
+        self._session = orm.Session(self._engine, expire_on_commit=False)
+        self._closer = weakref.finalize(self, _close, self._session, self._engine, server)
+        try:
+            if create:
+                create_tables(url, description)
+            with translated(description), self._engine.connect() as connection:
+                schema.check(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def session(self) -> orm.Session:
+        """The SQLAlchemy session, for queries of one's own on :mod:`lcdb_notebook.models`."""
+        return self._session
+
+    @contextmanager
+    def using(self) -> Iterator[orm.Session]:
+        """Lend the session for one call, and leave no transaction behind that it found none of.
+
+        Raises
+        ------
+        LCDBError
+            In place of the driver's errors. A transaction in which one happened is rolled back, as
+            the server takes nothing else in it.
+        """
+        self._require_open()
+        under_way = self._session.in_transaction()
+        with translated(self._description):
+            try:
+                yield self._session
+            except BaseException as error:
+                if not under_way:
+                    self._roll_back()
+                elif self._is_spoilt(error):
+                    self._roll_back()
+                    if self._write:
+                        error.add_note(_UNDONE)
+                raise
+            if not under_way:
+                self._session.commit()
+
+    def create(self) -> list[str]:
+        """Add the tables and columns that the models (mission classes included) need and lack.
+
+        Nothing that exists is touched.
+
+        Returns
+        -------
+        list of str
+            What was added: ``table`` or ``table.column``.
+
+        Raises
+        ------
+        ReadOnlyError
+            If the database was not opened with ``write=True``.
+        """
+        self._require_write("create()")
+        with translated(self._description), self._engine.begin() as connection:
+            return schema.create(connection)
+
+    def close(self) -> None:
+        """Give the connection back; the last user of an embedded server stops it."""
+        self._closer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        access = "read and write" if self._write else "read-only"
+        closed = "" if self._closer.alive else ", closed"
+        return f"<Database {self._description} ({access}{closed})>"
+
+    def _require_open(self) -> None:
+        if not self._closer.alive:
+            raise ConnectionFailedError(
+                f"{self!r} was closed; open it again with lcdb.connect(...)"
+            )
+
+    def _require_write(self, what: str) -> None:
+        self._require_open()
+        if not self._write:
+            raise ReadOnlyError(
+                f"{what} changes the database, and {self!r} was opened for reading; "
+                f"{READ_ONLY_ADVICE}"
+            )
+
+    def _is_spoilt(self, error: BaseException) -> bool:
+        """Whether the transaction under way can only be rolled back."""
+        if isinstance(error, sa.exc.SQLAlchemyError | psycopg2.Error | ReadOnlyError):
+            return True
+        if not self._session.is_active:
+            return True
+        driver = self._session.connection().connection.driver_connection
+        assert driver is not None
+        failed = (TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_UNKNOWN)
+        return driver.info.transaction_status in failed
+
+    def _roll_back(self) -> None:
+        try:
+            self._session.rollback()
+        except (sa.exc.SQLAlchemyError, psycopg2.Error):
+            # The connection is dead, which only now was noticed; the second time there is none.
+            self._session.rollback()
+
+
+def _close(session: orm.Session, engine: sa.Engine, server: Server | None) -> None:
+    # At the interpreter's end the embedded server may be gone before its connections.
+    with suppress(sa.exc.DBAPIError):
+        session.close()
+    engine.dispose()
+    if server is not None:
+        server.stop()

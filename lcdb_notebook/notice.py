@@ -1,0 +1,32 @@
+"""Warnings that point at the caller's line of code, and not into this package."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+__all__ = ["warn"]
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+def warn(message: str) -> None:
+    """Warn of something; the place shown is the first one outside this package.
+
+    A notebook shows a warning with the line it came from, and how many of our own frames lie
+    between depends on the method that was called.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warn("two light curves were skipped")
+    >>> str(caught[0].message)
+    'two light curves were skipped'
+    """
+    level = 2
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, UserWarning, stacklevel=level)
