@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lcdb_notebook.errors import IngestError
 
-SUFFIXES: tuple[str, ...] = (".fits", ".fits.gz")
+SUFFIXES: tuple[str, ...] = (".fits", ".fits.gz", ".h5", ".h5.gz")
 """Endings, in lower case, of the files that are picked up from folders and by patterns."""
 
 AnyPath = str | os.PathLike[str]
@@ -160,4 +160,4 @@ def _is_pattern(part: str) -> bool:
 
 
 def _endings() -> str:
-    return " or ".join(SUFFIXES)
+    return f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"

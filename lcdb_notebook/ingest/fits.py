@@ -11,6 +11,7 @@ import numpy as np
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.files import AnyPath
 from lcdb_notebook.ingest.headers import text, value
+from lcdb_notebook.ingest.orbits import read_orbit
 from lcdb_notebook.ingest.pipelines import PIPELINES
 from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.table import LightCurveTable, open_table
@@ -19,12 +20,12 @@ from lcdb_notebook.ingest.table import LightCurveTable, open_table
 def read_product(path: AnyPath) -> Product:
     """Read one light-curve file of SPOC, TESS-SPOC, QLP, TGLC, Kepler or K2.
 
-    The headers alone tell the pipeline, so renamed files are read as well.
+    The headers alone tell the pipeline, so renamed FITS files are read as well.
 
     Parameters
     ----------
     path
-        A FITS file, gzip-compressed or not.
+        A FITS file, or an HDF5 file whose name ends in ``.h5``, gzip-compressed or not.
 
     Returns
     -------
@@ -96,5 +97,5 @@ def _why_unknown(table: LightCurveTable) -> str:
     return f"from no pipeline known here ({'; '.join(found)}); known are {known}"
 
 
-READERS: dict[str, Callable[[Path], Product]] = {".fits": _read_fits}
+READERS: dict[str, Callable[[Path], Product]] = {".fits": _read_fits, ".h5": read_orbit}
 """The reader of each ending; any other ending is tried as FITS."""

@@ -105,7 +105,6 @@ def tess_observation(primary: Header, author: str, exposure: int) -> dict[str, A
             "sector": integer(primary, "SECTOR", 1, 9999),
             "orbit_number": None,
             "cosmic_ray_mitigation": mitigated if isinstance(mitigated, bool) else None,
-            "spacecraft_quaternion": None,
             "author": author,
             "exptime": exposure,
         },

@@ -27,7 +27,7 @@ from lcdb_notebook.ingest.headers import (
     time_step,
     value,
 )
-from lcdb_notebook.ingest.product import Curve, FloatVector, Named, Product
+from lcdb_notebook.ingest.product import Curve, FloatVector, IntVector, Named, Product
 from lcdb_notebook.ingest.table import LightCurveTable
 
 ELECTRONS = "electron / s"
@@ -243,6 +243,18 @@ def _product(
             raise IngestError(f"cadence number {cadence[0]} is negative")
     check_clock(table.header, reference)
     time = table.floats("TIME")
+    check_times(cadence, time, reference)
+    return Product(
+        label=table.label,
+        cadence=cadence,
+        time=time,
+        numbered=cadence_column is not None,
+        **fields,
+    )
+
+
+def check_times(cadence: IntVector, time: FloatVector, reference: int) -> None:
+    """Refuse times that do not ascend with the cadence numbers, or are BJD; NaN is allowed."""
     finite = np.isfinite(time)
     wrong = np.abs(time) >= _LARGEST_TIME  # infinite ones too
     if wrong.any():
@@ -252,13 +264,6 @@ def _product(
     if backwards.any():
         at = int(cadence[finite][1:][backwards][0])
         raise IngestError(f"time runs backwards at cadence {at}")
-    return Product(
-        label=table.label,
-        cadence=cadence,
-        time=time,
-        numbered=cadence_column is not None,
-        **fields,
-    )
 
 
 def _aperture_curves(table: LightCurveTable, author: str) -> tuple[Curve, ...]:

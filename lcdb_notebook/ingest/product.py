@@ -1,4 +1,4 @@
-"""What one light-curve file says, in plain arrays and names: readers make it, the store takes it."""
+"""What one light-curve file says, in plain arrays and names: readers make it, store takes it."""
 
 from __future__ import annotations
 
@@ -50,6 +50,27 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
+class Shared:
+    """What was found beside a file and holds for its whole observation, whatever the target.
+
+    Parameters
+    ----------
+    cadence
+        int64 of shape (n,), strictly ascending: the cadences of ``quality``. They become cadences
+        of the observation.
+    quality
+        One int32 array of shape (n,) for each flag type, by polymorphic identity.
+    fields
+        Values of columns of the observation's class that do not tell observations apart
+        (``spacecraft_quaternion``); they are stored once, and never replaced.
+    """
+
+    cadence: IntVector
+    quality: Mapping[str, npt.NDArray[np.int32]]
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Product:
     """All that one file (or one ``LightCurve``) says about one target in one observation.
 
@@ -79,6 +100,8 @@ class Product:
     numbered
         False where the file carries no cadence numbers: ``cadence`` then only counts this file's
         rows, so the product gets an observation of its own and is aligned with nothing.
+    shared
+        What holds for all targets of the observation; None if nothing is known.
     """
 
     label: str
@@ -93,3 +116,4 @@ class Product:
     quality: Mapping[str, npt.NDArray[np.int32]]
     curves: tuple[Curve, ...]
     numbered: bool = True
+    shared: Shared | None = None

@@ -157,7 +157,7 @@ def open_table(path: Path) -> LightCurveTable:
     """
     from astropy.io import fits
 
-    content = _content(path)
+    content = file_content(path)
     if not content.startswith(b"SIMPLE  ="):
         raise IngestError(f"not a FITS file (it begins with {content[:9]!r})")
     with fits.open(
@@ -189,27 +189,34 @@ def open_table(path: Path) -> LightCurveTable:
     return LightCurveTable(str(path), primary, header, rows, numbers)
 
 
-def _content(path: Path) -> bytes:
-    """Return the uncompressed bytes of a file, refusing more than :data:`LARGEST` of them."""
-    too_large = f"larger than {LARGEST // 1024**2} MB, so hardly a light curve"
+def file_content(path: Path, largest: int | None = None) -> bytes:
+    """Return the uncompressed bytes of a file, gzip-compressed or not.
+
+    Raises
+    ------
+    IngestError
+        If they are more than ``largest`` (:data:`LARGEST` if not given), or cut short.
+    """
+    largest = LARGEST if largest is None else largest
+    too_large = f"larger than {largest // 1024**2} MB, so hardly a light curve"
     status = path.stat()
     # Opening a pipe would wait for its other end.
     if not stat.S_ISREG(status.st_mode):
         raise IngestError("not a regular file")
-    if status.st_size > LARGEST:
+    if status.st_size > largest:
         raise IngestError(too_large)
     content = path.read_bytes()
     if not content.startswith(b"\x1f\x8b"):
         return content
     # In one go: gzip.GzipFile takes half as long again. It is left for files of several members.
     member = zlib.decompressobj(wbits=31)
-    plain = member.decompress(content, LARGEST + 1)
+    plain = member.decompress(content, largest + 1)
     if member.unused_data.strip(b"\0"):
         with gzip.open(io.BytesIO(content)) as members:
-            plain = members.read(LARGEST + 1)
-    elif len(plain) <= LARGEST and not member.eof:
+            plain = members.read(largest + 1)
+    elif len(plain) <= largest and not member.eof:
         raise IngestError("truncated: the compressed data stop before their end")
-    if len(plain) > LARGEST:
+    if len(plain) > largest:
         raise IngestError(too_large)
     return plain
 
