@@ -21,7 +21,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event, orm
 
-from lcdb_notebook import embedded, schema
+from lcdb_notebook import Database, connect, demo, embedded, schema
 
 # Before anything imports pyplot: no test may wait for a window.
 os.environ["MPLBACKEND"] = "Agg"
@@ -69,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.stash[SERVER] = EmbeddedServer()
         config.add_cleanup(config.stash[SERVER].stop)
+    config.pluginmanager.register(ForDoctests())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -130,14 +131,30 @@ def _database(server_url: sa.URL) -> Iterator[str]:
             connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+class ForDoctests:
+    """What doctests use: a conftest's own fixtures end at its folder, a plugin's do not."""
+
+    @pytest.fixture(scope="session")
+    @classmethod
+    def demo_database(cls, pytestconfig: pytest.Config) -> Iterator[Database]:
+        """A database of the demonstration data: 24 stars in two sectors."""
+        with _database(_server(pytestconfig)) as url, connect(url, write=True, create=True) as db:
+            demo.load(db.session)
+            yield db
+
+
+def _server(config: pytest.Config) -> sa.URL:
+    if config.getoption("--lcdb-dsn"):
+        return _other_server(config)
+    if hasattr(config, "workerinput"):
+        return sa.make_url(config.workerinput["lcdb_server"])
+    return config.stash[SERVER].url()
+
+
 @pytest.fixture(scope="session")
 def server_url(pytestconfig: pytest.Config) -> sa.URL:
     """URL of the server's maintenance database; tests want ``dsn`` or ``blank_dsn`` instead."""
-    if pytestconfig.getoption("--lcdb-dsn"):
-        return _other_server(pytestconfig)
-    if hasattr(pytestconfig, "workerinput"):
-        return sa.make_url(pytestconfig.workerinput["lcdb_server"])
-    return pytestconfig.stash[SERVER].url()
+    return _server(pytestconfig)
 
 
 @pytest.fixture(scope="session")
