@@ -1,0 +1,84 @@
+"""Flagged cadences: which flag condemns which, and how each flag looks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook import flags
+from lcdb_notebook.plot.wording import star
+from lcdb_notebook.quality import condemning_bits
+from lcdb_notebook.record import LightCurveData
+
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Flag: TypeAlias = list[Bools]
+"""Which cadences carry a flag: a mask for each record of a panel."""
+Mark: TypeAlias = tuple[str, str]
+"""Colour and shape."""
+
+# Okabe & Ito 2008 (https://jfly.uni-koeln.de/color/), which the colour-blind tell apart: the cool
+# colours are for light curves, the warm ones and green for flags, which differ in shape as well.
+_FLAG_MARKS = (
+    ("#D55E00", "x"),
+    ("#009E73", "s"),
+    ("#E69F00", "D"),
+    ("#D55E00", "o"),
+    ("#009E73", "+"),
+    ("#E69F00", "^"),
+)
+_OTHER_MARK = ("#000000", "*")
+OTHERS = "other flags"
+
+
+def flagged_cadences(
+    records: Sequence[LightCurveData], quality_bitmask: flags.Bitmask
+) -> dict[str, Flag]:
+    """Name each flag that condemns cadences with a flux, and say which cadences of each record."""
+    found: dict[str, Flag] = {}
+    for number, data in enumerate(records):
+        drawn = np.isfinite(data.time) & np.isfinite(data.flux)
+        for flag_type, bits in condemning_bits(data, quality_bitmask).items():
+            for name, column in flags.decode(bits, flag_type).items():
+                which = column.to_numpy() & drawn
+                if which.any():
+                    none = [np.zeros(d.time.size, dtype=bool) for d in records]
+                    found.setdefault(str(name), none)[number] |= which
+    return found
+
+
+def marks_of(flagged_of: Iterable[Mapping[str, Flag]]) -> dict[str, Mark]:
+    """Give the most frequent flags marks, the same in every panel; the last is of the others."""
+    points: Counter[str] = Counter()
+    for flagged in flagged_of:
+        for name, masks in flagged.items():
+            points[name] += sum(int(np.count_nonzero(mask)) for mask in masks)
+    names = [name for name, _ in points.most_common()]
+    if len(names) == len(_FLAG_MARKS) + 1:
+        # "other flags" would take the same room as the only one's name.
+        return dict(zip(names, (*_FLAG_MARKS, _OTHER_MARK), strict=True))
+    return {**dict(zip(names, _FLAG_MARKS, strict=False)), OTHERS: _OTHER_MARK}
+
+
+def legend_entries(
+    flagged: Mapping[str, Flag], marked: Mapping[str, Mark]
+) -> Iterator[tuple[str, Mark, Flag]]:
+    """Give what one panel draws, in the order of the marks; unmarked flags are drawn together."""
+    unmarked = [masks for name, masks in flagged.items() if name not in marked]
+    for name, mark in marked.items():
+        if name in flagged:
+            yield name, mark, flagged[name]
+        elif name == OTHERS and unmarked:
+            yield name, mark, [np.logical_or.reduce(masks) for masks in zip(*unmarked, strict=True)]
+
+
+def count(records: Sequence[LightCurveData], masks: Sequence[Bools]) -> int:
+    """Count cadences, each once however many light curves of its star and observation show it."""
+    of_sampling: dict[tuple[Any, ...], Bools] = {}
+    for data, mask in zip(records, masks, strict=True):
+        key = (*star(data), data.observation.id)
+        of_sampling[key] = of_sampling[key] | mask if key in of_sampling else mask
+    return sum(int(np.count_nonzero(mask)) for mask in of_sampling.values())

@@ -1,0 +1,327 @@
+"""The command ``lcdb-notebook``: what it does, what it says, and its exit codes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+import lcdb_notebook as lcdb
+from lcdb_notebook import cli, demo
+from lcdb_notebook.cli import main
+
+PI_MEN = "spoc/tess2018206045859-s0001-0000000261136679-0120-s_lc.fits.gz"
+LIGHT_CURVES = 312
+"""Of the demonstration data: 2 sectors, 24 stars and 2 of them twice, 2 apertures, 3 steps."""
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings, the databases and the folder of the person testing out of it."""
+    for name in [n for n in os.environ if n.startswith(("PG", "LCDB_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def filled(new_database: Callable[[], str]) -> str:
+    """URL of a database with the demonstration data in it."""
+    url = new_database()
+    with lcdb.connect(url, write=True, create=True) as db:
+        demo.load(db.session)
+    return url
+
+
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    """A folder for an embedded server, removed when that has stopped."""
+    # Not tmp_path: its path may be too long for a socket, and closed to a server's own user.
+    folder = Path(tempfile.mkdtemp(prefix="lcdb-cli-"))
+    folder.chmod(0o711)
+    yield folder / "data"
+    for file in folder.rglob("postmaster.pid"):
+        number = int(file.read_text().splitlines()[0])
+        if psutil.pid_exists(number):
+            psutil.wait_procs([psutil.Process(number)], timeout=30)
+    shutil.rmtree(folder)
+
+
+def contents(url: str) -> list[tuple[object, ...]]:
+    """All that a repeated load could double or rewrite: which row versions there are."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        return [
+            tuple(row)
+            for table in ("dataset", "observation", "target", "target_specific_time")
+            for row in connection.execute(
+                sa.text(f"SELECT '{table}', id, xmin::text FROM {table} ORDER BY id")
+            )
+        ]
+
+
+def test_demo_loads_says_what_is_there_draws_and_tells_how_to_go_on(
+    blank_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--url", blank_dsn]) == 0
+    said = capsys.readouterr().out
+    assert f"{LIGHT_CURVES} new light curves" in said
+    assert "  targets        24  DEMO\n" in said
+    assert "  observations    8  sector 1 to 2\n" in said
+    assert f"  light curves  {LIGHT_CURVES}\n" in said
+    assert "  photometry      2  DEMO aperture 2px, DEMO aperture 3px\n" in said
+    assert "  processing      2  DEMO DET, DEMO SYS_RM\n" in said
+    assert str(tmp_path / "lcdb_demo.png") in said
+    assert "make lab" in said
+    assert (tmp_path / "lcdb_demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_second_demo_changes_nothing(filled: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(filled)
+    assert main(["demo", "--url", filled]) == 0
+    assert "there already" in capsys.readouterr().out
+    assert contents(filled) == before
+
+
+def test_a_second_demo_only_counts(filled: str, statements: list[str]) -> None:
+    assert main(["demo", "--url", filled]) == 0
+    # Whatever stores light curves locks other writers out first.
+    assert not [statement for statement in statements if "pg_advisory" in statement]
+
+
+def test_demo_loads_a_star_again_that_somebody_deleted(
+    blank_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+        demo.load(db.session, 3)
+        db.session.execute(sa.delete(lcdb.models.Target).where(lcdb.models.Target.name == 1))
+        db.session.commit()
+    assert main(["demo", "--url", blank_dsn, "--targets", "1"]) == 0
+    assert "24 new light curves" in capsys.readouterr().out
+
+
+def test_demo_loads_what_is_missing(blank_dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--url", blank_dsn, "--targets", "1"]) == 0
+    before = contents(blank_dsn)
+    assert main(["demo", "--url", blank_dsn, "--targets", "3"]) == 0
+    assert "36 new light curves" in capsys.readouterr().out
+    assert set(before) - set(contents(blank_dsn)) == set()
+
+
+def test_demo_draws_flagged_cadences_apart(filled: str, tmp_path: Path) -> None:
+    file = tmp_path / "star.svg"
+    assert main(["demo", "--url", filled, "--plot", str(file)]) == 0
+    # In an SVG every text stands in a comment as well.
+    assert "DESAT (" in file.read_text(encoding="utf-8")
+
+
+def test_demo_on_a_server_of_ones_own_ignores_what_else_is_configured(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LCDB_URL", "postgresql://ada:s3cret@localhost:1/shared")
+    monkeypatch.setenv("LCDB_DATA", str(own_folder))
+    assert main(["demo", "--targets", "1"]) == 0
+    said = capsys.readouterr().out
+    assert f"embedded server in {own_folder}" in said
+    assert "lcdb.connect(embedded=True)" in said
+
+
+def test_info_says_which_database_it_is_and_what_it_holds(
+    filled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", "--url", filled]) == 0
+    said = capsys.readouterr().out
+    assert str(sa.make_url(filled).database) in said
+    assert "read-only" in said
+    assert f"light curves  {LIGHT_CURVES}" in said
+
+
+def test_info_on_an_empty_database_says_how_to_fill_it(
+    dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["info", "--url", dsn]) == 0
+    said = capsys.readouterr().out
+    assert "no light curves yet" in said
+    assert "lcdb-notebook ingest" in said
+
+
+def test_ingest_takes_files_in_and_says_so(
+    data_folder: Path, blank_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lcdb.connect(blank_dsn, write=True, create=True).close()
+    arguments = ["ingest", str(data_folder / PI_MEN), "--url", blank_dsn]
+    assert main(arguments) == 0
+    assert "1 file: 1 added (2 light curves), 0 unchanged, 0 skipped" in capsys.readouterr().out
+    assert main(arguments) == 0
+    assert "1 file: 0 added (0 light curves), 1 unchanged, 0 skipped" in capsys.readouterr().out
+
+
+def test_ingest_ends_with_1_if_a_file_was_skipped(
+    dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.fits").write_bytes(b"no FITS at all")
+    assert main(["ingest", "bad.fits", "--url", dsn]) == 1
+    said = capsys.readouterr().out
+    assert "1 skipped" in said
+    assert "bad.fits: not a FITS file" in said
+
+
+def test_ingest_can_stop_at_the_first_bad_file(
+    dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.fits").write_bytes(b"no FITS at all")
+    assert main(["ingest", "bad.fits", "--url", dsn, "--on-error", "raise"]) == 2
+    assert "bad.fits: not a FITS file" in capsys.readouterr().err
+
+
+UNREACHABLE = "postgresql://ada:s3cret@localhost:1/stars"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["info", "--url", UNREACHABLE], "localhost"),
+        (["info", "--url", "mysql://ada:s3cret@localhost/stars"], "mysql"),
+        (["info", "--config", "nowhere.conf"], "nowhere.conf"),
+        (["ingest", "x.fits", "--url", UNREACHABLE], "localhost"),
+        (["demo", "--url", UNREACHABLE], "localhost"),
+        (["demo", "--plot", "star.docx"], "must end in .avif, ..., .png"),
+        (["demo", "--plot", "no/such/star.png"], "there is no folder"),
+    ],
+)
+def test_a_persons_mistake_is_told_in_one_line(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    caught = capsys.readouterr()
+    assert caught.err.startswith("lcdb-notebook: ")
+    assert caught.err.count("\n") == 1
+    assert all(part in caught.err for part in told.split("..., "))
+    assert caught.out == ""
+    assert "s3cret" not in caught.err
+
+
+def test_debug_shows_the_traceback_without_the_password(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["info", "--debug", "--url", UNREACHABLE]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert "ConnectionFailedError" in said
+    assert "s3cret" not in said
+
+
+def test_a_database_without_tables_is_refused(
+    blank_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ingest", "x.fits", "--url", blank_dsn]) == 2
+    assert "table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["destroy"],
+        ["ingest"],
+        ["demo", "--targets", "0"],
+        ["demo", "--targets", "many"],
+        ["ingest", "x.fits", "--on-error", "cry"],
+        ["info", UNREACHABLE],
+        ["info", "--url", UNREACHABLE, "--config", UNREACHABLE],
+    ],
+)
+def test_arguments_that_make_no_sense_end_with_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: lcdb-notebook")
+    assert "s3cret" not in said
+
+
+def test_a_url_where_a_path_is_expected_is_repeated_without_its_password(
+    dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ingest", UNREACHABLE, "--url", dsn]) == 1
+    caught = capsys.readouterr()
+    assert "there is no such file" in caught.out
+    assert "s3cret" not in caught.out + caught.err
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "examples:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["demo"], ["ingest"], ["info"]])
+def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert f"  lcdb-notebook {arguments[0] if arguments else 'demo'}" in said
+
+
+def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("demo", "ingest", "info"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        said = capsys.readouterr().out
+        assert all(option in said for option in ("--url", "--config", "--embedded", "--debug"))
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"lcdb-notebook {lcdb.__version__}\n"
+
+
+def test_an_interrupt_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press_control_c(_given: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_info", press_control_c)
+    assert main(["info"]) == 130
+    assert capsys.readouterr().err == "lcdb-notebook: interrupted\n"
+
+
+def test_a_config_file_that_others_can_read_is_warned_of_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "db.conf"
+    file.write_text(
+        "[Credentials]\nusername=ada\npassword=s3cret\ndatabase_name=stars\n"
+        "database_host=localhost\ndatabase_port=1\n"
+    )
+    file.chmod(0o644)
+    assert main(["info", "--config", str(file)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    warned = [line for line in said if line.startswith("lcdb-notebook: warning: other users of")]
+    assert (len(warned), len(said)) == (1, 2)
+    assert "s3cret" not in "\n".join(said)
+
+
+def test_it_runs_as_a_module_with_a_server_of_its_own(own_folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lcdb_notebook", "info"],
+        env={**os.environ, "LCDB_DATA": str(own_folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no light curves yet" in done.stdout
