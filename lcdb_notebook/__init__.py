@@ -1,8 +1,11 @@
 """One line from a LightcurveDB to a trustworthy light curve.
 
->>> import lcdb_notebook as lcdb
->>> db = lcdb.connect()                                      # doctest: +SKIP
->>> lc = db.lightcurve(261136679, sector=1, processing="PDCSAP")  # doctest: +SKIP
+::
+
+    import lcdb_notebook as lcdb
+
+    db = lcdb.connect()
+    lc = db.lightcurve(261136679, sector=1, processing="PDCSAP", quality_bitmask="default")
 """
 
 from __future__ import annotations

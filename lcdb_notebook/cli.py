@@ -217,8 +217,8 @@ def _parser() -> argparse.ArgumentParser:
         help="take light-curve files in",
         formatter_class=layout,
         description="Take light-curve files in: SPOC, TESS-SPOC, QLP, TGLC, Kepler and K2, .fits "
-        "or .h5, gzip-compressed or not.\nA file goes in as a whole or not at all, and one that is there already "
-        "changes nothing.",
+        "or .h5, gzip-compressed or not.\nA file goes in as a whole or not at all, and one that is "
+        "there already changes nothing.",
         epilog="examples:\n  lcdb-notebook ingest ~/.lightkurve/cache\n"
         "  lcdb-notebook ingest 'sector-*/*.fits.gz' tess2018206045859-s0001-*_lc.fits\n"
         f"  lcdb-notebook ingest files --embedded=/data/mine\n\n{_CODES}",

@@ -11,7 +11,6 @@ from lcdb_notebook import schema
 from lcdb_notebook.driver_errors import read_only_error, translated
 from lcdb_notebook.errors import ConfigurationError
 from lcdb_notebook.interrupt import interruptible
-from lcdb_notebook.models.array import keep_array_text
 
 if TYPE_CHECKING:
     from lcdb_notebook.embedded import Server
@@ -60,7 +59,6 @@ def make_engine(
         pool_size=1,
         max_overflow=4,
     )
-    keep_array_text(engine)
     _prepare_connecting(engine, server)
     _let_interrupt(engine)
 

@@ -73,8 +73,9 @@ def _by_code(error: Any, where: str, *, lost: bool) -> LCDBError:
         )
     if code in (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN):
         return SchemaError(
-            f"{where} is not laid out as the models say: {said[0]}; if it is yours, "
-            "lcdb.connect(..., write=True, create=True) adds what is missing"
+            f"{where} is not laid out as the models say: {said[0]}; if it is yours, add what is "
+            "missing (nothing existing is touched) with db.create(), or with "
+            "lcdb.connect(..., write=True, create=True)"
         )
     # The driver itself has no codes; when it says that there is no connection, it is so.
     no_answer = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and not code

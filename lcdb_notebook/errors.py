@@ -12,7 +12,8 @@ An ``except LCDBError`` catches them all, and none of them carries a password::
     ├── NotFoundError               nothing matches (also a LookupError)
     │   ├── TargetNotFoundError     no such catalog number
     │   ├── NameNotFoundError       no catalog, instrument, photometry or processing so named
-    │   └── LightCurveNotFoundError the names exist, their combination does not
+    │   ├── LightCurveNotFoundError the names exist, their combination does not
+    │   └── FrameNotFoundError      a frame's file is gone (also a FileNotFoundError)
     ├── AmbiguousError              several match where one was wanted (also a LookupError)
     ├── DataError                   stored arrays contradict each other (also a ValueError)
     ├── WireError                   bytes that are no binary COPY stream (also a ValueError)
@@ -29,6 +30,7 @@ __all__ = [
     "ConnectionFailedError",
     "DataError",
     "EmbeddedServerError",
+    "FrameNotFoundError",
     "IngestError",
     "LCDBError",
     "LightCurveNotFoundError",
@@ -86,6 +88,10 @@ class NameNotFoundError(NotFoundError):
 
 class LightCurveNotFoundError(NotFoundError):
     """Each thing asked for exists, but no DataSet combines them."""
+
+
+class FrameNotFoundError(NotFoundError, FileNotFoundError):
+    """A frame's FITS file is not where the database says."""
 
 
 class AmbiguousError(LCDBError, LookupError):

@@ -73,4 +73,4 @@ def _cancel(connection: Any, done: threading.Event) -> None:
         # A connection that is already dead ends the work by itself.
         with contextlib.suppress(Exception):
             connection.cancel()
-        done.wait(0.1)
+        done.wait(0.02)

@@ -1,4 +1,4 @@
-"""LightCurveData: one light curve as plain numpy arrays, between the database and everything else."""
+"""LightCurveData: one light curve as numpy arrays, between the database and everything else."""
 
 from __future__ import annotations
 

@@ -171,6 +171,8 @@ def test_what_is_no_time_becomes_nan(make: Any) -> None:
         ("bkjd", "d", 2457000, "jd", "tdb"),
         ("unix", "s", 2457000, "jd", "utc"),
         ("unix", "d", "2440587.5", "jd", "utc"),
+        # The same instant, but GPS counts leap seconds.
+        ("gps", "s", "2444244.5", "jd", "utc"),
         ("mjd", "d", 2457000, "jd", "tdb"),
         ("mjd", "s", "2400000.5", "jd", "tdb"),
         ("mjd", "d", "2400000.5", "jd", "utc"),

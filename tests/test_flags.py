@@ -79,6 +79,7 @@ def test_presets_are_those_of_lightkurve(flag_type: str, preset: str) -> None:
         (QLP_NEW, (0, 17087, 24319 + 2**30, 65535 + 2**30)),
         (KEPLER, (0, 1130799, 1664431, 2096639)),
         (TGLC, (0, 0, 0, 0)),
+        ("qlp_orbit_flag", (0, 1, 1, 1)),
         (BASE, (0, 3, 3, 3)),
     ],
 )

@@ -20,7 +20,6 @@ from lcdb_notebook.ingest.files_to_database import ingest
 from lcdb_notebook.ingest.fits import read_product
 from lcdb_notebook.ingest.report import Outcome, Report
 from lcdb_notebook.models import DataSet, Instrument, Observation, Target
-from lcdb_notebook.models.array import keep_array_text
 
 SECTOR_24 = "hlsp_qlp_tess_ffi_s0024-0000000188589164_tess_v01_llc.fits.gz"
 
@@ -28,7 +27,6 @@ SECTOR_24 = "hlsp_qlp_tess_ffi_s0024-0000000188589164_tess_v01_llc.fits.gz"
 @pytest.fixture
 def own_engine(blank_dsn: str) -> Iterator[sa.Engine]:
     engine = sa.create_engine(blank_dsn)
-    keep_array_text(engine)
     with engine.begin() as connection:
         schema.create(connection)
     yield engine

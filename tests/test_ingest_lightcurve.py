@@ -18,7 +18,6 @@ from lcdb_notebook.ingest.fits import read_product
 from lcdb_notebook.ingest.lightcurve import add, product_from_lightcurve
 from lcdb_notebook.ingest.store import store
 from lcdb_notebook.models import DataSet, DataSetHierarchy, Mission, Observation
-from lcdb_notebook.models.array import keep_array_text
 
 FILES = {
     "SPOC": "spoc/tess2018206045859-s0001-0000000261136679-0120-s_lc.fits.gz",
@@ -167,7 +166,6 @@ def test_an_engine_commits(blank_dsn: str) -> None:
     from lcdb_notebook import schema
 
     engine = sa.create_engine(blank_dsn)
-    keep_array_text(engine)
     with engine.begin() as connection:
         schema.create(connection)
     assert add(engine, tess()).light_curves == 1

@@ -27,7 +27,6 @@ from lcdb_notebook.ingest.orbits import sector_of
 from lcdb_notebook.ingest.product import Shared
 from lcdb_notebook.ingest.store import store
 from lcdb_notebook.models import DataSet, Observation, QualityFlagArray, TESSObservation
-from lcdb_notebook.models.array import keep_array_text
 
 ORBIT = Path("orbit-147/ffi")
 CCD = ORBIT / "cam1/ccd1"
@@ -43,7 +42,6 @@ def qlp(data_folder: Path) -> Path:
 @pytest.fixture
 def own_engine(blank_dsn: str) -> Iterator[sa.Engine]:
     engine = sa.create_engine(blank_dsn)
-    keep_array_text(engine)
     with engine.begin() as connection:
         schema.create(connection)
     yield engine

@@ -33,7 +33,6 @@ from lcdb_notebook.models import (
     TargetSpecificTime,
     TESSObservation,
 )
-from lcdb_notebook.models.array import keep_array_text
 
 APERTURE = Named("Aperture", "[electron / s] Simple aperture photometry")
 DETRENDED = Named("Detrended", "[] Slow trends removed")
@@ -43,7 +42,6 @@ FLAG = "tess_quality_flag"
 @pytest.fixture(scope="module")
 def connection(dsn: str) -> Iterator[sa.Connection]:
     engine = sa.create_engine(dsn, poolclass=sa.NullPool)
-    keep_array_text(engine)
     with engine.connect() as connection:
         yield connection
 
@@ -694,7 +692,6 @@ def test_two_writers_make_one_observation(blank_dsn: str) -> None:
 
 def test_readers_see_the_old_arrays_until_the_writer_commits(blank_dsn: str) -> None:
     engine = sa.create_engine(blank_dsn)
-    keep_array_text(engine)
     with engine.begin() as connection:
         schema.create(connection)
         store(connection, [product(1)])

@@ -1,158 +1,333 @@
-"""Listings: what there is, filtered and paged by the server, and never an array."""
+"""Listings: what there is, filtered and cut to pages by the server."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
 import lcdb_notebook as lcdb
-from lcdb_notebook import demo, listing
-from lcdb_notebook.models import FITSFrame, Instrument, MissionCatalog, Observation, Target
+from lcdb_notebook.ingest.product import Curve, Named, Product
+from lcdb_notebook.ingest.store import store
+from lcdb_notebook.models import (
+    FITSFrame,
+    Instrument,
+    KeplerObservation,
+    QualityFlagArray,
+    Target,
+    TESSObservation,
+)
 
-STARS = 9  # eight share a CCD in the synthetic sky, so these are on two
+
+def product(catalog: str, target: int, season: int, **changes: Any) -> Product:
+    tess = catalog == "TIC"
+    told: dict[str, Any] = {
+        "label": f"{catalog} {target}, {season}",
+        "mission": "TESS" if tess else "Kepler",
+        "catalog": catalog,
+        "target": target,
+        "observation_type": "tess_observation" if tess else "kepler_observation",
+        "observation_fields": {"sector": season, "author": "SPOC"}
+        if tess
+        else {"quarter": season, "author": "Kepler"},
+        "instrument": ("TESS", "Camera 1", f"CCD {season}") if tess else ("Kepler", "Channel 33"),
+        "cadence": np.arange(season + 2),
+        "time": np.arange(season + 2.0),
+        "quality": {"tess_quality_flag": np.zeros(season + 2, np.int32)} if tess else {},
+        "curves": (
+            Curve(Named("SAP", "[electron / s] Sum"), None, None, np.ones(season + 2)),
+            Curve(Named("SAP", "[electron / s] Sum"), Named("DET", "[] x"), 0, np.ones(season + 2)),
+        ),
+    }
+    return Product(**(told | changes))
 
 
 @pytest.fixture(scope="module")
 def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
-        demo.load(db.session, targets=STARS)
+    """Stars 1 to 3 of TESS, 1 and 2 in two sectors; stars 2 and 9 of Kepler; frames and flags."""
+    url = new_database()
+    with lcdb.connect(url, create=True, write=True) as db:
+        products = [product("TIC", t, s) for t, s in ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1))]
+        products += [product("KIC", t, 4) for t in (2, 9)]
+        outcomes = store(db.session.connection(), products)
+        assert not [outcome.error for outcome in outcomes if outcome.error]
         session = db.session
-        catalog = session.scalars(sa.select(MissionCatalog)).one()
-        session.add(Target(catalog=catalog, name=77))  # known, but never observed
-        observation = session.scalars(sa.select(Observation).order_by(Observation.id)).first()
-        for cadence in (5, 4):
+        by_sector = {o.sector: o for o in session.scalars(sa.select(TESSObservation))}
+        for cadence in range(30):
             session.add(
                 FITSFrame(
-                    observation=observation,
+                    type="basefits",
                     cadence=cadence,
-                    bitpix=-32,
+                    observation=by_sector[1 + cadence % 2],
+                    bitpix=32,
                     naxis=2,
-                    naxis_values=[4, 3],
-                    file_path=f"/ffi/{cadence}.fits",
+                    naxis_values=[2048, 2048],
+                    file_path=Path(f"/frames/{cadence}.fits"),
                 )
             )
+        session.add(
+            QualityFlagArray(
+                type="base_quality_flag",
+                observation=by_sector[1],
+                quality_flags=np.zeros(3, np.int32),
+            )
+        )
         session.commit()
+    with lcdb.connect(url) as db:
         yield db
 
 
+def keys(frame: pd.DataFrame) -> list[tuple[str, int]]:
+    return list(zip(frame["catalog"], frame["target"], strict=True))
+
+
+ALL_TARGETS = [("TIC", 1), ("KIC", 2), ("TIC", 2), ("TIC", 3), ("KIC", 9)]
+
+
+# Targets
+
+
 def test_targets_are_listed_by_number_with_catalog_and_mission(db: lcdb.Database) -> None:
-    listed = db.targets()
-    assert listed["target"].tolist() == [*range(1, STARS + 1), 77]
-    assert set(listed["catalog"]) == {"DEMO"}
-    assert set(listed["mission"]) == {"TESS"}
+    frame = db.targets()
+    assert list(frame.columns) == ["target", "catalog", "mission", "id"]
+    assert sorted(keys(frame)) == sorted(ALL_TARGETS)
+    assert frame["target"].is_monotonic_increasing
+    assert set(zip(frame["catalog"], frame["mission"], strict=True)) == {
+        ("TIC", "TESS"),
+        ("KIC", "Kepler"),
+    }
 
 
 @pytest.mark.parametrize(
-    ("search", "numbers"),
+    ("search", "found"),
     [
-        ({"target": [3, 1]}, [1, 3]),
-        ({"target": 5, "sector": 99}, []),
-        ({"sector": 1}, list(range(1, STARS + 1))),
-        ({"sector": 99}, []),
-        ({"instrument": "CCD 2"}, [9]),
-        ({"exptime": 120}, [1, 2]),
-        ({"processing": "DEMO DET", "target": 4}, [4]),
-        ({"limit": 2, "offset": 1}, [2, 3]),
-        ({"limit": None, "offset": 8}, [9, 77]),
+        ({"target": 2}, [("KIC", 2), ("TIC", 2)]),
+        ({"target": [1, 9, 77]}, [("TIC", 1), ("KIC", 9)]),
+        ({"target": "KIC 2"}, [("KIC", 2)]),
+        ({"target": 2, "catalog": "TIC"}, [("TIC", 2)]),
+        ({"catalog": "KIC"}, [("KIC", 2), ("KIC", 9)]),
+        ({"sector": 2}, [("TIC", 1), ("TIC", 2)]),
+        ({"sector": [1, 2]}, [("TIC", 1), ("TIC", 2), ("TIC", 3)]),
+        ({"quarter": 4}, [("KIC", 2), ("KIC", 9)]),
+        ({"target": 2, "quarter": 4}, [("KIC", 2)]),
+        ({"instrument": "CCD 2"}, [("TIC", 1), ("TIC", 2)]),
+        ({"observation": KeplerObservation}, [("KIC", 2), ("KIC", 9)]),
+        ({"processing": "DET", "sector": 2}, [("TIC", 1), ("TIC", 2)]),
+        ({"photometry": "no such"}, []),
+        ({"target": 77}, []),
     ],
     ids=str,
 )
-def test_targets_are_those_with_a_light_curve_that_matches(
-    db: lcdb.Database, search: dict[str, Any], numbers: list[int]
+def test_targets_are_filtered(
+    db: lcdb.Database, search: dict[str, Any], found: list[tuple[str, int]]
 ) -> None:
-    assert db.targets(**search)["target"].tolist() == numbers
+    assert sorted(keys(db.targets(**search))) == sorted(found)
 
 
-def test_observations_show_the_fields_of_their_class_and_where_they_were_taken(
-    db: lcdb.Database,
+def test_a_target_is_listed_as_an_object_too(db: lcdb.Database) -> None:
+    some = db.session.scalars(sa.select(Target).where(Target.name == 2)).all()
+    db.session.rollback()
+    assert keys(db.targets(some[0])) == [(_catalog(db, some[0]), 2)]
+
+
+def _catalog(db: lcdb.Database, target: Target) -> str:
+    name = target.catalog.name
+    db.session.rollback()
+    return name
+
+
+@pytest.mark.parametrize(("limit", "offset"), [(2, 0), (2, 2), (2, 4), (10, 0), (0, 0), (None, 1)])
+def test_pages_of_targets_are_runs_of_the_whole(
+    db: lcdb.Database, limit: int | None, offset: int
 ) -> None:
-    listed = db.observations(sector=2, exptime=1800)
-    assert listed["type"].unique().tolist() == ["tess_observation"]
-    assert listed["author"].unique().tolist() == ["DEMO"]
-    assert listed["instrument"].tolist() == ["TESS / Camera 1 / CCD 1", "TESS / Camera 1 / CCD 2"]
-    assert listed["cadences"].tolist() == [1200, 1200]
-    # Fields that no observation listed has are left out, such as Kepler's.
-    assert "quarter" not in listed
-    assert db.observations(limit=1, offset=2)["id"].tolist() == [db.observations()["id"][2]]
-    assert len(db.observations(sector=99)) == 0
+    everything = keys(db.targets())
+    stop = None if limit is None else offset + limit
+    assert keys(db.targets(limit=limit, offset=offset)) == everything[offset:stop]
+
+
+@pytest.mark.parametrize("listing", ["targets", "observations", "frames", "quality_flags"])
+def test_pages_are_cut_by_the_server(
+    db: lcdb.Database, statements: list[str], listing: str
+) -> None:
+    statements.clear()
+    assert len(getattr(db, listing)(limit=2, offset=1)) == 2
+    assert "LIMIT" in statements[0]
+    assert "OFFSET" in statements[0]
+
+
+def test_a_page_has_a_thousand_rows_unless_asked(db: lcdb.Database) -> None:
+    import inspect
+
+    for listing in (db.targets, db.observations, db.frames, db.quality_flags):
+        assert inspect.signature(listing).parameters["limit"].default == 1000
+
+
+# Observations
+
+
+def test_observations_are_listed_with_the_fields_that_they_have(db: lcdb.Database) -> None:
+    frame = db.observations()
+    fields = {"sector", "author", "quarter"}
+    assert set(frame.columns) == {"id", "type", *fields, "instrument", "cadences"}
+    assert list(frame.columns[:2]) == ["id", "type"]
+    assert list(frame.columns[-2:]) == ["instrument", "cadences"]
+    assert frame["id"].is_monotonic_increasing
+    tess = frame[frame["type"] == "tess_observation"]
+    assert tess["sector"].tolist() == [1, 2]
+    assert tess["quarter"].isna().all()
+    assert tess["cadences"].tolist() == [3, 4]
+    assert tess["instrument"].tolist() == ["TESS / Camera 1 / CCD 1", "TESS / Camera 1 / CCD 2"]
+
+
+@pytest.mark.parametrize(
+    ("search", "seasons"),
+    [
+        ({"sector": 1}, {1}),
+        ({"sector": [1, 2]}, {1, 2}),
+        ({"quarter": 4}, {4}),
+        ({"observation": TESSObservation}, {1, 2}),
+        ({"instrument": "CCD 2"}, {2}),
+        ({"instrument": "Camera 1"}, {1, 2}),
+        ({"author": "Kepler"}, {4}),
+        ({"target": 3}, {1}),
+        ({"target": 2}, {1, 2, 4}),
+        ({"target": "TIC 2"}, {1, 2}),
+        ({"target": 2, "sector": 2}, {2}),
+        ({"target": 77}, set()),
+    ],
+    ids=str,
+)
+def test_observations_are_filtered(
+    db: lcdb.Database, search: dict[str, Any], seasons: set[int]
+) -> None:
+    frame = db.observations(**search)
+    found: set[int] = set()
+    for name in ("sector", "quarter"):
+        if name in frame:
+            found |= set(frame[name].dropna())
+    assert found == seasons
+
+
+def test_observations_of_nothing_are_a_table_of_nothing(db: lcdb.Database) -> None:
+    frame = db.observations(10**6)
+    assert frame.empty
+    assert {"id", "type", "sector", "instrument", "cadences"} <= set(frame.columns)
+
+
+# The small tables
 
 
 def test_instruments_stand_below_what_they_are_part_of(db: lcdb.Database) -> None:
-    listed = db.instruments()
-    rows = list(zip(listed["name"], listed["part_of"], listed["depth"], strict=True))
-    assert rows == [
-        ("TESS", "", 0),
-        ("Camera 1", "TESS", 1),
-        ("CCD 1", "TESS / Camera 1", 2),
-        ("CCD 2", "TESS / Camera 1", 2),
+    frame = db.instruments()
+    paths = (frame["part_of"] + " / " + frame["name"]).str.removeprefix(" / ")
+    shown = paths.tolist()
+    assert shown == [
+        *("Kepler", "Kepler / Channel 33", "TESS", "TESS / Camera 1"),
+        *("TESS / Camera 1 / CCD 1", "TESS / Camera 1 / CCD 2"),
     ]
+    assert frame["depth"].tolist() == [0, 1, 0, 1, 2, 2]
+    assert db.session.get(Instrument, frame["id"][0]) is not None
+    db.session.rollback()
 
 
-def test_missions_tell_their_clocks_and_catalogs(db: lcdb.Database) -> None:
-    (mission,) = db.missions().to_dict("records")
-    assert (mission["name"], mission["time_format_name"], mission["catalogs"]) == (
-        "TESS",
-        "btjd",
-        "DEMO",
-    )
-    assert (float(mission["time_epoch"]), mission["time_unit"]) == (2457000.0, "d")
+def test_missions_are_listed_with_their_clocks_and_catalogs(db: lcdb.Database) -> None:
+    frame = db.missions().set_index("name")
+    assert frame.loc["TESS", "catalogs"] == "TIC"
+    assert frame.loc["Kepler", "time_format_name"] == "bkjd"
+    assert float(frame.loc["TESS", "time_epoch"]) == 2457000  # type: ignore[arg-type]
 
 
-def test_methods_are_listed_with_their_descriptions(db: lcdb.Database) -> None:
-    assert db.photometric_sources()["name"].tolist() == ["DEMO aperture 2px", "DEMO aperture 3px"]
-    assert db.processing_methods()["name"].tolist() == ["DEMO DET", "DEMO SYS_RM"]
-    assert db.photometric_sources()["description"].str.startswith("[electron / s]").all()
+def test_methods_are_listed_with_their_units(db: lcdb.Database) -> None:
+    assert db.photometric_sources()["description"].tolist() == ["[electron / s] Sum"]
+    assert db.processing_methods()["name"].tolist() == ["DET"]
 
 
-def test_frames_come_by_cadence_with_their_paths(db: lcdb.Database) -> None:
-    observation = int(db.frames()["observation_id"][0])
-    listed = db.frames(observation)
-    assert listed["cadence"].tolist() == [4, 5]
-    assert [str(path) for path in listed["file_path"]] == ["/ffi/4.fits", "/ffi/5.fits"]
-    assert [list(values) for values in listed["naxis_values"]] == [[4, 3], [4, 3]]
-    assert len(db.frames(observation + 1)) == 0
+# Frames and flags
 
 
-def test_quality_flags_tell_whose_they_are_and_hold_no_arrays(db: lcdb.Database) -> None:
-    listed = db.quality_flags(3, sector=1)
-    assert listed["type"].tolist() == ["tess_quality_flag"]
-    assert listed["target"].tolist() == [3]
-    assert "quality_flags" not in listed
-    assert len(db.quality_flags(limit=4)) == 4
+def test_frames_are_listed_by_observation_and_cadence(db: lcdb.Database) -> None:
+    frame = db.frames()
+    assert len(frame) == 30
+    key = list(zip(frame["observation_id"], frame["cadence"], strict=True))
+    assert key == sorted(key)
+    assert frame["file_path"][0] == Path(f"/frames/{frame['cadence'][0]}.fits")
 
 
-def test_no_listing_reads_an_array(db: lcdb.Database, statements: list[str]) -> None:
-    for call in (db.targets, db.observations, db.instruments, db.quality_flags, db.frames):
-        call()
-    arrays = ("barycentric_julian_dates", ".values", ".errors", "quality_flag_array.quality_flags")
-    assert statements
-    assert not [s for s in statements for array in arrays if array in s]
+@pytest.mark.parametrize(
+    ("search", "number"),
+    [
+        ({"sector": 1}, 15),
+        ({"observation": TESSObservation}, 30),
+        ({"observation": KeplerObservation}, 0),
+        ({"instrument": "CCD 2"}, 15),
+        ({"sector": [1, 2], "instrument": "CCD 1"}, 15),
+    ],
+    ids=str,
+)
+def test_frames_are_filtered(db: lcdb.Database, search: dict[str, Any], number: int) -> None:
+    assert len(db.frames(**search)) == number
 
 
-def test_the_summary_counts_and_names_what_there_is(
-    db: lcdb.Database, statements: list[str]
+def test_frames_of_one_observation(db: lcdb.Database) -> None:
+    (id_,) = db.observations(sector=2)["id"]
+    assert set(db.frames(id_)["observation_id"]) == {id_}
+    assert len(db.frames(id_)) == 15
+
+
+@pytest.mark.parametrize(
+    ("search", "number"),
+    [
+        ({}, 6),
+        ({"target": 1}, 2),
+        ({"target": 2}, 2),
+        ({"target": "KIC 2"}, 0),
+        ({"target": 2, "sector": 1}, 1),
+        ({"sector": 1}, 4),
+        ({"catalog": "TIC"}, 5),
+        ({"observation": TESSObservation}, 6),
+        ({"observation": KeplerObservation}, 0),
+    ],
+    ids=str,
+)
+def test_flag_arrays_are_filtered(db: lcdb.Database, search: dict[str, Any], number: int) -> None:
+    frame = db.quality_flags(**search)
+    assert len(frame) == number
+    assert "quality_flags" not in frame
+
+
+def test_flag_arrays_of_a_target_are_listed_for_the_object_too(db: lcdb.Database) -> None:
+    star = db.session.scalars(sa.select(Target).where(Target.name == 3)).one()
+    db.session.rollback()
+    assert db.quality_flags(star)["target"].tolist() == [3]
+
+
+def test_flag_arrays_of_everyone_have_no_target(db: lcdb.Database) -> None:
+    frame = db.quality_flags(sector=1)
+    (everyones,) = frame[frame["type"] == "base_quality_flag"].index
+    assert pd.isna(frame.loc[everyones, "target"])
+    assert pd.isna(frame.loc[everyones, "catalog"])
+
+
+# Arguments
+
+UNKNOWN = [
+    ("targets", {"sektor": 1}, "sektor"),
+    ("observations", {"processing": "DET"}, "processing"),
+    ("frames", {"target": 1}, "target"),
+    ("quality_flags", {"photometry": "SAP"}, "photometry"),
+]
+
+
+@pytest.mark.parametrize(("listing", "arguments", "wrong"), UNKNOWN)
+def test_an_argument_that_a_listing_does_not_take_is_refused_and_not_ignored(
+    db: lcdb.Database, listing: str, arguments: dict[str, Any], wrong: str
 ) -> None:
-    with db.using() as session:
-        summary = listing.summary(session).set_index("what")
-    assert len(statements) == 4
-    assert summary["number"].to_dict() == {
-        "targets": STARS + 1,
-        "observations": 6,
-        "light curves": STARS * 2 * 2 * 3 + 2 * 2 * 2 * 3,
-        "photometry": 2,
-        "processing": 2,
-    }
-    assert summary["exact"].all()
-    assert summary["which"]["observations"] == "sector 1 to 2"
-
-
-def test_an_empty_database_is_listed_as_empty(blank_dsn: str) -> None:
-    with lcdb.connect(blank_dsn, write=True, create=True) as db:
-        for call in (db.targets, db.observations, db.instruments, db.missions, db.frames):
-            assert len(call()) == 0
-        db.session.add(Instrument(name="Lone telescope"))
-        db.session.commit()
-        assert db.instruments()["name"].tolist() == ["Lone telescope"]
+    with pytest.raises(TypeError) as raised:
+        getattr(db, listing)(**arguments)
+    assert str(raised.value).startswith(f"{listing}() got an unknown argument {wrong!r}; it takes ")
+    assert "sector" in str(raised.value)

@@ -46,7 +46,7 @@ def _wait_for_servers(folder: Path) -> None:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """Give what a notebook sees: no database but its own, no settings of the person testing."""
+    """Give what a notebook sees: no database and no settings but its own, and the real files."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -54,7 +54,9 @@ def _environment(home: Path) -> dict[str, str]:
     }
     # The kernel chooses its own backend, as it does for a person.
     inherited.pop("MPLBACKEND", None)
-    return {**inherited, "HOME": str(home), "LCDB_DATA": str(home / "data")}
+    files = os.environ.get("LCDB_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data"
+    own = {"HOME": str(home), "LCDB_DATA": str(home / "data"), "LCDB_TEST_DATA": str(files)}
+    return {**inherited, **own}
 
 
 def _read(path: Path) -> Any:

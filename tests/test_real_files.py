@@ -16,7 +16,6 @@ from astropy.io import fits
 import lcdb_notebook as lcdb
 from lcdb_notebook.ingest.fits import read_product
 from lcdb_notebook.ingest.product import Curve, Product
-from lcdb_notebook.ingest.store import store
 
 DATA = Path(os.environ.get("LCDB_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
 # A foreign file without a time reference, which lightkurve cannot read either.
@@ -44,9 +43,8 @@ FLUX_COLUMNS = {
 def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
     """A database of all the real files."""
     with lcdb.connect(new_database(), write=True, create=True) as db:
-        outcomes = store(db.session.connection(), [read_product(path) for path in FILES])
-        assert [outcome.error for outcome in outcomes if outcome.error] == []
-        db.session.commit()
+        report = db.ingest(FILES, on_error="raise", progress=False)
+        assert {outcome.status for outcome in report.files} == {"added"}
         yield db
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -310,13 +309,3 @@ def test_the_errors_reach_whoever_connects(blank_dsn: str) -> None:
         lcdb.connect(blank_dsn)
     with lcdb.connect(blank_dsn, write=True, create=True) as db:
         assert db.create() == []
-
-
-def test_no_statement_of_this_module_alters_or_drops_what_is_there() -> None:
-    source = Path(schema.__file__).read_text(encoding="utf-8")
-    altered = re.findall(r"(?:DROP|ALTER COLUMN|RENAME|DELETE|UPDATE)[A-Z {}a-z]*", source)
-    assert sorted(set(altered)) == [
-        "ALTER COLUMN {name} DROP DEFAULT",
-        "ALTER COLUMN {name} SET STATISTICS ",
-        "ALTER COLUMN {name} SET STORAGE EXTERNAL",
-    ]

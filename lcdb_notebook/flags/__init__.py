@@ -4,16 +4,17 @@ A :class:`~lcdb_notebook.models.QualityFlagArray` has a *type*, and the type dec
 mean. Each type known here has one :class:`enum.IntFlag` and three presets, named as lightkurve
 names them:
 
-==========================  ====================  =========  =========  =========
-type                        flags                 "default"  "hard"     "hardest"
-==========================  ====================  =========  =========  =========
-``base_quality_flag``       :class:`BaseFlag`     3          3          3
-``tess_quality_flag``       :class:`TESSFlag`     17087      24319      65535
-``qlp_quality_flag_v1``     :class:`QLPFlagV1`    17087      24319      65535
-``qlp_quality_flag_v2``     :class:`QLPFlagV2`    17087      2**30 more 2**30 more
-``kepler_quality_flag``     :class:`KeplerFlag`   1130799    1664431    2096639
-``tglc_quality_flag``       :class:`TGLCFlag`     0          0          0
-==========================  ====================  =========  =========  =========
+==========================  ======================  =========  =========  =========
+type                        flags                   "default"  "hard"     "hardest"
+==========================  ======================  =========  =========  =========
+``base_quality_flag``       :class:`BaseFlag`       3          3          3
+``tess_quality_flag``       :class:`TESSFlag`       17087      24319      65535
+``qlp_quality_flag_v1``     :class:`QLPFlagV1`      17087      24319      65535
+``qlp_quality_flag_v2``     :class:`QLPFlagV2`      17087      2**30 more 2**30 more
+``kepler_quality_flag``     :class:`KeplerFlag`     1130799    1664431    2096639
+``tglc_quality_flag``       :class:`TGLCFlag`       0          0          0
+``qlp_orbit_flag``          :class:`QLPOrbitFlag`   1          1          1
+==========================  ======================  =========  =========  =========
 
 ``"none"`` is 0 for every type, also for one that nobody has registered. Another mission's flags
 join with :func:`register`. Bits without a name are reported as ``UNKNOWN_BIT_20``, never dropped.
@@ -40,7 +41,7 @@ from lcdb_notebook.flags.registry import (
     types,
 )
 from lcdb_notebook.flags.tables import decode, names, summary
-from lcdb_notebook.flags.tess import QLPFlagV1, QLPFlagV2, TESSFlag, TGLCFlag
+from lcdb_notebook.flags.tess import QLPFlagV1, QLPFlagV2, QLPOrbitFlag, TESSFlag, TGLCFlag
 
 __all__ = [
     "BaseFlag",
@@ -48,6 +49,7 @@ __all__ = [
     "KeplerFlag",
     "QLPFlagV1",
     "QLPFlagV2",
+    "QLPOrbitFlag",
     "QualityFlag",
     "TESSFlag",
     "TGLCFlag",

@@ -111,6 +111,17 @@ class TGLCFlag(QualityFlag):
     NEAR_EDGE = 2, "The star is within two pixels of the edge of the cutout."
 
 
+class QLPOrbitFlag(QualityFlag):
+    """What QLP says of a cadence for all stars of a CCD, type ``qlp_orbit_flag``.
+
+    Source: the values (0 and 1) of ``cam1ccd1_qflag.txt`` of orbit 147; no public document says
+    what they mean. The meaning here is inferred from that orbit: its median background is 32,610
+    where they are 1 and -157 elsewhere, and a star of 9.5 mag scatters by 0.054 and 0.0015 mag.
+    """
+
+    BAD_CADENCE = 1, "QLP rejects the cadence, mostly for scattered light (meaning inferred)."
+
+
 _SPOC = {"default": 17087, "hard": 24319, "hardest": 65535}
 
 register("tess_quality_flag", TESSFlag, _SPOC)
@@ -121,3 +132,4 @@ register(
     _SPOC | {name: _SPOC[name] | QLPFlagV2.LOW_PRECISION.value for name in ("hard", "hardest")},
 )
 register("tglc_quality_flag", TGLCFlag, {"default": 0, "hard": 0, "hardest": 0})
+register("qlp_orbit_flag", QLPOrbitFlag, {"default": 1, "hard": 1, "hardest": 1})

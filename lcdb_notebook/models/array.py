@@ -243,7 +243,3 @@ def _adapt_numpy_scalars() -> None:
 
 
 _adapt_numpy_scalars()
-
-
-def keep_array_text(engine: sa.Engine) -> None:
-    """Do nothing: arrays are selected as text on every connection."""

@@ -63,7 +63,8 @@ class Extensible(metaclass=_Redefinable):
     claims loads as the class asked for, where SQLAlchemy would fail. A field declared
     ``Mapped[int]`` is nullable in the shared table, where it would otherwise be required of every
     other mission's rows too, and a CHECK requires it of the rows of its own type, and of types
-    derived from that one. A class can be defined again, as by running a notebook's cell twice.
+    derived from that one. A row in a table of its own is deleted with the shared row that it
+    extends. A class can be defined again, as by running a notebook's cell twice.
     """
 
     #: Columns of the shared table that rows of this type cannot do without.
@@ -106,6 +107,8 @@ def _require_of_own_type(mapper: orm.Mapper[Any]) -> None:
             if column.table is table and column not in inherited and not column.nullable:
                 column.nullable = True
                 required.add(column.name)
+    else:
+        _delete_with_shared_row(table)
     # Below a class with a table of its own, the type is out of a CHECK's sight.
     mapper.class_.__required__ = frozenset(name for name in required if name in shared.c)
     identity, discriminator = mapper.polymorphic_identity, mapper.polymorphic_on
@@ -120,6 +123,17 @@ def _require_of_own_type(mapper: orm.Mapper[Any]) -> None:
                 name=f"{identity}_{name}",
                 info={"requires": (identity, name)},
             )
+
+
+def _delete_with_shared_row(table: sa.FromClause) -> None:
+    """Let a row of a table of its own go with the row that it extends, if nothing else is said.
+
+    Otherwise the database would refuse to delete an observation because of its flags.
+    """
+    for column in table.primary_key:
+        for key in column.foreign_keys:
+            if key.constraint is not None and key.constraint.ondelete is None:
+                key.constraint.ondelete = "CASCADE"
 
 
 def _declared_columns(name: str, namespace: dict[str, Any]) -> dict[str, sa.Column[Any]]:

@@ -257,12 +257,17 @@ def test_what_is_taken_off_a_target_is_deleted_where_it_cannot_be_without(
 
 def test_a_light_curve_outlives_the_loss_of_its_methods(sky: Sky) -> None:
     # A raw light curve is no orphan.
+    assert sky.detrended in sky.detrending.datasets
+    assert sky.detrended in sky.aperture.datasets
     sky.detrended.processing_method = None
     sky.detrended.photometry_source = None
     sky.session.commit()
     assert count(sky.session, DataSet) == 2
     assert sky.detrended.processing_method_id is None
     assert sky.detrending.datasets == []
+    sky.aperture.datasets.remove(sky.raw)
+    sky.session.commit()
+    assert count(sky.session, DataSet) == 2
 
 
 def test_flags_outlive_their_target_set_to_none(sky: Sky) -> None:

@@ -465,3 +465,22 @@ def test_two_missions_may_name_a_field_alike_and_differ_in_requiring_it(blank_ds
         fields = [o.filter_name for o in session.query(Required)]
         assert fields == ["V"]
     engine.dispose()
+
+
+@own_process
+def test_a_field_may_come_from_a_mixin(blank_dsn: str) -> None:
+    class Filtered:
+        filter_name: orm.Mapped[str]
+
+    class Ground(Filtered, Observation):
+        __mapper_args__ = {"polymorphic_identity": "ground"}  # noqa: RUF012
+
+    engine = sa.create_engine(blank_dsn)
+    with engine.begin() as connection:
+        schema.create(connection)
+    with orm.Session(engine) as session:
+        make_sky(session)
+        assert insert(session, "ground", filter_name="'V'")
+        with pytest.raises(sa.exc.IntegrityError, match="ground_filter_name"):
+            insert(session, "ground")
+    engine.dispose()

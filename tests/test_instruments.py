@@ -1,0 +1,94 @@
+"""Instruments: a table, drawn as the tree that it is; a search for one finds its parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import orm
+
+from lcdb_notebook import listing, query
+from lcdb_notebook.criteria import criteria
+from lcdb_notebook.instruments import InstrumentTree
+from lcdb_notebook.models import DataSet, Instrument, Mission, MissionCatalog, Observation, Target
+
+
+@pytest.fixture
+def tess(session: orm.Session) -> Instrument:
+    """TESS with two cameras of two CCDs, and a light curve of each CCD."""
+    mission = Mission(name="TESS", time_epoch=2457000, time_format_name="btjd")
+    target = Target(name=1, catalog=MissionCatalog(name="TIC", host_mission=mission))
+    tess = Instrument(name="TESS")
+    for camera in (1, 2):
+        above = Instrument(name=f"Camera {camera}", parent=tess)
+        for ccd in (2, 1):
+            part = Instrument(name=f"CCD {ccd}", parent=above)
+            observation = Observation(cadence_reference=np.arange(camera), instrument=part)
+            session.add(DataSet(target=target, observation=observation, values=np.ones(camera)))
+    session.add_all([tess, Instrument(name="A <b>telescope</b>")])
+    session.flush()
+    return tess
+
+
+DRAWN = """\
+A <b>telescope</b>
+TESS
+├─ Camera 1
+│  ├─ CCD 1
+│  └─ CCD 2
+└─ Camera 2
+   ├─ CCD 1
+   └─ CCD 2"""
+
+
+@pytest.mark.usefixtures("tess")
+def test_instruments_are_drawn_as_a_tree(session: orm.Session) -> None:
+    table = listing.instruments(session)
+    assert isinstance(table, InstrumentTree)
+    assert table.drawn() == DRAWN
+    page = table._repr_html_()
+    assert "│  ├─ CCD 1" in page
+    assert "A &lt;b&gt;telescope" in page
+
+
+@pytest.mark.usefixtures("tess")
+def test_instruments_are_a_dataframe_all_the_same(session: orm.Session) -> None:
+    table = listing.instruments(session)
+    assert list(table.columns) == ["name", "part_of", "depth", "id"]
+    assert table["part_of"].tolist()[3] == "TESS / Camera 1"
+    assert type(table[table["depth"] == 2]) is pd.DataFrame
+    assert type(table[["name"]].head()) is pd.DataFrame
+    assert "TESS" in repr(table)
+
+
+def test_no_instruments_are_no_tree(session: orm.Session) -> None:
+    table = listing.instruments(session)
+    assert table._repr_html_() == "<p>no instruments</p>"
+
+
+def test_hundreds_of_instruments_are_not_all_drawn() -> None:
+    table = InstrumentTree({"name": [f"CCD {n}" for n in range(1000)], "depth": [0] * 1000})
+    page = table._repr_html_()
+    assert "and 800 more" in page
+    assert "CCD 999" not in page
+
+
+@pytest.mark.usefixtures("tess")
+@pytest.mark.parametrize(
+    ("instrument", "found"),
+    [("TESS", 4), ("Camera 1", 2), ("Camera 2", 2), ("CCD 1", 2), (["Camera 1", "Camera 2"], 4)],
+)
+def test_a_search_for_an_instrument_includes_its_parts(
+    session: orm.Session, instrument: str | list[str], found: int
+) -> None:
+    rows = session.execute(query.datasets(criteria(instrument=instrument))).all()
+    assert len(rows) == found
+
+
+def test_a_search_for_one_instrument_among_namesakes_takes_the_row(
+    session: orm.Session, tess: Instrument
+) -> None:
+    camera = tess.children[1]
+    (part, _) = camera.children
+    assert len(session.execute(query.datasets(criteria(instrument=camera))).all()) == 2
+    assert len(session.execute(query.datasets(criteria(instrument=part))).all()) == 1
