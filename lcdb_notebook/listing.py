@@ -277,4 +277,12 @@ def _frame(session: orm.Session, statement: sa.Executable) -> pd.DataFrame:
 
     result = session.execute(statement)
     names = list(result.keys())
-    return pd.DataFrame.from_records(result.all(), columns=names)
+    columns = list(zip(*result.all(), strict=True)) or [()] * len(names)
+    # Beside a None pandas would make floats of numbers, and a float64 cannot hold a Gaia number.
+    kinds = [object if any(value is None for value in values) else None for values in columns]
+    return pd.DataFrame(
+        {
+            name: pd.Series(list(values), dtype=kind)
+            for name, values, kind in zip(names, columns, kinds, strict=True)
+        }
+    )

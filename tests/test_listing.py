@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from lcdb_notebook.models import (
     FITSFrame,
     Instrument,
     KeplerObservation,
+    Mission,
+    MissionCatalog,
+    Observation,
     QualityFlagArray,
     Target,
     TESSObservation,
@@ -331,3 +335,20 @@ def test_an_argument_that_a_listing_does_not_take_is_refused_and_not_ignored(
         getattr(db, listing)(**arguments)
     assert str(raised.value).startswith(f"{listing}() got an unknown argument {wrong!r}; it takes ")
     assert "sector" in str(raised.value)
+
+
+def test_a_number_beside_a_missing_one_keeps_all_its_digits(blank_dsn: str) -> None:
+    number = 5707485527450614657  # odd, and beyond 2**53: no float64 holds it
+    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+        mission = Mission(name="TESS", time_epoch=Decimal(2457000), time_format_name="btjd")
+        observation = Observation(
+            cadence_reference=np.array([1]), instrument=Instrument(name="TESS")
+        )
+        target = Target(catalog=MissionCatalog(name="Gaia DR3", host_mission=mission), name=number)
+        for whose in (None, target):
+            flags = np.zeros(1, np.int32)
+            db.session.add(
+                QualityFlagArray(observation=observation, target=whose, quality_flags=flags)
+            )
+        db.session.commit()
+        assert set(db.quality_flags()["target"]) == {None, number}
