@@ -83,10 +83,16 @@ def to_pandas(
             times(time, data.clock, time_format).value
             for time, data in zip(pieces["time"], records, strict=True)
         ]
-    frame = pd.DataFrame({name: np.concatenate(arrays) for name, arrays in pieces.items()})
+    joined: dict[str, Any] = {n: np.concatenate(arrays) for n, arrays in pieces.items()}
     for name, labels in _labels(records).items():
-        column: Any = pd.Categorical(labels) if isinstance(labels[0], str | None) else labels
-        frame[name] = pd.Series(column).take(np.repeat(np.arange(len(sizes)), sizes)).array
+        if isinstance(labels[0], str | None):
+            kinds = pd.Categorical(labels)
+            codes = np.repeat(kinds.codes, sizes)
+            joined[name] = pd.Categorical.from_codes(codes, dtype=kinds.dtype)
+        else:
+            joined[name] = np.repeat(pd.Series(labels).to_numpy(), sizes)
+    # These arrays belong to nobody else; stacking them into one block would copy them all again.
+    frame = pd.DataFrame(joined, copy=False)
     first = records[0]
     frame.attrs = {
         "mission": first.mission,
