@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from lcdb_notebook import errors, flags, models
 from lcdb_notebook.database import Database, connect
+from lcdb_notebook.lineage import Lineage
 from lcdb_notebook.record import LightCurveData
 from lcdb_notebook.selection import Selection
 
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Database",
     "LightCurveData",
+    "Lineage",
     "Selection",
     "connect",
     "errors",

@@ -137,7 +137,7 @@ class Assembly:
                         f"{where}: lengths disagree: {everyones.size} flags of {flag_type} for the "
                         f"observation, {flags.size} for the target; nothing is joined by position"
                     )
-                own = flags.astype(np.int64)
+                own = flags.astype(np.int64, copy=False)
                 quality[flag_type] = own if everyones is None else everyones | own
         if any(flags.size != cadence.size for flags in quality.values()):
             raise DataError(_lengths(where, {"cadence numbers": cadence, "times": time}, quality))

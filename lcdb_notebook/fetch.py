@@ -131,7 +131,6 @@ def find_unfit(
     session, datasets, pairs, observations
         As for :func:`fetch`.
     """
-    wanted = _wanted(pairs)
     here = f"ANY ('{_literal(observations)}'::int[])"
     arms = [
         f"SELECT {_CADENCES} AS kind, id::int8 AS id, NULL::int8 AS observation_id, "
@@ -141,11 +140,9 @@ def find_unfit(
         f"{_state('quality_flags', integers=True)} FROM quality_flag_array "
         f"WHERE target_id IS NULL AND observation_id = {here}",
         f"SELECT {_FLAGS}, f.target_id, f.observation_id, f.type, "
-        f"{_state('f.quality_flags', integers=True)} FROM {wanted} "
-        "JOIN quality_flag_array f USING (target_id, observation_id)",
+        f"{_state('f.quality_flags', integers=True)} FROM {_of('quality_flag_array', pairs)} f",
         f"SELECT {_TIMES}, t.target_id, t.observation_id, 'times', "
-        f"{_state('t.barycentric_julian_dates')} FROM {wanted} "
-        "JOIN target_specific_time t USING (target_id, observation_id)",
+        f"{_state('t.barycentric_julian_dates')} FROM {_of('target_specific_time', pairs)} t",
     ]
     arms += [
         f"SELECT {_DATASET}, id, NULL, '{name}', {_state(name)} "
@@ -206,9 +203,6 @@ def copy_out(
     try:
         interruptible(driver, copy, meanwhile=meanwhile)
     except psycopg2.Error as error:
-        if driver.closed:
-            # What goes through psycopg2 itself SQLAlchemy does not see.
-            session.connection().invalidate(error)
         raise sa.exc.DBAPIError.instance(command, None, error, psycopg2.Error) from error
 
 
@@ -219,7 +213,6 @@ def raw_connection(session: orm.Session) -> Any:
 
 def _statement(datasets: Sequence[int], pairs: Sequence[Pair], observations: Sequence[int]) -> str:
     # COPY takes no parameters, so the ids are written into it; they are integers and nothing else.
-    wanted = _wanted(pairs)
     no_floats, no_cadences, no_flags = "NULL::float8[]", "NULL::int8[]", "NULL::int4[]"
     arms = [
         f"SELECT {_CADENCES}, id::int8, NULL::int8, {no_floats}, {no_floats}, "
@@ -229,11 +222,10 @@ def _statement(datasets: Sequence[int], pairs: Sequence[Pair], observations: Seq
         f"{no_cadences}, quality_flags, type FROM quality_flag_array "
         f"WHERE target_id IS NULL AND observation_id = ANY ('{_literal(observations)}'::int[])",
         f"SELECT {_FLAGS}, f.target_id, f.observation_id, {no_floats}, {no_floats}, "
-        f"{no_cadences}, f.quality_flags, f.type FROM {wanted} "
-        "JOIN quality_flag_array f USING (target_id, observation_id)",
+        f"{no_cadences}, f.quality_flags, f.type FROM {_of('quality_flag_array', pairs)} f",
         f"SELECT {_TIMES}, t.target_id, t.observation_id, t.barycentric_julian_dates, "
-        f"{no_floats}, {no_cadences}, {no_flags}, NULL FROM {wanted} "
-        "JOIN target_specific_time t USING (target_id, observation_id)",
+        f"{no_floats}, {no_cadences}, {no_flags}, NULL "
+        f"FROM {_of('target_specific_time', pairs)} t",
         f"SELECT {_DATASET}, id, NULL, values, errors, {no_cadences}, {no_flags}, NULL "
         f"FROM dataset WHERE id = ANY ('{_literal(datasets)}'::int[])",
     ]
@@ -244,11 +236,19 @@ def _statement(datasets: Sequence[int], pairs: Sequence[Pair], observations: Seq
     )
 
 
-def _wanted(pairs: Sequence[Pair]) -> str:
+def _of(table: str, pairs: Sequence[Pair]) -> str:
+    """Write what a FROM needs for a table's rows of pairs, each looked up in the index.
+
+    Joined in the plain way, some thousand pairs make the planner read the table from beginning to
+    end: it takes few of them to match, and the rows for small, as the arrays lie elsewhere. OFFSET
+    keeps the inner query apart, which leaves it no other way.
+    """
     targets = _literal(target for target, _ in pairs)
     seen_by = _literal(observation for _, observation in pairs)
     return (
-        f"unnest('{targets}'::bigint[], '{seen_by}'::int[]) AS wanted (target_id, observation_id)"
+        f"unnest('{targets}'::bigint[], '{seen_by}'::int[]) AS wanted (of_target, seen_in), "
+        f"LATERAL (SELECT * FROM {table} "
+        "WHERE target_id = of_target AND observation_id = seen_in OFFSET 0)"
     )
 
 

@@ -113,11 +113,11 @@ class Search:
         self._offset = offset
         self.kept: Found | None = None
 
-    def found(self, session: orm.Session, *, silent: bool = False) -> Found:
+    def found(self, session: orm.Session) -> Found:
         """Give what was found; the first time, warn of targets that are not there."""
         if self.kept is None:
             self.kept = find(session, self.wanted, limit=self._limit, offset=self._offset)
-            missing = "" if silent else self.missing(session)
+            missing = self.missing(session)
             if missing:
                 warn(missing)
         return self.kept

@@ -268,7 +268,7 @@ class Selection:
         few = self._search.cut(slice(0, _ROWS_SHOWN))
         try:
             with self._search.sessions.using() as session:
-                found = self._search.kept or few.found(session, silent=True)
+                found = self._search.kept or few.found(session)
                 missing = self._search.missing(session)
         except NotFoundError as error:
             return f"0 light curves: {error}", None

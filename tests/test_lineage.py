@@ -438,10 +438,11 @@ def test_every_dataset_has_a_label_and_none_overlaps_another(found: Lineage) -> 
 def test_labels_shrink_to_fit_a_given_axes() -> None:
     from matplotlib.figure import Figure
 
-    ax = Figure(figsize=(3, 2)).subplots()
+    ax = Figure(figsize=(6, 2)).subplots()
     found = drawn(4, CHAIN)
     assert found.plot(ax) is ax
     extents = labels(ax)
+    assert len(extents) == 4
     assert not [(a, b) for a, b in combinations(extents, 2) if a.overlaps(b)]
 
 

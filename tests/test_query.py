@@ -374,7 +374,7 @@ LOOKUPS: dict[str, Callable[[lcdb.Database], Any]] = {
     "lightcurve": lambda db: db.lightcurve(7 * 77),
     "lightcurves": lambda db: db.lightcurves(MANY[:20]),
     "read 500": lambda db: list(db.search(MANY)),
-    "read a sector": lambda db: list(db.search(sector=3, processing="DET")),
+    "read a sector": lambda db: list(db.search(sector=4, processing="DET")),
     "targets by number": lambda db: db.targets(7 * 77),
     "targets by 500 numbers": lambda db: db.targets(MANY),
     "targets by Target": lambda db: db.targets(db.session.get(Target, 77)),

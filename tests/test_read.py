@@ -520,6 +520,26 @@ def test_bad_arrays_cost_two_statements_more_however_many_there_are(
     assert len(statements) == 1
 
 
+def test_an_observation_that_cannot_be_read_is_asked_for_once(
+    using: Using, caplog: pytest.LogCaptureFixture, statements: list[str]
+) -> None:
+    change(
+        using,
+        "UPDATE observation SET cadence_reference[1] = NULL WHERE id = :id",
+        id=first_of(using)[1],
+    )
+    found = stream(using, "skip", chunk_bytes=1)
+    statements.clear()
+    with (
+        caplog.at_level(logging.DEBUG, logger="lcdb_notebook.fetch"),
+        pytest.warns(UserWarning, match="4 of 8"),
+    ):
+        list(found)
+    # Four chunks, of which the first has to be read again.
+    assert len([entry for entry in caplog.messages if entry.startswith("COPY")]) == 5
+    assert len(statements) == 1
+
+
 def test_other_calls_may_come_between_two_records(using: Using) -> None:
     found = stream(using, chunk_bytes=1)
     read_so_far = []
@@ -549,8 +569,7 @@ def test_memory_is_that_of_a_chunk(using: Using) -> None:
             time=1500 + cadence / 720,
             quality={},
             curves=tuple(
-                Curve(Named(f"aperture {n}", ""), None, None, flux, flux)
-                for n in range(20)
+                Curve(Named(f"aperture {n}", ""), None, None, flux, flux) for n in range(20)
             ),
         )
         store(session.connection(), [big])

@@ -76,7 +76,7 @@ def read_frame(path: Path) -> FrameFile:
         with warnings.catch_warnings():
             # Of irregularities that do not matter here.
             warnings.simplefilter("ignore", AstropyWarning)
-            with fits.open(path, do_not_scale_image_data=True) as hdus:
+            with fits.open(path) as hdus:
                 return _read(path, hdus)
     except IngestError as error:
         raise IngestError(f"{path}: {error}") from None

@@ -81,7 +81,8 @@ def _arguments() -> argparse.Namespace:
         type=int,
         default=5,
         metavar="N",
-        help="rounds that are counted; one more comes first (default: %(default)s)",
+        help="rounds that are counted, fewer where one takes minutes; one more comes first "
+        "(default: %(default)s)",
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the table here as well")
     given = parser.parse_args()

@@ -73,7 +73,11 @@ class Sky:
         self.folder = Path(tempfile.mkdtemp(prefix="lcdb-bench-"))
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.say(f"starting a server in {self.folder}")
-        self._server = embedded.start(self.folder / "server")
+        try:
+            self._server = embedded.start(self.folder / "server")
+        except BaseException:
+            self._stack.close()
+            raise
         self._stack.callback(self._server.stop)
         return self
 
@@ -137,18 +141,19 @@ class Sky:
     @cached_property
     def real(self) -> tuple[lcdb.Database, Report]:
         """A database of the real files, and what became of each."""
+        paths = self.real_files
         self.say("ingesting the real files")
         db = self.new_database("real")
-        report = db.ingest(self.real_files, progress=False)
+        report = db.ingest(paths, progress=False)
         tidy(db)
         return self.reader(db), report
 
     @cached_property
     def copied(self) -> lcdb.Database:
         """A database of the copies of a real file."""
-        db = self.new_database("copied")
         paths = self.copies
         self.say(f"ingesting {len(paths):,} files")
+        db = self.new_database("copied")
         db.ingest(paths, progress=False, on_error="raise")
         tidy(db)
         return self.reader(db)
@@ -158,9 +163,10 @@ class Sky:
     @cached_property
     def real_files(self) -> list[Path]:
         """Real FITS files, unpacked as the archive gives them out."""
+        packed_files = sorted(self._data_folder.rglob("*.fits.gz"))
         folder = self._new_folder("real")
         paths = []
-        for packed in sorted(self._data_folder.rglob("*.fits.gz")):
+        for packed in packed_files:
             path = folder / packed.name.removesuffix(".gz")
             path.write_bytes(gzip.decompress(packed.read_bytes()))
             paths.append(path)
