@@ -22,8 +22,9 @@ __all__ = ["READ_ONLY_ADVICE", "read_only_error", "translated"]
 
 READ_ONLY_ADVICE = "open the database with lcdb.connect(..., write=True) to change it"
 
-# Conditions after which the connection is gone, or was never made (PostgreSQL manual, Appendix A).
-_CONNECTION_CLASSES = ("08", "28", "3D", "53", "57P")
+# Conditions after which the connection is gone (PostgreSQL manual, Appendix A). Where none is made
+# at all, psycopg2 gives no code.
+_CONNECTION_CLASSES = ("08", "57P")
 
 
 @contextmanager

@@ -36,10 +36,12 @@ class Progress:
 
     def show(self, done: int) -> None:
         """Say how many things are done."""
-        if self._bar is None and self._is_time():
+        if self._bar is None and self._is_time(done):
             from tqdm.auto import tqdm
 
             self._bar = tqdm(total=self._total, unit=self._unit)
+            # What is told as speed counts from the beginning of the work.
+            self._bar.start_t -= time.monotonic() - self._began
         if self._bar is not None:
             self._bar.update(min(done, self._total) - self._bar.n)
 
@@ -56,7 +58,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def _is_time(self) -> bool:
+    def _is_time(self, done: int) -> bool:
         if self._wanted is None:
-            return time.monotonic() - self._began >= _PATIENCE
+            return done < self._total and time.monotonic() - self._began >= _PATIENCE
         return self._wanted

@@ -371,6 +371,33 @@ def test_objects_of_one_cell_are_usable_in_the_next(db: lcdb.Database) -> None:
     assert isinstance(target.observations[0], lcdb.models.TESSObservation)
 
 
+def test_objects_are_not_read_again_after_a_commit(
+    writable: lcdb.Database, statements: list[str]
+) -> None:
+    mission = new_mission()
+    writable.session.add(mission)
+    writable.session.commit()
+    statements.clear()
+    assert mission.time_format_name == "cheopsjd"
+    assert statements == []
+
+
+def test_what_is_not_committed_is_read_and_calls_may_come_between_two_records(
+    own_url: str, writable: lcdb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lcdb_notebook.selection.CHUNK_BYTES", 1)
+    store(writable.session.connection(), list(demo.products(5, sectors=[1], cadences=100)))
+    seen = []
+    for data in writable.search(sector=1).read():
+        seen.append(data.target)
+        assert len(writable.targets()) == 5
+        assert len(writable.search(data.target, sector=1)) == 6
+    assert sorted(set(seen)) == [1, 2, 3, 4, 5]
+    assert len(seen) == 30
+    with lcdb.connect(own_url) as other:
+        assert {data.target for data in other.search()} == {1, 2, 3}
+
+
 def test_there_is_one_connection_however_much_is_asked(db: lcdb.Database, url: str) -> None:
     for call in CALLS.values():
         call(db)

@@ -55,6 +55,16 @@ STATEMENTS: dict[str, tuple[list[str], type[errors.LCDBError], str]] = {
         errors.LCDBError,
         "answered: null value",
     ),
+    "a session that idled for too long": (
+        ["DO $$ BEGIN RAISE 'idle' USING ERRCODE = '57P05'; END $$"],
+        errors.ConnectionFailedError,
+        "no connection to .*idle",
+    ),
+    "a full disk": (
+        ["DO $$ BEGIN RAISE 'disk full' USING ERRCODE = '53100'; END $$"],
+        errors.LCDBError,
+        "answered: disk full",
+    ),
     "the end of a connection": (
         ["SELECT pg_terminate_backend(pg_backend_pid())"],
         errors.ConnectionFailedError,

@@ -37,6 +37,22 @@ def test_by_itself_it_comes_only_when_the_work_lasts(
     assert "10/10" in shown(capsys, None, 3, 10)
 
 
+def test_it_does_not_come_when_all_is_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Progress(10, "light curve", None) as bar:
+        monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+        bar.show(10)
+    assert capsys.readouterr().err == ""
+
+
+def test_its_speed_counts_from_the_beginning_of_the_work() -> None:
+    with Progress(10, "light curve", None) as bar:
+        bar._began -= 100
+        bar.show(5)
+        assert bar._bar.format_dict["elapsed"] >= 100
+
+
 def test_it_never_goes_beyond_the_end_nor_back(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, True, 5, 99)
     assert "10/10" in text
