@@ -38,8 +38,11 @@ class Selection:
 
     Examples
     --------
-    >>> found = db.search(261136679, sector=[1, 2])  # doctest: +SKIP
-    >>> found[:1].lightcurve().meta["SECTOR"]  # doctest: +SKIP
+    >>> db = getfixture("demo_database")
+    >>> found = db.search(3, sector=[1, 2])
+    >>> len(found)
+    12
+    >>> found[:1].lightcurve().meta["SECTOR"]
     1
     """
 

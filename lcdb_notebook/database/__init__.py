@@ -149,8 +149,14 @@ class Database(Listings):
 
         Examples
         --------
-        >>> found = db.search(261136679, sector=[1, 2], processing="PDCSAP")  # doctest: +SKIP
-        >>> found.table  # doctest: +SKIP
+        >>> db = getfixture("demo_database")
+        >>> found = db.search(3, sector=[1, 2], processing="DEMO DET")
+        >>> found.table[["target", "sector", "photometry", "processing"]]
+           target  sector        photometry processing
+        0       3       1  DEMO aperture 2px   DEMO DET
+        1       3       1  DEMO aperture 3px   DEMO DET
+        2       3       2  DEMO aperture 2px   DEMO DET
+        3       3       2  DEMO aperture 3px   DEMO DET
         """
         wanted = criteria(
             target,
