@@ -302,7 +302,12 @@ def set_card(content: bytes, key: str, value: object, *, primary: bool = False) 
     start = 0 if primary else content.index(b"XTENSION= 'BINTABLE'")
     at = content.index(f"{key:<8}=".encode(), start)
     card = fits.Card("REMOVED", True) if value is None else fits.Card(key, value)
-    return content[:at] + str(card).encode() + content[at + 80 :]
+    return unsummed(content[:at] + str(card).encode() + content[at + 80 :])
+
+
+def unsummed(content: bytes) -> bytes:
+    """The file without its checksums, which every change would contradict."""
+    return content.replace(b"CHECKSUM=", b"REMOVED =")
 
 
 def edit_rows(content: bytes, edit: Callable[[npt.NDArray[np.void]], object]) -> bytes:
@@ -310,7 +315,7 @@ def edit_rows(content: bytes, edit: Callable[[npt.NDArray[np.void]], object]) ->
     with fits.open(io.BytesIO(content)) as hdus:
         start, count = hdus[1].fileinfo()["datLoc"], hdus[1].header["NAXIS2"]
         dtype = hdus[1].columns.dtype.newbyteorder(">")
-    changed = bytearray(content)
+    changed = bytearray(unsummed(content))
     edit(np.frombuffer(changed, dtype, count, start))
     return bytes(changed)
 
@@ -616,7 +621,7 @@ def test_a_damaged_file_gives_a_sound_product_or_is_refused_without_delay(
     mutate: Callable[[bytes, np.random.Generator], list[bytes]],
 ) -> None:
     refused = 0
-    for content in mutate(raw(name), np.random.default_rng(20261122)):
+    for content in mutate(unsummed(raw(name)), np.random.default_rng(20261122)):
         begun = time.monotonic()
         with warnings.catch_warnings(record=True) as escaped:
             warnings.simplefilter("always")

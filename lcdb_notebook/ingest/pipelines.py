@@ -254,8 +254,10 @@ def _product(
 
 
 def check_times(cadence: IntVector, time: FloatVector, reference: int) -> None:
-    """Refuse times that do not ascend with the cadence numbers, or are BJD; NaN is allowed."""
+    """Refuse times that do not ascend with the cadence numbers, or are BJD; some may be NaN."""
     finite = np.isfinite(time)
+    if np.isnan(time).all():
+        raise IngestError(f"none of its {time.size} cadences has a time")
     wrong = np.abs(time) >= _LARGEST_TIME  # infinite ones too
     if wrong.any():
         at = int(wrong.argmax())

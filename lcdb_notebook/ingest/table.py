@@ -21,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.errors import IngestError
+from lcdb_notebook.ingest import checksum
 from lcdb_notebook.ingest.headers import Header, integer, text, value
 from lcdb_notebook.ingest.product import FloatVector, IntVector
 
-LARGEST = 512 * 1024 * 1024
-"""Bytes of uncompressed file beyond which none is read; a real light curve has about 2 MB."""
+LARGEST = 128 * 1024 * 1024
+"""Bytes of uncompressed file beyond which none is read; a light curve of 20 s cadences has 12."""
 
 # Bytes of one element of each TFORM letter, and the numpy type of those that are read
 # (FITS Standard 4.0, table 18).
@@ -152,8 +153,9 @@ def open_table(path: Path) -> LightCurveTable:
     Raises
     ------
     IngestError
-        If it is no FITS file, is truncated, or its first extension is no binary table. Damaged
-        headers can also raise whatever astropy makes of them; ``read_product`` translates that.
+        If it is no FITS file, is truncated, its first extension is no binary table, or its bytes
+        contradict their CHECKSUM. Damaged headers can also raise whatever astropy makes of them;
+        ``read_product`` translates that.
     """
     from astropy.io import fits
 
@@ -178,6 +180,7 @@ def open_table(path: Path) -> LightCurveTable:
                 f"the first extension is a {type(table).__name__}, not a binary table"
             )
         header, start = table.header, table.fileinfo()["datLoc"]
+        places = ((primary, hdus[0].fileinfo()), (header, table.fileinfo()))
     dtype, numbers = _row_type(header)
     count = integer(header, "NAXIS2", 0, 2**63 - 1)
     if count == 0:
@@ -185,6 +188,8 @@ def open_table(path: Path) -> LightCurveTable:
     present = max(len(content) - start, 0) // dtype.itemsize
     if present < count:
         raise IngestError(f"truncated: of {count} rows only {present} are in the file")
+    for of_hdu, place in places:
+        checksum.check(content, of_hdu, place)
     rows = np.frombuffer(content, dtype, count, start)
     return LightCurveTable(str(path), primary, header, rows, numbers)
 
