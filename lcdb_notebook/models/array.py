@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -222,10 +223,13 @@ def from_literal(text: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 def _parsed(body: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     # A fraction would end an integer, and the rest of it go unnoticed at the end of the text.
     whole = dtype.kind == "f" or not ("." in body or "e" in body)
-    try:
-        parsed = np.fromstring(body, dtype=dtype, sep=",") if whole else np.empty(0, dtype)
-    except ValueError:
-        parsed = np.empty(0, dtype)
+    with warnings.catch_warnings():
+        # Up to numpy 2.2, text that is no number is only warned about; its size tells here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            parsed = np.fromstring(body, dtype=dtype, sep=",") if whole else np.empty(0, dtype)
+        except ValueError:
+            parsed = np.empty(0, dtype)
     if parsed.size != body.count(",") + 1:
         raise DataError(f"the stored array is not of {dtype.name}: {body[:60]}")
     return parsed
