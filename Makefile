@@ -7,13 +7,13 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test bench clean
+.PHONY: help demo lab test bench soak clean
 .PRECIOUS: .venv/.installed-%
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "PYTHON=... chooses another Python than python3; ARGS=... goes to pytest or the benchmarks."
+	@echo "PYTHON=... chooses another Python than python3; ARGS=... goes to pytest, the benchmarks or the soak."
 
 demo: .venv/.installed-core ## Install, load demonstration data, show what is there, plot a light curve
 	@$(BIN)/lcdb-notebook demo
@@ -29,6 +29,9 @@ test: .venv/.installed-test ## Check style and types, run all tests
 
 bench: .venv/.installed-bench ## Measure speed side by side with the alternatives, print one table
 	@$(BIN)/python tests/benchmarks $(ARGS)
+
+soak: .venv/.installed-test ## Let sixteen clients read for ten minutes while a writer fills the database
+	@$(BIN)/python tests/soak.py $(ARGS)
 
 clean: ## Remove .venv and what tools left behind; never a database
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
