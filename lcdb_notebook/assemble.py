@@ -1,20 +1,21 @@
-"""Arrays of one target in one observation to LightCurveData: checked before they are joined."""
+"""Arrays of targets in observations to LightCurveData: checked before they are joined."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
+from lcdb_notebook import wire
 from lcdb_notebook.clock import SMALLEST_BJD, Clock
 from lcdb_notebook.errors import DataError
-from lcdb_notebook.fetch import Arrays, Pair, Unfit
+from lcdb_notebook.fetch import DATASET, Arrays, Pair, Unfit
 from lcdb_notebook.record import LightCurveData, ObservationData
 
-__all__ = ["Assembly", "Row"]
+__all__ = ["Assembly", "Chunk", "Row"]
 
 Vector = npt.NDArray[Any]
 
@@ -31,6 +32,74 @@ class Row(Protocol):
     photometry: str | None
     processing: str | None
     unit: str
+
+
+class Chunk:
+    """The arrays of some rows, which become light curves while further ones still arrive.
+
+    The server fills the time that this takes. It sends what light curves share first, though
+    nothing makes it: should something of that come late, all are made anew at the end.
+
+    Parameters
+    ----------
+    rows
+        What is to be made.
+    observations
+        What is known of each observation, by id, and its number of cadences.
+    missions
+        For each mission id, its name and clock.
+    unfit
+        What cannot be fetched.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[Row],
+        observations: Mapping[int, tuple[ObservationData, int]],
+        missions: Mapping[UUID, tuple[str, Clock]],
+        unfit: Unfit | None = None,
+    ) -> None:
+        self.arrays = Arrays()
+        self.unfit = unfit or Unfit()
+        self._rows = {row.dataset: row for row in rows}
+        self._observations = observations
+        self._missions = missions
+        self._assemblies: dict[Pair, Assembly] = {}
+        self._made: dict[int, LightCurveData | DataError] = {}
+        self._in_order = True
+
+    def take(self, rows: wire.Rows) -> None:
+        """File a run of rows; of those that are DataSets, make light curves."""
+        self.arrays.take(rows)
+        kinds, ids, *_ = rows.columns
+        assert isinstance(kinds, np.ndarray)
+        if not (kinds == DATASET).all():
+            if self._made:
+                self._in_order = False
+                self._made.clear()
+                self._assemblies.clear()
+        elif self._in_order:
+            assert isinstance(ids, np.ndarray)
+            for id_ in ids.tolist():
+                row = self._rows.get(id_)
+                if row is not None:
+                    self._made[id_] = self._make(row)
+
+    def light_curve(self, row: Row) -> LightCurveData | DataError:
+        """Give the light curve of a row, once; or the reason why there is none."""
+        made = self._made.pop(row.dataset, None)
+        return self._make(row) if made is None else made
+
+    def _make(self, row: Row) -> LightCurveData | DataError:
+        pair = (row.target_id, row.observation)
+        assembly = self._assemblies.get(pair)
+        if assembly is None:
+            about = self._observations[row.observation][0]
+            assembly = self._assemblies[pair] = Assembly(self.arrays, self.unfit, pair, about)
+        try:
+            return assembly.light_curve(row, *self._missions[row.host_mission_id])
+        except DataError as error:
+            return error
 
 
 class Assembly:

@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.errors import TargetNotFoundError
+from lcdb_notebook.errors import LightCurveNotFoundError, TargetNotFoundError
 from lcdb_notebook.models import (
     Instrument,
     MissionCatalog,
@@ -32,6 +32,7 @@ RAW = "raw"
 
 _SEARCH_ARGUMENTS = ("target", "catalog", "observation", "instrument", "photometry", "processing")
 _LARGEST_NUMBER = 2**63 - 1  # of PostgreSQL's bigint
+_MOST_DIGITS = 100
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def criteria(
     ValueError
         If a list is empty, targets or observations are not stored yet, or two catalogs are named
         for one number.
-    TargetNotFoundError
-        If a number is one that no catalog can hold.
+    TargetNotFoundError, LightCurveNotFoundError
+        If a number is one that no catalog, or no observation, can have.
 
     Examples
     --------
@@ -216,7 +217,8 @@ def _catalog_number(value: Any) -> tuple[str | None, int]:
         match = re.fullmatch(r"\s*([A-Za-z][\w .-]*?)?\s*([0-9]+)\s*", value)
         if match is None:
             raise TypeError(f"{value!r} is no catalog number; write 261136679 or 'TIC 261136679'")
-        catalog, number = match[1], int(match[2])
+        # Python reads no more than some thousand digits; those of a number are enough.
+        catalog, number = match[1], int(match[2].lstrip("0")[:_MOST_DIGITS] or 0)
     elif isinstance(value, int | np.integer) and not isinstance(value, bool):
         number = int(value)
     else:
@@ -274,6 +276,10 @@ def _observations(value: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
         elif isinstance(one, Observation):
             ids.append(_id(one))
         elif isinstance(one, int | np.integer) and not isinstance(one, bool):
+            if not 0 <= int(one) <= _LARGEST_NUMBER:
+                raise LightCurveNotFoundError(
+                    f"there is no observation {int(one)}; ids go from 1 to 2**63 - 1"
+                )
             ids.append(int(one))
         else:
             raise TypeError(

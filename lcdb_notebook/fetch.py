@@ -16,7 +16,16 @@ from lcdb_notebook import wire
 from lcdb_notebook.errors import WireError
 from lcdb_notebook.interrupt import interruptible
 
-__all__ = ["Arrays", "Pair", "Unfit", "copy_out", "fetch", "find_unfit", "raw_connection"]
+__all__ = [
+    "DATASET",
+    "Arrays",
+    "Pair",
+    "Unfit",
+    "copy_out",
+    "fetch",
+    "find_unfit",
+    "raw_connection",
+]
 
 Vector = npt.NDArray[Any]
 #: A target and an observation, by id.
@@ -25,7 +34,7 @@ Pair = tuple[int, int]
 _log = logging.getLogger(__name__)
 
 # Which table a row of the stream is from; the first field of every row.
-_CADENCES, _TIMES, _FLAGS, _DATASET = range(4)
+_CADENCES, _TIMES, _FLAGS, DATASET = range(4)
 
 _FIELDS = (
     wire.INT4.named("kind"),
@@ -56,7 +65,7 @@ class Arrays:
     def take(self, rows: wire.Rows) -> None:
         """File a run of rows of the stream under their ids."""
         for kind, id_, observation, floats, errors, cadences, flags, flag_type in rows:
-            if kind == _DATASET:
+            if kind == DATASET:
                 self.datasets[id_] = (floats, errors)
             elif kind == _TIMES:
                 self.times.setdefault((id_, observation), []).append(floats)
@@ -82,6 +91,8 @@ def fetch(
     pairs: Sequence[Pair] = (),
     observations: Sequence[int] = (),
     meanwhile: Callable[[int], object] | None = None,
+    into: Arrays | None = None,
+    take: Callable[[wire.Rows], object] | None = None,
 ) -> Arrays:
     """Fetch the arrays of rows, on the session's own connection, in one statement.
 
@@ -100,14 +111,19 @@ def fetch(
         Ids whose cadence numbers and observation-wide flags are wanted.
     meanwhile
         Called ten times a second with the number of DataSets received.
+    into
+        What is filled; new ones unless given.
+    take
+        What files each run of rows there, in the thread that copies, instead of
+        :meth:`Arrays.take`.
 
     Raises
     ------
     WireError
         If a stored array cannot be a light curve's: two-dimensional, or integers with NULLs.
     """
-    arrays = Arrays()
-    reader = wire.RowReader(_FIELDS, arrays.take)
+    arrays = Arrays() if into is None else into
+    reader = wire.RowReader(_FIELDS, take or arrays.take)
     sql = _statement(datasets, pairs, observations)
     tick = None if meanwhile is None else lambda: meanwhile(len(arrays.datasets))
     copy_out(session, sql, reader, tick)
@@ -145,7 +161,7 @@ def find_unfit(
         f"{_state('t.barycentric_julian_dates')} FROM {_of('target_specific_time', pairs)} t",
     ]
     arms += [
-        f"SELECT {_DATASET}, id, NULL, '{name}', {_state(name)} "
+        f"SELECT {DATASET}, id, NULL, '{name}', {_state(name)} "
         f"FROM dataset WHERE id = ANY ('{_literal(datasets)}'::int[])"
         for name in ("values", "errors")
     ]
@@ -154,7 +170,7 @@ def find_unfit(
     unfit = Unfit()
     for kind, id_, observation, what, state in rows:
         why = f"its {what} {state}"
-        if kind == _DATASET:
+        if kind == DATASET:
             unfit.datasets[id_] = why
         elif kind == _CADENCES or id_ is None:
             unfit.observations[id_ if kind == _CADENCES else observation] = why
@@ -226,7 +242,7 @@ def _statement(datasets: Sequence[int], pairs: Sequence[Pair], observations: Seq
         f"SELECT {_TIMES}, t.target_id, t.observation_id, t.barycentric_julian_dates, "
         f"{no_floats}, {no_cadences}, {no_flags}, NULL "
         f"FROM {_of('target_specific_time', pairs)} t",
-        f"SELECT {_DATASET}, id, NULL, values, errors, {no_cadences}, {no_flags}, NULL "
+        f"SELECT {DATASET}, id, NULL, values, errors, {no_cadences}, {no_flags}, NULL "
         f"FROM dataset WHERE id = ANY ('{_literal(datasets)}'::int[])",
     ]
     present = [bool(observations), bool(observations), bool(pairs), bool(pairs), bool(datasets)]

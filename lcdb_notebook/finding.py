@@ -6,6 +6,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
@@ -17,14 +18,28 @@ from lcdb_notebook.assemble import Row
 from lcdb_notebook.clock import Clock
 from lcdb_notebook.criteria import Criteria
 from lcdb_notebook.errors import LCDBError, LightCurveNotFoundError
-from lcdb_notebook.models import Observation
+from lcdb_notebook.models import Mission, Observation
 from lcdb_notebook.notice import warn
 from lcdb_notebook.record import ObservationData
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Found", "Search", "Sessions", "find", "missions"]
+__all__ = ["Found", "Search", "Sessions", "find", "find_again", "flag_types", "missions"]
+
+_TYPES_FOR_ALL = sa.text(
+    "SELECT DISTINCT observation_id, type FROM quality_flag_array "
+    "WHERE target_id IS NULL AND observation_id = ANY (CAST(:observations AS int[]))"
+)
+
+_TYPES_OF_TARGETS = sa.text(
+    "SELECT DISTINCT seen_in, types FROM (SELECT seen_in, "
+    "array_remove(array_agg(DISTINCT type ORDER BY type), NULL) AS types "
+    "FROM unnest(CAST(:targets AS bigint[]), CAST(:observations AS int[])) AS w "
+    "(of_target, seen_in) "
+    "LEFT JOIN quality_flag_array ON target_id = of_target AND observation_id = seen_in "
+    "GROUP BY of_target, seen_in) of_pair"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +152,7 @@ class Search:
         if self.kept is not None:
             return len(self.kept.rows)
         with self.sessions.using() as session:
-            everything: int = session.scalar(query.count(self.wanted)) or 0
+            everything: int = session.scalar(*query.count(self.wanted)) or 0
         beyond = max(0, everything - self._offset)
         return beyond if self._limit is None else min(beyond, self._limit)
 
@@ -181,14 +196,27 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
     NotFoundError
         If something that was asked for by name or number is not in the database at all.
     """
-    rows: Sequence[Any] = session.execute(query.datasets(wanted, limit=limit, offset=offset)).all()
+    asked = query.datasets(wanted, limit=limit, offset=offset)
+    rows: Sequence[Any] = session.connection().execute(*asked).all()
     if not rows:
         why = absence.explain(session, wanted) if offset == 0 and limit != 0 else None
         if why is not None and not isinstance(why, LightCurveNotFoundError):
             raise why
         return Found((), {}, why)
+    return _described(session, rows)
+
+
+def find_again(session: orm.Session, datasets: Sequence[int]) -> Found:
+    """Find DataSets by id, in the order of the ids; those that are gone are left out."""
+    found = session.connection().execute(*query.datasets_of(datasets))
+    rows = {row.dataset: row for row in found}
+    return _described(session, [rows[id_] for id_ in datasets if id_ in rows])
+
+
+def _described(session: orm.Session, rows: Sequence[Any]) -> Found:
+    """Read what is known of the observations of rows."""
     ids = list(dict.fromkeys(row.observation for row in rows))
-    described = session.execute(query.observations(ids)).all()
+    described = session.connection().execute(*query.observations(ids)).all()
     observations = {row.id: _observation(row) for row in described}
     if len(observations) < len(ids):
         # Deleted between the two statements, and its DataSets with it.
@@ -198,8 +226,38 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
 
 def missions(session: orm.Session) -> dict[UUID, tuple[str, Clock]]:
     """Read the name and the clock of every mission."""
-    found = session.scalars(query.missions())
-    return {mission.id: (mission.name, mission.clock) for mission in found}
+    found = session.connection().execute(query.missions())
+    return {row.id: (row.name, _clock(**row._mapping)) for row in found}
+
+
+@lru_cache
+def _clock(**told: Any) -> Clock:
+    # One object a clock: light curves are asked whether they have the same one.
+    return Mission(**told).clock
+
+
+def flag_types(session: orm.Session, found: Found) -> set[frozenset[str]]:
+    """Say which types of quality flags the light curves have, without reading any flags.
+
+    Returns
+    -------
+    set of frozenset of str
+        Each combination of types that some light curve has; the empty one where there are none.
+    """
+    pairs = {(row.target_id, row.observation) for row in found.rows}
+    asked = {
+        "targets": [target for target, _ in pairs],
+        "observations": [observation for _, observation in pairs],
+    }
+    wide: dict[int, set[str]] = {}
+    for observation, type_ in session.execute(
+        _TYPES_FOR_ALL, {"observations": [*found.observations]}
+    ):
+        wide.setdefault(observation, set()).add(type_)
+    return {
+        frozenset({*wide.get(observation, ()), *types})
+        for observation, types in session.execute(_TYPES_OF_TARGETS, asked)
+    }
 
 
 def _observation(row: Any) -> tuple[ObservationData, int]:

@@ -56,18 +56,19 @@ def targets(session: orm.Session, wanted: Criteria, limit: int | None, offset: i
         )
         .join(Target.catalog)
         .join(MissionCatalog.host_mission)
-        .where(*query.target_matches(wanted))
+        .where(*query.target_matches(query.shape(wanted)))
         .order_by(Target.name, Target.id)
     )
-    of_observation = query.observation_matches(wanted)
-    of_dataset = query.dataset_matches(wanted)
+    asked = query.shape(wanted)
+    of_observation = query.observation_matches(asked)
+    of_dataset = query.dataset_matches(asked)
     if of_observation or of_dataset:
         seen = sa.select(DataSet.id).where(DataSet.target_id == Target.id, *of_dataset)
         if of_observation:
             seen = seen.join(Observation, Observation.id == DataSet.observation_id)
             seen = seen.where(*of_observation)
         statement = statement.where(seen.exists())
-    return _frame(session, statement.limit(limit).offset(offset))
+    return _frame(session, statement.limit(limit).offset(offset), wanted)
 
 
 def observations(
@@ -76,14 +77,15 @@ def observations(
     """List observations: id, type, the fields of their classes, instrument path, cadences."""
     import pandas as pd
 
+    asked = query.shape(wanted)
     statement = (
         sa.select(Observation.id)
-        .where(*query.observation_matches(wanted))
+        .where(*query.observation_matches(asked))
         .order_by(Observation.id)
         .limit(limit)
         .offset(offset)
     )
-    of_target = query.target_matches(wanted)
+    of_target = query.target_matches(asked)
     if of_target:
         seen = (
             sa.select(DataSet.id)
@@ -92,7 +94,8 @@ def observations(
             .where(DataSet.observation_id == Observation.id, *of_target)
         )
         statement = statement.where(seen.exists())
-    result = session.execute(query.observations(list(session.scalars(statement))))
+    ids = list(session.scalars(statement, query.parameters(wanted)))
+    result = session.execute(*query.observations(ids))
     # Labels are table.column; a field that several classes have shows under its own name once.
     frame = pd.DataFrame(result.all(), columns=list(result.keys()))
     frame["instrument"] = [" / ".join(path or ()) for path in frame["instrument"]]
@@ -108,25 +111,12 @@ def observations(
 
 def instruments(session: orm.Session) -> InstrumentTree:
     """List instruments, each below what it is part of: ``name``, ``part_of``, ``depth``, ``id``."""
-    from lcdb_notebook.instruments import InstrumentTree
+    from lcdb_notebook.instruments import as_tree
 
     rows = session.execute(
         sa.select(Instrument.id, Instrument.name, Instrument.parent_id).order_by(Instrument.name)
-    ).all()
-    children: dict[Any, list[Any]] = {}
-    for row in rows:
-        children.setdefault(row.parent_id, []).append(row)
-    listed: list[dict[str, Any]] = []
-
-    def walk(parent: Any, path: tuple[str, ...]) -> None:
-        for row in children.get(parent, []):
-            listed.append(
-                {"name": row.name, "part_of": " / ".join(path), "depth": len(path), "id": row.id}
-            )
-            walk(row.id, (*path, row.name))
-
-    walk(None, ())
-    return InstrumentTree(listed, columns=["name", "part_of", "depth", "id"])
+    )
+    return as_tree([(row.id, row.name, row.parent_id) for row in rows])
 
 
 def missions(session: orm.Session) -> pd.DataFrame:
@@ -154,7 +144,7 @@ def frames(session: orm.Session, wanted: Criteria, limit: int | None, offset: in
     """List FITS frames by observation and cadence, with their paths."""
     statement = sa.select(FITSFrame.__table__).order_by(FITSFrame.observation_id, FITSFrame.cadence)
     statement = _of_observations(statement, FITSFrame.observation_id, wanted)
-    return _frame(session, statement.limit(limit).offset(offset))
+    return _frame(session, statement.limit(limit).offset(offset), wanted)
 
 
 def quality_flags(
@@ -172,15 +162,15 @@ def quality_flags(
         )
         .outerjoin(Target, Target.id == QualityFlagArray.target_id)
         .outerjoin(MissionCatalog, MissionCatalog.id == Target.catalog_id)
-        .where(*query.target_matches(wanted))
+        .where(*query.target_matches(query.shape(wanted)))
         .order_by(QualityFlagArray.id)
     )
     statement = _of_observations(statement, QualityFlagArray.observation_id, wanted)
-    return _frame(session, statement.limit(limit).offset(offset))
+    return _frame(session, statement.limit(limit).offset(offset), wanted)
 
 
 def _of_observations(statement: Any, observation_id: Any, wanted: Criteria) -> Any:
-    matches = query.observation_matches(wanted)
+    matches = query.observation_matches(query.shape(wanted))
     if matches:
         joined = statement.join(Observation, Observation.id == observation_id)
         statement = joined.where(*matches)
@@ -272,10 +262,12 @@ def _whole_table(session: orm.Session, model: type[Base]) -> pd.DataFrame:
     return _frame(session, sa.select(*columns).order_by(sa.text("name")))
 
 
-def _frame(session: orm.Session, statement: sa.Executable) -> pd.DataFrame:
+def _frame(
+    session: orm.Session, statement: sa.Executable, wanted: Criteria | None = None
+) -> pd.DataFrame:
     import pandas as pd
 
-    result = session.execute(statement)
+    result = session.execute(statement, None if wanted is None else query.parameters(wanted))
     names = list(result.keys())
     columns = list(zip(*result.all(), strict=True)) or [()] * len(names)
     # Beside a None pandas would make floats of numbers, and a float64 cannot hold a Gaia number.

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import orm
 
-from lcdb_notebook.assemble import Assembly, Row
+from lcdb_notebook.assemble import Chunk, Row
 from lcdb_notebook.clock import Clock
 from lcdb_notebook.errors import DataError, WireError
 from lcdb_notebook.fetch import Arrays, Pair, Unfit, fetch, find_unfit
 from lcdb_notebook.finding import Found
 from lcdb_notebook.notice import warn
-from lcdb_notebook.progress import Progress
+from lcdb_notebook.progress import Bar, Progress
 from lcdb_notebook.record import LightCurveData
 
-__all__ = ["CHUNK_BYTES", "OnError", "records"]
+__all__ = ["CHUNK_BYTES", "OnError", "outcomes", "records"]
 
 OnError = Literal["raise", "skip"]
 
@@ -38,6 +38,7 @@ def records(
     chunk_bytes: int | None = CHUNK_BYTES,
     on_error: OnError = "raise",
     progress: bool | None = None,
+    require: Callable[[LightCurveData], None] | None = None,
 ) -> Iterator[LightCurveData]:
     """Read the light curves of rows, in their order.
 
@@ -55,6 +56,8 @@ def records(
         "raise", or "skip" light curves whose arrays contradict each other, and warn once.
     progress
         Show a progress bar; None shows it once reading has lasted a second.
+    require
+        Raises a DataError where a light curve is whole, and still not what is wanted.
 
     Raises
     ------
@@ -63,7 +66,13 @@ def records(
     """
     refused: list[str] = []
     with Progress(len(found.rows), "light curve", progress) as bar:
-        for made in _made(using, found, missions, chunk_bytes, bar):
+        for made in outcomes(using, found, missions, chunk_bytes=chunk_bytes, bar=bar):
+            if isinstance(made, LightCurveData):
+                try:
+                    if require is not None:
+                        require(made)
+                except DataError as error:
+                    made = error
             if isinstance(made, LightCurveData):
                 yield made
             elif on_error == "raise":
@@ -76,27 +85,26 @@ def records(
         )
 
 
-def _made(
+def outcomes(
     using: Callable[[], AbstractContextManager[orm.Session]],
     found: Found,
     missions: Mapping[UUID, tuple[str, Clock]],
-    chunk_bytes: int | None,
-    bar: Progress,
+    *,
+    chunk_bytes: int | None = CHUNK_BYTES,
+    bar: Bar,
 ) -> Iterator[LightCurveData | DataError]:
-    """Make of each row a light curve, or the reason why there is none."""
+    """Make of each row, in their order, a light curve or the reason why there is none.
+
+    Parameters are those of :func:`records`; ``bar`` is told how far it is.
+    """
     shared = _Shared()
     done = 0
-    for chunk in _chunks(found, chunk_bytes):
+    for rows in _chunks(found, chunk_bytes):
         with using() as session:
-            arrays, unfit = _fetch(session, chunk, shared, bar, done)
-        for pair, of_pair in _by_pair(chunk):
-            assembly = Assembly(arrays, unfit, pair, found.observations[pair[1]][0])
-            for row in of_pair:
-                try:
-                    yield assembly.light_curve(row, *missions[row.host_mission_id])
-                except DataError as error:
-                    yield error
-        done += len(chunk)
+            chunk = _fetch(session, rows, found, missions, shared, bar, done)
+        for row in rows:
+            yield chunk.light_curve(row)
+        done += len(rows)
         bar.show(done)
         shared.forget()
 
@@ -111,18 +119,21 @@ class _Shared:
     def lacks(self, observation: int) -> bool:
         return observation not in self.arrays.cadences and observation not in self.unfit
 
-    def keep(self, arrays: Arrays, unfit: Unfit) -> None:
-        self.arrays.cadences |= arrays.cadences
-        self.arrays.flags |= {key: found for key, found in arrays.flags.items() if key[0] is None}
-        self.unfit |= unfit.observations
+    def keep(self, chunk: Chunk) -> None:
+        self.arrays.cadences |= chunk.arrays.cadences
+        self.arrays.flags |= {
+            key: found for key, found in chunk.arrays.flags.items() if key[0] is None
+        }
+        self.unfit |= chunk.unfit.observations
 
-    def lend(self, observation: int, arrays: Arrays, unfit: Unfit) -> None:
-        if observation in self.unfit:
-            unfit.observations[observation] = self.unfit[observation]
-        if observation in self.arrays.cadences:
-            arrays.cadences[observation] = self.arrays.cadences[observation]
-        if (None, observation) in self.arrays.flags:
-            arrays.flags[None, observation] = self.arrays.flags[None, observation]
+    def lend(self, observations: Iterable[int], chunk: Chunk) -> None:
+        for observation in observations:
+            if observation in self.unfit:
+                chunk.unfit.observations[observation] = self.unfit[observation]
+            if observation in self.arrays.cadences:
+                chunk.arrays.cadences[observation] = self.arrays.cadences[observation]
+            if (None, observation) in self.arrays.flags:
+                chunk.arrays.flags[None, observation] = self.arrays.flags[None, observation]
 
     def forget(self) -> None:
         """Keep the arrays of the latest observations only, as far as they fit."""
@@ -173,10 +184,12 @@ def _chunks(found: Found, chunk_bytes: int | None) -> Iterator[Sequence[Row]]:
 def _fetch(
     session: orm.Session,
     rows: Sequence[Row],
+    found: Found,
+    missions: Mapping[UUID, tuple[str, Clock]],
     shared: _Shared,
-    bar: Progress,
+    bar: Bar,
     done: int,
-) -> tuple[Arrays, Unfit]:
+) -> Chunk:
     seen = dict.fromkeys(row.observation for row in rows)
     wanted: dict[str, Any] = {
         "datasets": [row.dataset for row in rows],
@@ -187,9 +200,14 @@ def _fetch(
     def tick(received: int) -> None:
         bar.show(done + received)
 
-    unfit = Unfit()
+    def fetched(unfit: Unfit | None = None, **ids: Any) -> Chunk:
+        chunk = Chunk(rows, found.observations, missions, unfit)
+        shared.lend(seen, chunk)
+        fetch(session, **ids, meanwhile=tick, into=chunk.arrays, take=chunk.take)
+        return chunk
+
     try:
-        arrays = fetch(session, **wanted, meanwhile=tick)
+        chunk = fetched(**wanted)
     except WireError:
         unfit = find_unfit(session, **wanted)
         if unfit == Unfit():
@@ -198,8 +216,6 @@ def _fetch(
             what: [id_ for id_ in ids if id_ not in getattr(unfit, what)]
             for what, ids in wanted.items()
         }
-        arrays = fetch(session, **readable, meanwhile=tick)
-    shared.keep(arrays, unfit)
-    for observation in seen:
-        shared.lend(observation, arrays, unfit)
-    return arrays, unfit
+        chunk = fetched(unfit, **readable)
+    shared.keep(chunk)
+    return chunk

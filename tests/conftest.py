@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -211,6 +212,14 @@ def data_folder(pytestconfig: pytest.Config) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real light curves: no folder {folder} (LCDB_TEST_DATA names another)")
     return folder
+
+
+@pytest.fixture
+def interrupts_arrive() -> Iterator[None]:
+    """Undo what a shell does to what it runs in the background: it has Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

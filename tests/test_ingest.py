@@ -228,6 +228,7 @@ def test_a_session_on_a_connection_decides_by_itself(
     assert count(engine, DataSet) == 0
 
 
+@pytest.mark.usefixtures("interrupts_arrive")
 def test_an_interrupt_ends_an_ingest_that_waits_for_another_writer(
     own_engine: sa.Engine, star_files: list[Path]
 ) -> None:

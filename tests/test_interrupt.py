@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -22,16 +26,10 @@ from lcdb_notebook.ingest.store import store
 from lcdb_notebook.interrupt import interruptible
 from lcdb_notebook.models import DataSet, Mission
 
+pytestmark = pytest.mark.usefixtures("interrupts_arrive")
+
 SOON = 1.0
 """Seconds within which a statement is to be gone from the server."""
-
-
-@pytest.fixture(autouse=True)
-def _interrupts_arrive() -> Iterator[None]:
-    """Undo what a shell does to what it runs in the background: it has Ctrl-C ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
@@ -306,9 +304,6 @@ def test_work_in_another_thread_is_done_there(driver: Any) -> None:
 
 
 def test_nothing_of_the_caller_is_kept_alive_by_an_error(driver: Any) -> None:
-    import gc
-    import weakref
-
     class Held:
         pass
 
@@ -341,3 +336,93 @@ def test_arrays_are_right_after_an_interrupt(url: str, watcher: sa.Connection) -
                 np.array_equal(one, other, equal_nan=True)
                 for one, other in zip(expected, found, strict=True)
             )
+
+
+# The threads it works in
+
+
+def worked_in() -> list[int]:
+    """Say which threads wait for work."""
+    return [thread.ident or 0 for thread in threading.enumerate() if thread.name == "lcdb-query"]
+
+
+def test_a_thread_is_kept_and_used_again() -> None:
+    used = {interruptible(None, threading.get_ident) for _ in range(200)}
+    assert len(used) == 1
+    assert used <= set(worked_in())
+    assert threading.get_ident() not in used
+
+
+def test_calls_under_way_have_a_thread_each_and_more_are_never_made() -> None:
+    inner: list[int] = []
+
+    def tick() -> None:
+        if not inner:
+            inner.append(interruptible(None, threading.get_ident))
+            enough.set()
+
+    for _ in range(20):
+        inner.clear()
+        enough = threading.Event()
+
+        def wait(until: threading.Event = enough) -> int:
+            assert until.wait(20)
+            return threading.get_ident()
+
+        outer = interruptible(None, wait, meanwhile=tick)
+        assert outer != inner[0]
+    assert len(worked_in()) <= 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_starts_threads_of_its_own() -> None:
+    interruptible(None, threading.get_ident)
+    child = os.fork()
+    if not child:
+        # Whatever happens, the child must not go on with the tests of its parent.
+        try:
+            done = interruptible(None, lambda: 42) == 42 and len(worked_in()) == 1
+            os._exit(0 if done else 1)
+        finally:
+            os._exit(2)
+    deadline = time.monotonic() + 20
+    ended, status = os.waitpid(child, os.WNOHANG)
+    while not ended and time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended, "it waits for a thread that only its parent has"
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_thread_that_waits_does_not_keep_the_interpreter() -> None:
+    code = (
+        "from lcdb_notebook.interrupt import interruptible; print(interruptible(None, lambda: 42))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert (done.stdout, done.stderr) == ("42\n", "")
+
+
+def test_a_thread_that_waits_keeps_nothing_of_its_last_work_alive() -> None:
+    class Held:
+        pass
+
+    def call() -> weakref.ref[Held]:
+        held = Held()
+        assert interruptible(None, lambda: held) is held
+        return weakref.ref(held)
+
+    gc.disable()
+    try:
+        kept = call()
+        # The thread lets go of it after the caller went on.
+        deadline = time.monotonic() + 20
+        while kept() is not None and time.monotonic() < deadline:
+            pass
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,8 +75,10 @@ def filled(session: orm.Session) -> orm.Session:
 
 def found(session: orm.Session, *args: Any, **search: Any) -> list[Any]:
     wanted = criteria(*args, **search)
-    rows = list(session.execute(query.datasets(wanted)))
-    assert session.scalar(query.count(wanted)) == len(rows)
+    rows = list(session.execute(*query.datasets(wanted)))
+    statement, values = query.count(wanted)
+    number: Any = session.scalar(statement, values)
+    assert number == len(rows)
     return rows
 
 
@@ -168,7 +172,7 @@ def test_an_instrument_that_is_part_of_itself_keeps_nobody_waiting(filled: orm.S
     filled.flush()
     filled.execute(sa.text("SET LOCAL statement_timeout = '20s'"))
     assert found(filled, instrument="loop")
-    (described,) = filled.execute(query.observations([observation.id]))
+    (described,) = filled.execute(*query.observations([observation.id]))
     assert set(described.instrument) == {"loop"}
 
 
@@ -219,7 +223,7 @@ def _plain_observations(session: orm.Session) -> list[Observation]:
 @pytest.mark.parametrize(("limit", "offset"), [(5, 0), (5, 20), (None, 22), (0, 0), (3, 100)])
 def test_pages_are_runs_of_the_whole(filled: orm.Session, limit: int | None, offset: int) -> None:
     everything = [row.dataset for row in found(filled)]
-    page = filled.execute(query.datasets(criteria(), limit=limit, offset=offset))
+    page = filled.execute(*query.datasets(criteria(), limit=limit, offset=offset))
     stop = None if limit is None else offset + limit
     assert [row.dataset for row in page] == everything[offset:stop]
 
@@ -231,7 +235,7 @@ def test_an_observation_is_described_by_its_fields_and_its_instrument(
     filled: orm.Session,
 ) -> None:
     ids = [row.observation for row in found(filled, 1)]
-    described = {row.id: row for row in filled.execute(query.observations(ids))}
+    described = {row.id: row for row in filled.execute(*query.observations(ids))}
     assert set(described) == set(ids)
     for row in described.values():
         values = row._mapping
@@ -246,9 +250,82 @@ def test_an_observation_is_described_by_its_fields_and_its_instrument(
 
 
 def test_no_statement_of_a_search_reads_an_array(filled: orm.Session) -> None:
-    columns = set(filled.execute(query.datasets(criteria())).keys())
-    columns |= set(filled.execute(query.observations([1])).keys())
+    columns = set(filled.execute(*query.datasets(criteria())).keys())
+    columns |= set(filled.execute(*query.observations([1])).keys())
     assert not {c for c in columns if "values" in c or "cadence_reference" in c}
+
+
+# Statements that are kept
+
+
+def test_searches_for_the_same_things_are_one_statement_with_other_values() -> None:
+    wanted = criteria(1, sector=1, processing=["DET", "raw"])
+    also_wanted = criteria([2, 3], sector=[4, 5], processing=["raw", "x"])
+    one, first = query.datasets(wanted, limit=5)
+    other, second = query.datasets(also_wanted, limit=9)
+    assert one is other
+    assert first != second
+    assert query.observations([1])[0] is query.observations([2, 3])[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"target": 1},
+        {"target": 1, "sector": None},
+        {"target": 1, "sector": [1, None]},
+        {"target": 1, "author": 1},
+        {"sector": 1},
+        {"target": 1, "sector": 1, "processing": "raw"},
+        {"target": 1, "sector": 1, "instrument": "CCD 1"},
+        {"target": 1, "sector": 1, "instrument": uuid.UUID(int=1)},
+    ],
+    ids=str,
+)
+def test_searches_for_other_things_are_other_statements(other: dict[str, Any]) -> None:
+    wanted = {name: "x" if name == "author" else value for name, value in other.items()}
+    statement, _ = query.datasets(criteria(1, sector=1))
+    assert query.datasets(criteria(**wanted))[0] is not statement
+
+
+LATER = """
+import sys, lcdb_notebook as lcdb, numpy as np, sqlalchemy as sa
+from sqlalchemy import orm
+from lcdb_notebook import demo
+from lcdb_notebook.ingest.store import store
+from lcdb_notebook.models import DataSet, Instrument, Observation, Target
+with lcdb.connect(sys.argv[1], write=True, create=True) as db:
+    store(db.session.connection(), list(demo.products(1, sectors=[1], cadences=4)))
+    db.session.commit()
+    before = db.search().table
+    assert len(db.search(sector=1)) == len(before) and len(db.observations()) == 1
+
+    class Night(Observation):
+        __mapper_args__ = {"polymorphic_identity": "night"}
+        __chronology__ = ("night",)
+        night: orm.Mapped[int]
+
+    db.create()
+    target = db.session.scalars(sa.select(Target)).one()
+    camera = db.session.scalars(sa.select(Instrument)).first()
+    # The later the night, the lower its cadences: only the field can order them.
+    for night in (3, 1, 2):
+        seen = Night(night=night, instrument=camera, cadence_reference=np.arange(2) - night)
+        db.session.add(DataSet(target=target, observation=seen, values=np.ones(2)))
+    db.session.commit()
+    table = db.search(observation=Night).table
+    assert table["night"].tolist() == [1, 2, 3], table
+    assert len(db.search(night=[1, 3])) == 2
+    assert len(db.search().table) == len(before) + 3
+    assert db.observations(observation=Night)["night"].tolist() == [3, 1, 2]
+"""
+
+
+def test_a_class_that_is_mapped_later_is_searched_ordered_and_described(blank_dsn: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LATER, blank_dsn], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # At any size

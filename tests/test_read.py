@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,14 +14,16 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from lcdb_notebook import fetch as fetching
 from lcdb_notebook import read
+from lcdb_notebook.assemble import Assembly
 from lcdb_notebook.criteria import criteria
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.fetch import Arrays
 from lcdb_notebook.finding import Search, missions
 from lcdb_notebook.ingest.product import Curve, Named, Product
 from lcdb_notebook.ingest.store import store
-from lcdb_notebook.models import DataSet, QualityFlagArray, TargetSpecificTime
+from lcdb_notebook.models import DataSet, Observation, QualityFlagArray, TargetSpecificTime
 from lcdb_notebook.record import LightCurveData
 
 SIZE = 6
@@ -606,3 +609,50 @@ def test_times_that_are_missing_between_two_others_ascend_all_the_same(using: Us
         row.barycentric_julian_dates = times
         session.flush()
     assert len(records(using)) == 8
+
+
+# While the rest arrives
+
+
+def test_light_curves_are_right_in_whatever_order_the_server_sends(
+    using: Using, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with using() as session:
+        for observation in session.scalars(sa.select(Observation)):
+            flags = np.full(observation.cadence_reference.size, 2**20)
+            session.add(QualityFlagArray(observation=observation, quality_flags=flags))
+        session.flush()
+    expected = records(using)
+    assert all(data.quality["base_quality_flag"].all() for data in expected)
+    ordered = fetching._statement
+
+    def reversed_arms(*ids: Any) -> str:
+        # The first one gives the columns their types.
+        first, *others = ordered(*ids).split(" UNION ALL ")
+        return " UNION ALL ".join([first, *reversed(others)])
+
+    monkeypatch.setattr(fetching, "_statement", reversed_arms)
+    for chunk_bytes in (None, 1):
+        found = records(using, chunk_bytes=chunk_bytes)
+        assert [data.dataset for data in found] == [data.dataset for data in expected]
+        for one, other in zip(found, expected, strict=True):
+            assert np.array_equal(one.flux, other.flux, equal_nan=True)
+            assert np.array_equal(one.time, other.time, equal_nan=True)
+            assert one.quality.keys() == other.quality.keys()
+            assert all(np.array_equal(one.quality[k], other.quality[k]) for k in one.quality)
+
+
+def test_light_curves_are_made_while_others_arrive(
+    using: Using, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_in: set[str] = set()
+    make = Assembly.light_curve
+
+    def noted(self: Assembly, *arguments: Any) -> LightCurveData:
+        made_in.add(threading.current_thread().name)
+        return make(self, *arguments)
+
+    monkeypatch.setattr(Assembly, "light_curve", noted)
+    assert len(records(using)) == 8
+    # The thread that copies; in another one than the main thread all is done where it is asked for.
+    assert made_in == {"lcdb-query"}

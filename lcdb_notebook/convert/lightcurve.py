@@ -67,8 +67,8 @@ def to_lightcurve(
     flux, flux_err = masked(data, good) if flagged == "mask" else (data.flux, errors(data))
     flux, flux_err = flux[kept], flux_err[kept]
     unit = _unit(data.unit)
-    if as_flux and _is_magnitude(data.unit):
-        flux, flux_err = _relative_flux(flux, flux_err, _middle(data.flux, good))
+    if as_flux and is_magnitude(data.unit):
+        flux, flux_err = relative_flux(flux, flux_err, middle(data.flux, good))
         unit = _unit("")
     columns = {
         "time": times(data.time[kept], data.clock, time_format),
@@ -84,7 +84,7 @@ def to_lightcurve(
     meta["QUALITY_BITMASK"] = plain(quality_bitmask)
     meta["QUALITY_TYPE"] = primary_type(data) or ""
     meta["QUALITY_MASK"] = good[np.isfinite(data.time)]
-    lightcurve: lightkurve.LightCurve = _lightcurve_class(data.mission)(data=columns)
+    lightcurve: lightkurve.LightCurve = _lightcurve_class(data.mission).of(columns)
     lightcurve.meta.update(meta)
     return lightcurve
 
@@ -105,7 +105,7 @@ def by_start(records: Sequence[LightCurveData]) -> list[LightCurveData]:
     return sorted(records, key=start)
 
 
-def _relative_flux(
+def relative_flux(
     magnitude: npt.NDArray[np.float64], error: npt.NDArray[np.float64], median: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Pogson's relation, and its derivative for the errors."""
@@ -113,7 +113,7 @@ def _relative_flux(
     return flux, 0.4 * np.log(10) * flux * error
 
 
-def _middle(magnitude: npt.NDArray[np.float64], good: npt.NDArray[np.bool_]) -> float:
+def middle(magnitude: npt.NDArray[np.float64], good: npt.NDArray[np.bool_]) -> float:
     """Give the median magnitude of the good cadences, or of all if none is good."""
     for chosen in (magnitude[good], magnitude):
         measured = chosen[np.isfinite(chosen)]
@@ -142,7 +142,7 @@ def _metadata(data: LightCurveData) -> dict[str, Any]:
         meta[_CATALOG_KEYS[data.catalog]] = data.target
     for field, value in observation.fields.items():
         if value is not None:
-            meta.setdefault(field.upper(), _scalar(value))
+            meta.setdefault(field.upper(), plain_field(value))
     for part in observation.instrument:
         # "Camera 4" says CAMERA = 4, in the words of the mission's own headers.
         match = re.fullmatch(r"(?:.* )?(Camera|CCD|Channel) (\d+)", part)
@@ -156,7 +156,7 @@ def _metadata(data: LightCurveData) -> dict[str, Any]:
     return meta
 
 
-def _scalar(value: Any) -> str | int | float:
+def plain_field(value: Any) -> str | int | float:
     """Say a value of an observation's field as FITS headers and JSON can hold it."""
     if isinstance(value, str | int | float):
         return value
@@ -182,7 +182,8 @@ def _unit(unit: str) -> Any:
         ) from error
 
 
-def _is_magnitude(unit: str) -> bool:
+def is_magnitude(unit: str) -> bool:
+    """Whether numbers of this unit are magnitudes, of which a LightCurve makes relative flux."""
     return unit.strip() == "mag"
 
 

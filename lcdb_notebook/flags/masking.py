@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.errors import ConfigurationError
-from lcdb_notebook.flags.registry import found, nearest_first, required
+from lcdb_notebook.flags.registry import found, nearest_first, plain, required
 
 Bitmask: TypeAlias = "str | int | np.integer | Iterable[str | int | np.integer] | None"
 """What ``quality_bitmask`` may be: a preset, a flag or its name, bits, or several of these."""
@@ -162,19 +162,15 @@ def _non_negative(bits: int) -> int:
 
 
 def _named(name: str, flag_type: str) -> int:
-    if _plain(name) == "NONE":
+    written = plain(name)
+    if written == "NONE":
         return 0
     known = required(flag_type)
-    bits = {_plain(preset): value for preset, value in known.presets.items()}
-    bits |= {_plain(flag.name or ""): flag.value for flag in known.flags}
-    if _plain(name) in bits:
-        return bits[_plain(name)]
+    bits = known.bits.get(written)
+    if bits is not None:
+        return bits
     choices = (*known.presets, *(flag.name or "" for flag in known.flags))
     raise ConfigurationError(
         f"quality_bitmask={name!r} is no preset and no flag of {flag_type!r}; there are "
         f"{', '.join(nearest_first(name, choices))}"
     )
-
-
-def _plain(name: str) -> str:
-    return name.upper().translate({ord(mark): None for mark in " _-"})

@@ -6,12 +6,15 @@ import difflib
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Self
 
 from lcdb_notebook.errors import ConfigurationError
 
 PRESETS = ("default", "hard", "hardest")
+
+_MARKS = {ord(mark): None for mark in " _-"}
 
 
 class QualityFlag(enum.IntFlag, boundary=enum.KEEP):
@@ -63,6 +66,12 @@ class FlagType:
     name: str
     flags: type[enum.IntFlag]
     presets: Mapping[str, int]
+
+    @cached_property
+    def bits(self) -> Mapping[str, int]:
+        """Bits of every preset and flag, by :func:`plain` name."""
+        named = {plain(preset): value for preset, value in self.presets.items()}
+        return named | {plain(flag.name or ""): flag.value for flag in self.flags}
 
 
 _registered: dict[str, FlagType] = {}
@@ -183,6 +192,11 @@ def required(type_name: str) -> FlagType:
             "dict(default=..., hard=..., hardest=...))"
         )
     return known
+
+
+def plain(name: str) -> str:
+    """Write a name so that case, spaces, hyphens and underscores do not matter."""
+    return name.upper().translate(_MARKS)
 
 
 def nearest_first(word: str, choices: tuple[str, ...]) -> list[str]:

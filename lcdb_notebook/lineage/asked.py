@@ -68,7 +68,7 @@ def _ids(asked: Any) -> list[int]:
         return [int(meta["DATASET"])]
     # LightCurveCollection has no __iter__, only __getitem__.
     several = isinstance(asked, Iterable) or hasattr(asked, "__getitem__")
-    if several and not isinstance(asked, str | bytes | dict):
+    if several and not isinstance(asked, str | bytes | dict | np.generic):
         return [id_ for one in asked for id_ in _ids(one)]
     raise TypeError(
         "a lineage is that of a DataSet or its id, a Selection, a light curve of this package, or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,8 @@ __all__ = ["ancestry", "family", "lineage"]
 _dataset = DataSet.__table__
 _link = DataSetHierarchy.__table__
 _observation = Observation.__table__
+_photometry = PhotometricSource.__table__
+_processing = ProcessingMethod.__table__
 
 _ABOUT = ("target_id", "observation_id", "photometric_method_id", "processing_method_id")
 
@@ -119,10 +122,14 @@ def family(ids: Sequence[int]) -> sa.Select[tuple[Any, ...]]:
     )
 
 
-def ancestry(ids: Sequence[int]) -> sa.Select[tuple[Any, ...]]:
-    """Select the links that lead to DataSets: ``child``, ``source``, and how a source was made."""
+@lru_cache(maxsize=1)
+def ancestry() -> sa.Select[tuple[Any, ...]]:
+    """Select the links that lead to DataSets: ``child``, ``source``, and how a source was made.
+
+    The ids of the DataSets are its parameter ``ids``.
+    """
     child, source = _link.c.child_dataset_id, _link.c.source_dataset_id
-    links = sa.select(child, source).where(any_of(child, ids)).cte("links", recursive=True)
+    links = sa.select(child, source).where(any_of(child, "ids")).cte("links", recursive=True)
     further = _for_each(
         links, sa.select(child, source).where(child == links.c.source_dataset_id), "further"
     )
@@ -135,12 +142,12 @@ def ancestry(ids: Sequence[int]) -> sa.Select[tuple[Any, ...]]:
     return sa.select(
         links.c.child_dataset_id.label("child"),
         links.c.source_dataset_id.label("source"),
-        PhotometricSource.name.label("photometry"),
-        ProcessingMethod.name.label("processing"),
+        _photometry.c.name.label("photometry"),
+        _processing.c.name.label("processing"),
     ).select_from(
         links.join(made, sa.true())
-        .outerjoin(PhotometricSource, PhotometricSource.id == made.c.photometric_method_id)
-        .outerjoin(ProcessingMethod, ProcessingMethod.id == made.c.processing_method_id)
+        .outerjoin(_photometry, _photometry.c.id == made.c.photometric_method_id)
+        .outerjoin(_processing, _processing.c.id == made.c.processing_method_id)
     )
 
 

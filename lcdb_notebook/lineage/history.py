@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import orm
 
 from lcdb_notebook.lineage.family import ancestry
-from lcdb_notebook.record import LightCurveData
 
 __all__ = ["histories"]
 
@@ -21,7 +20,23 @@ _MOST_BESIDE = 4
 _MOST_ANCESTORS = 50
 
 
-def histories(session: orm.Session, records: Sequence[LightCurveData]) -> dict[int, str]:
+class Processed(Protocol):
+    """A record, or the row of a search that one is read from."""
+
+    @property
+    def dataset(self) -> int:
+        """Id of the DataSet."""
+
+    @property
+    def photometry(self) -> str | None:
+        """Name of the photometric source."""
+
+    @property
+    def processing(self) -> str | None:
+        """Name of the processing method."""
+
+
+def histories(session: orm.Session, records: Sequence[Processed]) -> dict[int, str]:
     """Tell of each light curve what it was derived from, in one statement for all of them.
 
     Returns
@@ -36,7 +51,7 @@ def histories(session: orm.Session, records: Sequence[LightCurveData]) -> dict[i
     ids = list(dict.fromkeys(data.dataset for data in records))
     sources: dict[int, set[int]] = {}
     made: dict[int, Made] = {}
-    for row in session.execute(ancestry(ids)):
+    for row in session.connection().execute(ancestry(), {"ids": ids}):
         sources.setdefault(row.child, set()).add(row.source)
         made[row.source] = (row.photometry, row.processing)
     made |= {data.dataset: (data.photometry, data.processing) for data in records}

@@ -14,16 +14,20 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import clicking
 import converting
+import exporting
+import family
 import importing
 import latency
 import loading
+import mapping
 import memory
 import reading
 from report import NotMeasured, Row, machine, table
 from sky import SCALES, NoDataError, Sky
 
-BENCHMARKS: dict[str, Callable[[Sky, int], Iterator[Row]]] = {
+BENCHMARKS: dict[str, Callable[[Sky, int], Iterator[Row | NotMeasured]]] = {
     "floor": reading.against_floor,
     "orm": reading.against_orm,
     "psycopg": reading.against_psycopg,
@@ -31,12 +35,18 @@ BENCHMARKS: dict[str, Callable[[Sky, int], Iterator[Row]]] = {
     "lightcurve": converting.one,
     "collection": converting.many,
     "dataframe": converting.frame,
+    "parquet": exporting.parquet,
+    "parquet-memory": exporting.memory,
+    "map": mapping.local,
+    "map-dask": mapping.on_dask,
     "latency": latency.one_target,
+    "lineage": family.lineage,
     "ingest": loading.files,
     "loading": loading.against_raw,
     "bytes": reading.bytes_received,
     "memory": memory.streaming,
     "import": importing.package,
+    "clicks": clicking.explorer,
 }
 
 

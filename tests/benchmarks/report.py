@@ -32,33 +32,41 @@ class Row:
         What was done by this package, and with what it is compared.
     kind
         "at most" so many times as long (or as much) as the other, so many times "faster" than it,
-        or so many "MB more".
+        or so many "MB more"; "ms" is the time itself, where a person waits for it.
     ratio, goal
-        What was measured and what is to be reached, both in the sense of ``kind``.
+        What was measured and what is to be reached, both in the sense of ``kind``; a goal of None
+        is for knowledge only.
     ours, theirs
         The medians themselves, with units.
     """
 
     work: str
     against: str
-    kind: Literal["at most", "faster", "MB more"]
+    kind: Literal["at most", "faster", "MB more", "ms"]
     ratio: float
-    goal: float
+    goal: float | None
     ours: str
     theirs: str
 
     @property
     def reached(self) -> bool:
-        """Whether the goal was reached."""
+        """Whether the goal was reached, if there is one."""
+        if self.goal is None:
+            return True
         return self.ratio >= self.goal if self.kind == "faster" else self.ratio <= self.goal
 
     def cells(self) -> list[str]:
         """The row of the table."""
-        ratio, goal = {
-            "at most": (f"{self.ratio:.3f} times", f"at most {self.goal:g} times"),
-            "faster": (f"{self.ratio:.2f} times faster", f"{self.goal:g} times faster"),
-            "MB more": (f"{self.ratio:.0f} MB more", f"at most {self.goal:g} MB more"),
+        decimals, before, after = {
+            "at most": (".3f", "at most ", " times"),
+            "faster": (".2f", "", " times faster"),
+            "MB more": (".0f", "at most ", " MB more"),
+            "ms": (".0f", "at most ", " ms"),
         }[self.kind]
+        ratio = f"{self.ratio:{decimals}}{after}"
+        if self.goal is None:
+            return [self.work, self.against, ratio, "no goal", "", self.ours, self.theirs]
+        goal = f"{before}{self.goal:g}{after}"
         if self.kind == "faster" and self.goal == 1:
             goal = "faster"
         reached = "yes" if self.reached else "**no**"

@@ -188,7 +188,7 @@ class Sky:
                 file[0].header["TICID"] = number
                 file[0].header["OBJECT"] = f"TIC {number}"
                 paths.append(folder / f"{number}_lc.fits")
-                file.writeto(paths[-1])
+                file.writeto(paths[-1], checksum=True)
         return paths
 
     @property

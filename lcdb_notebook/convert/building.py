@@ -1,0 +1,103 @@
+"""LightCurves of columns that are ready, at the least that astropy asks for. Imports astropy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from astropy.table import Column, SortedArray, Table
+from astropy.time import Time
+
+__all__ = ["Built", "TimesInOrder"]
+
+
+class TimesInOrder(SortedArray):  # type: ignore[misc]
+    """The engine of an index on times that ascend as they are, made when it is first looked into.
+
+    astropy gives each TimeSeries an index on its times, for ``loc`` and ``iloc``, and sorts them
+    for it. Engines that exist already are taken as they are (astropy.table.Index, ``engine``).
+    """
+
+    _jd: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+    _about: tuple[str, str]
+
+    @classmethod
+    def of(cls, time: Any) -> Self | None:
+        """Make the engine of an astropy Time; None where its times do not ascend strictly.
+
+        Examples
+        --------
+        >>> TimesInOrder.of(Time([2.0, 1.0], format="jd")) is None
+        True
+        >>> TimesInOrder.of(Time([1.0, 2.0], format="jd")).row_index.tolist()
+        [0, 1]
+        """
+        jd1, jd2 = time.jd1, time.jd2
+        if np.ma.isMaskedArray(jd1) or time.ndim != 1 or time.masked:
+            return None
+        days = jd1 + jd2
+        if not (days[1:] > days[:-1]).all():
+            return None
+        made = cls.__new__(cls)
+        made.num_cols = 1
+        made.unique = False
+        # Copies, since times may be changed in place before anybody asks.
+        made._jd = (jd1.copy(), jd2.copy())
+        made._about = (time.scale, time.format)
+        return made
+
+    @property
+    def data(self) -> Any:
+        """The times in order, as the one column of a table."""
+        if "data" not in self.__dict__:
+            scale, format_ = self._about
+            time = Time(*self._jd, format="jd", scale=scale)
+            time.format = format_
+            self.__dict__["data"] = Table([time], copy=False)
+        return self.__dict__["data"]
+
+    @data.setter
+    def data(self, table: Any) -> None:
+        self.__dict__["data"] = table
+
+    @property
+    def row_index(self) -> Any:
+        """The row of each of them."""
+        if "row_index" not in self.__dict__:
+            self.__dict__["row_index"] = Column(np.arange(self._jd[0].size))
+        return self.__dict__["row_index"]
+
+    @row_index.setter
+    def row_index(self, rows: Any) -> None:
+        self.__dict__["row_index"] = rows
+
+
+class Built:
+    """Mixin of LightCurves that are put together column by column, and sort no sorted times."""
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any]) -> Self:
+        """Make a light curve of columns, ``time``, ``flux`` and ``flux_err`` first.
+
+        Parameters
+        ----------
+        columns
+            An astropy Time, Quantities and arrays of one length. They are not copied. The
+            constructor would copy each of them twice, and index the times three times.
+        """
+        made: Any = cls()
+        for name, values in columns.items():
+            made.add_column(values, name=name, copy=False)
+        # As lightkurve's constructor ends: from now on it warns of new attributes.
+        made._new_attributes_relax = False
+        return made  # type: ignore[no-any-return]
+
+    def add_index(self, colnames: Any, engine: Any = None, unique: bool = False) -> None:
+        """See astropy.table.Table.add_index; times that ascend are not sorted for it."""
+        columns = [colnames] if isinstance(colnames, str) else list(colnames)
+        time = self.columns["time"] if columns == ["time"] else None  # type: ignore[attr-defined]
+        if engine is None and not unique and isinstance(time, Time):
+            engine = TimesInOrder.of(time)
+        super().add_index(colnames, engine=engine, unique=unique)  # type: ignore[misc]
