@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 import sqlalchemy as sa
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from lcdb_notebook import schema
+from lcdb_notebook import upgrades
 from lcdb_notebook.driver_errors import read_only_error, translated
-from lcdb_notebook.errors import ConfigurationError
+from lcdb_notebook.errors import ConfigurationError, ConnectionFailedError
 from lcdb_notebook.interrupt import interruptible
+from lcdb_notebook.read_only import reading_cursor
 
 if TYPE_CHECKING:
     from lcdb_notebook.embedded import Server
 
-__all__ = ["create_tables", "make_engine"]
+__all__ = ["OLDEST_SERVER", "create_tables", "make_engine", "refuse_old_server"]
+
+#: The oldest major version of PostgreSQL that is promised to work.
+OLDEST_SERVER = 15
+
+_NAME_SHOWN = "lcdb_notebook"
+
+# Seconds after which a server that does not answer a new connection is given up.
+_CONNECT_TIMEOUT = 10
+
+# While it works, the server looks this often whether its client is still there: a kernel that was
+# killed would else keep a long query, with its snapshot and locks, going to its end. Servers on a
+# system that cannot tell (Windows) refuse the setting.
+_CLIENT_CHECK = "SET client_connection_check_interval = '1s'"
 
 
 def make_engine(
@@ -24,7 +42,9 @@ def make_engine(
     *,
     write: bool,
     statement_timeout: float | None = None,
+    application_name: str | None = None,
     server: Server | None = None,
+    kept: bool = True,
 ) -> sa.Engine:
     """Make an engine; nothing is connected yet.
 
@@ -38,28 +58,41 @@ def make_engine(
     description
         The database in messages; no password.
     write
-        Allow changes, in transactions; without it there are none, so that none is left open.
+        Allow changes, in transactions; without it there are none, so that none is left open, and
+        every cursor is a :class:`~lcdb_notebook.read_only.ReadingCursor`.
     statement_timeout
         Seconds after which the server gives up on a statement.
+    application_name
+        How the connections are called in ``pg_stat_activity``; None leaves that to the URL, to
+        ``PGAPPNAME``, or else calls them lcdb_notebook.
     server
         The embedded server that the URL is of; it is started again if it has died.
+    kept
+        Keep one connection for the next use; False closes each when it is given back.
 
     Raises
     ------
     ConfigurationError
-        If the timeout is not positive.
+        If the timeout is not positive, or the name no name.
     """
+    settings: dict[str, Any] = {}
     options = _options(url, write=write, statement_timeout=statement_timeout)
+    if options:
+        settings["options"] = " ".join(options)
+    if application_name is not None:
+        settings["application_name"] = _checked_name(application_name)
+    if not write:
+        settings["cursor_factory"] = reading_cursor(description)
+    # A notebook stays open for days, servers restart: look before using the connection again.
+    pool: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 4}
     engine = sa.create_engine(
         url.difference_update_query(["options"]),
-        connect_args={"options": " ".join(options)} if options else {},
+        connect_args=settings,
         isolation_level="READ COMMITTED" if write else "AUTOCOMMIT",
-        # A notebook stays open for days, servers restart: look before using the connection again.
-        pool_pre_ping=True,
-        pool_size=1,
-        max_overflow=4,
+        **(pool if kept else {"poolclass": sa.NullPool}),
     )
-    _prepare_connecting(engine, server)
+    _prepare_connecting(engine, server, description)
+    _leave_no_transaction(engine)
     _let_interrupt(engine)
 
     @sa.event.listens_for(engine, "handle_error")
@@ -69,22 +102,69 @@ def make_engine(
     return engine
 
 
-def create_tables(url: sa.URL, description: str) -> None:
-    """Create the tables, and the columns of mission classes, that a database lacks."""
-    engine = make_engine(url, description, write=True)
+def create_tables(
+    url: sa.URL, description: str, *, own: bool = False, application_name: str | None = None
+) -> None:
+    """Create what a database lacks, and bring tables that we made to the newest version.
+
+    Parameters
+    ----------
+    url, description, application_name
+        As for :func:`make_engine`.
+    own
+        Whether nobody else can have made tables there: see :func:`lcdb_notebook.upgrades.create`.
+    """
+    engine = make_engine(url, description, write=True, application_name=application_name)
     try:
         with translated(description), engine.connect() as connection:
             # Looking first takes no locks that a reader would wait for.
-            if schema.missing(connection):
+            if upgrades.pending(connection, own=own):
                 connection.rollback()
                 with connection.begin():
-                    schema.create(connection)
+                    upgrades.create(connection, own=own)
     finally:
         engine.dispose()
 
 
+def refuse_old_server(version: int, where: str) -> None:
+    """Refuse a server that is older than what is promised.
+
+    Parameters
+    ----------
+    version
+        As psycopg2's ``server_version``: 150004 is 15.4 (libpq's ``PQserverVersion``).
+    where
+        The database in messages; no password.
+
+    Raises
+    ------
+    ConnectionFailedError
+        If it is too old.
+
+    Examples
+    --------
+    >>> refuse_old_server(150000, "pdo/lightcurvedb")
+    """
+    if version < OLDEST_SERVER * 10_000:
+        raise ConnectionFailedError(
+            f"{where} runs on PostgreSQL {version // 10_000}.{version % 10_000}, and this package "
+            f"needs {OLDEST_SERVER} or later: ask whoever runs the server to upgrade it, or copy "
+            "the database to a newer one with pg_dump and pg_restore"
+        )
+
+
+def _checked_name(name: object) -> str:
+    # PostgreSQL would cut it, and put a question mark for every other character.
+    if not (isinstance(name, str) and name.isascii() and name.isprintable() and len(name) < 64):
+        raise ConfigurationError(
+            f"application_name={name!r}: give at most 63 printable ASCII characters"
+        )
+    return name
+
+
 def _options(url: sa.URL, *, write: bool, statement_timeout: float | None) -> list[str]:
-    given = url.query.get("options") or ()
+    # Where options are given, libpq does not look at PGOPTIONS any more.
+    given = url.query.get("options") or os.environ.get("PGOPTIONS") or ()
     options = [given] if isinstance(given, str) else list(given)
     if not write:
         options.append("-c default_transaction_read_only=on")
@@ -99,16 +179,38 @@ def _options(url: sa.URL, *, write: bool, statement_timeout: float | None) -> li
     return options
 
 
-def _prepare_connecting(engine: sa.Engine, server: Server | None) -> None:
+def _prepare_connecting(engine: sa.Engine, server: Server | None, where: str) -> None:
     @sa.event.listens_for(engine, "do_connect")
-    def _complete(_dialect: Any, _record: Any, _args: Any, given: dict[str, Any]) -> None:
+    def _connect(dialect: Any, _record: Any, args: Any, given: dict[str, Any]) -> Any:
         # In pg_stat_activity, unless PGAPPNAME or the URL says otherwise.
-        given.setdefault("fallback_application_name", "lcdb_notebook")
+        given.setdefault("fallback_application_name", _NAME_SHOWN)
         # What the COPY stream is read as, whatever encoding the database has.
         given.setdefault("client_encoding", "utf8")
+        if "PGCONNECT_TIMEOUT" not in os.environ:
+            given.setdefault("connect_timeout", _CONNECT_TIMEOUT)
         if server is not None:
             server.ensure_running()
             given.update(server.url().query)
+        opened = dialect.connect(*args, **given)
+        try:
+            refuse_old_server(opened.server_version, where)
+        except ConnectionFailedError:
+            opened.close()
+            raise
+        opened.autocommit = True
+        with suppress(psycopg2.Error), opened.cursor() as cursor:
+            cursor.execute(_CLIENT_CHECK)
+        opened.autocommit = False
+        return opened
+
+
+def _leave_no_transaction(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "reset")
+    def _end(driver: Any, _record: Any, _state: Any) -> None:
+        # psycopg2's rollback() knows of none that somebody began by hand in autocommit.
+        if not driver.closed and driver.info.transaction_status != TRANSACTION_STATUS_IDLE:
+            with driver.cursor() as cursor:
+                cursor.execute("ROLLBACK")
 
 
 def _let_interrupt(engine: sa.Engine) -> None:

@@ -22,6 +22,40 @@ __all__ = ["READ_ONLY_ADVICE", "read_only_error", "translated"]
 
 READ_ONLY_ADVICE = "open the database with lcdb.connect(..., write=True) to change it"
 
+# What to do, by the condition (PostgreSQL manual, Appendix A), or by the words of it: of a
+# connection that was never made psycopg2 knows no code. A server that speaks another language than
+# English gets no advice then.
+_CURES = (
+    (
+        ("53300",),
+        ("too many clients", "too many connections", "remaining connection slots"),
+        "the server is full: close notebooks that are no longer needed, and call again; whoever "
+        "runs the server can raise its max_connections",
+    ),
+    (
+        ("53100",),
+        (),
+        "the server's disk is full: nothing of this call was stored; call again when there is room",
+    ),
+    (
+        ("57P03",),
+        ("starting up", "not yet accepting connections", "not accepting connections"),
+        "it is starting, or recovering from a crash: call again in a moment",
+    ),
+    (("57P03",), ("shutting down",), "it is being stopped: call again when it is back"),
+    (
+        ("28P01", "28000"),
+        ("authentication failed", "no password supplied", "no pg_hba.conf entry"),
+        "check the user and the password in the URL, in db.conf or in ~/.pgpass, and with whoever "
+        "runs the server whether you may connect from here",
+    ),
+    (
+        ("42501",),
+        (),
+        "your role lacks that right: the owner of the tables can GRANT it",
+    ),
+)
+
 # Conditions after which the connection is gone (PostgreSQL manual, Appendix A). Where none is made
 # at all, psycopg2 gives no code.
 _CONNECTION_CLASSES = ("08", "57P")
@@ -45,10 +79,29 @@ def translated(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except sa.exc.DBAPIError as error:
-        raise _as_ours(error, error.orig, where, lost=error.connection_invalidated) from error
-    except psycopg2.Error as error:
-        raise _as_ours(error, error, where, lost=False) from error
+    except (sa.exc.DBAPIError, psycopg2.Error) as error:
+        lost = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+        raise _as_ours(error, _driver_error(error), where, lost=lost) from error
+    except sa.exc.PendingRollbackError as error:
+        ours = LCDBError(
+            f"{where}: a change that the session had begun failed before this call, so it takes "
+            "nothing else until db.session.rollback()"
+        )
+        for note in getattr(error, "__notes__", ()):
+            ours.add_note(note)
+        raise ours from error
+
+
+def _driver_error(error: BaseException) -> BaseException | None:
+    """Give what the driver said; if that is no more than "closed", what it said before."""
+    driver = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    before = error.__context__ if driver is error else driver and driver.__context__
+    if isinstance(driver, psycopg2.InterfaceError) and isinstance(
+        before, sa.exc.DBAPIError | psycopg2.Error
+    ):
+        # Rolling back what a dead connection had begun only says that it is dead.
+        return _driver_error(before)
+    return driver
 
 
 def read_only_error(error: BaseException | None, where: str) -> ReadOnlyError | None:
@@ -82,10 +135,15 @@ def _by_code(error: Any, where: str, *, lost: bool) -> LCDBError:
     no_answer = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and not code
     if lost or no_answer or code.startswith(_CONNECTION_CLASSES):
         told = " ".join(line.strip() for line in said)
-        return ConnectionFailedError(
-            f"no connection to {where}: {told}; the next call tries again by itself"
-        )
-    return LCDBError(f"{where} answered: {said[0]}")
+        return ConnectionFailedError(f"no connection to {where}: {told}{_cure(code, told)}")
+    return LCDBError(f"{where} answered: {said[0]}{_cure(code, '')}")
+
+
+def _cure(code: str, told: str) -> str:
+    for codes, words, cure in _CURES:
+        if code in codes or any(word in told for word in words):
+            return f"; {cure}"
+    return ""
 
 
 def _said(error: BaseException | None) -> list[str]:

@@ -6,6 +6,7 @@ An ``except LCDBError`` catches them all, and none of them carries a password::
     ├── ConfigurationError          a URL, a config file or an option makes no sense
     ├── ConnectionFailedError       no server answers, or it answers no
     │   └── EmbeddedServerError     the server in the home folder does not start
+    ├── MissingExtraError           a package of an extra is not installed (also an ImportError)
     ├── SchemaError                 the database is not (yet) a LightcurveDB
     ├── ReadOnlyError               a change was asked of a database opened for reading
     ├── StatementTimeoutError       the server gave up on a statement that took too long
@@ -19,22 +20,27 @@ An ``except LCDBError`` catches them all, and none of them carries a password::
     ├── WireError                   bytes that are no binary COPY stream (also a ValueError)
     ├── TimeFormatError             a mission's clock cannot be told (also a ValueError)
     ├── LineageError                a light curve would descend from itself (also a ValueError)
-    └── IngestError                 a file that cannot be taken in (also a ValueError)
+    ├── IngestError                 a file that cannot be taken in (also a ValueError)
+    ├── ExportError                 a file that cannot be written or read back (also a ValueError)
+    └── BackupError                 a backup that cannot be made, or not be brought back
 """
 
 from __future__ import annotations
 
 __all__ = [
     "AmbiguousError",
+    "BackupError",
     "ConfigurationError",
     "ConnectionFailedError",
     "DataError",
     "EmbeddedServerError",
+    "ExportError",
     "FrameNotFoundError",
     "IngestError",
     "LCDBError",
     "LightCurveNotFoundError",
     "LineageError",
+    "MissingExtraError",
     "NameNotFoundError",
     "NotFoundError",
     "ReadOnlyError",
@@ -60,6 +66,10 @@ class ConnectionFailedError(LCDBError):
 
 class EmbeddedServerError(ConnectionFailedError):
     """The embedded server cannot be started or must not be used."""
+
+
+class MissingExtraError(LCDBError, ImportError):
+    """Something was asked for that needs a package of an extra, which is not installed."""
 
 
 class SchemaError(LCDBError):
@@ -116,3 +126,11 @@ class LineageError(LCDBError, ValueError):
 
 class IngestError(LCDBError, ValueError):
     """A file, or a light curve, that cannot be taken in; the message says why."""
+
+
+class ExportError(LCDBError, ValueError):
+    """A light curve that a file cannot hold, or a file that cannot be written or read back."""
+
+
+class BackupError(LCDBError):
+    """A backup that cannot be made, or cannot be brought back; nothing was changed."""

@@ -10,6 +10,7 @@ from sqlalchemy.engine.reflection import ObjectKind
 from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateColumn
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
+from lcdb_notebook import drift
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base, NumpyArray
 
@@ -80,8 +81,10 @@ def check(connection: sa.Connection) -> None:
     Raises
     ------
     SchemaError
-        Naming what is missing and how to add it.
+        Naming what is missing and how to add it, each column of another type, and what else
+        differs beside these; or that it is a LightcurveDB of another generation, or none.
     """
+    drift.refuse_version_3(connection)
     lack = _lacking(connection)
     if len(lack.tables) == len(Base.metadata.tables):
         raise SchemaError(
@@ -90,11 +93,26 @@ def check(connection: sa.Connection) -> None:
         )
     lacks = [f"table {table.name}" for table in lack.tables]
     lacks += [f"column {column}{_whose(column)}" for column in lack.columns]
+    different = drift.differences(connection)
+    blocking = [str(one) for one in different if one.blocks]
+    if not (lacks or blocking):
+        return
+    told: list[str] = []
     if lacks:
-        raise SchemaError(
+        told.append(
             f"this database lacks {', '.join(lacks)}. If it is yours, add what is missing (nothing "
             "existing is touched) with lcdb.connect(..., write=True, create=True) or db.create()."
         )
+    if blocking:
+        told.append(
+            f"this database has columns of other types than the models: {', '.join(blocking)}. "
+            "Its owner can convert them (ALTER TABLE ... ALTER COLUMN ... TYPE ...), or make a "
+            "view of the right types in a schema that comes first in your search_path."
+        )
+    beside = [str(one) for one in different if not one.blocks]
+    if beside:
+        told.append(f"It differs besides, which does no harm to reading: {', '.join(beside)}.")
+    raise SchemaError(" ".join(told))
 
 
 def _lacking(connection: sa.Connection) -> _Lack:
@@ -215,7 +233,7 @@ def _add_what_comes_with(connection: sa.Connection, columns: list[Column]) -> No
                 if isinstance(constraint, sa.CheckConstraint):
                     _add_rule(connection, constraint)
                 else:
-                    connection.execute(AddConstraint(constraint))
+                    connection.execute(AddConstraint(constraint, isolate_from_table=False))
 
 
 def _add_rule(connection: sa.Connection, rule: sa.CheckConstraint) -> None:

@@ -362,6 +362,23 @@ def test_a_transaction_that_the_server_has_spoilt_is_rolled_back_and_said_to_be(
     assert len(writable.missions()) == 1
 
 
+def test_a_change_that_fails_as_the_call_ends_leaves_the_next_alone(
+    writable: lcdb.Database,
+) -> None:
+    with pytest.raises(LCDBError, match="null value"), writable.using() as session:
+        session.add(Target())
+    assert len(writable.missions()) == 1
+
+
+def test_a_change_that_failed_in_the_session_is_one_error_more(writable: lcdb.Database) -> None:
+    writable.session.add(Target())
+    with pytest.raises(sa.exc.IntegrityError):
+        writable.session.flush()
+    with pytest.raises(LCDBError, match=r"failed before this call.*db.session.rollback\(\)"):
+        writable.missions()
+    assert len(writable.missions()) == 1
+
+
 def test_objects_of_one_cell_are_usable_in_the_next(db: lcdb.Database) -> None:
     target = db.session.scalars(sa.select(Target)).first()
     assert target is not None
@@ -458,8 +475,9 @@ def test_a_session_in_use_recovers_after_the_server_was_away(url: str, write: bo
     with lcdb.connect(url, write=write) as db:
         assert db.session.scalars(sa.select(Target)).all()
         cut_connections(url)
-        with pytest.raises(ConnectionFailedError, match="the next call tries again by itself"):
+        with pytest.raises(ConnectionFailedError) as raised:
             db.targets()
+        assert raised.value.__notes__[-1] == "the next call connects again by itself"
         assert len(db.targets()) == 3
 
 

@@ -63,12 +63,22 @@ STATEMENTS: dict[str, tuple[list[str], type[errors.LCDBError], str]] = {
     "a full disk": (
         ["DO $$ BEGIN RAISE 'disk full' USING ERRCODE = '53100'; END $$"],
         errors.LCDBError,
-        "answered: disk full",
+        "answered: disk full; .*call again when there is room",
+    ),
+    "a server that is starting": (
+        ["DO $$ BEGIN RAISE 'not now' USING ERRCODE = '57P03'; END $$"],
+        errors.ConnectionFailedError,
+        "no connection to .*not now.*; .*call again in a moment",
+    ),
+    "a right that is not granted": (
+        ["SET LOCAL ROLE pg_monitor", "SELECT * FROM target"],
+        errors.LCDBError,
+        "answered: permission denied for table target; .*GRANT",
     ),
     "the end of a connection": (
         ["SELECT pg_terminate_backend(pg_backend_pid())"],
         errors.ConnectionFailedError,
-        "no connection to .*the next call tries again",
+        "no connection to .*terminat",
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook import listing, query
@@ -40,6 +41,8 @@ TESS
    ├─ CCD 1
    └─ CCD 2"""
 
+DRAWN_NAMES = [line.lstrip("│├└─ ") for line in DRAWN.splitlines()]
+
 
 @pytest.mark.usefixtures("tess")
 def test_instruments_are_drawn_as_a_tree(session: orm.Session) -> None:
@@ -66,6 +69,36 @@ def test_no_instruments_are_no_tree(session: orm.Session) -> None:
     assert table._repr_html_() == "<p>no instruments</p>"
 
 
+def test_instruments_that_are_part_of_themselves_are_listed_and_named(
+    session: orm.Session, tess: Instrument
+) -> None:
+    camera = tess.children[0]
+    alone = Instrument(name="Ouroboros")
+    session.add(alone)
+    session.flush()
+    # The ORM itself writes no circles.
+    for instrument, above in ((tess, camera.children[0]), (alone, alone)):
+        session.execute(
+            sa.update(Instrument).where(Instrument.id == instrument.id).values(parent_id=above.id)
+        )
+    with pytest.warns(UserWarning, match="part of themselves") as caught:
+        table = listing.instruments(session)
+    told = str(caught[0].message)
+    assert caught[0].filename == __file__
+    first, second = camera.children[0].name, camera.name
+    assert any(
+        circle in told
+        for circle in (
+            f"{first} in {second} in TESS in {first}",
+            f"{second} in TESS in {first} in {second}",
+            f"TESS in {first} in {second} in TESS",
+        )
+    )
+    assert "Ouroboros in Ouroboros" in told
+    assert sorted(table["name"]) == sorted([*DRAWN_NAMES, "Ouroboros"])
+    assert "Ouroboros" in table.drawn()
+
+
 def test_hundreds_of_instruments_are_not_all_drawn() -> None:
     table = InstrumentTree({"name": [f"CCD {n}" for n in range(1000)], "depth": [0] * 1000})
     page = table._repr_html_()
@@ -81,7 +114,7 @@ def test_hundreds_of_instruments_are_not_all_drawn() -> None:
 def test_a_search_for_an_instrument_includes_its_parts(
     session: orm.Session, instrument: str | list[str], found: int
 ) -> None:
-    rows = session.execute(query.datasets(criteria(instrument=instrument))).all()
+    rows = session.execute(*query.datasets(criteria(instrument=instrument))).all()
     assert len(rows) == found
 
 
@@ -90,5 +123,5 @@ def test_a_search_for_one_instrument_among_namesakes_takes_the_row(
 ) -> None:
     camera = tess.children[1]
     (part, _) = camera.children
-    assert len(session.execute(query.datasets(criteria(instrument=camera))).all()) == 2
-    assert len(session.execute(query.datasets(criteria(instrument=part))).all()) == 1
+    assert len(session.execute(*query.datasets(criteria(instrument=camera))).all()) == 2
+    assert len(session.execute(*query.datasets(criteria(instrument=part))).all()) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -157,6 +157,19 @@ def test_what_was_missing_is_as_if_it_had_always_been_there(filled: sa.Engine) -
     with orm.Session(filled) as session:
         assert session.query(Mission).one().time_unit == "d"
         assert session.query(DataSet).one().errors is None
+
+
+def test_the_next_database_is_whole_after_another_was_completed(
+    filled: sa.Engine, new_database: Callable[[], str]
+) -> None:
+    before = structure(filled)
+    without(filled, "ALTER TABLE instrument DROP COLUMN parent_id")
+    with filled.begin() as connection:
+        schema.create(connection)
+    engine = sa.create_engine(new_database(), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        schema.create(connection)
+    assert structure(engine) == before
 
 
 @pytest.mark.parametrize("rows", [True, False])

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import psycopg2
 import sqlalchemy as sa
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_UNKNOWN
 from sqlalchemy import orm
 
-from lcdb_notebook import schema
+from lcdb_notebook import schema, upgrades
 from lcdb_notebook.connection import create_tables, make_engine
 from lcdb_notebook.driver_errors import READ_ONLY_ADVICE, translated
 from lcdb_notebook.errors import ConnectionFailedError, ReadOnlyError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["OpenDatabase"]
 
 _UNDONE = "what the session had not committed is undone"
+_AGAIN = "the next call connects again by itself"
 
 
 class OpenDatabase:
@@ -38,19 +40,36 @@ class OpenDatabase:
         write: bool = False,
         create: bool = False,
         statement_timeout: float | None = None,
+        application_name: str | None = None,
     ) -> None:
         self._description = description
         self._write = write
-        self._engine = make_engine(
-            url, description, write=write, statement_timeout=statement_timeout, server=server
-        )
+
+        def engine(*, kept: bool) -> sa.Engine:
+            return make_engine(
+                url,
+                description,
+                write=write,
+                statement_timeout=statement_timeout,
+                application_name=application_name,
+                server=server,
+                kept=kept,
+            )
+
+        kept = engine(kept=True)
+        # For what has to commit by itself. Its connections go when they are done with: beside the
+        # session's, which may be waiting for its next cell, none is kept.
+        self._engine = engine(kept=False)
         # Objects stay usable after the connection went back: a notebook shows them cells later.
-        self._session = orm.Session(self._engine, expire_on_commit=False)
-        self._closer = weakref.finalize(self, _close, self._session, self._engine, server)
+        self._session = orm.Session(kept, expire_on_commit=False)
+        self._lock = threading.RLock()
+        self._closer = weakref.finalize(self, _close, self._session, kept, server)
         try:
             if create:
-                create_tables(url, description)
-            with translated(description), self._engine.connect() as connection:
+                own = server is not None
+                create_tables(url, description, own=own, application_name=application_name)
+            with translated(description), kept.connect() as connection:
+                upgrades.refuse_newer(connection)
                 schema.check(connection)
         except BaseException:
             self.close()
@@ -65,32 +84,44 @@ class OpenDatabase:
     def using(self) -> Iterator[orm.Session]:
         """Lend the session for one call, and leave no transaction behind that it found none of.
 
+        A session is for one thread at a time: a second one waits here until the first is done.
+
         Raises
         ------
         LCDBError
             In place of the driver's errors. A transaction in which one happened is rolled back, as
             the server takes nothing else in it.
         """
-        self._require_open()
-        under_way = self._session.in_transaction()
-        with translated(self._description):
+        with self._lock:
+            self._require_open()
+            under_way = self._session.in_transaction()
             try:
-                yield self._session
-            except BaseException as error:
-                if not under_way:
-                    self._roll_back()
-                elif self._is_spoilt(error):
-                    self._roll_back()
-                    if self._write:
-                        error.add_note(_UNDONE)
+                with translated(self._description):
+                    try:
+                        if under_way and self._session.autoflush:
+                            # Statements on tables do not flush by themselves, as those on classes.
+                            self._session.flush()
+                        yield self._session
+                        if not under_way:
+                            self._session.commit()
+                    except BaseException as error:
+                        if not under_way:
+                            self._roll_back()
+                        elif self._is_spoilt(error):
+                            self._roll_back()
+                            if self._write:
+                                error.add_note(_UNDONE)
+                        raise
+            except ConnectionFailedError as error:
+                if _AGAIN not in getattr(error, "__notes__", ()):
+                    error.add_note(_AGAIN)
                 raise
-            if not under_way:
-                self._session.commit()
 
     def create(self) -> list[str]:
         """Add the tables and columns that the models (mission classes included) need and lack.
 
-        Nothing that exists is touched.
+        Tables that an earlier version of this package made are brought to the newest version, with
+        the data kept. Nothing else that exists is touched.
 
         Returns
         -------
@@ -104,7 +135,7 @@ class OpenDatabase:
         """
         self._require_write("create()")
         with translated(self._description), self._engine.begin() as connection:
-            return schema.create(connection)
+            return upgrades.create(connection)
 
     def close(self) -> None:
         """Give the connection back; the last user of an embedded server stops it."""
@@ -120,6 +151,13 @@ class OpenDatabase:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        # A connection cannot go along, and the password of its URL must not.
+        raise TypeError(
+            f"{self!r} holds a connection and cannot be pickled or copied, nor can what was found "
+            "in it; where it is needed, open it again with lcdb.connect(...)"
+        )
 
     def __repr__(self) -> str:
         access = "read and write" if self._write else "read-only"

@@ -28,6 +28,8 @@ _OBSERVATIONS = {
     "Kepler": "kepler_observation",
     "K2": "k2_observation",
 }
+_MOST_DIGITS = 100
+
 _CATALOGS = {"TESS": "TIC", "Kepler": "KIC", "K2": "EPIC"}
 _NUMBERS = {"TESS": "SECTOR", "Kepler": "QUARTER", "K2": "CAMPAIGN"}
 
@@ -94,6 +96,9 @@ def _integer(value: Any) -> int | None:
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, str) and value.strip().isdecimal():
+        # Python reads no more than some thousand digits; a catalog number has at most nineteen.
+        if len(value) > _MOST_DIGITS:
+            raise IngestError(f"a number of {len(value)} digits, {value[:20]}..., is too large")
         return int(value)
     return None
 

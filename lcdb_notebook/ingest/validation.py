@@ -30,8 +30,8 @@ def check_product(product: Product) -> None:
     number = product.target
     if isinstance(number, bool) or not isinstance(number, int | np.integer):
         raise IngestError(f"a target is a catalog number, not {number!r}")
-    if not -(2**63) <= number < 2**63:
-        raise IngestError(f"the catalog number {number} does not fit into 64 bits")
+    if not 0 <= number < 2**63:
+        raise IngestError(f"{number} is no catalog number: they go from 0 to 2**63 - 1")
     _check_cadence(product)
     size = product.cadence.size
     _check_vector(product.time, size, "f", "time")
