@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 import lcdb_notebook as lcdb
-from lcdb_notebook import cli, demo
-from lcdb_notebook.cli import main
+from lcdb_notebook import demo
+from lcdb_notebook.cli import info, main
 
 PI_MEN = "spoc/tess2018206045859-s0001-0000000261136679-0120-s_lc.fits.gz"
 LIGHT_CURVES = 312
@@ -263,7 +263,7 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     assert "examples:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["demo"], ["ingest"], ["info"]])
+@pytest.mark.parametrize("arguments", [[], ["demo"], ["ingest"], ["info"], ["backup"], ["restore"]])
 def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--help"])
@@ -273,7 +273,7 @@ def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[s
 
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("demo", "ingest", "info"):
+    for command in ("demo", "ingest", "info", "backup", "restore"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
         said = capsys.readouterr().out
@@ -293,7 +293,7 @@ def test_an_interrupt_ends_with_130(
     def press_control_c(_given: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_info", press_control_c)
+    monkeypatch.setattr(info, "run", press_control_c)
     assert main(["info"]) == 130
     assert capsys.readouterr().err == "lcdb-notebook: interrupted\n"
 

@@ -325,6 +325,15 @@ def test_tls_options_pass_through_the_file(home: Path, write_conf: Callable[...,
     assert (arguments["sslmode"], arguments["sslrootcert"]) == ("verify-ca", "/etc/ca.pem")
 
 
+def test_a_client_certificate_passes_through_the_file_from_the_home_folder(
+    home: Path, write_conf: Callable[..., Path]
+) -> None:
+    write_conf(COMPLETE | {"sslcert": "/etc/ada.crt", "sslkey": "~/keys/ada.key"})
+    arguments = libpq_arguments(config.resolve(environ={}, home=home))
+    assert arguments["sslcert"] == "/etc/ada.crt"
+    assert arguments["sslkey"] == str(Path("~/keys/ada.key").expanduser())
+
+
 @pytest.mark.parametrize("key", COMPLETE)
 def test_a_missing_key_is_named_with_its_file(
     key: str, home: Path, write_conf: Callable[..., Path]
@@ -410,6 +419,36 @@ def test_a_file_that_others_can_read_is_warned_about(
     with pytest.warns(config.OpenToOthersWarning, match="chmod 600") as caught:
         config.resolve(environ={}, home=home)
     assert SECRET not in str(caught[0].message)
+
+
+def test_a_file_is_warned_about_once(home: Path, write_conf: Callable[..., Path]) -> None:
+    write_conf().chmod(0o644)
+    with pytest.warns(config.OpenToOthersWarning):
+        config.resolve(environ={}, home=home)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config.resolve(environ={}, home=home)
+
+
+def test_a_file_without_a_password_may_be_open_to_all(
+    home: Path, write_conf: Callable[..., Path]
+) -> None:
+    write_conf(COMPLETE | {"password": ""}).chmod(0o644)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config.resolve(environ={}, home=home)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_somebody_else_is_not_ours_to_close(
+    home: Path, write_conf: Callable[..., Path]
+) -> None:
+    path = write_conf()
+    path.chmod(0o644)
+    os.chown(path, 65534, -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config.resolve(environ={}, home=home)
 
 
 def test_a_private_file_is_not_warned_about(home: Path, write_conf: Callable[..., Path]) -> None:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,11 @@ from lcdb_notebook.embedded.pidfile import PidFile
 from lcdb_notebook.errors import EmbeddedServerError
 
 NOBODY = 65534
+OTHER_POSTGRESQL = [
+    path
+    for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if path.parent.name != str(accounts.MAJOR_VERSION)
+]
 ROOT = os.geteuid() == 0
 # In memory where there is room: forty data folders of 40 MB come and go here.
 MEMORY = Path("/dev/shm")
@@ -589,6 +594,24 @@ def test_data_of_another_major_version_are_named_and_not_touched(spoilt: Path) -
     assert {path: path.stat().st_mtime_ns for path in (spoilt / "data").rglob("*")} == before
 
 
+@pytest.mark.skipif(not OTHER_POSTGRESQL, reason="no other PostgreSQL on this machine")
+def test_the_data_of_a_real_older_server_are_named_and_not_touched(folder: Path) -> None:
+    programs = OTHER_POSTGRESQL[-1]
+    account = accounts.server_account()
+    folder.mkdir()
+    if ROOT:
+        os.chown(folder, account.uid, account.gid)
+    made = account.run([programs / "initdb", folder / "data", "--no-sync", "--no-instructions"])
+    assert made.returncode == 0, made.stdout
+    before = {path: path.stat().st_mtime_ns for path in (folder / "data").rglob("*")}
+    cure = rf"PostgreSQL {programs.parent.name}, .*not touched.*lcdb-notebook restore FILE"
+    with pytest.raises(EmbeddedServerError, match=cure):
+        embedded.start(folder)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "data").rglob("*")} == before
+    with pytest.raises(EmbeddedServerError, match=rf"another PostgreSQL {programs.parent.name} "):
+        embedded.start(folder / "data")
+
+
 def test_the_data_folder_of_another_server_is_named_and_not_touched(folder: Path) -> None:
     folder.mkdir()
     (folder / "PG_VERSION").write_text("15\n")
@@ -662,6 +685,30 @@ def test_on_a_read_only_disk_the_error_says_so() -> None:
         embedded.start(disk / "db")
 
 
+@as_root
+def test_data_whose_disk_has_become_read_only_are_not_served_and_the_error_says_so() -> None:
+    with small_disk("size=200m") as disk:
+        embedded.start(disk / "db").stop()
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        with pytest.raises(EmbeddedServerError, match="disk is read-only"):
+            embedded.start(disk / "db")
+
+
+@as_root
+def test_data_whose_disk_has_become_full_are_served_again_once_there_is_room() -> None:
+    with small_disk("size=200m") as disk:
+        embedded.start(disk / "db").stop()
+        with suppress(OSError), (disk / "ballast").open("wb") as file:
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        with pytest.raises(EmbeddedServerError, match="disk is full: make room"):
+            embedded.start(disk / "db")
+        (disk / "ballast").unlink()
+        with embedded.start(disk / "db") as server:
+            assert query(server, "SELECT 1") == 1
+
+
 @pytest.mark.skipif(ROOT, reason="root may write everywhere")
 def test_a_folder_without_permission_to_write_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
@@ -672,9 +719,24 @@ def test_a_folder_without_permission_to_write_is_named(tmp_path: Path) -> None:
 def test_a_deleted_folder_does_not_hang_the_last_user(spoilt: Path) -> None:
     server = embedded.start(spoilt)
     pid = postmaster(spoilt)
-    shutil.rmtree(spoilt)
+    # The server goes on writing, into folders that are just being emptied.
+    while spoilt.exists():
+        shutil.rmtree(spoilt, ignore_errors=True)
     server.stop()
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_a_server_whose_short_socket_folder_was_swept_away_is_named_with_what_to_do() -> None:
+    with scratch("s" * 150) as folder, embedded.start(folder) as server:
+        pid = postmaster(folder)
+        shutil.rmtree(sockets_of(server))  # as those who tidy /tmp do
+        with pytest.raises(EmbeddedServerError, match=rf"is gone.*kill -INT {pid}"):
+            embedded.start(folder)
+        assert pid is not None
+        os.kill(pid, signal.SIGINT)
+        wait_until(lambda: postmaster(folder) is None)
+        server.ensure_running()
+        assert query(server, "SELECT 1") == 1
 
 
 def test_a_connection_left_open_does_not_keep_the_server(spoilt: Path) -> None:

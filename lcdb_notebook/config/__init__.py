@@ -18,7 +18,7 @@ A ``db.conf``::
     database_name = lightcurvedb
     database_host = pdo.example.org
     database_port = 5432
-    # sslmode and sslrootcert, if wanted
+    # sslmode, sslrootcert, sslcert and sslkey, if wanted; paths may begin with ~
 
 No message, ``str`` or ``repr`` from here contains a password.
 """
@@ -115,7 +115,7 @@ def resolve(
     Warns
     -----
     OpenToOthersWarning
-        If other users can read the ``db.conf``.
+        If other users can read the password in a ``db.conf`` of one's own; once a file.
 
     Examples
     --------

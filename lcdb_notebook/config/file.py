@@ -18,7 +18,9 @@ __all__ = ["OpenToOthersWarning", "read_file"]
 SECTION = "Credentials"
 
 _KEYS = ("username", "password", "database_name", "database_host", "database_port")
-_TLS_KEYS = ("sslmode", "sslrootcert")
+_TLS_KEYS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+
+_warned_of: set[Path] = set()
 
 
 class OpenToOthersWarning(UserWarning):
@@ -46,9 +48,11 @@ def read_file(path: Path) -> URL:
     Warns
     -----
     OpenToOthersWarning
-        If other users can read it.
+        Once a file, if it is one's own, has a password in it, and others can read it. (ssh looks at
+        its keys in the same way: what the administrator keeps in ``/etc`` for all is not ours to
+        close.)
     """
-    values = _read(path)
+    values, status = _read(path)
     missing = [key for key in _KEYS if key not in values]
     if missing:
         raise ConfigurationError(
@@ -60,6 +64,8 @@ def read_file(path: Path) -> URL:
         raise ConfigurationError(f"{path} has nothing after {', '.join(empty)} =.")
     port = check_port(values["database_port"], str(path), "database_port")
     user, host, database = (values[k] for k in ("username", "database_host", "database_name"))
+    if values["password"]:
+        _warn_if_open(path, status)
     return URL.create(
         DRIVER,
         username=user,
@@ -67,18 +73,34 @@ def read_file(path: Path) -> URL:
         host=host,
         port=port,
         database=database,
-        query={key: values[key] for key in _TLS_KEYS if values.get(key)},
+        query={key: _expanded(values[key]) for key in _TLS_KEYS if values.get(key)},
     )
 
 
-def _read(path: Path) -> dict[str, str]:
+def _expanded(path: str) -> str:
+    return str(Path(path).expanduser()) if path.startswith("~") else path  # libpq would not
+
+
+def _warn_if_open(path: Path, status: os.stat_result) -> None:
+    if status.st_uid != os.geteuid() or not status.st_mode & 0o077 or path in _warned_of:
+        return
+    _warned_of.add(path)
+    warnings.warn(
+        f"other users of this machine can read the password in {path} (mode "
+        f"{stat.S_IMODE(status.st_mode):04o}). Close it to them: chmod 600 {path}",
+        OpenToOthersWarning,
+        stacklevel=5,
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, str], os.stat_result]:
     # A RawConfigParser takes % as it stands. No reason is chained: configparser's quote
     # the line, and UnicodeDecodeError carries the whole file.
     parser = configparser.RawConfigParser()
     reason = ""
     try:
         with path.open(encoding="utf-8-sig") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            status = os.fstat(file.fileno())
             parser.read_file(file, source=str(path))
     except OSError as error:
         reason = f"cannot read {path}: {error.strerror}."
@@ -94,13 +116,6 @@ def _read(path: Path) -> dict[str, str]:
         reason = f"{path} names a section or a key twice" + (f", in line {line}." if line else ".")
     if reason:
         raise ConfigurationError(reason)
-    if mode & 0o077:
-        warnings.warn(
-            f"other users of this machine can read the password in {path} (mode {mode:04o}). "
-            f"Close it to them: chmod 600 {path}",
-            OpenToOthersWarning,
-            stacklevel=5,
-        )
     if not parser.has_section(SECTION):
         raise ConfigurationError(f"{path} has no section [{SECTION}] with {', '.join(_KEYS)}.")
-    return dict(parser[SECTION])
+    return dict(parser[SECTION]), status

@@ -118,7 +118,8 @@ class Cluster:
             raise EmbeddedServerError(
                 f"the data in {self.data} are of PostgreSQL {found}, and this package brings "
                 f"PostgreSQL {MAJOR_VERSION}; they were not touched. Dump them with PostgreSQL "
-                f"{found} (pg_dump) and restore the dump into a new folder, or give another folder."
+                f"{found} (pg_dump -Fc) and bring the dump into a new folder (lcdb-notebook "
+                "restore FILE --embedded=FOLDER), or give another folder."
             )
 
     def running(self, timeout: float) -> Path | None:
