@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lcdb_notebook.clock import Clock
@@ -426,8 +427,8 @@ def test_nothing_in_a_figure_overlaps_or_is_cut_off(tmp_path: Path) -> None:
         for radius in (2, 3)
     ]
     ax = plot(records, quality_bitmask=65535)
-    figure = ax.get_figure(root=True)
-    assert figure is not None
+    figure = ax.figure
+    assert isinstance(figure, Figure)
     figure.savefig(tmp_path / "all.png")
     boxes = []
     for one in all_axes(ax):

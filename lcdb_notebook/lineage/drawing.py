@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
     from lcdb_notebook.lineage.graph import Lineage
 
-__all__ = ["draw", "svg"]
+__all__ = ["draw", "draw_planned", "svg"]
 
 _SMALLEST_FONT = 3.5
 # Inches: of a figure whose labels would have to be too small even at the largest side.
 _LARGEST_SIDE, _OF_DOTS = 40.0, (10.0, 7.0)
 _BULGE = 20.0
+
+# Points between dots that a mouse can tell apart, and how much of the way to the next layer those
+# of one layer may take.
+_APART, _BAND = 8.0, 0.6
 
 # Fill and edge. Orange and vermilion of Okabe and Ito's palette, as in plots of light curves.
 _PLAIN, _ASKED = ("#f2f4f7", "#5b6770"), ("#fde7c0", "#b35c00")
@@ -33,7 +37,9 @@ def draw(lineage: Lineage, ax: Axes | None = None) -> Axes:
     from matplotlib import pyplot as plt
 
     planned = layout(lineage)
-    return _draw(lineage, planned, _new_axes(plt.figure, planned) if ax is None else ax)
+    ax = _new_axes(plt.figure, planned) if ax is None else ax
+    draw_planned(lineage, planned, ax)
+    return ax
 
 
 def svg(lineage: Lineage) -> str:
@@ -44,9 +50,9 @@ def svg(lineage: Lineage) -> str:
     planned = layout(lineage)
     # A figure of its own, unknown to pyplot: a notebook must not show it twice.
     ax = _new_axes(Figure, planned)
-    _draw(lineage, planned, ax)
-    figure = ax.get_figure(root=True)
-    assert figure is not None
+    draw_planned(lineage, planned, ax)
+    figure = ax.figure
+    assert isinstance(figure, Figure)
     text = io.StringIO()
     unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     # The salt makes the ids inside depend on what is drawn alone, so a notebook saves the same.
@@ -64,7 +70,15 @@ def _new_axes(make: Any, planned: Layout) -> Axes:
     return figure.add_axes((0, 0, 1, 1))
 
 
-def _draw(lineage: Lineage, planned: Layout, ax: Axes) -> Axes:
+def draw_planned(lineage: Lineage, planned: Layout, ax: Axes) -> dict[int, Point] | None:
+    """Draw a lineage whose layout is known already.
+
+    Returns
+    -------
+    dict of int to tuple of float, or None
+        Where the dots are, by id, in the coordinates of the data; None where there are boxes, which
+        are where the layout has them.
+    """
     width, height = planned.size
     ax.set_xlim(0, width)
     ax.set_ylim(height, 0)
@@ -72,15 +86,14 @@ def _draw(lineage: Lineage, planned: Layout, ax: Axes) -> Axes:
     room = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     scale = min(1.0, 72 * room.width / width, 72 * room.height / height)
     if FONT * scale < _SMALLEST_FONT:
-        _dots(ax, lineage, planned)
-        return ax
+        return _dots(ax, lineage, planned)
     ax.set_aspect("equal")
     on_cycle = {link for cycle in lineage.cycles for link in _around(cycle)}
     for link, way in planned.ways.items():
         _arrow(ax, way, scale, _CYCLE if link in on_cycle else _PLAIN[1])
     for id_ in lineage.graph:
         _box(ax, id_, planned, scale, asked=id_ in lineage.asked)
-    return ax
+    return None
 
 
 def _around(cycle: Sequence[int]) -> list[tuple[int, int]]:
@@ -149,19 +162,34 @@ def _box(ax: Axes, id_: int, planned: Layout, scale: float, *, asked: bool) -> N
     )
 
 
-def _dots(ax: Axes, lineage: Lineage, planned: Layout) -> None:
-    """Draw each layer as high as the whole, since nothing has to be read."""
+def _dots(ax: Axes, lineage: Lineage, planned: Layout) -> dict[int, Point]:
+    """Draw each layer as high as the whole, since nothing has to be read.
+
+    A layer that is too crowded for its dots to be told apart stands in several columns.
+    """
     from matplotlib.collections import LineCollection
 
     layers: dict[float, list[int]] = defaultdict(list)
     for id_, (x, _) in planned.places.items():
         layers[x].append(id_)
+    width, height = planned.size
+    room = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+    fitting = max(1, int(72 * room.height / _APART))
+    gap = min((b - a for a, b in pairwise(sorted(layers))), default=width)
     places: dict[int, Point] = {}
     for x, layer in layers.items():
-        for row, id_ in enumerate(sorted(layer, key=lambda id_: planned.places[id_][1])):
-            places[id_] = (x, (row + 0.5) / len(layer) * planned.size[1])
+        columns = -(-len(layer) // fitting)
+        rows = -(-len(layer) // columns)
+        step = min(_APART * width / (72 * room.width), _BAND * gap / columns)
+        for number, id_ in enumerate(sorted(layer, key=lambda id_: planned.places[id_][1])):
+            column, row = divmod(number, rows)
+            across = x + (column - (columns - 1) / 2) * step
+            places[id_] = (across, (row + 0.5) / rows * height)
     links = [[places[a], places[b]] for a, b in lineage.graph.edges]
     ax.add_collection(LineCollection(links, colors=_PLAIN[1], linewidths=0.3, alpha=0.5, zorder=1))
     for ids, colour, size in ((lineage.graph, _PLAIN[1], 4), (lineage.asked, _ASKED[1], 24)):
-        across, down = zip(*(places[id_] for id_ in ids), strict=True)
-        ax.scatter(across, down, s=size, color=colour, lw=0, zorder=2)
+        points = [places[id_] for id_ in ids]
+        ax.scatter(
+            [x for x, _ in points], [y for _, y in points], s=size, color=colour, lw=0, zorder=2
+        )
+    return places

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lcdb_notebook import flags
-from lcdb_notebook.plot.flagged import Flag, Mark, count, legend_entries
-from lcdb_notebook.plot.wording import curve_labels, flux_label
-from lcdb_notebook.quality import condemned
+from lcdb_notebook.plot.flagged import Bools, Flag, Mark, count, legend_entries
+from lcdb_notebook.plot.wording import flux_label
 from lcdb_notebook.record import LightCurveData
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 # The cool half of the palette in flagged.py.
-_CURVE_COLOURS = ("#000000", "#0072B2", "#CC79A7", "#56B4E9", "#999999")
+CURVE_COLOURS = ("#000000", "#0072B2", "#CC79A7", "#56B4E9", "#999999")
 _LEGEND_POINTS = 8.0
 
 Floats = npt.NDArray[np.float64]
@@ -28,24 +28,41 @@ Floats = npt.NDArray[np.float64]
 def draw(
     ax: Axes,
     records: Sequence[LightCurveData],
+    *,
     title: str,
+    labels: Sequence[str],
     flagged: Mapping[str, Flag],
     marks: Mapping[str, Mark],
-    quality_bitmask: flags.Bitmask,
-) -> None:
-    """Draw light curves of one unit into an Axes whose y limits are set already."""
+    hidden: Sequence[Bools],
+    colours: Sequence[str] = CURVE_COLOURS,
+) -> list[Artist]:
+    """Draw light curves of one unit into an Axes whose y limits are set already.
+
+    Parameters
+    ----------
+    labels
+        A name for each light curve; those of one name have one colour and one legend entry.
+    flagged, marks
+        Flags that are drawn apart, and how.
+    hidden
+        For each light curve the cadences that are not among its points.
+
+    Returns
+    -------
+    list of matplotlib.artist.Artist
+        What was drawn; removing them leaves the Axes as they were.
+    """
     from matplotlib.lines import Line2D
 
+    drawn: list[Artist] = []
     legend: list[Line2D] = []
-    cadences = max(1, sum(data.flux.size for data in records))
-    size = float(np.clip(8 - 1.5 * np.log10(cadences), 1.8, 5.0))
-    for number, (data, label) in enumerate(zip(records, curve_labels(records), strict=True)):
-        colour = _CURVE_COLOURS[number % len(_CURVE_COLOURS)]
-        good = ~condemned(data, quality_bitmask)
-        style: dict[str, Any] = {"marker": ".", "color": colour, "ls": "none"}
+    size = point_size(records)
+    colour_of = dict(zip(dict.fromkeys(labels), cycle(colours), strict=False))
+    for data, label, apart in zip(records, labels, hidden, strict=True):
+        style: dict[str, Any] = {"marker": ".", "color": colour_of[label], "ls": "none"}
         style |= {"markersize": size, "markeredgewidth": 0}
-        _points(ax, data.time[good], data.flux[good], style, label=label, zorder=2)
-        if label:
+        drawn += points(ax, data.time[~apart], data.flux[~apart], style, label=label, zorder=2)
+        if label and label not in {line.get_label() for line in legend}:
             legend.append(Line2D([], [], **{**style, "markersize": 8}, label=label))
     for name, (colour, marker), masks in legend_entries(flagged, marks):
         time = np.concatenate([data.time[m] for data, m in zip(records, masks, strict=True)])
@@ -53,27 +70,35 @@ def draw(
         label = f"{name} ({count(records, masks):,})"
         style = {"marker": marker, "color": colour, "ls": "none"}
         style |= {"markersize": 4, "markerfacecolor": "none"}
-        _points(ax, time, flux, style, label=label, zorder=3)
+        drawn += points(ax, time, flux, style, label=label, zorder=3)
         legend.append(Line2D([], [], **style, label=label))
     ax.set_ylabel(flux_label(records[0].unit))
     # matplotlib's "+1.4e6" in a corner is easily overlooked, and stands in the legend's way.
     ax.ticklabel_format(axis="both", useOffset=False, style="plain")
-    _head(ax, title, legend)
+    return drawn + head(ax, title, legend)
 
 
-def _points(
+def point_size(records: Sequence[LightCurveData]) -> float:
+    """Choose the diameter of points, in points of 1/72 inch: the more, the smaller."""
+    cadences = max(1, sum(data.flux.size for data in records))
+    return float(np.clip(8 - 1.5 * np.log10(cadences), 1.8, 5.0))
+
+
+def points(
     ax: Axes, time: Floats, flux: Floats, style: dict[str, Any], *, label: str, zorder: float
-) -> None:
+) -> list[Artist]:
     """Draw single points, and triangles at the edge below or above which some of them are."""
     finite = np.isfinite(time) & np.isfinite(flux)
     time, flux = time[finite], flux[finite]
-    ax.plot(time, flux, **style, label=label, zorder=zorder, rasterized=True)
+    drawn: list[Artist] = [
+        *ax.plot(time, flux, **style, label=label, zorder=zorder, rasterized=True)
+    ]
     at_bottom, at_top = ax.get_ylim()
     downwards = at_top < at_bottom
     low, high = sorted((at_bottom, at_top))
     for beyond, upwards in ((flux > high, not downwards), (flux < low, downwards)):
         if beyond.any():
-            ax.plot(
+            drawn += ax.plot(
                 time[beyond],
                 np.full(np.count_nonzero(beyond), 0.985 if upwards else 0.015),
                 marker="^" if upwards else "v",
@@ -86,24 +111,30 @@ def _points(
                 rasterized=True,
                 transform=ax.get_xaxis_transform(),
             )
+    return drawn
 
 
-def _head(ax: Axes, title: str, legend: Sequence[Line2D]) -> None:
-    """Put the title over the legend, and both over the Axes, where they hide no data."""
-    from matplotlib.textpath import TextPath
+def head(ax: Axes, title: str, legend: Sequence[Line2D]) -> list[Artist]:
+    """Put the title over the legend, and both over the Axes, where they hide no data.
+
+    Returns the legend, if there is one.
+    """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
 
     if not legend:
         ax.set_title(ax.get_title() or title)
-        return
+        return []
+    font = FontProperties(size=_LEGEND_POINTS)
     longest = max(
-        TextPath((0, 0), str(line.get_label()), size=_LEGEND_POINTS).get_extents().width
+        text_to_path.get_text_width_height_descent(str(line.get_label()), font, ismath=False)[0]
         for line in legend
     )
     available = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted()).width * 72
     # Marks, and the space between columns, take 3.5 letters' width.
     columns = int(np.clip(available // (longest + 3.5 * _LEGEND_POINTS), 1, len(legend)))
     rows = -(-len(legend) // columns)
-    ax.legend(
+    shown = ax.legend(
         handles=list(legend),
         loc="lower left",
         bbox_to_anchor=(0, 1),
@@ -117,14 +148,16 @@ def _head(ax: Axes, title: str, legend: Sequence[Line2D]) -> None:
         columnspacing=1.2,
     )
     ax.set_title(ax.get_title() or title, pad=(1.5 * rows + 1) * _LEGEND_POINTS)
+    return [shown]
 
 
-def limits(
-    records: Sequence[LightCurveData], quality_bitmask: flags.Bitmask
-) -> tuple[float, float]:
-    """Choose bottom and top of the y axis; the docstring of :func:`plot` says how."""
+def limits(records: Sequence[LightCurveData], bad: Sequence[Bools]) -> tuple[float, float]:
+    """Choose bottom and top of the y axis; the docstring of :func:`plot` says how.
+
+    ``bad`` are, for each light curve, the cadences that do not count.
+    """
     finite = [np.isfinite(data.flux) & np.isfinite(data.time) for data in records]
-    kept = [f & ~condemned(d, quality_bitmask) for d, f in zip(records, finite, strict=True)]
+    kept = [f & ~b for f, b in zip(finite, bad, strict=True)]
     # Where everything is flagged there is nothing better to go by.
     chosen = kept if any(k.any() for k in kept) else finite
     flux = np.concatenate([data.flux[c] for data, c in zip(records, chosen, strict=True)])

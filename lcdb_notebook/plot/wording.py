@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from lcdb_notebook.record import LightCurveData
@@ -29,10 +30,20 @@ def telling_fields(records: Sequence[LightCurveData]) -> list[str]:
     return list(telling)
 
 
-def title(records: Sequence[LightCurveData], telling: Sequence[str]) -> str:
-    """Name what the light curves have in common: star, sector, ``telling`` fields, processing."""
+def star_name(data: LightCurveData) -> str:
+    """Name the star: ``TIC 261136679``; one that has only a name has no number."""
+    return data.catalog if data.target < 0 else f"{data.catalog} {data.target}".strip()
+
+
+def title(
+    records: Sequence[LightCurveData], telling: Sequence[str], *, joined: bool = False
+) -> str:
+    """Name what the light curves have in common: star, sector, ``telling`` fields, processing.
+
+    ``joined`` names the sectors of several, too: ``sectors 1–3, 5``.
+    """
     first = records[0]
-    parts = [f"{first.catalog} {first.target}"] if len({star(d) for d in records}) == 1 else []
+    parts = [star_name(first)] if len({star(d) for d in records}) == 1 else []
     if len({data.observation.id for data in records}) == 1:
         fields = first.observation.fields
         when = [
@@ -40,13 +51,31 @@ def title(records: Sequence[LightCurveData], telling: Sequence[str]) -> str:
             for name in first.observation.chronology
             if fields.get(name) is not None
         ]
-        parts += when or [f"observation {first.observation.id}"]
+        # A light curve from elsewhere may say nothing about its observation.
+        parts += when or ([f"observation {first.observation.id}"] * (first.observation.id > 0))
         for name in telling:
             if fields.get(name) is not None:
                 parts.append(f"{fields[name]:g} s" if name == "exptime" else str(fields[name]))
+    elif joined and len({data.observation.chronology for data in records}) == 1:
+        for name in first.observation.chronology[:1]:
+            parts.append(_several(name, [data.observation.fields.get(name) for data in records]))
     names = [_names(data) for data in records]
     parts += [name for name in names[0] if all(name in other for other in names)]
     return ", ".join(parts)
+
+
+def _several(name: str, values: Sequence[Any]) -> str:
+    """Name the values of a field, neighbours as a range: ``sectors 1–3, 5``."""
+    word = name.removesuffix("_number").replace("_", " ")
+    found = sorted({value for value in values if isinstance(value, int)})
+    ranges: list[list[int]] = []
+    for value in found:
+        if ranges and value == ranges[-1][-1] + 1:
+            ranges[-1].append(value)
+        else:
+            ranges.append([value])
+    told = [str(r[0]) if len(r) == 1 else f"{r[0]}–{r[-1]}" for r in ranges]
+    return f"{word}{'s' if len(found) > 1 else ''} {', '.join(told)}"
 
 
 def _names(data: LightCurveData) -> list[str]:
@@ -57,8 +86,11 @@ def _names(data: LightCurveData) -> list[str]:
     return [*([photometry] if photometry else []), processing or "raw"]
 
 
-def curve_labels(records: Sequence[LightCurveData]) -> list[str]:
-    """Name what tells the light curves of one Axes apart; nothing for a single one."""
+def curve_labels(records: Sequence[LightCurveData], *, joined: bool = False) -> list[str]:
+    """Name what tells the light curves of one Axes apart; nothing for a single one.
+
+    ``joined`` says that sectors are not told apart, so the same name may come several times.
+    """
     if len(records) == 1:
         return [""]
     described = []
@@ -67,20 +99,41 @@ def curve_labels(records: Sequence[LightCurveData]) -> list[str]:
         when = [
             f"{n} {fields[n]}" for n in data.observation.chronology if fields.get(n) is not None
         ]
-        described.append([f"{data.catalog} {data.target}", *when, *_names(data)])
+        described.append([star_name(data), *([] if joined else when), *_names(data)])
     common = set(described[0]).intersection(*described)
     return [
-        ", ".join(part for part in parts if part not in common) or f"dataset {data.dataset}"
+        ", ".join(part for part in parts if part not in common)
+        or ("" if joined else f"dataset {data.dataset}")
         for data, parts in zip(records, described, strict=True)
     ]
 
 
 def time_label(data: LightCurveData) -> str:
-    """Name the mission's own time, as lightkurve does: ``Time − 2457000 [BTJD days]``."""
+    """Name the axis of time as it is said of the mission: ``Time − 2457000 [BTJD days]``.
+
+    Where lightkurve has a name for the mission's days, it is lightkurve's label; else it says what
+    is counted from when: ``BJD − 2448005.5 [days]``.
+    """
     clock = data.clock
-    unit = {"d": "days", "day": "days", "s": "seconds"}.get(clock.unit, clock.unit)
-    since = f" − {clock.epoch.normalize():f}" if clock.epoch_format == "jd" else ""
-    return f"Time{since} [{clock.format_name.upper()} {unit}]"
+    unit = time_unit(data)
+    epoch = clock.epoch.normalize()
+    if clock.format_name in ("btjd", "bkjd"):
+        return f"Time − {epoch:f} [{clock.format_name.upper()} {unit}]"
+    if clock.epoch_format == "mjd":
+        epoch = (epoch + Decimal("2400000.5")).normalize()
+    elif clock.epoch_format != "jd":
+        return f"Time since {clock.epoch_format} {epoch:f} [{unit}]"
+    if clock.epoch_scale.lower() != "tdb":
+        return f"Time since JD {epoch:f} {clock.epoch_scale.upper()} [{unit}]"
+    if unit != "days":
+        return f"Time since BJD {epoch:f} [{unit}]"
+    return f"BJD − {epoch:f} [days]" if epoch else "BJD [days]"
+
+
+def time_unit(data: LightCurveData) -> str:
+    """Name the unit in which the mission counts time: ``days``."""
+    unit = data.clock.unit
+    return {"d": "days", "day": "days", "h": "hours", "s": "seconds"}.get(unit, unit)
 
 
 def flux_label(unit: str) -> str:

@@ -1,0 +1,192 @@
+"""What can be drawn: records, lightkurve's light curves, and anything that holds several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook import flags
+from lcdb_notebook.clock import Clock
+from lcdb_notebook.errors import AmbiguousError, LightCurveNotFoundError
+from lcdb_notebook.flags.masking import bits_of
+from lcdb_notebook.quality import condemned
+from lcdb_notebook.record import LightCurveData, ObservationData
+
+__all__ = ["LightCurves", "levelled", "one_of", "records_of"]
+
+LightCurves: TypeAlias = Any
+"""A LightCurveData or a lightkurve LightCurve, or several: a Selection, a list, a collection."""
+
+# Epochs of the formats that lightkurve registers, and of astropy's own two that count days.
+_CLOCKS = {
+    "btjd": Clock("btjd", "d", Decimal(2457000), "jd", "tdb"),
+    "bkjd": Clock("bkjd", "d", Decimal(2454833), "jd", "tdb"),
+    "jd": Clock("jd", "d", Decimal(0), "jd", "tdb"),
+    "mjd": Clock("mjd", "d", Decimal("2400000.5"), "jd", "tdb"),
+}
+_UNITS = {1.0: "d", 1 / 24: "h", 1 / 86400: "s"}
+_CHRONOLOGY = ("sector", "orbit_number", "quarter", "campaign")
+_FLAGS_OF = {"TESS": "tess_quality_flag", "Kepler": "kepler_quality_flag"}
+_FLAGS_OF |= {"K2": "kepler_quality_flag"}
+
+
+def records_of(light_curves: LightCurves) -> list[LightCurveData]:
+    """Give everything as plain records.
+
+    Parameters
+    ----------
+    light_curves
+        A LightCurveData, a lightkurve LightCurve, or an iterable of these.
+
+    Raises
+    ------
+    TypeError
+        If something is neither, or a light curve that is folded already.
+    LightCurveNotFoundError
+        If there is none.
+    """
+    records = list(_records(light_curves))
+    if not records:
+        raise LightCurveNotFoundError("there is no light curve to draw; .table shows what there is")
+    return records
+
+
+def one_of(light_curves: LightCurves, what: str) -> LightCurveData:
+    """Give the one light curve, which ``what`` names in the error.
+
+    Raises
+    ------
+    AmbiguousError
+        If there are several.
+    """
+    records = records_of(light_curves)
+    if len(records) > 1:
+        raise AmbiguousError(
+            f"{what} is one light curve, and {len(records)} were given: {records[0]!r}, "
+            f"{records[1]!r}{', ...' if len(records) > 2 else ''}"
+        )
+    return records[0]
+
+
+def levelled(data: LightCurveData, quality_bitmask: flags.Bitmask) -> LightCurveData:
+    """Divide by the median of the good cadences; magnitudes have it subtracted."""
+    good = ~condemned(data, quality_bitmask) & np.isfinite(data.flux) & np.isfinite(data.time)
+    chosen = data.flux[good if good.any() else np.isfinite(data.flux)]
+    if chosen.size == 0:
+        return data
+    median = np.median(chosen)
+    if data.unit.strip() == "mag":
+        return replace(data, flux=data.flux - median)
+    return replace(data, flux=data.flux / median, unit="") if median else data
+
+
+def _records(given: LightCurves) -> Iterator[LightCurveData]:
+    if isinstance(given, LightCurveData):
+        yield given
+    elif hasattr(given, "flux") and hasattr(given, "meta"):
+        yield _record(given)
+    # LightCurveCollection has no __iter__, only __getitem__.
+    elif isinstance(given, Iterable) or hasattr(given, "__getitem__"):
+        if isinstance(given, str | bytes | dict):
+            raise _not_drawn(given)
+        for one in given:
+            yield from _records(one)
+    else:
+        raise _not_drawn(given)
+
+
+def _not_drawn(given: object) -> TypeError:
+    return TypeError(
+        "what can be drawn is a light curve of this package or lightkurve's, a Selection, or a "
+        f"list of these, not {given!r} ({type(given).__name__})"
+    )
+
+
+def _record(lc: Any) -> LightCurveData:
+    """Take what is drawn out of a lightkurve LightCurve."""
+    from astropy.time import Time
+
+    if not isinstance(lc.time, Time):
+        raise TypeError(
+            f"this {type(lc).__name__} is folded already; give lcdb_notebook.plot.fold() the light "
+            "curve as it was before, and the period"
+        )
+    meta = lc.meta
+    clock, time = _time(lc.time)
+    flux = getattr(lc.flux, "value", lc.flux)
+    unit = getattr(lc.flux, "unit", None)
+    catalog, target = _star(meta)
+    fields = {name: meta.get(name.upper()) for name in (*_CHRONOLOGY, "author", "exptime")}
+    # Observations are told apart by their id alone, and files have none.
+    unnumbered = -abs(hash(tuple(map(str, fields.values()))))
+    processing = str(meta.get("PROCESSING") or meta.get("FLUX_ORIGIN") or "raw")
+    photometry = meta.get("PHOTOMETRY")
+    numbered = "cadenceno" in lc.colnames
+    return LightCurveData(
+        dataset=int(meta.get("DATASET") or 0),
+        target=target,
+        catalog=catalog,
+        mission=str(meta.get("MISSION") or ""),
+        clock=clock,
+        observation=ObservationData(
+            int(meta.get("OBSERVATION") or unnumbered),
+            "lightkurve",
+            fields,
+            (),
+            tuple(name for name in _CHRONOLOGY if fields[name] is not None),
+        ),
+        photometry=None if photometry is None else str(photometry),
+        processing=None if processing == "raw" else processing,
+        unit="" if unit is None else str(unit),
+        cadence=_filled(lc["cadenceno"] if numbered else np.arange(len(lc))).astype(np.int64),
+        time=time,
+        flux=_filled(flux),
+        flux_err=None,
+        quality=_quality(lc),
+        stored_time="mission",
+    )
+
+
+def _time(time: Any) -> tuple[Clock, npt.NDArray[np.float64]]:
+    if time.format in _CLOCKS:
+        return _CLOCKS[time.format], _filled(time.value)
+    form = type(time).FORMATS[time.format]
+    unit = _UNITS.get(getattr(form, "unit", 0.0))
+    epoch = getattr(form, "epoch_val", None)
+    if unit is None or not isinstance(epoch, int | float):
+        # Dates and the like make no axis.
+        return _CLOCKS["jd"], _filled(time.jd)
+    exactly = Decimal(repr(epoch)) + Decimal(repr(form.epoch_val2 or 0))
+    clock = Clock(time.format, unit, exactly, form.epoch_format, form.epoch_scale)
+    return clock, _filled(time.value)
+
+
+def _star(meta: Any) -> tuple[str, int]:
+    """Read the catalog and the number off ``LABEL``; the number is -1 where it is only a name."""
+    label = str(meta.get("LABEL") or meta.get("OBJECT") or "").strip()
+    catalog, _, number = label.rpartition(" ")
+    return (catalog, int(number)) if catalog and number.isdecimal() else (label, -1)
+
+
+def _quality(lc: Any) -> dict[str, npt.NDArray[np.int64]]:
+    """Find the columns of flags; of those that were averaged the bits mean nothing any more."""
+    if "time_bin_size" in lc.colnames:
+        return {}
+    own = lc.meta.get("QUALITY_TYPE") or _FLAGS_OF.get(str(lc.meta.get("MISSION")), "")
+    found = {}
+    for column in lc.colnames:
+        flag_type = own if column == "quality" else column
+        if flag_type in flags.types() and np.asarray(lc[column]).dtype.kind in "iu":
+            found[flag_type] = bits_of(np.ma.filled(lc[column], 0))
+    return found
+
+
+def _filled(values: Any) -> npt.NDArray[np.float64]:
+    """Give plain float64, NaN where it is masked."""
+    found: npt.NDArray[np.float64] = np.ma.filled(np.ma.asarray(values, np.float64), np.nan)
+    return np.atleast_1d(found)

@@ -1,0 +1,168 @@
+"""Flux against phase: light curves folded on a period, with binned points over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook import flags
+from lcdb_notebook.plot.curves import LightCurves, levelled, records_of
+from lcdb_notebook.plot.drawing import draw, limits, points
+from lcdb_notebook.plot.flagged import flagged_cadences, marks_of
+from lcdb_notebook.plot.lightcurves import Flagged, hidden_cadences
+from lcdb_notebook.plot.panels import new_figure, one_panel
+from lcdb_notebook.plot.wording import curve_labels, telling_fields, time_unit, title
+from lcdb_notebook.quality import condemned
+from lcdb_notebook.record import LightCurveData
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["fold"]
+
+# Of Okabe and Ito's palette, and apart from the blues and black of light curves.
+_BINNED = "#D55E00"
+
+
+def fold(
+    light_curves: LightCurves,
+    period: Any,
+    ax: Axes | None = None,
+    *,
+    epoch: Any = None,
+    bins: int | None = 200,
+    quality_bitmask: flags.Bitmask = "default",
+    flagged: Flagged = "drop",
+) -> Axes:
+    """Draw flux against phase: time since the nearest epoch, from half a period before it.
+
+    Light curves of several sectors, apertures or processing steps are folded together. They are
+    first brought to one level, each divided by the median of its good cadences; magnitudes have it
+    subtracted. A single one is drawn as it is.
+
+    Parameters
+    ----------
+    light_curves
+        As for :func:`plot`.
+    period
+        In the unit of the mission's time (days), or a Quantity.
+    ax
+        Where to draw; None makes a new figure. To draw again with another period, clear it first.
+    epoch
+        Which instant is phase 0, such as the middle of a transit: a number in the mission's time
+        format, or an astropy Time (in TDB at the barycentre, as the light curves are); None is the
+        first cadence.
+    bins
+        Into how many equal parts of the period to gather cadences; the median of each is drawn
+        over them. None draws none.
+    quality_bitmask, flagged
+        As for :func:`plot`. The binned points never contain flagged cadences, unless they are to
+        be kept.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    LightCurveNotFoundError
+        If there are no light curves.
+    AmbiguousError
+        If units or clocks differ.
+    ValueError
+        If ``period`` is not positive and finite, ``epoch`` not finite, or ``bins`` below 1.
+
+    Examples
+    --------
+    >>> db = getfixture("demo_database")
+    >>> found = db.search(1, exptime=1800, photometry="DEMO aperture 2px", processing="DEMO DET")
+    >>> ax = fold(found, 3.6, epoch=1326.0, quality_bitmask="hard")
+    >>> ax.get_title(), ax.get_xlabel()
+    ('DEMO 1, sectors 1–2, DEMO aperture 2px, DEMO DET, folded on 3.6 days', 'Phase [days]')
+    """
+    records = records_of(light_curves)
+    one_panel(records)
+    length = _in_unit(period, records[0])
+    if not (np.isfinite(length) and length > 0):
+        raise ValueError(f"a period is a positive number, not {period!r}")
+    if bins is not None and bins < 1:
+        raise ValueError(f"bins= is 1 or more, or None for no binned points, not {bins!r}")
+    start = _epoch(epoch, records)
+    if len(records) > 1:
+        records = [levelled(data, quality_bitmask) for data in records]
+    bad = [condemned(data, quality_bitmask) for data in records]
+    hidden = [hidden_cadences(one, flagged) for one in bad]
+    folded = [replace(data, time=_phase(data.time, length, start)) for data in records]
+    if ax is None:
+        ax = new_figure(4.0).add_subplot()
+    ax.set_ylim(*limits(folded, bad))
+    apart = flagged_cadences(folded, quality_bitmask) if flagged == "apart" else {}
+    name = title(records, telling_fields(records), joined=True)
+    unit = time_unit(records[0])
+    draw(
+        ax,
+        folded,
+        title=f"{name}, folded on {length:.7g} {unit}".removeprefix(", "),
+        labels=curve_labels(records, joined=True),
+        flagged=apart,
+        marks=marks_of([apart]),
+        hidden=hidden,
+    )
+    if bins is not None:
+        _draw_binned(ax, folded, hidden, length, bins)
+    ax.set_xlim(-length / 2, length / 2)
+    ax.set_xlabel(f"Phase [{unit}]")
+    if len(records) > 1 and records[0].unit.strip() == "mag":
+        ax.set_ylabel("Magnitude − median")
+    return ax
+
+
+def _in_unit(period: Any, data: LightCurveData) -> float:
+    """Give a period in the unit of the light curve's clock."""
+    from astropy.units import Quantity
+
+    return float(period.to_value(data.clock.unit) if isinstance(period, Quantity) else period)
+
+
+def _epoch(epoch: Any, records: Sequence[LightCurveData]) -> float:
+    """Give the instant of phase 0 in the clock of the light curves."""
+    if epoch is None:
+        first = min(float(np.fmin.reduce(data.time, initial=np.inf)) for data in records)
+        return first if np.isfinite(first) else 0.0
+    if hasattr(epoch, "to_value") and hasattr(epoch, "tdb"):
+        records[0].clock.time_format()
+        epoch = epoch.tdb.to_value(records[0].clock.format_name)
+    if not np.isfinite(float(epoch)):
+        raise ValueError(f"an epoch is a number in the mission's time format, not {epoch!r}")
+    return float(epoch)
+
+
+def _phase(time: npt.NDArray[np.float64], period: float, epoch: float) -> npt.NDArray[np.float64]:
+    phase: npt.NDArray[np.float64] = (time - epoch + period / 2) % period - period / 2
+    return phase
+
+
+def _draw_binned(
+    ax: Axes,
+    folded: Sequence[LightCurveData],
+    hidden: Sequence[npt.NDArray[np.bool_]],
+    period: float,
+    bins: int,
+) -> None:
+    import pandas as pd
+
+    phase = np.concatenate([d.time[~h] for d, h in zip(folded, hidden, strict=True)])
+    flux = np.concatenate([d.flux[~h] for d, h in zip(folded, hidden, strict=True)])
+    finite = np.isfinite(phase) & np.isfinite(flux)
+    if not finite.any():
+        return
+    which = np.floor((phase[finite] / period + 0.5) * bins).clip(0, bins - 1)
+    medians = pd.Series(flux[finite]).groupby(which).median()
+    centres = ((medians.index.to_numpy() + 0.5) / bins - 0.5) * period
+    style = {"marker": "o", "color": _BINNED, "ls": "none", "markersize": 4.5}
+    style |= {"markeredgecolor": "white", "markeredgewidth": 0.5}
+    points(ax, centres, medians.to_numpy(), style, label="binned", zorder=4)
