@@ -10,8 +10,10 @@
 
 from __future__ import annotations
 
-from lcdb_notebook import errors, flags, models
+from lcdb_notebook import errors, flags, models, plot
+from lcdb_notebook.convert import from_pandas
 from lcdb_notebook.database import Database, connect
+from lcdb_notebook.export import read_lightcurve, write_lightcurve
 from lcdb_notebook.lineage import Lineage
 from lcdb_notebook.record import LightCurveData
 from lcdb_notebook.selection import Selection
@@ -26,5 +28,9 @@ __all__ = [
     "connect",
     "errors",
     "flags",
+    "from_pandas",
     "models",
+    "plot",
+    "read_lightcurve",
+    "write_lightcurve",
 ]

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-__all__ = ["Progress"]
+__all__ = ["Bar", "Progress"]
 
 _PATIENCE = 1.0
 """Seconds before a bar appears by itself."""
+
+
+class Bar(Protocol):
+    """What can be told how far the work is."""
+
+    def show(self, done: int) -> None:
+        """Say how many things are done."""
 
 
 class Progress:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -538,7 +540,10 @@ def test_a_dataframe_has_one_row_a_cadence_and_says_whose_it_is() -> None:
 
 
 def test_a_dataframe_says_in_its_attributes_what_its_numbers_are() -> None:
-    assert convert.to_pandas([record()]).attrs == {
+    attrs = convert.to_pandas([record()]).attrs
+    # What from_pandas() reads is for nobody else.
+    assert isinstance(attrs.pop("light_curves"), str)
+    assert attrs == {
         "mission": "TESS",
         "time_format": "btjd",
         "time_scale": "tdb",
@@ -602,3 +607,172 @@ def test_a_type_of_flags_that_some_light_curves_lack_is_0_there() -> None:
     frame = convert.to_pandas([record(), record(dataset=4, quality={**record().quality, **own})])
     assert list(frame.columns)[4:6] == ["quality", "tglc_quality_flag"]
     assert frame.groupby("dataset")["tglc_quality_flag"].max().to_dict() == {3: 0, 4: 2}
+
+
+# Put together column by column
+
+
+def by_constructor(lc: Any) -> Any:
+    """Make the same light curve by lightkurve's own constructor."""
+    made = type(lc)(data={name: lc[name].copy() for name in lc.colnames})
+    made.meta.update(lc.meta)
+    return made
+
+
+def assert_same(one: Any, other: Any) -> None:
+    assert type(one) is type(other)
+    assert one.colnames == other.colnames
+    for name in one.colnames:
+        assert type(one[name]) is type(other[name])
+        assert getattr(one[name], "unit", None) == getattr(other[name], "unit", None)
+        if hasattr(one[name], "jd1"):
+            assert one[name].format == other[name].format
+            assert one[name].scale == other[name].scale
+            assert np.array_equal(one[name].jd1, other[name].jd1)
+            assert np.array_equal(one[name].jd2, other[name].jd2)
+        else:
+            assert np.array_equal(one[name], other[name], equal_nan=one[name].dtype.kind == "f")
+    assert one.primary_key == other.primary_key
+    assert len(one.indices) == len(other.indices)
+
+
+AFTER: dict[str, Callable[[Any], Any]] = {
+    "nothing": lambda lc: lc,
+    "a copy": lambda lc: lc.copy(),
+    "a deep copy": copy.deepcopy,
+    "a pickle": lambda lc: pickle.loads(pickle.dumps(lc)),
+    "a slice": lambda lc: lc[3:50],
+    "a mask": lambda lc: lc[lc["cadenceno"] % 3 == 0],
+    "rows in another order": lambda lc: lc[[5, 2, 9]],
+    "the rows between two times": lambda lc: lc.loc[lc.time[10] : lc.time[20]],
+    "rows by the order of times": lambda lc: lc.iloc[4:8],
+    "rows after one was removed": lambda lc: removed(lc).iloc[2:4],
+    "rows after a time was changed": lambda lc: changed(lc).iloc[0:3],
+    "a column more": lambda lc: more(lc),
+    "flatten": lambda lc: lc.flatten(window_length=51),
+    "bin": lambda lc: lc.bin(time_bin_size=1),
+    "normalize": lambda lc: lc.normalize(),
+    "remove_outliers": lambda lc: lc.remove_outliers(),
+    "append": lambda lc: lc.append(lc[5:9]),
+}
+
+
+def removed(lc: Any) -> Any:
+    lc = lc.copy()
+    lc.remove_rows([2, 3])
+    return lc
+
+
+def changed(lc: Any) -> Any:
+    lc = lc.copy()
+    lc.time[0] = lc.time[40]
+    return lc
+
+
+def more(lc: Any) -> Any:
+    lc = lc.copy()
+    lc["twice"] = 2 * lc.flux
+    return lc
+
+
+@pytest.mark.parametrize("after", AFTER.values(), ids=AFTER)
+@pytest.mark.parametrize("mission", ["TESS", "Kepler", "Euclid"])
+def test_it_is_what_the_constructor_makes(mission: str, after: Callable[[Any], Any]) -> None:
+    lc = convert.to_lightcurve(record(mission=mission))
+    plainly = by_constructor(lc)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert_same(after(lc), after(plainly))
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        np.array([1325.0, 1327.0, 1326.0]),
+        np.array([1325.0, 1325.0, 1326.0]),
+        np.array([1326.0]),
+        np.empty(0),
+    ],
+    ids=["that do not ascend", "two of which are one", "one", "none"],
+)
+def test_times_are_indexed_in_their_order(time: Any) -> None:
+    size = time.size
+    lc = convert.to_lightcurve(
+        record(
+            time=time,
+            cadence=np.arange(size),
+            flux=np.arange(size, dtype=float),
+            flux_err=np.ones(size),
+            quality={},
+        )
+    )
+    assert_same(lc, by_constructor(lc))
+    ordered = lc.iloc[0:size] if size else lc
+    assert np.array_equal(ordered["cadenceno"], np.argsort(time, kind="stable"))
+
+
+def test_times_that_are_changed_before_the_index_is_looked_into_do_not_change_it() -> None:
+    lc, other = (convert.to_lightcurve(record()) for _ in range(2))
+    first, third = lc.time[0].copy(), lc.time[2].copy()
+    assert len(other.loc[first:third]) == 3
+    for one in (lc, other):
+        one.time[:] = one.time[::-1].copy()
+    found = lc.loc[first:third]["cadenceno"].tolist()
+    assert found == other.loc[first:third]["cadenceno"].tolist()
+
+
+def test_the_light_curve_shares_no_memory_with_its_record() -> None:
+    data = record()
+    for flagged in ("drop", "mask", "keep"):
+        lc = convert.to_lightcurve(data, flagged=flagged)
+        for array in (data.flux, data.flux_err, data.cadence, data.quality["tess_quality_flag"]):
+            assert array is not None
+            assert not any(np.shares_memory(lc[name], array) for name in lc.colnames[1:])
+
+
+def test_a_new_attribute_is_warned_of_as_lightkurve_does() -> None:
+    lc = convert.to_lightcurve(record())
+    with pytest.warns(UserWarning, match="new attribute"):
+        lc.no_such_column = 1
+
+
+def test_days_since_a_julian_date_become_the_same_two_numbers_either_way() -> None:
+    from astropy.time import Time
+
+    random = np.random.default_rng(3)
+    halves = random.integers(-5000, 5000, 5000) + 0.5
+    days = np.concatenate(
+        [
+            random.uniform(-1e5, 1e5, 5000),
+            halves + random.choice([0, 1e-13, -1e-13, 2e-10, -2e-10], 5000),
+            random.integers(-5000, 5000, 500).astype(float),
+            random.normal(0, 1e-9, 500),
+        ]
+    )
+    for clock in (BTJD, BKJD, OWN):
+        ours = convert.columns.times(days, clock, None)
+        theirs = Time(days, format=clock.format_name, scale="tdb")
+        assert np.array_equal(ours.jd1, theirs.jd1)
+        assert np.array_equal(ours.jd2, theirs.jd2)
+        assert np.array_equal(ours.value, theirs.value)
+        assert ours.format == theirs.format == clock.format_name
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        Clock("fractionjd", "d", Decimal("2450000.25"), "jd", "tdb"),
+        Clock("hoursjd", "h", Decimal(2_450_000), "jd", "tdb"),
+        Clock("utcjd", "d", Decimal(2_450_000), "jd", "utc"),
+        Clock("mjdjd", "d", Decimal(50_000), "mjd", "tdb"),
+    ],
+    ids=lambda clock: clock.format_name,
+)
+def test_other_clocks_count_by_their_own_format(clock: Clock) -> None:
+    from astropy.time import Time
+
+    days = np.array([0.0, 1.5, 27.25])
+    ours = convert.columns.times(days, clock, None)
+    theirs = Time(days, format=clock.format_name, scale="tdb")
+    assert np.array_equal(ours.jd1, theirs.jd1)
+    assert np.array_equal(ours.jd2, theirs.jd2)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
+from lcdb_notebook.convert.attributes import KEY, remember
 from lcdb_notebook.convert.columns import choose, errors, masked, plain, quality_columns, times
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.quality import Flagged, primary_type
@@ -24,6 +25,7 @@ def to_pandas(
     quality_bitmask: flags.Bitmask = "default",
     flagged: Flagged = "drop",
     time_format: str | None = None,
+    histories: Mapping[int, str] | None = None,
 ) -> pd.DataFrame:
     """Make one DataFrame of light curves, one row a cadence.
 
@@ -33,6 +35,8 @@ def to_pandas(
         Light curves.
     quality_bitmask, flagged, time_format
         As for :func:`to_lightcurve`.
+    histories
+        What each was derived from, by DataSet: see :func:`lcdb_notebook.lineage.histories`.
 
     Returns
     -------
@@ -41,7 +45,8 @@ def to_pandas(
         ``dataset, target, photometry, processing`` and what tells observations apart in time
         (``sector``). ``catalog`` and ``flag_type`` are there, too, where they are not the same in
         every row. Fluxes are as stored, magnitudes included. ``attrs`` name the mission, the time
-        format and scale, the units and the type of ``quality``.
+        format and scale, the units and the type of ``quality``; what they have as
+        ``light_curves`` is for :func:`from_pandas`.
 
     Raises
     ------
@@ -62,11 +67,12 @@ def to_pandas(
         )
     pieces: dict[str, list[npt.NDArray[Any]]] = {}
     sizes: list[int] = []
-    further = {name for data in records for name in quality_columns(data)} - {"quality"}
-    for data in records:
+    goods: list[npt.NDArray[np.bool_]] = []
+    of_records = [quality_columns(data) for data in records]
+    further = {name for of_quality in of_records for name in of_quality} - {"quality"}
+    for data, of_quality in zip(records, of_records, strict=True):
         good, kept = choose(data, quality_bitmask, flagged)
         flux, flux_err = masked(data, good) if flagged == "mask" else (data.flux, errors(data))
-        of_quality = quality_columns(data)
         none = np.zeros(data.time.size, np.int32)
         columns: dict[str, npt.NDArray[Any]] = {
             "time": data.time,
@@ -78,19 +84,20 @@ def to_pandas(
         for name, values in columns.items():
             pieces.setdefault(name, []).append(values[kept])
         sizes.append(int(np.count_nonzero(kept)))
+        goods.append(good)
     if time_format is not None:
         pieces["time"] = [
             times(time, data.clock, time_format).value
             for time, data in zip(pieces["time"], records, strict=True)
         ]
     joined: dict[str, Any] = {n: np.concatenate(arrays) for n, arrays in pieces.items()}
-    for name, labels in _labels(records).items():
-        if isinstance(labels[0], str | None):
-            kinds = pd.Categorical(labels)
+    for name, told in labels(records).items():
+        if isinstance(told[0], str | None):
+            kinds = pd.Categorical(told)
             codes = np.repeat(kinds.codes, sizes)
             joined[name] = pd.Categorical.from_codes(codes, dtype=kinds.dtype)
         else:
-            joined[name] = np.repeat(pd.Series(labels).to_numpy(), sizes)
+            joined[name] = np.repeat(pd.Series(told).to_numpy(), sizes)
     # These arrays belong to nobody else; stacking them into one block would copy them all again.
     frame = pd.DataFrame(joined, copy=False)
     first = records[0]
@@ -102,25 +109,26 @@ def to_pandas(
         "flag_type": primary_type(first),
         "quality_bitmask": plain(quality_bitmask),
         "flagged": flagged,
+        KEY: remember(records, goods, histories or {}),
     }
     return frame
 
 
-def _labels(records: Sequence[LightCurveData]) -> dict[str, list[Any]]:
+def labels(records: Sequence[LightCurveData]) -> dict[str, list[Any]]:
     """Columns that say whose cadence a row is: one value a record."""
-    labels: dict[str, list[Any]] = {
+    told: dict[str, list[Any]] = {
         "dataset": [data.dataset for data in records],
         "target": [data.target for data in records],
     }
     types = [primary_type(data) for data in records]
     if len({data.catalog for data in records}) > 1:
-        labels["catalog"] = [data.catalog for data in records]
+        told["catalog"] = [data.catalog for data in records]
     if len(set(types)) > 1:
-        labels["flag_type"] = types
+        told["flag_type"] = types
     for name in dict.fromkeys(name for data in records for name in data.observation.chronology):
         values = [data.observation.fields.get(name) for data in records]
         if any(value is not None for value in values):
-            labels[name] = values
-    labels["photometry"] = [data.photometry for data in records]
-    labels["processing"] = [data.processing or "raw" for data in records]
-    return labels
+            told[name] = values
+    told["photometry"] = [data.photometry for data in records]
+    told["processing"] = [data.processing or "raw" for data in records]
+    return told

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lcdb_notebook.errors import IngestError
+from lcdb_notebook.export.fits import CREATOR
 from lcdb_notebook.ingest.files import AnyPath
 from lcdb_notebook.ingest.headers import text, value
 from lcdb_notebook.ingest.orbits import read_orbit
@@ -75,6 +76,11 @@ def _read_fits(path: Path) -> Product:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", AstropyWarning)
         table = open_table(path)
+        if text(table.primary, "CREATOR") == CREATOR:
+            raise IngestError(
+                "exported from a LightcurveDB, so it has one light curve of a file that had "
+                "several: open it with lcdb_notebook.read_lightcurve and db.add() that"
+            )
         for pipeline in PIPELINES:
             if pipeline.recognises(table.primary, table.header):
                 return pipeline.read(table)

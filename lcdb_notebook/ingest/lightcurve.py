@@ -10,81 +10,143 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.clock import Clock
-from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest import metadata
+from lcdb_notebook.convert import from_pandas
+from lcdb_notebook.errors import IngestError, LCDBError
+from lcdb_notebook.ingest import derived, metadata
 from lcdb_notebook.ingest.names import MISSIONS
 from lcdb_notebook.ingest.origins import methods, quality_types
 from lcdb_notebook.ingest.product import Curve, Product
-from lcdb_notebook.ingest.report import Report
+from lcdb_notebook.ingest.report import Outcome, Report
 from lcdb_notebook.ingest.store import store
 from lcdb_notebook.interrupt import interruptible
 from lcdb_notebook.models import Mission
 
 if TYPE_CHECKING:
     import lightkurve
+    import pandas as pd
 
 
 def add(
     bind: orm.Session | sa.Engine,
-    lightcurve: lightkurve.LightCurve,
+    lightcurve: lightkurve.LightCurve | pd.DataFrame,
     *,
-    derived_from: int | None = None,
+    derived_from: Any = None,
     **said: Any,
 ) -> Report:
-    """Take a LightCurve into the database.
+    """Take a LightCurve into the database, or all those of a DataFrame.
 
     Parameters
     ----------
     bind
-        An engine: the light curve is committed. A session: it is added in the session's own
-        transaction, after what is pending there, and the session decides.
+        An engine: all is committed. A session: it is added in the session's own transaction, after
+        what is pending there, and the session decides.
     lightcurve
-        What is added: its ``flux`` and ``flux_err``.
+        What is added: its ``flux`` and ``flux_err``. Or what ``to_pandas`` gave, changed, which is
+        first made LightCurves of (:func:`lcdb_notebook.convert.from_pandas`), with magnitudes left
+        as they are; the unit of changed values has to be that of ``attrs`` still.
     derived_from
-        Id of the dataset that it was made from (``lightcurve.meta["DATASET"]`` of one that was read
-        here), which becomes its source in the hierarchy.
+        The DataSet that it was made from, which becomes its source in the hierarchy: its id, a
+        DataSet, or the LightCurve or LightCurveData that was read of it. True is the one that the
+        light curve itself was read from, as its metadata tell (``meta["DATASET"]``), and for a
+        DataFrame each light curve's own. What its metadata do not say is taken from there.
     **said
-        What its metadata do not say: see :func:`product_from_lightcurve`.
+        What its metadata do not say: see :func:`product_from_lightcurve`. What was processed needs
+        a ``processing=`` of its own.
 
     Returns
     -------
     Report
-        Of one entry; ``report.files[0].datasets`` holds its id.
+        One entry a light curve; ``report.files[0].datasets`` holds the id of the first.
 
     Raises
     ------
     IngestError
-        If something is missing, or it contradicts what is stored.
+        If something is missing, or it contradicts what is stored, or its source is of another
+        target or observation. Nothing is added then, of a DataFrame either.
     LineageError
         If it would descend from itself.
+    DataError
+        If a DataFrame does not come from ``to_pandas``.
+
+    Notes
+    -----
+    Cadences are placed by their numbers, and NaN stands where a light curve has none (flattening
+    drops flagged ones, for example). A binned light curve has no numbers any more: it gets an
+    observation of its own, with the bins' length as ``exptime``, and keeps its source.
+
+    Examples
+    --------
+    >>> from lcdb_notebook.models import DataSet
+    >>> db = getfixture("demo_database")
+    >>> lc = db.lightcurve(3, sector=1, photometry="DEMO aperture 2px", processing="raw")
+    >>> flat = lc.flatten()
+    >>> report = add(db.session, flat, derived_from=lc, processing="flattened here")
+    >>> [new] = report.files[0].datasets
+    >>> db.session.get(DataSet, new).source_datasets[0].id == lc.meta["DATASET"]
+    True
+    >>> db.session.rollback()
     """
+    curves = (
+        [lightcurve] if not _is_frame(lightcurve) else list(from_pandas(lightcurve, as_flux=False))
+    )
     if isinstance(bind, orm.Session):
         bind.flush()
-        return _add(bind.connection(), lightcurve, derived_from, said)
+        return _add_all(bind.connection(), curves, derived_from, said)
     with bind.begin() as connection:
-        return _add(connection, lightcurve, derived_from, said)
+        return _add_all(connection, curves, derived_from, said)
+
+
+def _is_frame(lightcurve: Any) -> bool:
+    import pandas as pd
+
+    return isinstance(lightcurve, pd.DataFrame)
+
+
+def _add_all(
+    connection: sa.Connection, curves: list[Any], derived_from: Any, said: dict[str, Any]
+) -> Report:
+    # All or none, also where the transaction is the caller's.
+    with connection.begin_nested():
+        outcomes = [_add(connection, curve, derived_from, dict(said)) for curve in curves]
+    return Report(outcomes)
 
 
 def _add(
     connection: sa.Connection,
     lightcurve: lightkurve.LightCurve,
-    derived_from: int | None,
+    derived_from: Any,
     said: dict[str, Any],
-) -> Report:
+) -> Outcome:
+    _check_kind(lightcurve)
+    source = derived.source_id(derived_from, lightcurve)
+    if source is not None:
+        said = derived.said_by_source(connection, source, lightcurve, said)
     mission = said.get("mission")
     if mission is not None and mission not in MISSIONS and said.get("clock") is None:
         said["clock"] = _stored_clock(connection, mission)
     product = product_from_lightcurve(lightcurve, **said)
-    report = Report(
-        interruptible(
-            connection.connection.driver_connection,
-            lambda: store(connection, [product], derived_from=derived_from),
-        )
+    (outcome,) = interruptible(
+        connection.connection.driver_connection,
+        lambda: store(connection, [product], derived_from=source),
     )
-    error = report.files[0].error
-    if error is not None:
-        raise error
-    return report
+    if outcome.error is not None:
+        raise _advised(connection, outcome.error, product, source)
+    return outcome
+
+
+def _advised(
+    connection: sa.Connection, error: LCDBError, product: Product, source: int | None
+) -> LCDBError:
+    """Say what to do where a changed light curve has kept the name of what it was made from."""
+    (curve,) = product.curves
+    name = curve.processing.name if curve.processing else "raw"
+    if (
+        source is None
+        or not isinstance(error, IngestError)
+        or not derived.same_methods(connection, source, curve.photometry.name, name)
+    ):
+        return error
+    return IngestError(f"{error}; what was made of it needs a name: processing='flattened'")
 
 
 def _stored_clock(connection: sa.Connection, mission: str) -> Clock | None:
@@ -161,15 +223,8 @@ def product_from_lightcurve(
     ...
     lcdb_notebook.errors.IngestError: LightCurve: its metadata (MISSION, TELESCOP) do not say ...
     """
-    from lightkurve import FoldedLightCurve, LightCurve
-
+    _check_kind(lightcurve)
     name = type(lightcurve).__name__
-    if isinstance(lightcurve, FoldedLightCurve):
-        raise IngestError(
-            f"{name}: a folded light curve has phases instead of times; add it before folding"
-        )
-    if not isinstance(lightcurve, LightCurve):
-        raise IngestError(f"a lightkurve LightCurve is expected, not a {name}")
     meta = {str(key).upper(): value for key, value in lightcurve.meta.items()}
     label = str(meta.get("LABEL") or name)
     try:
@@ -217,3 +272,15 @@ def product_from_lightcurve(
         )
     except IngestError as error:
         raise IngestError(f"{label}: {error}") from error.__cause__
+
+
+def _check_kind(lightcurve: Any) -> None:
+    from lightkurve import FoldedLightCurve, LightCurve
+
+    name = type(lightcurve).__name__
+    if isinstance(lightcurve, FoldedLightCurve):
+        raise IngestError(
+            f"{name}: a folded light curve has phases instead of times; add it before folding"
+        )
+    if not isinstance(lightcurve, LightCurve):
+        raise IngestError(f"a lightkurve LightCurve is expected, not a {name}")

@@ -5,21 +5,24 @@ from __future__ import annotations
 import html
 import operator
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, SupportsIndex
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Literal, SupportsIndex
 
 from lcdb_notebook import absence, convert, finding, lineage
 from lcdb_notebook.errors import AmbiguousError, NotFoundError
-from lcdb_notebook.finding import Search
+from lcdb_notebook.finding import Found, Search
 from lcdb_notebook.flags import Bitmask
 from lcdb_notebook.notice import warn
-from lcdb_notebook.quality import Flagged
+from lcdb_notebook.quality import Flagged, require_known
 from lcdb_notebook.read import CHUNK_BYTES, OnError, records
 from lcdb_notebook.record import LightCurveData
+from lcdb_notebook.selection.onward import Onward
 
 if TYPE_CHECKING:
     import lightkurve
     import pandas as pd
     from matplotlib.axes import Axes
+    from sqlalchemy import orm
 
 __all__ = ["Selection"]
 
@@ -29,7 +32,7 @@ _ROWS_SHOWN = 20
 _ROWS_COMPARED = 1000
 
 
-class Selection:
+class Selection(Onward):
     """The DataSets that match a search: lazy, sliceable, iterable.
 
     Nothing is queried before something is asked of it; what was found is then kept. No arrays move
@@ -140,11 +143,15 @@ class Selection:
         progress: bool | None = None,
     ) -> pd.DataFrame:
         """Read everything into one DataFrame: see :func:`lcdb_notebook.convert.to_pandas`."""
+        found = list(self._read(None, on_error, progress, quality_bitmask))
+        with self._search.sessions.using() as session:
+            told = lineage.histories(session, found)
         return convert.to_pandas(
-            list(self._read(None, on_error, progress)),
+            found,
             quality_bitmask=quality_bitmask,
             flagged=flagged,
             time_format=time_format,
+            histories=told,
         )
 
     def lightcurve(
@@ -164,9 +171,11 @@ class Selection:
         LightCurveNotFoundError
             If there is none.
         """
-        one = self._one()
-        (data,) = one._read(None, "raise", None)
+        # One loan for all: to take a connection and give it back costs as much as a statement.
         with self._search.sessions.using() as session:
+            found = self._one(session)
+            missions = finding.missions(session)
+            (data,) = records(lambda: nullcontext(session), found, missions, chunk_bytes=None)
             told = lineage.histories(session, [data])
         return convert.to_lightcurve(
             data,
@@ -177,15 +186,14 @@ class Selection:
             history=told[data.dataset],
         )
 
-    def _one(self) -> Selection:
-        """Give the selection again if it is exactly one light curve, or say what there is."""
+    def _one(self, session: orm.Session) -> Found:
+        """Find what was searched for if it is exactly one light curve, or say what there is."""
         search = self._search
         few = search if search.kept is not None else search.cut(slice(0, _ROWS_COMPARED + 1))
-        with search.sessions.using() as session:
-            found = few.found(session)
-            found.require()
-            missing = search.missing(session)
-            absence.check_one_catalog(found.rows, search.wanted)
+        found = few.found(session)
+        found.require()
+        missing = search.missing(session)
+        absence.check_one_catalog(found.rows, search.wanted)
         if len(found.rows) > 1:
             many = len(found.rows) > _ROWS_COMPARED
             shown = found.part(0, _ROWS_SHOWN).table().to_string(index=False, na_rep="")
@@ -196,7 +204,7 @@ class Selection:
             )
         if missing:
             warn(missing)
-        return Selection(few)
+        return found
 
     def lightcurves(
         self,
@@ -212,25 +220,18 @@ class Selection:
 
         Parameters are those of :func:`lcdb_notebook.convert.to_lightcurve`, and of :meth:`read`.
         """
-        import lightkurve
-
         with self._search.sessions.using() as session:
             self._search.found(session).require()
-        in_order = convert.by_start(list(self._read(None, on_error, progress)))
+        in_order = convert.by_start(list(self._read(None, on_error, progress, quality_bitmask)))
         with self._search.sessions.using() as session:
             told = lineage.histories(session, in_order)
-        return lightkurve.LightCurveCollection(
-            [
-                convert.to_lightcurve(
-                    data,
-                    quality_bitmask=quality_bitmask,
-                    flagged=flagged,
-                    time_format=time_format,
-                    as_flux=as_flux,
-                    history=told[data.dataset],
-                )
-                for data in in_order
-            ]
+        return convert.to_lightcurves(
+            in_order,
+            quality_bitmask=quality_bitmask,
+            flagged=flagged,
+            time_format=time_format,
+            as_flux=as_flux,
+            histories=told,
         )
 
     def plot(
@@ -238,6 +239,8 @@ class Selection:
         ax: Axes | None = None,
         *,
         quality_bitmask: Bitmask = "default",
+        flagged: Literal["apart", "drop", "keep"] = "apart",
+        joined: bool = False,
         on_error: OnError = "raise",
     ) -> Axes:
         """Draw flux against time, flagged cadences apart: see :func:`lcdb_notebook.plot.plot`."""
@@ -249,10 +252,12 @@ class Selection:
         if ax is None:
             # Before arrays are read, for it may be a million light curves.
             plot.check_panels(
-                (row.catalog, row.target, row.observation, row.unit) for row in found.rows
+                (row.catalog, row.target, joined or row.observation, row.unit) for row in found.rows
             )
-        records_read = list(self._read(None, on_error, None))
-        return plot.plot(records_read, ax, quality_bitmask=quality_bitmask)
+        records_read = list(self._read(None, on_error, None, quality_bitmask))
+        return plot.plot(
+            records_read, ax, quality_bitmask=quality_bitmask, flagged=flagged, joined=joined
+        )
 
     # How it shows
 
@@ -284,7 +289,11 @@ class Selection:
         return headline, found.part(0, _ROWS_SHOWN).table() if found.rows else None
 
     def _read(
-        self, chunk_bytes: int | None, on_error: OnError, progress: bool | None
+        self,
+        chunk_bytes: int | None,
+        on_error: OnError,
+        progress: bool | None,
+        quality_bitmask: Bitmask = "none",
     ) -> Iterator[LightCurveData]:
         if on_error not in ("raise", "skip"):
             raise TypeError(f"on_error= is 'raise' or 'skip', not {on_error!r}")
@@ -300,4 +309,5 @@ class Selection:
             chunk_bytes=chunk_bytes,
             on_error=on_error,
             progress=progress,
+            require=lambda data: require_known(data, quality_bitmask),
         )

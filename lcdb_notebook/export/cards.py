@@ -1,0 +1,144 @@
+"""The metadata of a LightCurve as header cards, and what cards cannot say beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Card, Header
+
+__all__ = ["KEYWORD", "put", "read", "write"]
+
+KEYWORD = "LCDBMETA"
+"""The card with what else there is to say, as JSON."""
+
+# Cards of the file itself, which say nothing of the light curve.
+_OF_THE_FILE = re.compile(
+    r"SIMPLE|BITPIX|NAXIS\d*|EXTEND|NEXTEND|XTENSION|PCOUNT|GCOUNT|TFIELDS|EXTNAME|EXTVER|INHERIT"
+    r"|T(TYPE|FORM|UNIT|DISP|NULL|DIM|SCAL|ZERO)\d+|CHECKSUM|DATASUM|ORIGIN|DATE|CREATOR|PROCVER"
+    rf"|COMMENT|HISTORY|CONTINUE|END||{KEYWORD}"
+)
+_COMMENTS = {
+    "TELESCOP": "telescope",
+    "OBJECT": "name of the target",
+    "TICID": "TESS Input Catalog identifier",
+    "KEPLERID": "Kepler or EPIC identifier",
+    "RA_OBJ": "[deg] right ascension",
+    "DEC_OBJ": "[deg] declination",
+    "SECTOR": "observing sector",
+    "QUARTER": "observing quarter",
+    "CAMPAIGN": "observing campaign",
+    "CAMERA": "camera number",
+    "CCD": "CCD number",
+    "CHANNEL": "CCD channel",
+    "AUTHOR": "pipeline that made the light curve",
+    "EXPTIME": "[s] time from cadence to cadence",
+    "DATASET": "id of the light curve in its LightcurveDB",
+    "LINEAGE": "what it was derived from",
+}
+"""What short keywords mean; longer ones leave no room for it."""
+
+_STANDARD = re.compile(r"[A-Z0-9_-]{1,8}")
+_HIERARCH = re.compile(r"[A-Z][A-Z0-9_-]{8,}")
+_LONGEST_CARD = 80
+
+
+def put(header: Header, key: str, value: Any) -> bool:
+    """Set a card if it can say the value so that it is read back as it was.
+
+    A text with other characters than ASCII's stands there escaped.
+
+    Returns
+    -------
+    bool
+        Whether it says exactly that.
+    """
+    exact = True
+    if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+        # FITS Standard 4.0, section 4.2.1: printable ASCII.
+        value = value.encode("ascii", "backslashreplace").decode()
+        value = "".join(c if c.isprintable() else " " for c in value)
+        exact = False
+    card = _card(key, value)
+    if card is None:
+        return False
+    if _STANDARD.fullmatch(key):
+        comment = _COMMENTS.get(key, "")
+        needed = len(f"{key:8}= {value!r:>20} / {comment}")
+        header[key] = (value, comment if needed <= _LONGEST_CARD else "")
+    else:
+        header[f"HIERARCH {key}"] = value
+    return exact and _same(_read_back(card), value)
+
+
+def write(header: Header, meta: Mapping[str, Any], form: Mapping[str, Any]) -> None:
+    """Add a card for each entry of the metadata, and one with all that they do not say.
+
+    Arrays, such as QUALITY_MASK, have no place in a header and are left out.
+    """
+    before = {card.keyword.upper() for card in header.cards}
+    beside: dict[str, Any] = {}
+    for key, value in meta.items():
+        of_the_file = _OF_THE_FILE.fullmatch(key.upper()) is not None
+        if key in before:
+            said = not of_the_file and _same(header[key], value)
+        else:
+            said = not of_the_file and put(header, key, value)
+        if not said and _is_plain(value):
+            beside[key] = value
+    text = json.dumps({"form": form, "meta": beside}, separators=(",", ":"))
+    # astropy has had trouble with both of these at the end of a card.
+    header[KEYWORD] = text.replace("'", r"\u0027").replace("&", r"\u0026")
+
+
+def read(header: Header) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Give metadata and form again; the latter None where the header is another's."""
+    meta: dict[str, Any] = {}
+    for card in header.cards:
+        if not _OF_THE_FILE.fullmatch(card.keyword.upper()):
+            value = card.value
+            meta[card.keyword] = None if type(value).__name__ == "Undefined" else value
+    try:
+        beside = json.loads(header[KEYWORD])
+        return meta | beside["meta"], beside["form"]
+    except (KeyError, TypeError, ValueError):
+        return meta, None
+
+
+def _card(key: str, value: Any) -> Card | None:
+    """Make a card, or None where no card can say it."""
+    from astropy.io import fits
+
+    if not isinstance(value, str | bool | int | float):
+        return None
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if _STANDARD.fullmatch(key):
+        return fits.Card(key, value)
+    # Values of longer keys are not continued in another card.
+    if not _HIERARCH.fullmatch(key) or len(f"HIERARCH {key} = {value!r}") > _LONGEST_CARD:
+        return None
+    return fits.Card(f"HIERARCH {key}", value)
+
+
+def _read_back(card: Card) -> Any:
+    from astropy.io import fits
+
+    return fits.Card.fromstring(card.image).value
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

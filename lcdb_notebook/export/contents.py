@@ -1,0 +1,109 @@
+"""The list of what an export has put into a folder, by which the next one knows what is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lcdb_notebook.errors import ExportError
+
+__all__ = ["CONTENTS", "Contents", "fingerprint"]
+
+CONTENTS = "_exported.jsonl"
+"""Its name; readers of datasets (pyarrow, DuckDB, Spark) pass over names that begin with "_"."""
+
+
+class Contents:
+    """One line of JSON a file: its name, size, and a fingerprint of what it was made from.
+
+    A line follows its file, so a file without a line is one whose export was killed in between, and
+    is written again. As a context manager it is closed in the end.
+
+    Parameters
+    ----------
+    folder
+        It is there already.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known = _read(folder / CONTENTS)
+        try:
+            self._file = (folder / CONTENTS).open("ab", buffering=0)
+            # A line that was cut off in the middle must not spoil the next one.
+            if self._file.tell() and not _ends_with_a_line(folder / CONTENTS):
+                self._file.write(b"\n")
+        except OSError as error:
+            raise ExportError(
+                f"{folder / CONTENTS} cannot be written: {error.strerror or error}"
+            ) from error
+
+    def has(self, name: str, made_from: str) -> int | None:
+        """Give the size of a file that is whole and was made from the same; None if none is."""
+        if name not in self._known or self._known[name][1] != made_from:
+            return None
+        try:
+            size = (self._folder / name).stat().st_size
+        except OSError:
+            return None
+        return size if size == self._known[name][0] else None
+
+    def add(self, name: str, size: int, made_from: str) -> None:
+        """Write a file down, after it is whole."""
+        line = json.dumps({"file": name, "bytes": size, "made_from": made_from})
+        try:
+            self._file.write(line.encode() + b"\n")
+        except OSError as error:
+            raise ExportError(
+                f"{self._folder / CONTENTS} cannot be written: {error.strerror or error}"
+            ) from error
+        self._known[name] = (size, made_from)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def fingerprint(settings: Mapping[str, Any]) -> str:
+    """Give 16 hexadecimal digits that change when anything of the settings does.
+
+    Examples
+    --------
+    >>> fingerprint({"format": "fits"}) == fingerprint({"format": "ecsv"})
+    False
+    """
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read(path: Path) -> dict[str, tuple[int, str]]:
+    known: dict[str, tuple[int, str]] = {}
+    if not path.exists():
+        return known
+    with path.open("rb") as lines:
+        for line in lines:
+            try:
+                said = json.loads(line)
+                known[str(said["file"])] = (int(said["bytes"]), str(said["made_from"]))
+            except (ValueError, KeyError, TypeError):
+                # Cut off by whatever ended the process, so its file counts as not written.
+                continue
+    return known
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
