@@ -7,12 +7,12 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test bench soak clean
+.PHONY: help demo lab test lowest audit bench soak screenshots clean
 .PRECIOUS: .venv/.installed-%
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "PYTHON=... chooses another Python than python3; ARGS=... goes to pytest, the benchmarks or the soak."
 
 demo: .venv/.installed-core ## Install, load demonstration data, show what is there, plot a light curve
@@ -27,14 +27,24 @@ test: .venv/.installed-test ## Check style and types, run all tests
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto $(ARGS)
 
+lowest: .venv-lowest/.installed ## Run the tests once more, on the lowest versions that pyproject.toml allows
+	.venv-lowest/bin/pytest -n auto $(ARGS)
+
+audit: .venv/.installed-test ## Ask for known vulnerabilities in the newest versions that pyproject.toml allows
+	$(BIN)/uv pip compile --quiet --output-file .venv/newest.txt pyproject.toml
+	$(BIN)/uv tool run pip-audit --disable-pip --no-deps --requirement .venv/newest.txt
+
 bench: .venv/.installed-bench ## Measure speed side by side with the alternatives, print one table
 	@$(BIN)/python tests/benchmarks $(ARGS)
 
 soak: .venv/.installed-test ## Let sixteen clients read for ten minutes while a writer fills the database
 	@$(BIN)/python tests/soak.py $(ARGS)
 
+screenshots: .venv/.installed-test ## Take the README's pictures of the explorer anew
+	@$(BIN)/python tests/screenshots.py
+
 clean: ## Remove .venv and what tools left behind; never a database
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 
@@ -46,6 +56,15 @@ clean: ## Remove .venv and what tools left behind; never a database
 .venv/.installed-%: pyproject.toml | .venv/.made
 	@echo "Installing lcdb_notebook[$*] and what it needs into .venv; the first time takes a minute or two."
 	@$(PIP_INSTALL) '.[$*]'
+	@touch $@
+
+# Transitive dependencies are the newest there are: only what pyproject.toml names has a lower bound.
+.venv-lowest/.installed: pyproject.toml .venv/.installed-test
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra test \
+		--python $(BIN)/python --output-file .venv/lowest.txt pyproject.toml
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --requirement .venv/lowest.txt
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --no-deps --editable .
 	@touch $@
 
 .venv/.made:

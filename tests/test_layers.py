@@ -16,14 +16,18 @@ PACKAGE = "lcdb_notebook"
 ROOT = Path(lcdb_notebook.__file__).parent
 ROOMS = (
     "errors",
+    "extras",
     "driver_errors",
+    "read_only",
     "config",
     "embedded",
     "clock",
     "flags",
     "wire",
     "models",
+    "drift",
     "schema",
+    "upgrades",
     "record",
     "interrupt",
     "connection",
@@ -34,6 +38,7 @@ ROOMS = (
     "absence",
     "instruments",
     "listing",
+    "browse",
     "fetch",
     "loading",
     "assemble",
@@ -43,11 +48,14 @@ ROOMS = (
     "convert",
     "lineage",
     "plot",
+    "export",
+    "mapping",
     "selection",
     "explore",
     "ingest",
     "demo",
     "database",
+    "backup",
     "cli",
 )
 """First-level modules and packages; each imports only from those before it."""
@@ -55,8 +63,9 @@ ROOMS = (
 READ_SIDE = ROOMS[ROOMS.index("record") : ROOMS.index("explore") + 1]
 MODULES = sorted(ROOT.rglob("*.py"))
 LONGEST_MODULE = 320
-HEAVY = ("lightkurve", "matplotlib", "ipywidgets", "astropy", "h5py")
-LONGEST_IMPORT = 0.6
+HEAVY = ("lightkurve", "matplotlib", "ipywidgets", "astropy", "h5py", "alembic")
+LONGEST_IMPORT = 1.3
+"""Times what pandas and sqlalchemy take: seconds would measure the machine."""
 
 
 def label(path: Path) -> str:
@@ -185,9 +194,11 @@ def test_importing_the_package_loads_no_plotting_and_no_lightkurve() -> None:
 
 
 def test_importing_the_package_takes_little_longer_than_pandas_and_sqlalchemy() -> None:
-    best = min(seconds_to_import(PACKAGE) for _ in range(3))
-    floor = min(seconds_to_import("pandas", "sqlalchemy") for _ in range(3))
-    assert best < LONGEST_IMPORT, (
+    rounds = [
+        (seconds_to_import(PACKAGE), seconds_to_import("pandas", "sqlalchemy")) for _ in "123"
+    ]
+    best, floor = (min(times) for times in zip(*rounds, strict=True))
+    assert best < LONGEST_IMPORT * floor, (
         f"import {PACKAGE} took {best:.2f} s, pandas and sqlalchemy alone {floor:.2f} s; "
         f"python -X importtime -c 'import {PACKAGE}' shows where it went"
     )

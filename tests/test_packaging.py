@@ -22,8 +22,10 @@ TOP_LEVEL = {
     "lcdb_notebook",
     "notebooks",
     "tests",
+    "docs",
     "environment.yml",
     "README.md",
+    "SECURITY.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "LICENSE",
@@ -118,3 +120,16 @@ def test_the_changelog_begins_with_the_version_of_the_package() -> None:
 
 def test_the_type_hints_are_shipped() -> None:
     assert (Path(lcdb_notebook.__file__).parent / "py.typed").is_file()
+
+
+def test_every_promise_about_security_names_tests_that_exist() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    sources = {
+        path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("*.py")
+    }
+    named = set(re.findall(r"`(test_\w+)`", text))
+    files = set(re.findall(r"`(test_\w+\.py)`", text))
+    there = set(re.findall(r"^def (test_\w+)", "\n".join(sources.values()), re.MULTILINE))
+    assert len(named) > 60
+    assert named <= there
+    assert files <= set(sources)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from lcdb_notebook import config as config_module
 from lcdb_notebook import lineage, loading
 from lcdb_notebook.criteria import criteria
+from lcdb_notebook.database.exploring import Exploring
 from lcdb_notebook.database.listings import Listings
 from lcdb_notebook.driver_errors import translated
 from lcdb_notebook.finding import Search
@@ -39,6 +40,7 @@ def connect(
     embedded: bool | str | Path | None = None,
     create: bool = False,
     statement_timeout: float | None = None,
+    application_name: str | None = None,
 ) -> Database:
     """Open a LightcurveDB.
 
@@ -63,6 +65,9 @@ def connect(
         embedded server. Nothing that exists is touched.
     statement_timeout
         Seconds after which the server gives up on a statement; None waits for ever.
+    application_name
+        How you are called in ``pg_stat_activity``, where whoever runs the server looks; None takes
+        ``application_name=`` of the URL, ``PGAPPNAME``, or else "lcdb_notebook".
 
     Returns
     -------
@@ -95,6 +100,7 @@ def connect(
             write=write,
             create=create or server is not None,
             statement_timeout=statement_timeout,
+            application_name=application_name,
         )
     except BaseException:
         if server is not None:
@@ -102,7 +108,7 @@ def connect(
         raise
 
 
-class Database(Listings):
+class Database(Exploring, Listings):
     """A LightcurveDB: search it, read from it, and, opened with ``write=True``, add to it.
 
     Made by :func:`connect`. Every method that reads leaves no transaction open, so an idle
@@ -277,13 +283,19 @@ class Database(Listings):
         with translated(self._description):
             return ingest.ingest(self._engine, paths, on_error=on_error, progress=progress)
 
-    def add(self, lightcurve: lightkurve.LightCurve, **said: Any) -> Report:
-        """Take a lightkurve LightCurve in: see :func:`lcdb_notebook.ingest.add`."""
+    def add(
+        self,
+        lightcurve: lightkurve.LightCurve | pd.DataFrame,
+        *,
+        derived_from: Any = None,
+        **said: Any,
+    ) -> Report:
+        """Take a LightCurve in, or a DataFrame of some: see :func:`lcdb_notebook.ingest.add`."""
         from lcdb_notebook import ingest
 
         self._require_write("add()")
         with translated(self._description):
-            return ingest.add(self._engine, lightcurve, **said)
+            return ingest.add(self._engine, lightcurve, derived_from=derived_from, **said)
 
     def add_frames(self, paths: str | Path | Iterable[str | Path], **said: Any) -> pd.DataFrame:
         """Read the headers of FITS images in: see :func:`lcdb_notebook.ingest.add_frames`."""

@@ -1,0 +1,186 @@
+"""Explorer: targets, light curve and lineage on one page, and what was clicked as code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+import traitlets
+
+from lcdb_notebook.browse import TargetRow
+from lcdb_notebook.criteria import Criteria
+from lcdb_notebook.explore.cells import replace_earlier
+from lcdb_notebook.explore.code import name_of, selection_code
+from lcdb_notebook.explore.datasets import DataSetList
+from lcdb_notebook.explore.lightcurve import LightCurveExplorer
+from lcdb_notebook.explore.lineage import LineageExplorer
+from lcdb_notebook.explore.part import Part
+from lcdb_notebook.explore.protocols import Explorable
+from lcdb_notebook.explore.targets import TargetList
+from lcdb_notebook.explore.trouble import guarded
+from lcdb_notebook.explore.work import Debounced
+from lcdb_notebook.selection import Selection
+
+if TYPE_CHECKING:
+    import lightkurve
+
+__all__ = ["Explorer"]
+
+# Seconds: the light curve is drawn first.
+_BEFORE_LINEAGE = 0.05
+
+
+class Explorer(Part):
+    """Find a target, look at its light curves, and follow them to where they came from.
+
+    Made by :meth:`lcdb_notebook.Database.explore`. A cell that is run again closes the explorer
+    that it made before.
+
+    Parameters
+    ----------
+    database
+        See :class:`~lcdb_notebook.explore.protocols.Explorable`.
+    start
+        Where to begin: the arguments of a search.
+
+    Attributes
+    ----------
+    target
+        Trait: the target that is chosen, with ``number``, ``catalog`` and ``id``; or None.
+    selection
+        Trait: what is drawn, a Selection; or None. May be assigned.
+    dataset
+        Trait: the id of the DataSet that is drawn, if it is exactly one; else None.
+    settings
+        Trait: how it is drawn; a frozen dataclass.
+    code
+        Trait: Python that gives what is drawn, without the explorer.
+    targets, datasets, light_curve, lineage
+        The parts; each works by itself, too.
+    """
+
+    css = "lcdb-explorer"
+
+    target = traitlets.Instance(TargetRow, allow_none=True)
+    selection = traitlets.Instance(Selection, allow_none=True)
+    dataset = traitlets.Int(None, allow_none=True)
+    settings = traitlets.Any()
+    code = traitlets.Unicode()
+
+    def __init__(self, database: Explorable, start: Criteria | None = None) -> None:
+        super().__init__()
+        replace_earlier(self)
+        self._database = database
+        self.targets = TargetList(database, start)
+        self.datasets = DataSetList(database)
+        self.light_curve = LightCurveExplorer()
+        self.lineage = LineageExplorer(database)
+        self._code = widgets.Textarea(
+            rows=2,
+            description="The same in Python",
+            tooltip="Gives what is drawn; copy it into a cell",
+            layout={"width": "100%"},
+        )
+        self._code.add_class("lcdb-stacked")
+        self._code.add_class("lcdb-code")
+        left = _column("lcdb-left", self.targets)
+        right = _column("lcdb-right", self.datasets, self.light_curve, self._code)
+        below = _column("lcdb-below", self.lineage)
+        columns = widgets.Box((left, right, below))
+        columns.add_class("lcdb-columns")
+        self.lay_out(columns)
+        self._lineage_soon = Debounced(self._show_lineage, _BEFORE_LINEAGE)
+        self.when_closed(self._lineage_soon.cancel)
+        self.watch(self.targets, self._target_chosen, "target")
+        self.watch(self.datasets, self._datasets_chosen, "selection")
+        self.watch(self.datasets, lambda _: self._lineage_soon(), "datasets")
+        self.watch(self.light_curve, self._settings_drawn, "settings")
+        self.watch(self.light_curve, self._drawn, "pictures")
+        self.watch(self.lineage, self._node_chosen, "node")
+        self.observe(self._draw, "selection")
+        self.observe(self._set, "settings")
+        self.settings = self.light_curve.settings
+        if self.targets.target is not None:
+            self._target_chosen(None)
+
+    def lightcurve(self) -> lightkurve.LightCurve:
+        """Give exactly what is drawn: see :meth:`LightCurveExplorer.lightcurve`."""
+        return self.light_curve.lightcurve()
+
+    def lightcurves(self) -> lightkurve.LightCurveCollection:
+        """Give exactly what is drawn: see :meth:`LightCurveExplorer.lightcurves`."""
+        return self.light_curve.lightcurves()
+
+    @guarded("show the target")
+    def _target_chosen(self, _change: Any) -> None:
+        self.target = self.targets.target
+        self.datasets.show(self.target, self.targets.wanted.criteria)
+
+    @guarded("choose light curves")
+    def _datasets_chosen(self, _change: Any) -> None:
+        self.selection = self.datasets.selection
+
+    @guarded("draw the light curve")
+    def _draw(self, _change: Any) -> None:
+        selection = self.selection
+        ids = [] if selection is None else selection.datasets
+        self.dataset = ids[0] if len(ids) == 1 else None
+        self.light_curve.selection = selection
+        self._write()
+        if self.lineage.lineage is not None:
+            self._mark_node()
+
+    @guarded("find the lineage")
+    def _show_lineage(self) -> None:
+        self.lineage.datasets = self.datasets.datasets
+        self._mark_node()
+
+    def _mark_node(self) -> None:
+        lineage = self.lineage.lineage
+        if lineage is not None and self.dataset in lineage.graph:
+            self.lineage.node = self.dataset
+
+    @guarded("show the light curve")
+    def _node_chosen(self, change: Any) -> None:
+        node = change["new"]
+        if node is None or node == self.dataset or self.lineage.lineage is None:
+            return
+        if node not in self.datasets.datasets:
+            about = self.lineage.lineage.graph.nodes[node]
+            self.datasets.show(TargetRow(about["target"], 0, about["catalog"]))
+        self.datasets.choose(node)
+
+    @guarded("change how it is drawn")
+    def _settings_drawn(self, _change: Any) -> None:
+        self.settings = self.light_curve.settings
+        self._write()
+
+    @guarded("change how it is drawn")
+    def _set(self, change: Any) -> None:
+        if change["new"] != self.light_curve.settings:
+            self.light_curve.settings = change["new"]
+
+    def _write(self) -> None:
+        if self.selection is None:
+            self.code = ""
+        else:
+            found = selection_code(self.selection, name=name_of(self._database))
+            self.code = self.light_curve.code(found)
+        self._code.value = self.code
+
+    def _drawn(self, _change: Any) -> None:
+        self.painted("")
+
+    def still(self) -> tuple[bytes | None, str]:
+        """Give the picture that is drawn, and the tables."""
+        png, told = self.light_curve.still()
+        tables = [part.still()[1] for part in (self.datasets, self.targets)]
+        code = f"<pre>{self._code.value}</pre>" if self.code else ""
+        return png, told + code + "".join(tables)
+
+
+def _column(name: str, *parts: widgets.Widget) -> widgets.VBox:
+    column = widgets.VBox(parts)
+    column.add_class("lcdb-column")
+    column.add_class(name)
+    return column

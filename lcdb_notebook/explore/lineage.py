@@ -1,0 +1,284 @@
+"""Where light curves came from: a graph to click in, lists that say the same, before and after."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, Literal
+
+import ipywidgets as widgets
+import traitlets
+
+from lcdb_notebook.explore.canvas import canvas, close, new_figure
+from lcdb_notebook.explore.graph import GraphPicture
+from lcdb_notebook.explore.part import Part
+from lcdb_notebook.explore.protocols import Lineages, Searches
+from lcdb_notebook.explore.trouble import guarded
+from lcdb_notebook.explore.work import Debounced
+
+if TYPE_CHECKING:
+    from lcdb_notebook.lineage import Lineage
+    from lcdb_notebook.record import LightCurveData
+
+__all__ = ["LineageExplorer"]
+
+_ROWS_SHOWN = 5
+_NOTHING = "nothing"
+
+# Of before and after.
+_INCHES = (7.2, 4.2)
+
+
+class LineageExplorer(Part):
+    """The sources of light curves and what was derived from them; two of them over each other.
+
+    Parameters
+    ----------
+    database
+        Gives lineages and light curves: see :mod:`lcdb_notebook.explore.protocols`.
+
+    Attributes
+    ----------
+    datasets
+        Trait: ids of the DataSets whose lineage is shown.
+    node
+        Trait: id of the DataSet that is chosen, or None.
+    other
+        Trait: id of the one that it is compared with, or None.
+    compare
+        Trait: "ratio" or "difference".
+    lineage
+        The :class:`~lcdb_notebook.lineage.Lineage` that is drawn, or None.
+    """
+
+    css = "lcdb-lineage"
+
+    datasets = traitlets.Tuple()
+    node = traitlets.Int(None, allow_none=True)
+    other = traitlets.Int(None, allow_none=True)
+    compare = traitlets.Enum(("ratio", "difference"), "ratio")
+
+    lineage: Lineage | None = None
+
+    def __init__(self, database: Any) -> None:
+        super().__init__()
+        self._lineages: Lineages = database
+        self._searches: Searches = database
+        self._setting = False
+        self._records: dict[int, LightCurveData] = {}
+        self._graph = GraphPicture(self._clicked, lambda: self._nodes.focus())
+        self.when_closed(self._graph.close)
+        # On the page from the beginning: a canvas that comes later does not learn its size.
+        figure = new_figure(*_INCHES)
+        self._both = canvas(figure)
+        self._axes = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        self.when_closed(lambda: close(self._both))
+        self._nodes = _choice("Chosen", "The light curve that is looked at")
+        self._others = _choice("Compare with", "Draws both over each other; in the picture: Shift")
+        self._how = widgets.ToggleButtons(
+            options=[("ratio", "ratio"), ("difference", "difference")],
+            description="Below",
+            tooltips=["before divided by after", "before minus after"],
+            style={"button_width": "auto"},
+        )
+        self._how.add_class("lcdb-stacked")
+        self._parents = _neighbours("Made from", "Sources of the chosen one; Enter goes there")
+        self._children = _neighbours("Made of it", "Derived from the chosen one")
+        chooser = widgets.Box((self._nodes, self._others, self._how))
+        chooser.add_class("lcdb-row")
+        lists = widgets.Box((self._parents, self._children))
+        lists.add_class("lcdb-row")
+        self._picture = widgets.Box((self._graph.widget,))
+        self._picture.add_class("lcdb-scrolling")
+        self._comparison = widgets.Box((self._both,), layout={"display": "none"})
+        self._comparison.add_class("lcdb-scrolling")
+        graph = widgets.VBox((self._picture, chooser, lists))
+        graph.add_class("lcdb-graph")
+        beside = widgets.Box((graph, self._comparison))
+        beside.add_class("lcdb-beside-graph")
+        self.lay_out(beside)
+        self._step_soon = Debounced(self._step, 0.25)
+        self.when_closed(self._step_soon.cancel)
+        self.watch(self._nodes, self._node_chosen, "value")
+        self.watch(self._others, self._other_chosen, "value")
+        self.watch(self._parents, self._neighbour_chosen, "value")
+        self.watch(self._children, self._neighbour_chosen, "value")
+        self._how.observe(lambda change: self.set_trait("compare", change["new"]), "value")
+        self.observe(self._show, "datasets")
+        self.observe(self._mark, ["node", "other"])
+        self.observe(self._draw_both, ["node", "other", "compare"])
+
+    # What is shown
+
+    @guarded("find the lineage")
+    def _show(self, _change: Any) -> None:
+        if self.datasets:
+            known = self.lineage
+            if known is None or not set(self.datasets) <= set(known.graph):
+                # Nobody's in particular, so that no box is marked but the one that is chosen.
+                known = copy.copy(self._lineages.lineage(list(self.datasets)))
+                known.asked = ()
+            else:
+                return
+        else:
+            known = None
+        self._records.clear()
+        self._fill(known)
+
+    def _fill(self, lineage: Lineage | None) -> None:
+        self.lineage = lineage
+        ids = [] if lineage is None else sorted(lineage.graph, key=lineage.depths.__getitem__)
+        self._setting = True
+        try:
+            options = [(self._name(id_), id_) for id_ in ids]
+            self._nodes.options = [(_NOTHING, None), *options]
+            self._others.options = [(_NOTHING, None), *options]
+            self._graph.show(lineage)
+            with self.hold_trait_notifications():
+                self.node = self.node if self.node in ids else None
+                self.other = None
+        finally:
+            self._setting = False
+        self._graph.choose(self.node)
+        self._tell()
+        self.painted(self._in_words())
+
+    def _name(self, id_: int) -> str:
+        assert self.lineage is not None
+        node = self.lineage.graph.nodes[id_]
+        several = len({n["observation"] for n in self.lineage.graph.nodes.values()}) > 1
+        when = f", observation {node['observation']}" if several else ""
+        return f"{self.lineage.label(id_)}{when}"
+
+    def _tell(self) -> None:
+        """Write the chosen one into the drop-downs, and its neighbours into the lists."""
+        self._setting = True
+        try:
+            self._nodes.value = self.node
+            self._others.value = self.other
+            graph = None if self.lineage is None else self.lineage.graph
+            for which, ids in (
+                (
+                    self._parents,
+                    [] if graph is None or self.node is None else graph.pred[self.node],
+                ),
+                (
+                    self._children,
+                    [] if graph is None or self.node is None else graph.succ[self.node],
+                ),
+            ):
+                with which.hold_sync():
+                    which.options = [(self._name(id_), id_) for id_ in sorted(ids)]
+                    which.index = None
+        finally:
+            self._setting = False
+
+    def _in_words(self) -> str:
+        if self.lineage is None:
+            return "no lineage"
+        number = len(self.lineage)
+        told = f"{number:,} light curve{'' if number == 1 else 's'}"
+        if self.node is not None:
+            told += f"; {self.lineage.label(self.node)} is chosen"
+        if self.other is not None:
+            told += f", compared with {self.lineage.label(self.other)}"
+        return told
+
+    # Choosing
+
+    @guarded("choose a light curve")
+    def _clicked(self, dataset: int, further: bool) -> None:
+        if further and self.node is not None and dataset != self.node:
+            self.other = dataset
+        else:
+            with self.hold_trait_notifications():
+                self.other = None
+                self.node = dataset
+
+    @guarded("choose a light curve")
+    def _node_chosen(self, change: Any) -> None:
+        if not self._setting:
+            with self.hold_trait_notifications():
+                self.other = None if change["new"] == self.other else self.other
+                self.node = change["new"]
+
+    @guarded("choose a light curve")
+    def _other_chosen(self, change: Any) -> None:
+        if not self._setting:
+            self.other = None if change["new"] == self.node else change["new"]
+
+    @guarded("choose a light curve")
+    def _neighbour_chosen(self, change: Any) -> None:
+        if not self._setting and change["new"] is not None:
+            # Arrow keys pass over some before they stop at one.
+            self._step_soon(change["new"])
+
+    def _step(self, dataset: int) -> None:
+        self._clicked(dataset, False)
+
+    @guarded("mark a light curve")
+    def _mark(self, _change: Any) -> None:
+        if self._setting or self.lineage is None:
+            return
+        if self.node is not None and self.node not in self.lineage.graph:
+            self.datasets = (self.node,)
+        self._graph.choose(self.node, self.other)
+        self._tell()
+        if self.other is None:
+            self.painted(self._in_words())
+
+    # Before and after
+
+    @guarded("draw before and after")
+    def _draw_both(self, _change: Any) -> None:
+        if self._setting:
+            return
+        if self.node is None or self.other is None or self.lineage is None:
+            self._comparison.layout.display = "none"
+            return
+        from lcdb_notebook.plot import before_after
+
+        before, after = self._in_order(self.node, self.other)
+        for axes in self._axes:
+            axes.clear()
+        how: Literal["ratio", "difference"]
+        how = "difference" if self.compare == "difference" else "ratio"
+        before_after(self._read(before), self._read(after), list(self._axes), compare=how)
+        self._comparison.layout.display = None
+        self._both.manager.resize(*(100 * side for side in _INCHES))
+        self._both.draw()
+        self.painted(self._in_words())
+
+    def _in_order(self, one: int, other: int) -> tuple[int, int]:
+        """Put the source first, where one was made of the other."""
+        assert self.lineage is not None
+        return (other, one) if other in self.lineage.sources(one) else (one, other)
+
+    def _read(self, dataset: int) -> LightCurveData:
+        """Read a light curve, once while this lineage is shown."""
+        if dataset not in self._records:
+            assert self.lineage is not None
+            node = self.lineage.graph.nodes[dataset]
+            found = self._searches.search(
+                node["target"], catalog=node["catalog"], observation=node["observation"]
+            )
+            at = found.datasets.index(dataset)
+            (self._records[dataset],) = found[at].read()
+        return self._records[dataset]
+
+    def still(self) -> tuple[bytes | None, str]:
+        """Give the lineage as it draws itself."""
+        return None, "" if self.lineage is None else self.lineage._repr_html_()
+
+
+def _choice(name: str, tooltip: str) -> widgets.Dropdown:
+    made = widgets.Dropdown(options=[(_NOTHING, None)], description=name, tooltip=tooltip)
+    made.add_class("lcdb-stacked")
+    made.add_class(f"lcdb-{name.lower().replace(' ', '-')}")
+    return made
+
+
+def _neighbours(name: str, tooltip: str) -> widgets.Select:
+    made = widgets.Select(options=(), rows=_ROWS_SHOWN, description=name, tooltip=tooltip)
+    made.add_class("lcdb-stacked")
+    made.add_class(f"lcdb-{name.lower().replace(' ', '-')}")
+    return made

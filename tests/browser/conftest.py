@@ -1,0 +1,167 @@
+"""Chromium, JupyterLab and Voilà for tests of widgets; each starts once and serves them all.
+
+Everything here is skipped, with the reason, where there is no Chromium or no playwright. Pictures
+of pages on which a test failed are kept in ``.pytest_cache/d/browser``, or where
+``LCDB_SCREENSHOTS`` says, and named in the report.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lcdb_notebook import connect, demo
+
+from . import chromium, servers
+from .stage import FrontEnd, Lab, Stage, Voila
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+HERE = Path(__file__).parent
+
+LOOP: list[chromium.Loop] = []
+
+SHOWN = pytest.StashKey[FrontEnd]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "browser: drives Chromium (set by its folder)")
+
+
+# Before pytest-xdist notes which tests have to stay together.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder, and keep them together: two cores suffice for one browser."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep a picture of the page on which a test failed."""
+    report = yield
+    front_end = item.stash.get(SHOWN, None)
+    if report.failed and front_end is not None:
+        name = re.sub(r"\W+", "_", item.name).strip("_") + f"-{report.when}"
+        picture = chromium.keep_picture(front_end.page, _pictures(item.config), name)
+        report.sections.append(("the page when it failed", str(picture)))
+    return report
+
+
+def _pictures(config: pytest.Config) -> Path:
+    named = os.environ.get("LCDB_SCREENSHOTS")
+    assert config.cache is not None
+    return Path(named) if named else Path(config.cache.mkdir("browser"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Keep playwright's event loop from the tests of other folders."""
+    for loop in LOOP if item.path.is_relative_to(HERE) else ():
+        loop.show()
+    done = yield
+    for loop in LOOP:
+        loop.hide()
+    return done
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    lacking = chromium.missing()
+    if lacking is not None:
+        # Where everything is installed on purpose, to skip would be to say nothing.
+        (pytest.fail if os.environ.get("LCDB_NO_SKIPS") else pytest.skip)(lacking)
+    with chromium.chromium() as started:
+        LOOP.append(chromium.Loop())
+        yield started
+        LOOP.pop().show()
+
+
+@pytest.fixture(scope="session")
+def server_of(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], servers.Server]]:
+    """Give the server of a front end, "lab" or "voila"; each is started when first asked for."""
+    started: dict[str, servers.Server] = {}
+    assert pytestconfig.cache is not None
+    fonts = pytestconfig.cache.mkdir("matplotlib")
+    with ExitStack() as stack:
+
+        def server(name: str) -> servers.Server:
+            if name not in started:
+                start = {"lab": servers.jupyter_lab, "voila": servers.voila}[name]
+                started[name] = stack.enter_context(start(tmp_path_factory.mktemp(name), fonts))
+            return started[name]
+
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_front_end(
+    browser: Browser, server_of: Callable[[str], servers.Server]
+) -> Iterator[Callable[[str], FrontEnd]]:
+    """Give a new page on one of the servers."""
+    with ExitStack() as stack:
+
+        def new(name: str) -> FrontEnd:
+            made = {"lab": Lab, "voila": Voila}[name](browser, server_of(name))
+            stack.callback(made.close)
+            return made
+
+        yield new
+        LOOP[-1].show()
+
+
+@pytest.fixture(scope="session", params=["lab", "voila"])
+def shared_stage(
+    request: pytest.FixtureRequest, new_front_end: Callable[[str], FrontEnd], demo_dsn: str
+) -> Stage:
+    """A stage whose kernel has the demonstration data open as ``db``."""
+    stage = Stage(new_front_end(request.param))
+    stage.run(f"import lcdb_notebook as lcdb\ndb = lcdb.connect({demo_dsn!r})")
+    return stage
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, shared_stage: Stage) -> Iterator[Stage]:
+    """The stage, empty; a test fails whose page asked another machine or failed in JavaScript."""
+    request.node.stash[SHOWN] = shared_stage.front_end
+    shared_stage.clear()
+    shared_stage.front_end.misdeeds.told()
+    yield shared_stage
+    assert shared_stage.front_end.misdeeds.told() == []
+    assert shared_stage.page.get_by_text("Click to show javascript error").count() == 0
+
+
+@pytest.fixture(params=["lab", "voila"])
+def front_end(
+    request: pytest.FixtureRequest, browser: Browser, server_of: Callable[[str], servers.Server]
+) -> Iterator[FrontEnd]:
+    """A page of the test's own, for what a kernel of its own has to show."""
+    made = {"lab": Lab, "voila": Voila}[request.param](browser, server_of(request.param))
+    request.node.stash[SHOWN] = made
+    yield made
+    told = made.misdeeds.told()
+    made.close()
+    assert told == []
+
+
+@pytest.fixture(scope="session")
+def demo_dsn(new_database: Callable[[], str]) -> str:
+    """URL of a database of the demonstration data: 24 stars in two sectors. Leave it as it is."""
+    url = new_database()
+    with connect(url, write=True, create=True) as db:
+        demo.load(db.session)
+    return url

@@ -1,0 +1,163 @@
+"""JupyterLab and Voilà on 127.0.0.1, each in a process group and with folders of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+SECONDS_TO_START = 60
+SECONDS_TO_STOP = 20
+
+NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: where it is, which notebooks it serves, where its kernels' files are."""
+
+    url: str
+    notebooks: Path
+    connections: Path
+
+
+@contextmanager
+def jupyter_lab(folder: Path, fonts: Path) -> Iterator[Server]:
+    """Run JupyterLab in ``folder``, without a token, for nobody else knows the port."""
+    port = free_port()
+    notebooks = _folder(folder / "notebooks")
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    _folder(settings)
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(NO_NEWS))
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
+        *("--IdentityProvider.token=", f"--ServerApp.root_dir={notebooks}"),
+        *("--expose-app-in-browser", "--LabApp.extension_manager=readonly"),
+        f"--LabApp.user_settings_dir={folder / 'settings'}",
+        f"--LabApp.workspaces_dir={folder / 'workspaces'}",
+    ]
+    with running(command, environment(folder, fonts), folder / "log", f"127.0.0.1:{port}/lab"):
+        yield Server(f"http://127.0.0.1:{port}", notebooks, folder / "runtime")
+
+
+@contextmanager
+def voila(folder: Path, fonts: Path) -> Iterator[Server]:
+    """Run Voilà in ``folder``."""
+    port = free_port()
+    notebooks = _folder(folder / "notebooks")
+    command = [
+        *(sys.executable, "-m", "voila", "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}"),
+        *("--show_tracebacks=True", f"--Voila.connection_dir_root={_folder(folder / 'runtime')}"),
+        str(notebooks),
+    ]
+    with running(command, environment(folder, fonts), folder / "log", f"127.0.0.1:{port}"):
+        # Voilà makes a folder of its own in the one it is given.
+        yield Server(f"http://127.0.0.1:{port}", notebooks, folder / "runtime")
+
+
+def environment(folder: Path, fonts: Path) -> dict[str, str]:
+    """Give what a server sees: no settings and no database but its own.
+
+    Parameters
+    ----------
+    folder
+        For Jupyter's and IPython's settings.
+    fonts
+        matplotlib's folder; kept from run to run, for listing all fonts takes it seconds.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PG", "LCDB_", "XDG_", "JUPYTER", "IPYTHON", "COV_"))
+    }
+    # A kernel chooses its own backend.
+    inherited.pop("MPLBACKEND", None)
+    return inherited | {
+        "JUPYTER_CONFIG_DIR": str(_folder(folder / "config")),
+        "JUPYTER_DATA_DIR": str(_folder(folder / "data")),
+        "JUPYTER_RUNTIME_DIR": str(_folder(folder / "runtime")),
+        "IPYTHONDIR": str(_folder(folder / "ipython")),
+        "MPLCONFIGDIR": str(fonts),
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", "")]),
+    }
+
+
+@contextmanager
+def running(
+    command: list[str], environment: dict[str, str], log: Path, until: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a server until the block is left; it is ready once it has written ``until``.
+
+    Raises
+    ------
+    AssertionError
+        If it ends or says nothing of the kind within a minute (with what it said), or if it, or a
+        kernel of it, is still there 20 s after it was told to end.
+    """
+    server = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    ready = threading.Event()
+
+    def listen() -> None:
+        assert server.stdout is not None
+        with log.open("w", encoding="utf-8") as file:
+            for line in server.stdout:
+                print(line, end="", file=file, flush=True)
+                if until in line:
+                    ready.set()
+        # It has ended; nobody need wait for it any more.
+        ready.set()
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        told = ready.wait(SECONDS_TO_START)
+        assert told, f"{command} said nothing in {SECONDS_TO_START} s:\n{log.read_text()}"
+        assert server.poll() is None, f"{command} ended at once:\n{log.read_text()}"
+        yield server
+    finally:
+        family = []
+        if server.poll() is None:
+            family = psutil.Process(server.pid).children(recursive=True)
+            os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+        _, left = psutil.wait_procs(family, timeout=SECONDS_TO_STOP)
+        for process in left:
+            process.kill()
+        listener.join(SECONDS_TO_STOP)
+    assert not left, f"{command[2]} left {left} behind; its log:\n{log.read_text()}"
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path

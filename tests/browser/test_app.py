@@ -1,0 +1,78 @@
+"""``lcdb-notebook app``, as a colleague who writes no Python meets it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+import psutil
+import sqlalchemy as sa
+
+from .chromium import Misdeeds
+from .servers import environment, free_port, running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+    from playwright.sync_api import Browser
+
+
+def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
+    browser: Browser, demo_dsn: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    assert pytestconfig.cache is not None
+    # By the environment, where nobody else sees the password of --lcdb-dsn.
+    variables = environment(tmp_path, pytestconfig.cache.mkdir("matplotlib")) | {
+        "LCDB_URL": demo_dsn,
+        "HOME": str(tmp_path),
+    }
+    port = free_port()
+    command = [sys.executable, "-m", "lcdb_notebook", "app", "--no-browser", "--port", str(port)]
+    with running(command, variables, tmp_path / "log", "token=") as server:
+        address = re.findall(r"http://\S+", (tmp_path / "log").read_text())[0]
+        page = browser.new_context(viewport={"width": 1600, "height": 1000}).new_page()
+        misdeeds = Misdeeds()
+        misdeeds.watch(page)
+        refused = address.partition("?")[0]
+        _wait_until_it_listens(refused)
+        page.goto(refused)
+        assert "login" in page.url
+        assert page.locator(".lcdb-explorer").count() == 0
+        page.goto(address, wait_until="commit")
+        targets = page.get_by_label("Targets", exact=True)
+        targets.wait_for(timeout=60_000)
+        targets.select_option(index=0)
+        page.locator(".lcdb-status", has_text="cadences; flags").wait_for()
+        password = sa.make_url(demo_dsn).password
+        secrets = [demo_dsn, *([str(password)] if password else [])]
+        assert not [secret for secret in secrets if secret in page.content()]
+        assert misdeeds.told() == []
+        family = psutil.Process(server.pid).children(recursive=True)
+        said = " ".join(word for one in family for word in one.cmdline())
+        assert not [secret for secret in secrets if secret in said]
+        assert family
+        page.context.close()
+        os.kill(server.pid, signal.SIGINT)
+        assert server.wait(30) == 0
+        _, left = psutil.wait_procs(family, timeout=20)
+        assert not left
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def _wait_until_it_listens(address: str) -> None:
+    """Ask until somebody answers: the address is told before the port is taken."""
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(address, timeout=10):
+                return
+        except urllib.error.HTTPError:
+            return
+        except (urllib.error.URLError, TimeoutError):
+            psutil.wait_procs([psutil.Process()], timeout=0.05)
+    raise AssertionError(f"nobody listens at {address}")

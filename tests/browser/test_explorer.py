@@ -1,0 +1,199 @@
+"""The explorer as a person uses it: with a mouse, with keys, wide and narrow, in the dark."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from .stage import NARROW, FrontEnd, Stage
+
+OPEN = "explorer = db.explore()"
+DRAWN = "explorer.light_curve.pictures and explorer.lineage.pictures"
+
+
+@pytest.fixture
+def page(stage: Stage) -> Stage:
+    """The explorer of the demonstration data, on a page on which all of it can be seen."""
+    stage.page.set_viewport_size({"width": 1600, "height": 2000})
+    stage.set(OPEN, "explorer")
+    expect(part(stage, "targets").locator("select option").first).to_be_attached()
+    return stage
+
+
+def part(stage: Stage, name: str) -> Locator:
+    return stage.box.locator(f".lcdb-{name}")
+
+
+def options(stage: Stage, name: str) -> list[str]:
+    return part(stage, name).locator("select option").all_inner_texts()
+
+
+def click_target(stage: Stage, number: int) -> None:
+    part(stage, "list").locator("select").select_option(label=f"DEMO {number}")
+    stage.until(f"explorer.target and explorer.target.number == {number}")
+    stage.until(DRAWN)
+
+
+def click_node(stage: Stage, dataset: int, **how: Any) -> None:
+    x, y = stage.ask(f"explorer.lineage._graph.place({dataset})")
+    canvas = part(stage, "graph").locator(".lcdb-canvas canvas").last
+    canvas.click(position={"x": x, "y": y}, **how)
+
+
+def test_matches_appear_while_a_number_is_typed(page: Stage) -> None:
+    search = page.page.get_by_label("Catalog number")
+    search.click()
+    page.page.keyboard.type("2")
+    expect(part(page, "list").locator("option")).to_have_count(6)
+    page.page.keyboard.type("3")
+    expect(part(page, "list").locator("option")).to_have_text(["DEMO 23"])
+    page.until(DRAWN)
+    assert page.ask("explorer.target.number") == 23
+    page.page.keyboard.press("Backspace")
+    expect(part(page, "list").locator("option")).to_have_count(6)
+
+
+def test_a_list_of_numbers_can_be_pasted(page: Stage) -> None:
+    search = page.page.get_by_label("Catalog number")
+    search.click()
+    page.page.evaluate(
+        """text => {
+            const data = new DataTransfer();
+            data.setData('text/plain', text);
+            document.execCommand('insertText', false, text);
+        }""",
+        "3\n5\n99",
+    )
+    expect(part(page, "list").locator("option")).to_have_text(["DEMO 3", "DEMO 5"])
+    expect(part(page, "targets").locator(".lcdb-status")).to_contain_text(
+        "2 targets of 3 asked for"
+    )
+
+
+def test_arrow_keys_walk_through_targets(page: Stage) -> None:
+    click_target(page, 1)
+    part(page, "list").locator("select").focus()
+    for number in (2, 3, 4):
+        page.page.keyboard.press("ArrowDown")
+        page.until(f"explorer.target.number == {number}")
+    # The list keeps the keyboard while pictures are drawn.
+    page.page.keyboard.press("ArrowUp")
+    page.until("explorer.target.number == 3")
+
+
+def test_filters_say_what_they_leave_and_leave_it(page: Stage) -> None:
+    page.until("explorer.targets.counted")
+    flags = part(page, "facet-flags").locator("select")
+    expect(flags.locator("option")).to_have_text(
+        ["any (24)", "with flags (24)", "without flags (0)"]
+    )
+    flags.select_option(index=2)
+    expect(part(page, "list").locator("option")).to_have_count(0)
+    page.page.get_by_role("button", name="Clear filters").click()
+    expect(part(page, "list").locator("option")).to_have_count(24)
+
+
+def test_a_node_that_is_clicked_is_drawn(page: Stage) -> None:
+    click_target(page, 1)
+    for root in page.ask("explorer.lineage.lineage.roots()[:2]"):
+        click_node(page, root)
+        page.until(f"explorer.dataset == {root}")
+        assert page.ask("explorer.selection.table['processing'].tolist()") == ["raw"]
+    assert page.ask("explorer.trouble.error is None and explorer.lineage.trouble.error is None")
+
+
+def test_two_nodes_are_drawn_over_each_other(page: Stage) -> None:
+    click_target(page, 1)
+    first, second = page.ask(
+        "[explorer.lineage.lineage.roots()[0], explorer.lineage.lineage.derived("
+        "explorer.lineage.lineage.roots()[0])[-1]]"
+    )
+    click_node(page, first)
+    page.until(f"explorer.lineage.node == {first}")
+    click_node(page, second, modifiers=["Shift"])
+    page.until(f"explorer.lineage.other == {second}")
+    canvas = part(page, "lineage").locator(".lcdb-canvas canvas").last
+    expect(canvas).to_be_visible()
+    assert canvas.bounding_box()["height"] > 300  # type: ignore[index]
+    page.page.get_by_role("button", name="difference").click()
+    page.until("explorer.lineage.compare == 'difference'")
+
+
+def test_the_lineage_can_be_walked_by_keyboard_alone(page: Stage) -> None:
+    click_target(page, 1)
+    chosen = page.page.get_by_label("Chosen", exact=True)
+    chosen.focus()
+    page.page.keyboard.press("ArrowDown")
+    root = page.until("explorer.lineage.node")
+    assert page.ask("explorer.lineage.lineage.graph.in_degree(explorer.lineage.node)") == 0
+    page.page.get_by_label("Made of it").focus()
+    page.page.keyboard.press("ArrowDown")
+    page.until(f"explorer.lineage.node in explorer.lineage.lineage.graph.succ[{root}]")
+    page.until("explorer.dataset == explorer.lineage.node")
+
+
+def test_the_code_on_the_page_is_the_code_of_the_explorer(page: Stage) -> None:
+    click_target(page, 2)
+    shown = page.page.get_by_label("The same in Python")
+    expect(shown).to_have_value(page.ask("explorer.code"))
+    page.run(f"copied = eval({json.dumps(page.ask('explorer.code'))})")
+    assert page.ask("len(copied) == len(explorer.lightcurve())")
+
+
+def test_trouble_is_one_sentence_with_more_on_demand(page: Stage) -> None:
+    page.run("explorer.targets.trouble.show(ValueError('odd'), 'list the targets')")
+    told = page.page.get_by_text("Could not list the targets: ValueError: odd")
+    expect(told).to_be_visible()
+    trace = part(page, "targets").locator(".lcdb-trouble pre")
+    expect(trace).to_be_hidden()
+    told.click()
+    expect(trace).to_be_visible()
+    page.page.get_by_role("button", name="Dismiss").click()
+    expect(told).to_be_hidden()
+    click_target(page, 1)
+
+
+@pytest.mark.parametrize("width", [800, 1600])
+def test_no_text_is_cut_off(page: Stage, width: int) -> None:
+    page.page.set_viewport_size({"width": width, "height": 2600})
+    if page.front_end.name == "lab" and width == NARROW["width"]:
+        page.page.evaluate("window.jupyterapp.shell.collapseLeft()")
+    click_target(page, 1)
+    cut = page.box.evaluate(
+        """box => [...box.querySelectorAll('button, label, .widget-label, summary')]
+            .filter(one => one.offsetParent && !one.closest('.lcdb-lightcurve')
+                           && one.scrollWidth > one.clientWidth + 1
+                           && getComputedStyle(one).display !== 'inline')
+            .map(one => one.textContent)"""
+    )
+    assert cut == []
+    beyond = page.box.evaluate(
+        """box => [...box.querySelectorAll('select, input, button, textarea')]
+            .filter(one => one.offsetParent
+                           && one.getBoundingClientRect().right
+                              > box.getBoundingClientRect().right + 2)
+            .map(one => one.outerHTML.slice(0, 200))"""
+    )
+    assert beyond == []
+
+
+def test_a_cell_that_is_run_again_leaves_one_explorer(front_end: FrontEnd, demo_dsn: str) -> None:
+    if front_end.name == "voila":
+        pytest.skip("Voilà runs a notebook once")
+    front_end.open(
+        "again",
+        f"import lcdb_notebook as lcdb\ndb = lcdb.connect({demo_dsn!r})",
+        "explorer = db.explore(1)\nexplorer",
+    )
+    front_end.page.locator(".lcdb-explorer").wait_for()
+    count = "len(__import__('ipywidgets').widgets.widget._instances)"
+    before = front_end.ask(count)
+    execute = "window.jupyterapp.commands.execute('notebook:run-all-cells')"
+    for _ in range(3):
+        front_end.page.evaluate(execute)
+    front_end.page.locator(".lcdb-explorer").wait_for()
+    assert front_end.ask(count) == before
+    assert front_end.page.locator(".lcdb-explorer").count() == 1

@@ -1,0 +1,36 @@
+"""What the other tests of this folder rely on: a page, a kernel, and both seen at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from .stage import KernelError, Stage
+
+
+def test_a_click_on_the_page_is_seen_in_the_kernel(stage: Stage) -> None:
+    stage.set(
+        "import ipywidgets\nbutton = ipywidgets.Button(description='Press')\nclicks = []\n"
+        "button.on_click(lambda _: clicks.append(1))",
+        "button",
+    )
+    stage.page.get_by_role("button", name="Press").click()
+    assert stage.until("len(clicks)") == 1
+
+
+def test_a_change_in_the_kernel_is_seen_on_the_page(stage: Stage) -> None:
+    stage.set("import ipywidgets\nlabel = ipywidgets.Label('before')", "label")
+    stage.page.get_by_text("before").wait_for()
+    stage.run("label.value = 'after'")
+    stage.page.get_by_text("after").wait_for()
+
+
+def test_an_error_in_the_kernel_is_an_error_of_the_test(stage: Stage) -> None:
+    with pytest.raises(KernelError, match="ZeroDivisionError"):
+        stage.ask("1 / 0")
+
+
+def test_a_request_that_would_leave_this_machine_is_noticed(stage: Stage) -> None:
+    misdeeds = stage.front_end.misdeeds
+    failed = stage.page.evaluate("fetch('http://example.org/').then(() => false, () => true)")
+    assert failed
+    assert misdeeds.told() == ["asked http://example.org/"]

@@ -1,0 +1,336 @@
+"""The light curve's part of an explorer, as a person uses it: mouse and keyboard, seen and read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from .stage import NARROW, WIDE, Lab, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Locator
+
+PLANET = (
+    "db.search(1, sector=1, exptime=120, photometry='DEMO aperture 2px', processing='DEMO SYS_RM')"
+)
+MADE = f"""
+from lcdb_notebook.explore.lightcurve import LightCurveExplorer
+from lcdb_notebook.explore.settings import Settings
+import dataclasses, numpy as np
+x = LightCurveExplorer({PLANET})
+"""
+PERIOD = 5.32426  # of DEMO 1: lcdb_notebook.demo.truth()
+
+# A fingerprint of the pixels that ipympl shows.
+PIXELS = """() => {
+  const canvas = document.querySelector('.stage .lcdb-figure canvas');
+  const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let sum = 0;
+  for (let i = 0; i < data.length; i += 4) sum = (sum * 31 + data[i] + 7 * data[i + 1]) | 0;
+  return sum;
+}"""
+
+
+class Curve:
+    """The part on the stage, and how a person would reach what is on it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        stage.set(MADE, "x")
+        stage.page.wait_for_selector('.stage .lcdb-figure canvas[width="720"]')
+        stage.page.wait_for_function(f"({PIXELS})() !== 0")
+
+    def wait_for_picture(self, act: Callable[[], object]) -> None:
+        """Do something, and wait until the page says that another picture is complete."""
+        before = int(self._status.get_attribute("data-pictures") or 0)
+        act()
+        self.stage.page.wait_for_function(
+            "n => Number(document.querySelector('.stage .lcdb-lightcurve > .lcdb-status "
+            "[data-pictures]').dataset.pictures) > n",
+            arg=before,
+        )
+
+    @property
+    def _status(self) -> Locator:
+        return self.stage.box.locator(".lcdb-status [data-pictures]")
+
+    def box(self, name: str) -> Locator:
+        return self.stage.page.get_by_role("checkbox", name=re.compile(rf"^{re.escape(name)}\b"))
+
+    def button(self, name: str) -> Locator:
+        return self.stage.page.get_by_role("button", name=name, exact=True)
+
+    def preset(self, name: str) -> Locator:
+        return self.stage.box.locator(".lcdb-presets button", has_text=re.compile(f"^{name}$"))
+
+    @property
+    def canvas(self) -> Locator:
+        return self.stage.box.locator(".lcdb-figure canvas").last
+
+
+@pytest.fixture
+def curve(stage: Stage) -> Curve:
+    return Curve(stage)
+
+
+def test_another_flag_is_another_picture(curve: Curve) -> None:
+    before = curve.stage.page.evaluate(PIXELS)
+    curve.preset("none").click()
+    curve.stage.page.wait_for_function(f"({PIXELS})() !== {before}")
+
+
+def test_ticking_a_flag_takes_its_cadences_away(curve: Curve) -> None:
+    curve.wait_for_picture(curve.box("STRAYLIGHT2").click)
+    assert curve.stage.ask("x.settings.quality_bitmask") == ["default", "STRAYLIGHT2"]
+    gone = curve.stage.ask("len(x.lightcurve())")
+    curve.wait_for_picture(curve.box("STRAYLIGHT2").click)
+    assert curve.stage.ask("x.settings.quality_bitmask") == "default"
+    assert gone < curve.stage.ask("len(x.lightcurve())")
+
+
+@pytest.mark.parametrize("preset", ["none", "hard", "hardest"])
+def test_a_preset_is_one_click(curve: Curve, preset: str) -> None:
+    curve.wait_for_picture(curve.preset(preset).click)
+    assert curve.stage.ask("x.settings.quality_bitmask") == preset
+    assert curve.box("STRAYLIGHT2").is_checked() == (preset != "none")
+    told = curve.stage.box.get_by_text(f"“{preset}”")
+    told.wait_for()
+
+
+def test_a_flag_says_how_many_cadences_it_takes_and_what_it_means(curve: Curve) -> None:
+    label = curve.stage.box.locator("label", has_text="DESAT")
+    counted = curve.stage.ask(
+        f"int(sum((np.isfinite(r.time) & (r.quality['tess_quality_flag'] & 32 != 0)).sum() "
+        f"for r in {PLANET}.read()))"
+    )
+    assert f"DESAT ({counted})" in (label.text_content() or "")
+    title = curve.stage.box.locator("[title*='momentum dump'][title*='EXP-TESS-ARC-ICD-0014']")
+    assert title.count() >= 1
+
+
+def test_the_keyboard_alone_toggles_a_flag(curve: Curve) -> None:
+    box = curve.box("STRAYLIGHT2")
+    box.focus()
+    curve.wait_for_picture(lambda: curve.stage.page.keyboard.press("Space"))
+    assert curve.stage.ask("x.settings.quality_bitmask") == ["default", "STRAYLIGHT2"]
+
+
+def test_every_control_can_be_reached_and_left_with_the_tab_key(curve: Curve) -> None:
+    page = curve.stage.page
+    wanted = curve.stage.box.locator(
+        "button:enabled:visible, input:enabled:visible, select:enabled:visible"
+    )
+    names = "e => (e.labels?.[0]?.innerText || (e.matches('button') && e.innerText) || '').trim()"
+    all_of_them = wanted.evaluate_all(f"elements => elements.map({names})")
+    assert all(all_of_them), all_of_them
+    wanted.first.focus()
+    reached = 1
+    while reached < len(all_of_them):
+        page.keyboard.press("Tab")
+        inside = page.evaluate("document.activeElement.closest('.stage') !== null")
+        assert inside, f"focus left after {reached} of {len(all_of_them)} controls"
+        reached += page.evaluate("document.activeElement.matches('button, input, select')")
+    page.keyboard.press("Tab")
+    in_canvas = "document.activeElement.classList.contains('jupyter-matplotlib-canvas-div')"
+    assert page.evaluate(in_canvas)
+    page.keyboard.press("Tab")
+    # ipympl's canvas keeps every key; Python sends the focus on.
+    page.wait_for_function(f"!{in_canvas}")
+
+
+def test_flagged_cadences_are_drawn_apart_on_demand(curve: Curve) -> None:
+    curve.wait_for_picture(curve.preset("hard").click)
+    curve.wait_for_picture(curve.box("Show flagged").click)
+    named = "[t.get_text() for t in x._figure.axes[0].get_legend().get_texts()]"
+    assert any(name.startswith("STRAYLIGHT2 (") for name in curve.stage.ask(named))
+
+
+def test_a_planet_is_found_folded_and_carried_on(curve: Curve) -> None:
+    curve.wait_for_picture(curve.preset("hard").click)
+    curve.wait_for_picture(curve.box("Normalize").click)
+    curve.wait_for_picture(curve.button("Find period").click)
+    assert curve.stage.ask("x.settings.period") == pytest.approx(PERIOD, rel=2e-3)
+    curve.wait_for_picture(curve.button("×2").click)
+    assert curve.stage.ask("x.settings.period") == pytest.approx(2 * PERIOD, rel=2e-3)
+    curve.wait_for_picture(curve.button("½").click)
+    same = (
+        "np.array_equal(np.asarray(eval(x.code('s'), {'s': x.selection}).flux), "
+        "np.asarray(x.lightcurve().flux), equal_nan=True)"
+    )
+    assert curve.stage.ask(f"bool({same})")
+
+
+def test_a_period_that_is_typed_folds(curve: Curve) -> None:
+    field = curve.stage.page.get_by_label("on days")
+    field.fill("5.3")
+    curve.wait_for_picture(lambda: field.press("Enter"))
+    assert curve.stage.ask("x.settings.period") == 5.3
+    assert curve.box("Fold").is_checked()
+
+
+def test_flatten_and_bin_are_a_click_each(curve: Curve) -> None:
+    curve.wait_for_picture(curve.box("Flatten").click)
+    curve.wait_for_picture(curve.box("Bin").click)
+    assert curve.stage.ask("[x.settings.flatten, x.settings.bin]") == [401, 30.0]
+    assert curve.box("Show flagged").is_disabled()
+
+
+def test_long_work_shows_a_bar_and_stops_when_told(stage: Stage) -> None:
+    stage.set(
+        MADE + "import threading\nbegun, ended = threading.Event(), threading.Event()\n"
+        "def work(task):\n"
+        "    begun.set()\n"
+        "    try:\n"
+        "        while True: task.progress(0.5); ended.wait(0.01)\n"
+        "    finally: ended.set()\n"
+        "x.work.run(work, lambda _: None, doing='find a period')",
+        "x",
+    )
+    stage.box.get_by_role("progressbar").or_(stage.box.locator(".progress")).first.wait_for()
+    # Meanwhile the kernel answers.
+    assert stage.ask("begun.is_set() and x.work.busy")
+    stage.page.get_by_role("button", name="Stop").click()
+    stage.until("ended.is_set()")
+    assert stage.ask("x.work.busy") is False
+    assert stage.ask("x.settings.period") is None
+
+
+def test_a_search_for_a_period_can_be_stopped(curve: Curve) -> None:
+    curve.stage.run(
+        "from lcdb_notebook.explore import lightcurve as module\n"
+        "real = module.strongest_period\n"
+        "def slow(time, flux, method, progress):\n"
+        "    while True: real(time[::50], flux[::50], method, progress)\n"
+        "module.strongest_period = slow"
+    )
+    try:
+        curve.button("Find period").click()
+        stop = curve.stage.page.get_by_role("button", name="Stop")
+        stop.wait_for()
+        stop.click()
+        stop.wait_for(state="hidden")
+        assert curve.stage.ask("[x.work.busy, x.settings.period]") == [False, None]
+    finally:
+        curve.stage.run("module.strongest_period = real")
+
+
+def test_the_cursor_reads_the_nearest_cadence(curve: Curve) -> None:
+    place = curve.stage.ask(
+        "(lambda r, ax: [int(r.cadence[4000]), *map(float, "
+        "ax.transData.transform((r.time[4000], r.flux[4000])))])"
+        "(x._records[0], x._figure.axes[0])"
+    )
+    bounds = curve.canvas.bounding_box()
+    assert bounds is not None
+    # matplotlib counts from the bottom.
+    at = (bounds["x"] + place[1], bounds["y"] + bounds["height"] - place[2])
+    curve.stage.page.mouse.move(at[0] + 30, at[1])
+    curve.stage.page.mouse.move(*at)
+    readout = curve.stage.box.locator(".lcdb-readout")
+    readout.get_by_text("cadence").wait_for()
+    # Points lie so close together that the nearest one may be a few pixels' worth away in time.
+    number = "int(x._told.value.split('cadence ')[1].split()[0])"
+    curve.stage.until(f"abs({number} - {place[0]}) < 60")
+    told = readout.text_content() or ""
+    assert re.search(r"time \d+\.\d+ · flux [\d.]+ · (no flag|[A-Z_0-9, ]+)", told)
+
+
+def test_arrow_keys_step_from_cadence_to_cadence(curve: Curve) -> None:
+    curve.canvas.click(position={"x": 360, "y": 200})
+    readout = curve.stage.box.locator(".lcdb-readout")
+    curve.stage.page.keyboard.press("ArrowRight")
+    readout.get_by_text("cadence").wait_for()
+    before = readout.text_content()
+    curve.stage.page.keyboard.press("ArrowRight")
+    curve.stage.until(f"x._told.value and {before!r} not in x._told.value")
+
+
+def test_zoom_and_back(curve: Curve) -> None:
+    whole = curve.stage.ask("x._figure.axes[0].get_xlim()")
+    curve.button("Zoom").click()
+    curve.stage.until("str(x._figure.canvas.toolbar.mode) == 'zoom rect'")
+    bounds = curve.canvas.bounding_box()
+    assert bounds is not None
+    mouse = curve.stage.page.mouse
+    mouse.move(bounds["x"] + 300, bounds["y"] + 100)
+    mouse.down()
+    mouse.move(bounds["x"] + 400, bounds["y"] + 200, steps=4)
+    mouse.up()
+    curve.stage.until(f"list(x._figure.axes[0].get_xlim()) != {whole}")
+    zoomed = curve.stage.ask("x._figure.axes[0].get_xlim()")
+    assert zoomed[1] - zoomed[0] < (whole[1] - whole[0]) / 3
+    # A flag does not throw the view away.
+    curve.preset("hardest").click()
+    curve.stage.until("x.settings.quality_bitmask == 'hardest'")
+    assert curve.stage.ask("x._figure.axes[0].get_xlim()") == zoomed
+    curve.button("Show all").click()
+    curve.stage.until(f"bool(np.allclose(x._figure.axes[0].get_xlim(), {whole}))")
+
+
+def test_sectors_are_panels_and_joined_by_a_click(curve: Curve) -> None:
+    curve.stage.run(
+        "x.selection = db.search(1, exptime=1800, photometry='DEMO aperture 2px', "
+        "processing='DEMO SYS_RM')"
+    )
+    curve.stage.page.wait_for_selector('.stage .lcdb-figure canvas[height="500"]')
+    assert curve.stage.ask("len(x._figure.axes)") == 2
+    curve.box("Join sectors").click()
+    curve.stage.page.wait_for_selector('.stage .lcdb-figure canvas[height="400"]')
+    assert curve.stage.ask("len(x._figure.axes)") == 1
+
+
+def test_a_server_that_restarts_costs_one_sentence_and_the_widget_goes_on(
+    curve: Curve, demo_dsn: str
+) -> None:
+    other = "db.search(2, sector=1, exptime=120, photometry='DEMO aperture 2px', processing='raw')"
+    curve.stage.run(f"other = {other}\nother.datasets")
+    with sa.create_engine(demo_dsn).connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    curve.stage.run("x.selection = other")
+    curve.stage.until("x.trouble.error is not None or x._records[0].target == 2")
+    if curve.stage.ask("x.trouble.error is not None"):
+        alert = curve.stage.box.get_by_role("alert")
+        alert.wait_for()
+        assert "Could not read the light curve" in alert.inner_text()
+        assert "Traceback" not in alert.locator("summary").inner_text()
+        alert.locator("summary").click()
+        alert.locator("pre").wait_for()
+    curve.stage.run(f"x.selection = None\nx.selection = {PLANET}")
+    curve.stage.until("x.trouble.error is None and x._records[0].target == 1")
+    assert curve.stage.box.get_by_role("alert").count() == 0
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_nothing_is_cut_off(curve: Curve, size: dict[str, int]) -> None:
+    curve.stage.page.set_viewport_size(size)  # type: ignore[arg-type]
+    cut = curve.stage.box.evaluate(
+        """box => [...box.querySelectorAll('label, button, select, .widget-html-content')]
+          .filter(e => e.offsetParent !== null && e.scrollWidth > e.clientWidth + 1
+            && getComputedStyle(e).overflowX !== 'visible')
+          .map(e => e.innerText + ' ' + e.scrollWidth + ' > ' + e.clientWidth)"""
+    )
+    assert cut == []
+    widths = "box => [box.scrollWidth, box.clientWidth]"
+    inside, available = curve.stage.box.evaluate(widths)
+    assert inside <= available
+
+
+def test_the_dark_theme_turns_the_picture_over(curve: Curve) -> None:
+    lab = curve.stage.front_end
+    if not isinstance(lab, Lab):
+        pytest.skip("Voilà's theme is part of the address; its pages have the same style sheet")
+    try:
+        lab.theme(dark=True)
+        look = "e => getComputedStyle(e).filter"
+        assert "invert" in curve.canvas.evaluate(look)
+    finally:
+        lab.theme(dark=False)
+    assert curve.canvas.evaluate(look) == "none"
