@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import cloudpickle
@@ -68,6 +69,11 @@ class Server:
         file.write_text("\n".join(lines))
         file.chmod(0o600)
         return file
+
+
+def engine(url: str, **options: Any) -> sa.Engine:
+    """Make an engine of psycopg2, which not every SQLAlchemy takes by itself."""
+    return sa.create_engine(read_url(url, "url="), poolclass=sa.NullPool, **options)
 
 
 def openssl(*arguments: object) -> None:
@@ -135,7 +141,7 @@ def server() -> Iterator[Server]:
     assert started.returncode == 0, (folder / "log").read_text()
     try:
         given = Server(base, port, has_tls)
-        with sa.create_engine(given.url("postgres"), isolation_level="AUTOCOMMIT").connect() as c:
+        with engine(given.url("postgres"), isolation_level="AUTOCOMMIT").connect() as c:
             c.exec_driver_sql("CREATE DATABASE stars")
             c.exec_driver_sql("CREATE ROLE carol LOGIN SUPERUSER")
         with lcdb.connect(given.url(), write=True, create=True) as db:
@@ -150,10 +156,8 @@ def server() -> Iterator[Server]:
 def blank(server: Server) -> Iterator[str]:
     """Name of a database without tables on that server."""
     name = "blank"
-    engine = sa.create_engine(
-        server.url("postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
-    )
-    with engine.connect() as connection:
+    url = server.url("postgres")
+    with engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
         yield name
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
@@ -355,7 +359,7 @@ def test_no_command_prints_it(
 
 @contextmanager
 def dataset_locked(url: str) -> Iterator[None]:
-    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+    with engine(url).begin() as connection:
         connection.exec_driver_sql("LOCK TABLE dataset IN ACCESS EXCLUSIVE MODE")
         yield
 

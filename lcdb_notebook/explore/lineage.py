@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["LineageExplorer"]
 
 _ROWS_SHOWN = 5
-_NOTHING = "nothing"
+# Not None: a drop-down of that value shows nothing, and its first arrow key comes to nothing.
+_NOTHING = ("nothing", -1)
 
 # Of before and after.
 _INCHES = (7.2, 4.2)
@@ -130,8 +131,8 @@ class LineageExplorer(Part):
         self._setting = True
         try:
             options = [(self._name(id_), id_) for id_ in ids]
-            self._nodes.options = [(_NOTHING, None), *options]
-            self._others.options = [(_NOTHING, None), *options]
+            self._nodes.options = [_NOTHING, *options]
+            self._others.options = [_NOTHING, *options]
             self._graph.show(lineage)
             with self.hold_trait_notifications():
                 self.node = self.node if self.node in ids else None
@@ -153,8 +154,8 @@ class LineageExplorer(Part):
         """Write the chosen one into the drop-downs, and its neighbours into the lists."""
         self._setting = True
         try:
-            self._nodes.value = self.node
-            self._others.value = self.other
+            self._nodes.value = _NOTHING[1] if self.node is None else self.node
+            self._others.value = _NOTHING[1] if self.other is None else self.other
             graph = None if self.lineage is None else self.lineage.graph
             for which, ids in (
                 (
@@ -197,14 +198,15 @@ class LineageExplorer(Part):
     @guarded("choose a light curve")
     def _node_chosen(self, change: Any) -> None:
         if not self._setting:
+            node = None if change["new"] == _NOTHING[1] else change["new"]
             with self.hold_trait_notifications():
-                self.other = None if change["new"] == self.other else self.other
-                self.node = change["new"]
+                self.other = None if node == self.other else self.other
+                self.node = node
 
     @guarded("choose a light curve")
     def _other_chosen(self, change: Any) -> None:
         if not self._setting:
-            self.other = None if change["new"] == self.node else change["new"]
+            self.other = None if change["new"] in (_NOTHING[1], self.node) else change["new"]
 
     @guarded("choose a light curve")
     def _neighbour_chosen(self, change: Any) -> None:
@@ -271,7 +273,7 @@ class LineageExplorer(Part):
 
 
 def _choice(name: str, tooltip: str) -> widgets.Dropdown:
-    made = widgets.Dropdown(options=[(_NOTHING, None)], description=name, tooltip=tooltip)
+    made = widgets.Dropdown(options=[_NOTHING], description=name, tooltip=tooltip)
     made.add_class("lcdb-stacked")
     made.add_class(f"lcdb-{name.lower().replace(' ', '-')}")
     return made

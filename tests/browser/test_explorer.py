@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -41,6 +42,15 @@ def click_node(stage: Stage, dataset: int, **how: Any) -> None:
     x, y = stage.ask(f"explorer.lineage._graph.place({dataset})")
     canvas = part(stage, "graph").locator(".lcdb-canvas canvas").last
     canvas.click(position={"x": x, "y": y}, **how)
+
+
+def click_node_until(stage: Stage, dataset: int, expression: str, **how: Any) -> None:
+    """Click as a person does: again, if the page moved while the light curve above was drawn."""
+    for last in (False, False, True):
+        click_node(stage, dataset, **how)
+        with nullcontext() if last else suppress(AssertionError):
+            stage.until(expression, seconds=10)
+            return
 
 
 def test_matches_appear_while_a_number_is_typed(page: Stage) -> None:
@@ -99,8 +109,7 @@ def test_filters_say_what_they_leave_and_leave_it(page: Stage) -> None:
 def test_a_node_that_is_clicked_is_drawn(page: Stage) -> None:
     click_target(page, 1)
     for root in page.ask("explorer.lineage.lineage.roots()[:2]"):
-        click_node(page, root)
-        page.until(f"explorer.dataset == {root}")
+        click_node_until(page, root, f"explorer.dataset == {root}")
         assert page.ask("explorer.selection.table['processing'].tolist()") == ["raw"]
     assert page.ask("explorer.trouble.error is None and explorer.lineage.trouble.error is None")
 
@@ -111,10 +120,8 @@ def test_two_nodes_are_drawn_over_each_other(page: Stage) -> None:
         "[explorer.lineage.lineage.roots()[0], explorer.lineage.lineage.derived("
         "explorer.lineage.lineage.roots()[0])[-1]]"
     )
-    click_node(page, first)
-    page.until(f"explorer.lineage.node == {first}")
-    click_node(page, second, modifiers=["Shift"])
-    page.until(f"explorer.lineage.other == {second}")
+    click_node_until(page, first, f"explorer.dataset == {first}")
+    click_node_until(page, second, f"explorer.lineage.other == {second}", modifiers=["Shift"])
     canvas = part(page, "lineage").locator(".lcdb-canvas canvas").last
     expect(canvas).to_be_visible()
     assert canvas.bounding_box()["height"] > 300  # type: ignore[index]

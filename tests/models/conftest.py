@@ -43,7 +43,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     server = pyfuncitem.funcargs["server_url"]
     assert isinstance(server, sa.URL)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0"]
     done = subprocess.run(
         [*command, f"--lcdb-dsn={server.render_as_string(hide_password=False)}", pyfuncitem.nodeid],
         env={k: v for k, v in os.environ.items() if "XDIST" not in k} | {ALONE: "1"},
