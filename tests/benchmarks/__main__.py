@@ -39,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Sky, int], Iterator[Row | NotMeasured]]] = {
     "parquet-memory": exporting.memory,
     "map": mapping.local,
     "map-dask": mapping.on_dask,
+    "map-killed": mapping.killed,
     "latency": latency.one_target,
     "lineage": family.lineage,
     "ingest": loading.files,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from report import NotMeasured, Row
 from sky import Sky, store_all, tidy, url_of
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import lcdb_notebook as lcdb
 
 AT_LEAST = 7
+NODES = 500
 STARS = 1_000_000
 
 # Acts, waits until what is watched has changed, frame by frame, and says how long that took.
@@ -73,6 +75,19 @@ CHOOSE = """() => {
   list.selectedIndex = list.selectedIndex === 1 ? 2 : 1;
   list.dispatchEvent(new Event('change', {bubbles: true}));
 }"""
+
+# Light curves of one star that descend from its first, three from each; every other one has the
+# numbers of another star, so that the picture changes from one to the next.
+FAMILY = (
+    "INSERT INTO dataset (id, target_id, observation_id, photometric_method_id, values, errors) "
+    "SELECT f.id + 10000000 + i, f.target_id, f.observation_id, f.photometric_method_id, "
+    "CASE i % 2 WHEN 0 THEN f.values ELSE o.values END, f.errors "
+    "FROM dataset f, dataset o, generate_series(1, :all - 1) i "
+    "WHERE f.id = :first AND o.id = :other",
+    "INSERT INTO datasethierarchy (source_dataset_id, child_dataset_id) "
+    "SELECT CASE WHEN i < 4 THEN :first ELSE :first + 10000000 + (i - 1) / 3 END, "
+    ":first + 10000000 + i FROM generate_series(1, :all - 1) i",
+)
 
 BARE = """
 import ipywidgets as widgets, numpy as np
@@ -126,6 +141,7 @@ def explorer(sky: Sky, repeat: int) -> Iterator[Row | NotMeasured]:
             for cadences, goal in ((20_000, 120), (200_000, 160)):
                 yield _toggle(sky, stage, cadences, goal, rounds)
             yield _target(sky, stage, rounds)
+            yield _node(sky, stage, rounds)
             yield from _first_paint(sky, stage, rounds)
             yield _keystroke(sky, stage, rounds)
         finally:
@@ -155,6 +171,37 @@ def _target(sky: Sky, stage: Stage, rounds: int) -> Row:
     stage.set(BARE, "bare")
     bare = _timed(stage, _of(CLICK, BOX=".bare-box", NAME="NAME"), ".bare", rounds)
     return _row("click a target to its light curve of 20,000 points", ours, bare, 300)
+
+
+def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
+    sky.say(f"clicking one of {NODES} light curves in their lineage")
+    db = _long(sky, 20_000)
+    first, other = (found.datasets[0] for found in (db.search(1), db.search(2)))
+    for statement in FAMILY:
+        db.session.execute(sa.text(statement), {"first": first, "other": other, "all": NODES})
+    db.session.commit()
+    tidy(db)
+    _open(stage, db)
+    stage.set("(record,) = db.search(3).read()\nx = db.explore(1)", "x")
+    stage.until("x.lineage.lineage is not None and len(x.lineage.lineage) > 400")
+    canvas = stage.page.locator(".stage .lcdb-graph .lcdb-canvas canvas").last
+    watch = _of(PIXELS, FIGURE=".lcdb-figure")
+    times = []
+    for round_ in range(rounds + 1):
+        node = first + 10_000_000 + 100 + round_
+        x, y = stage.ask(f"x.lineage._graph.place({node})")
+        stage.ask("0")
+        stage.page.evaluate(SETTLED, watch)
+        stage.page.evaluate(
+            f"watch => {{ window.waited = ({CLOCK})(['() => {{}}', watch]); }}", watch
+        )
+        canvas.click(position={"x": x, "y": y})
+        times.append(float(stage.page.evaluate("window.waited")))
+        stage.until(f"x.dataset == {node}")
+    stage.set(BARE, "bare")
+    bare = _timed(stage, _of(CLICK, BOX=".bare-box", NAME="NAME"), ".bare", rounds)
+    work = f"click one of {NODES} light curves in their lineage, to its 20,000 points"
+    return _row(work, statistics.median(times[1:]), bare, 300)
 
 
 def _first_paint(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import psutil
 from measure import Job, side_by_side
 from report import Row, duration
 from sky import SHORT, Sky
@@ -49,6 +53,47 @@ def on_dask(sky: Sky, repeat: int) -> Iterator[Row]:
                 "by two Dask workers": (2, partial(_map, client=two)),
             },
         )
+
+
+def killed(sky: Sky, repeat: int) -> Iterator[Row]:
+    """Kill one of two Dask workers in the middle, and compare what comes out all the same."""
+    from distributed import Client, LocalCluster
+
+    del repeat
+    selection = sky.light_curves.search(sector=SHORT)
+    sky.say(f"mapping over {len(selection):,} light curves, and killing a worker meanwhile")
+    connected: Any = partial(Client, set_as_default=False)
+    began = time.perf_counter()
+    plain = selection.map(middle, workers=2, progress=False)
+    without = time.perf_counter() - began
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        connected(cluster) as client,
+    ):
+        victim = psutil.Process(next(iter(cluster.workers.values())).pid)
+        # When half of the time that it takes without Dask is over.
+        timer = threading.Timer(without / 2, victim.kill)
+        timer.start()
+        began = time.perf_counter()
+        survived = selection.map(middle, client=client, progress=False)
+        taken = time.perf_counter() - began
+        if timer.is_alive() or victim.is_running():
+            raise AssertionError("the worker was not killed in time")
+    pd.testing.assert_frame_equal(survived, plain)
+    yield Row(
+        f"`map` over {len(selection):,} light curves by two Dask workers, one killed meanwhile",
+        "the same DataFrame from two processes of this machine",
+        "at most",
+        taken / without,
+        None,
+        duration(taken, len(selection)),
+        duration(without, len(selection)),
+    )
+
+
+def middle(lc: Any) -> dict[str, float]:
+    """Give the median and the scatter of a light curve."""
+    return {"median": float(np.nanmedian(lc.flux.value)), "scatter": float(lc.flux.value.std())}
 
 
 def _against_loop(
