@@ -175,7 +175,7 @@ def _target(sky: Sky, stage: Stage, rounds: int) -> Row:
 
 def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
     sky.say(f"clicking one of {NODES} light curves in their lineage")
-    db = _long(sky, 20_000)
+    db = _long(sky, 20_000, "family")
     first, other = (found.datasets[0] for found in (db.search(1), db.search(2)))
     for statement in FAMILY:
         db.session.execute(sa.text(statement), {"first": first, "other": other, "all": NODES})
@@ -246,15 +246,16 @@ def _keystroke(sky: Sky, stage: Stage, rounds: int) -> Row:
     return _row(f"keystroke to the list, {STARS:,} targets", ours, bare, 150)
 
 
-def _long(sky: Sky, cadences: int) -> lcdb.Database:
+def _long(sky: Sky, cadences: int, name: str = "long") -> lcdb.Database:
     """Give a database of three stars with a light curve of so many cadences; made once."""
-    made: dict[int, Any] = sky.__dict__.setdefault("_long", {})
-    if cadences not in made:
-        db = sky.new_database(f"long_{cadences}")
+    made: dict[str, Any] = sky.__dict__.setdefault("_long", {})
+    name = f"{name}_{cadences}"
+    if name not in made:
+        db = sky.new_database(name)
         store_all(db, demo.products(3, sectors=[1], cadences=cadences, apertures=1, steps=0))
         tidy(db)
-        made[cadences] = db
-    found: lcdb.Database = made[cadences]
+        made[name] = db
+    found: lcdb.Database = made[name]
     return found
 
 
