@@ -26,7 +26,7 @@ AT_ONCE = 500
 
 def parquet(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare exporting with writing LightCurve by LightCurve."""
-    number = round(sky.scale.share * sky.scale.short)
+    number = sky.scale.short
     db = sky.light_curves
     sky.say(f"exporting {number:,} light curves to Parquet")
     selection = db.search(range(1, number + 1), sector=SHORT)
@@ -37,7 +37,7 @@ def parquet(sky: Sky, repeat: int) -> Iterator[Row]:
             "ours": Job(partial(_export, selection, folder), begin),
             "one by one": Job(partial(_one_by_one, selection, folder), begin),
         },
-        repeat,
+        (repeat + 1) // 2,
     )
     _empty(folder)
     yield Row(
