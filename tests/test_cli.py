@@ -193,7 +193,7 @@ UNREACHABLE = "postgresql://ada:s3cret@localhost:1/stars"
         (["info", "--config", "nowhere.conf"], "nowhere.conf"),
         (["ingest", "x.fits", "--url", UNREACHABLE], "localhost"),
         (["demo", "--url", UNREACHABLE], "localhost"),
-        (["demo", "--plot", "star.docx"], "must end in ., ..., .png"),
+        (["demo", "--plot", "star.docx"], "must end in ..., .png"),
         (["demo", "--plot", "no/such/star.png"], "there is no folder"),
     ],
 )
