@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -35,16 +36,7 @@ def local(sky: Sky, repeat: int) -> Iterator[Row]:
 
 def on_dask(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare the workers of a local Dask cluster with a plain loop."""
-    from distributed import Client, LocalCluster
-
-    cluster = partial(LocalCluster, threads_per_worker=1, dashboard_address=None)
-    connected: Any = partial(Client, set_as_default=False)
-    with (
-        cluster(n_workers=1) as single,
-        cluster(n_workers=2) as double,
-        connected(single) as one,
-        connected(double) as two,
-    ):
+    with _dask_workers(1) as (_, one), _dask_workers(2) as (_, two):
         yield from _against_loop(
             sky,
             repeat,
@@ -57,19 +49,13 @@ def on_dask(sky: Sky, repeat: int) -> Iterator[Row]:
 
 def killed(sky: Sky, repeat: int) -> Iterator[Row]:
     """Kill one of two Dask workers in the middle, and compare what comes out all the same."""
-    from distributed import Client, LocalCluster
-
     del repeat
     selection = sky.light_curves.search(sector=SHORT)
     sky.say(f"mapping over {len(selection):,} light curves, and killing a worker meanwhile")
-    connected: Any = partial(Client, set_as_default=False)
     began = time.perf_counter()
     plain = selection.map(middle, workers=2, progress=False)
     without = time.perf_counter() - began
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        connected(cluster) as client,
-    ):
+    with _dask_workers(2) as (cluster, client):
         victim = psutil.Process(next(iter(cluster.workers.values())).pid)
         # When half of the time that it takes without Dask is over.
         timer = threading.Timer(without / 2, victim.kill)
@@ -89,6 +75,22 @@ def killed(sky: Sky, repeat: int) -> Iterator[Row]:
         duration(taken, len(selection)),
         duration(without, len(selection)),
     )
+
+
+@contextmanager
+def _dask_workers(count: int) -> Iterator[tuple[Any, Any]]:
+    """Start a Dask cluster of so many single-threaded processes; give it and a client of it."""
+    import distributed
+
+    # distributed is typed only in part, and what of it is differs between its versions.
+    untyped: Any = distributed
+    with (
+        untyped.LocalCluster(
+            n_workers=count, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        untyped.Client(cluster, set_as_default=False) as client,
+    ):
+        yield cluster, client
 
 
 def middle(lc: Any) -> dict[str, float]:
