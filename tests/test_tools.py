@@ -26,6 +26,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:period_grid defaults:UserWarning"),
 ]
 
+compiled = pytest.mark.xdist_group("compiled")
+"""TLS and wotan are compiled by numba when first used, into a cache beside them; two processes that
+fill that cache at once can crash (a segmentation fault of numba 0.68)."""
+
 WASP_4, WASP_4_PERIOD = 402026209, 1.33823
 """Bouma et al. 2019, AJ 157, 217: P = 1.3382 d."""
 WD_1856, WD_1856_PERIOD = 267574918, 1.40794
@@ -252,6 +256,7 @@ WHITE_DWARF = {
 }
 
 
+@compiled
 class TestTransitLeastSquares:
     def test_it_finds_wasp_4_b(self, wasp_4: Any) -> None:
         found = tls(wasp_4.bin(0.02).remove_nans(), period_min=1.0, period_max=2.0)
@@ -263,8 +268,11 @@ class TestTransitLeastSquares:
         assert found.period == pytest.approx(WD_1856_PERIOD, abs=5e-4)
 
 
+METHODS = ["bls", pytest.param("tls", marks=compiled)]
+
+
 class TestExportedFiles:
-    @pytest.mark.parametrize("method", ["bls", "tls"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_wasp_4_b_is_found_in_an_exported_file(
         self, db: lcdb.Database, tmp_path: Path, method: str
     ) -> None:
@@ -276,7 +284,7 @@ class TestExportedFiles:
             period = tls(lc.bin(0.02).remove_nans(), period_min=1.0, period_max=2.0).period
         assert period == pytest.approx(WASP_4_PERIOD, abs=0.005)
 
-    @pytest.mark.parametrize("method", ["bls", "tls"])
+    @pytest.mark.parametrize("method", METHODS)
     def test_wd_1856_b_is_found_in_an_exported_file(
         self, db: lcdb.Database, tmp_path: Path, method: str
     ) -> None:
@@ -296,6 +304,7 @@ class TestExportedFiles:
         return lightkurve.read(file)
 
 
+@compiled
 class TestWotan:
     @pytest.mark.parametrize("method", ["biweight", "median"])
     def test_it_flattens_a_light_curve(self, db: lcdb.Database, method: str) -> None:
