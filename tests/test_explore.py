@@ -758,6 +758,19 @@ def test_closing_leaves_no_widget_figure_or_observer_behind(db: lcdb.Database) -
     assert [figure() for figure in figures] == [None] * 3
 
 
+def test_a_closed_explorer_holds_no_light_curve_and_reads_again_what_it_showed(
+    explorer: Explorer,
+) -> None:
+    code, number = explorer.code, len(explorer.lightcurve())
+    arrays = [weakref.ref(data.flux) for data in explorer.light_curve._records]
+    explorer.close()
+    # A click that was under way comes too late.
+    explorer.light_curve.find_period()
+    collect()
+    assert [flux() for flux in arrays] == [None] * len(arrays)
+    assert (explorer.code, len(explorer.lightcurve())) == (code, number)
+
+
 def test_running_a_cell_again_closes_what_it_made_before(
     db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,9 @@ def canvas(figure: Figure) -> Any:
     made.footer_visible = False
     made.resizable = False
     made.add_class("lcdb-canvas")
+    # Until a page shows it ipympl would write each picture into its state, too, as a PNG. Where no
+    # widget runs, Part has a picture of its own.
+    made.syncing_data_url = False
     # Else the page may hear of the size before it has a view, and show none of it.
     made.manager.resize(*figure.bbox.size)
     return made

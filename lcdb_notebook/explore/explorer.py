@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -172,11 +173,10 @@ class Explorer(Part):
         self.painted("")
 
     def still(self) -> tuple[bytes | None, str]:
-        """Give the picture that is drawn, and the tables."""
+        """Give the picture that is drawn, what it is of, and the targets."""
         png, told = self.light_curve.still()
-        tables = [part.still()[1] for part in (self.datasets, self.targets)]
-        code = f"<pre>{self._code.value}</pre>" if self.code else ""
-        return png, told + code + "".join(tables)
+        code = f"<pre>{html.escape(self.code)}</pre>" if self.code else ""
+        return png, told + code + self.targets.still()[1]
 
 
 def _column(name: str, *parts: widgets.Widget) -> widgets.VBox:

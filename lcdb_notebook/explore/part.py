@@ -16,6 +16,8 @@ from lcdb_notebook.explore.work import Work
 
 __all__ = ["Part", "close_all"]
 
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+
 
 class Part(widgets.VBox):  # type: ignore[misc]
     """A widget that tells what it shows, survives its own errors, and can be closed for good.
@@ -41,13 +43,14 @@ class Part(widgets.VBox):  # type: ignore[misc]
     css = ""
 
     def __init__(self) -> None:
+        super().__init__()
+        self._of_any_box = frozenset(vars(self))
         self.trouble = Trouble()
         self.work = Work(self.trouble)
         self._status = widgets.HTML()
         self._status.add_class("lcdb-status")
         self._undo: list[Callable[[], object]] = []
         self.closed = False
-        super().__init__()
         self.add_class("lcdb-part")
         if self.css:
             self.add_class(self.css)
@@ -55,7 +58,7 @@ class Part(widgets.VBox):  # type: ignore[misc]
 
     def lay_out(self, *rows: widgets.Widget) -> None:
         """Put the controls on the page, with status, progress and trouble below."""
-        self.children = (style.sheet(), *rows, self._status, self.work, self.trouble)
+        self.children = (style.sheet(self.model_id), *rows, self._status, self.work, self.trouble)
 
     def watch(
         self, source: traitlets.HasTraits, call: Callable[[Any], object], *names: str
@@ -78,7 +81,7 @@ class Part(widgets.VBox):  # type: ignore[misc]
         return None, ""
 
     def close(self) -> None:
-        """Close every widget inside, and take back every observer."""
+        """Close every widget inside, take back every observer, and let go of what was drawn."""
         if self.closed:
             return
         self.closed = True
@@ -87,15 +90,51 @@ class Part(widgets.VBox):  # type: ignore[misc]
             undo()
         self._undo.clear()
         close_all(self.children)
-        self.unobserve_all()
+        for made in (self, self.layout):
+            made.unobserve_all()
         self.layout.close()
         super().close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget controls, figures and light curves; parts inside, and what they say, stay.
+
+        A notebook keeps what its cells have given, as ``Out[5]``: a thousand, closed or not.
+        """
+        self.children = ()
+        for name in vars(self).keys() - self._of_any_box:
+            if name in ("trouble", "work") or name.startswith("_"):
+                delattr(self, name)
 
     def _say(self, text: str) -> None:
         self._status.value = (
             f'<span role="status" aria-live="polite" data-pictures="{self.pictures}">'
             f"{html.escape(text)}</span>"
         )
+
+    def _ipython_display_(self) -> None:
+        """Put the widget on the page, and below it what is to be seen where no widget can run.
+
+        JupyterLab shows one kind of an output only. Of a notebook that it trusts this is the
+        widget, which a kernel that was started since knows nothing of; so the other kind is an
+        output of its own, hidden for as long as the widget is there.
+
+        Raises
+        ------
+        NotImplementedError
+            If it is closed: IPython then shows it as it shows any object.
+        """
+        if self.closed:
+            raise NotImplementedError
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_() or {}
+        if "text/html" not in bundle:
+            display(bundle, raw=True)  # type: ignore[no-untyped-call]
+            return
+        # Converters complain of an output that has no text at all.
+        display({_WIDGET: bundle.pop(_WIDGET), "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
+        display(bundle, raw=True)  # type: ignore[no-untyped-call]
 
     def _repr_mimebundle_(self, **how: Any) -> dict[str, Any] | None:
         bundle: dict[str, Any] | None = super()._repr_mimebundle_(**how)
@@ -104,7 +143,8 @@ class Part(widgets.VBox):  # type: ignore[misc]
         png, told = self.still()
         encoded = base64.b64encode(png).decode() if png is not None else ""
         picture = f'<img alt="" src="data:image/png;base64,{encoded}">' if encoded else ""
-        bundle |= {"text/html": f"{picture}{told}"} if picture or told else {}
+        if picture or told:
+            bundle["text/html"] = style.still(f"{picture}{told}", self.model_id)
         return bundle | ({"image/png": encoded} if encoded else {})
 
 

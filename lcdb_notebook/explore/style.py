@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-__all__ = ["SHEET", "sheet"]
+__all__ = ["SHEET", "sheet", "still"]
 
 #: Colours are JupyterLab's own, which follow its theme; where there is no theme, those of a light
 #: one. Parts wrap below one another when there is no room beside.
@@ -76,10 +76,31 @@ _KEEP_KEYS = (
 )
 
 
-def sheet() -> widgets.HTML:
-    """Make the widget that carries the sheet, and leaves keys to controls; it takes no room."""
+# Where a widget should be JupyterLab writes "Error displaying widget", or "Loading widget...", into
+# a panel of no elements. That tells nothing to somebody who sees the picture below.
+_NO_COMPLAINT = (
+    "<style>.jp-OutputArea:has(.lcdb-still) > .jp-OutputArea-child"
+    " > .jp-OutputArea-output.lm-Panel:not(:has(*)) { display: none; }</style>"
+)
+
+
+def sheet(model: str) -> widgets.HTML:
+    """Make the widget that carries the sheet, and leaves keys to controls; it takes no room.
+
+    Parameters
+    ----------
+    model
+        Id of the widget that it belongs to, whose still picture need not show beside it.
+    """
+    hidden = f".lcdb-still-{model}, .jp-OutputArea-child:has(.lcdb-still-{model})"
     widget = widgets.HTML(
-        f'<style onload="{_KEEP_KEYS}">{SHEET}</style>', layout={"display": "none"}
+        f'<style onload="{_KEEP_KEYS}">{SHEET}{hidden} {{ display: none; }}</style>',
+        layout={"display": "none"},
     )
     widget.add_class("lcdb-sheet")
     return widget
+
+
+def still(told: str, model: str) -> str:
+    """Write the HTML that is shown where a widget cannot run, and hidden where it does."""
+    return f'<div class="lcdb-still lcdb-still-{model}">{_NO_COMPLAINT}{told}</div>'

@@ -102,6 +102,8 @@ def guarded(
 ) -> Callable[[Callable[Concatenate[Owner, P], Any]], Callable[Concatenate[Owner, P], None]]:
     """Decorate a callback of a widget: its exceptions go to the strip, and the widget lives on.
 
+    One that is closed does nothing any more.
+
     Parameters
     ----------
     doing
@@ -112,6 +114,8 @@ def guarded(
         callback: Callable[Concatenate[Owner, P], Any],
     ) -> Callable[Concatenate[Owner, P], None]:
         def call(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> None:
+            if getattr(self, "closed", False):
+                return
             with self.trouble.watching(doing):
                 callback(self, *args, **kwargs)
 

@@ -1,0 +1,90 @@
+"""An explorer in a notebook that was saved, seen where its widgets cannot run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import SHOWN
+from .servers import Server
+from .stage import READY, Lab
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+COMPLAINTS = ("Error displaying widget", "Loading widget")
+
+
+@pytest.fixture
+def lab(
+    request: pytest.FixtureRequest,
+    browser: Browser,
+    server_of: Callable[[str], Server],
+    demo_dsn: str,
+) -> Iterator[Lab]:
+    """JupyterLab with an explorer in a notebook that has just been saved."""
+    made = Lab(browser, server_of("lab"))
+    request.node.stash[SHOWN] = made
+    made.open(
+        "saved",
+        f"import lcdb_notebook as lcdb\ndb = lcdb.connect({demo_dsn!r})",
+        "explorer = db.explore(1)\nexplorer",
+    )
+    made.page.locator(".lcdb-explorer").wait_for()
+    made.until("explorer.light_curve.pictures")
+    made.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    yield made
+    told = made.misdeeds.told()
+    made.close()
+    assert told == []
+
+
+def assert_all_is_there(page: Page) -> None:
+    """See the picture and the tables, and no word of a widget that is missing."""
+    picture = page.locator(".lcdb-still img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.complete && image.naturalWidth") >= 700
+    shown = page.locator(".lcdb-still").inner_text()
+    for told in ("TESS / Camera 1 / CCD 1", "DEMO DET", "1200", "db.search(1,"):
+        assert told in shown
+    for complaint in COMPLAINTS:
+        assert not page.get_by_text(complaint).filter(visible=True).count()
+
+
+def test_beside_the_widget_no_still_picture_shows(lab: Lab) -> None:
+    still = lab.page.locator(".lcdb-still")
+    expect(still).to_have_count(1)
+    expect(still).to_be_hidden()
+    # Not even an empty line of the page.
+    expect(lab.page.locator(".jp-OutputArea-child").filter(has=still)).to_be_hidden()
+    # Whoever closes the widget is left with the picture.
+    lab.run("explorer.close()")
+    assert_all_is_there(lab.page)
+
+
+def test_a_kernel_started_since_leaves_the_picture_and_the_tables(lab: Lab) -> None:
+    page = lab.page
+    lab.hang_up()
+    page.evaluate("window.jupyterapp.serviceManager.sessions.shutdownAll()")
+    page.goto(f"{lab.server.url}/lab/tree/saved.ipynb?reset")
+    page.wait_for_function(READY)
+    page.get_by_text(COMPLAINTS[0]).wait_for(state="attached")
+    assert_all_is_there(page)
+
+
+def test_a_page_on_the_web_has_the_picture_and_the_tables(lab: Lab, tmp_path: Path) -> None:
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter()  # type: ignore[no-untyped-call]
+    written, _ = exporter.from_filename(str(lab.server.notebooks / "saved.ipynb"))
+    (tmp_path / "saved.html").write_text(written)
+    # Not the page that is watched: this one links JavaScript elsewhere, which does not come.
+    page = lab.page.context.browser.new_page()  # type: ignore[union-attr]
+    page.goto((tmp_path / "saved.html").as_uri(), wait_until="commit")
+    assert_all_is_there(page)
+    assert "Explorer(" not in page.locator("body").inner_text()
+    page.context.close()
