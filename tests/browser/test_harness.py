@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from .stage import KernelError, Stage
+
+
+def test_these_tests_stay_in_one_process(request: pytest.FixtureRequest) -> None:
+    # pytest-xdist names the group in the test's id; without it each process starts a browser.
+    assert request.node.nodeid.endswith("@browser") == ("PYTEST_XDIST_WORKER" in os.environ)
 
 
 def test_a_click_on_the_page_is_seen_in_the_kernel(stage: Stage) -> None:
