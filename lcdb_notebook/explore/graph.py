@@ -57,6 +57,7 @@ class GraphPicture:
             self.widget.mpl_connect("draw_event", self._drawn),
             self.widget.mpl_connect("key_press_event", self._pressed_key),
         ]
+        self.show(None)
 
     def show(self, lineage: Lineage | None) -> None:
         """Draw a lineage, or nothing."""
@@ -74,6 +75,8 @@ class GraphPicture:
             self.figure.set_size_inches(_WIDTH, inches)
             axes = self.figure.add_axes((0, 0, 1, 1))
             self._dots = draw_planned(lineage, planned, axes)
+        else:
+            self.figure.text(0.5, 0.5, "No lineage", ha="center", va="center", color="#616161")
         self.widget.draw()
 
     def choose(self, one: int | None, other: int | None = None) -> None:

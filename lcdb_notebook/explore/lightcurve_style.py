@@ -26,11 +26,13 @@ SHEET = """
 .lcdb-flags .widget-checkbox label > span, .lcdb-steps .widget-checkbox label > span {
   flex: 1 1 0; min-width: 0; white-space: pre-wrap; height: 20px; line-height: 20px;
   overflow: hidden; }
-.lcdb-presets { width: auto; }
+.lcdb-flag-list { gap: 4px; overflow: visible; }
+.lcdb-presets { width: auto; height: auto; flex: none; }
 .lcdb-presets .widget-toggle-buttons, .lcdb-presets .jupyter-button { width: auto; }
 .lcdb-steps { gap: 2px; overflow: visible; }
 .lcdb-steps .lcdb-row { align-items: center; }
-.lcdb-steps .widget-checkbox { margin: 0 8px 0 0; }
+.lcdb-steps .widget-checkbox { margin: 0 8px 0 0; align-items: center; }
+.lcdb-steps .widget-checkbox label { height: var(--jp-widgets-inline-height, 28px); }
 .lcdb-readout { min-height: 1.8em; font-variant-numeric: tabular-nums; }
 body[data-jp-theme-light="false"] .lcdb-canvas canvas { filter: invert(0.93) hue-rotate(180deg); }
 body[data-jp-theme-light="false"] .lcdb-canvas { background: #111; }

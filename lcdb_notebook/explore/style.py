@@ -30,7 +30,10 @@ SHEET = """
 .lcdb-trouble summary { cursor: pointer; white-space: normal; overflow-wrap: anywhere; }
 .lcdb-trouble pre { max-height: 20em; overflow: auto; font-size: 12px;
   background: var(--jp-layout-color1, #fff); color: var(--jp-content-font-color1, #212121); }
-.lcdb-work { align-items: center; gap: 8px; }
+.lcdb-work { flex-flow: row wrap; align-items: center; gap: 0 8px; overflow: visible; }
+.lcdb-work > .widget-label { width: auto; }
+.lcdb-work > .widget-hprogress { min-width: 6em; }
+.lcdb-work > .widget-label, .lcdb-work > button { flex: none; }
 .lcdb-canvas { background: #fff; border: 1px solid var(--jp-border-color2, #e0e0e0);
   border-radius: 3px; max-width: 100%; overflow: hidden; }
 .lcdb-part .lcdb-stacked { display: flex; flex-flow: column nowrap; align-items: stretch;
@@ -54,7 +57,7 @@ SHEET = """
 .lcdb-below { flex: 1 1 100%; }
 .lcdb-datasets .lcdb-row > .lcdb-stacked { flex: 1 1 150px; }
 .lcdb-datasets .lcdb-row > .lcdb-observations { flex: 2 1 250px; }
-.lcdb-lineage .lcdb-row > .lcdb-stacked { flex: 1 1 220px; max-width: 480px; }
+.lcdb-lineage .lcdb-row > .lcdb-stacked { flex: 1 1 280px; max-width: 480px; }
 .lcdb-beside-graph { display: flex; flex-flow: row wrap; gap: 16px; align-items: flex-start;
   overflow: visible; }
 .lcdb-graph { flex: 1 1 560px; max-width: 760px; min-width: 0; gap: 6px; overflow: visible; }

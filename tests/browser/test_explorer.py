@@ -169,6 +169,12 @@ def test_no_text_is_cut_off(page: Stage, width: int) -> None:
     if page.front_end.name == "lab" and width == NARROW["width"]:
         page.page.evaluate("window.jupyterapp.shell.collapseLeft()")
     click_target(page, 1)
+    # The bar of long work has the least room in the narrowest part.
+    page.run(
+        "explorer.targets.work._text.value = 'List the targets'\n"
+        "explorer.targets.work.layout.display = None"
+    )
+    expect(page.page.get_by_role("button", name="Stop")).to_be_visible()
     cut = page.box.evaluate(
         """box => [...box.querySelectorAll('button, label, .widget-label, summary')]
             .filter(one => one.offsetParent && !one.closest('.lcdb-lightcurve')
