@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
+from floor import commands_of, throw_away_unseen, with_floor
 from measure import Job, side_by_side
 from report import Row, duration
 from sky import SHORT, NoDataError, Sky, url_of
@@ -44,14 +45,16 @@ def one(sky: Sky, repeat: int) -> Iterator[Row]:
     if not paths:
         raise NoDataError("no real file could be read")
     sky.say(f"making a LightCurve of each of {len(paths)} real files")
+    commands = commands_of(partial(_one_by_one, db, wanted))
     medians = side_by_side(
         {
             "ours": Job(partial(_one_by_one, db, wanted)),
             "files": Job(partial(_files_one_by_one, paths)),
+            "floor": Job(partial(throw_away_unseen, db, commands)),
         },
         repeat,
     )
-    yield Row(
+    row = Row(
         f"one target to a `LightCurve`, mean of {len(paths)} real files",
         "`lightkurve.read` of its file, cached",
         "faster",
@@ -60,6 +63,7 @@ def one(sky: Sky, repeat: int) -> Iterator[Row]:
         duration(medians["ours"], len(paths)),
         duration(medians["files"], len(paths)),
     )
+    yield from with_floor(row, medians, len(paths))
 
 
 def many(sky: Sky, repeat: int) -> Iterator[Row]:
@@ -91,15 +95,17 @@ def frame(sky: Sky, repeat: int) -> Iterator[Row]:
     sky.say(f"making a DataFrame of {number:,} DataSets")
     engine = sa.create_engine(url_of(db))
     query = EXPLODED.format(sector=SHORT, targets=number)
+    commands = commands_of(partial(_frame, db, number))
     medians = side_by_side(
         {
             "ours": Job(partial(_frame, db, number)),
             "pandas": Job(partial(_exploded, engine, query)),
+            "floor": Job(partial(throw_away_unseen, db, commands)),
         },
         repeat,
     )
     engine.dispose()
-    yield Row(
+    row = Row(
         f"{number:,} DataSets to one DataFrame",
         "`pandas.read_sql` + `explode` + `astype`",
         "faster",
@@ -108,6 +114,7 @@ def frame(sky: Sky, repeat: int) -> Iterator[Row]:
         duration(medians["ours"], number),
         duration(medians["pandas"], number),
     )
+    yield from with_floor(row, medians, number)
 
 
 def _default_flux(db: lcdb.Database, datasets: Sequence[int]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from drivers import Read, by_adbc, by_orm, by_psycopg, counted
+from floor import commands_of, throw_away, throw_away_unseen, with_floor
 from measure import Job, side_by_side
 from report import Row, duration
 from sky import LONG, SHORT, Sky, libpq_url, url_of
@@ -23,11 +23,11 @@ def against_floor(sky: Sky, repeat: int) -> Iterator[Row]:
     for sector, number, what in _sizes(sky):
         sky.say(f"reading {what} and throwing the same COPY away")
         selection = db.search(sector=sector)
-        commands = _commands(selection)
+        commands = commands_of(partial(_read, selection))
         medians = side_by_side(
             {
                 "listed": Job(partial(_read, selection)),
-                "floor": Job(partial(_throw_away, db, commands)),
+                "floor": Job(partial(throw_away_unseen, db, commands)),
                 "searched": Job(partial(_search, db, sector=sector)),
             },
             repeat,
@@ -75,7 +75,7 @@ def bytes_received(sky: Sky, repeat: int) -> Iterator[Row]:  # noqa: ARG001
     db = sky.light_curves
     for sector, _, what in _sizes(sky):
         selection = db.search(sector=sector)
-        received = _throw_away_counting(db, _commands(selection))
+        received = throw_away(db, commands_of(partial(_read, selection)))
         needed = _array_bytes(selection.read(progress=False))
         yield Row(
             f"bytes received for {what}",
@@ -112,14 +112,17 @@ def _against(
         wanted = (
             {"sector": sector} if share == 1 else {"sector": sector, "target": range(1, number + 1)}
         )
+        ours = partial(_search, db, **wanted)
+        commands = commands_of(ours)
         medians = side_by_side(
             {
-                "ours": Job(partial(_search, db, **wanted)),
+                "ours": Job(ours),
                 "other": Job(partial(read, sector, number)),
+                "floor": Job(partial(throw_away_unseen, db, commands)),
             },
             repeat,
         )
-        yield Row(
+        row = Row(
             f"search and read {what} into numpy",
             other,
             "faster",
@@ -128,6 +131,7 @@ def _against(
             duration(medians["ours"], number),
             duration(medians["other"], number),
         )
+        yield from with_floor(row, medians, number)
 
 
 # This package
@@ -142,58 +146,6 @@ def _read(selection: lcdb.Selection) -> Read:
 
 def _search(db: lcdb.Database, **wanted: Any) -> Read:
     return _read(db.search(**wanted))
-
-
-# The floor
-
-
-class _Commands(logging.Handler):
-    """Keeps the SQL of every COPY, which the package logs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.seen.append(record.getMessage())
-
-
-def _commands(selection: lcdb.Selection) -> list[str]:
-    """Find out which COPY commands reading a selection issues."""
-    logger, commands = logging.getLogger("lcdb_notebook.fetch"), _Commands()
-    logger.addHandler(commands)
-    logger.setLevel(logging.DEBUG)
-    try:
-        _read(selection)
-    finally:
-        logger.setLevel(logging.NOTSET)
-        logger.removeHandler(commands)
-    return commands.seen
-
-
-class _Counter:
-    """A file that forgets everything but how much it was."""
-
-    def __init__(self) -> None:
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        self.size += len(data)
-        return len(data)
-
-
-def _throw_away_counting(db: lcdb.Database, commands: Iterable[str]) -> int:
-    counter = _Counter()
-    with db.using() as session:
-        connection: Any = session.connection().connection.driver_connection
-        for command in commands:
-            with connection.cursor() as cursor:
-                cursor.copy_expert(command, counter, size=1 << 16)
-    return counter.size
-
-
-def _throw_away(db: lcdb.Database, commands: Iterable[str]) -> None:
-    _throw_away_counting(db, commands)
 
 
 def _array_bytes(light_curves: Iterable[lcdb.LightCurveData]) -> int:
