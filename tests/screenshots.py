@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from browser.stage import FrontEnd
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-SIZE = {"width": 1500, "height": 1900}
+SIZE = {"width": 1500, "height": 2300}
 MOST_BYTES = 200_000
 COLOURS = 128
 

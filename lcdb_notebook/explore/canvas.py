@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
+
+from lcdb_notebook.explore.trouble import ONE_AT_A_TIME
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,9 +34,9 @@ def canvas(figure: Figure) -> Any:
     ipympl.backend_nbagg.Canvas
         ``.draw_idle()`` after changes; :func:`close` in the end.
     """
-    from ipympl.backend_nbagg import Canvas, FigureManager
+    from ipympl.backend_nbagg import FigureManager
 
-    made = Canvas(figure)
+    made = _canvas_class()(figure)
     FigureManager(made, 0)
     made.header_visible = False
     made.footer_visible = False
@@ -45,6 +48,37 @@ def canvas(figure: Figure) -> Any:
     # Else the page may hear of the size before it has a view, and show none of it.
     made.manager.resize(*figure.bbox.size)
     return made
+
+
+@functools.cache
+def _canvas_class() -> Any:
+    from ipympl.backend_nbagg import Canvas
+
+    class TurnTakingCanvas(Canvas):  # type: ignore[misc]
+        """A canvas that draws one picture at a time, and sends each as it is."""
+
+        def draw(self) -> None:
+            """Draw, and send the picture."""
+            # What the page asks for arrives in a thread of its own (JupyterLab's comms over
+            # subshells): of a picture that two draw at once, the page would be sent a half.
+            with ONE_AT_A_TIME:
+                super().draw()
+
+        def _handle_message(self, *message: Any) -> None:
+            with ONE_AT_A_TIME:
+                super()._handle_message(*message)
+
+        def get_diff_image(self) -> bytes | None:
+            """Give the whole picture, not what is different from the one before.
+
+            The page gives pictures to one ``<img>``, and of two in quick succession it may never
+            show the first: of the second, were it a difference, next to nothing would be seen.
+            """
+            self._force_full = True
+            sent: bytes | None = super().get_diff_image()
+            return sent
+
+    return TurnTakingCanvas
 
 
 def close(widget: Any) -> None:

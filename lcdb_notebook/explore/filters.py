@@ -144,6 +144,7 @@ class Filters(widgets.Box):  # type: ignore[misc]
             tooltip="Another field of observations to filter by",
         )
         self._further.add_class("lcdb-stacked")
+        self._further.add_class("lcdb-further")
         self._further.observe(self._add, "value")
         self.facets: dict[str, Facet] = {}
         super().__init__(wanted=Wanted(criteria=start))

@@ -75,7 +75,7 @@ class Steps(widgets.VBox):  # type: ignore[misc]
             "Search for " + "; or for ".join(METHODS.values()),
             wide=True,
         )
-        self.method.layout.width = "16em"
+        self.method.layout.width = "20em"
         self.find = widgets.Button(
             description="Find period",
             tooltip="Fold on the strongest peak of the periodogram of what is drawn",

@@ -47,6 +47,8 @@ SHEET = """
 .lcdb-part .widget-dropdown.lcdb-stacked > select { height: var(--jp-widgets-inline-height, 28px); }
 .lcdb-code > textarea { field-sizing: content; min-height: 3em; }
 .lcdb-filters > .lcdb-stacked { flex: 1 1 130px; }
+.lcdb-filters > .lcdb-facet-instrument, .lcdb-filters > .lcdb-facet-photometry,
+.lcdb-filters > .lcdb-facet-processing, .lcdb-filters > .lcdb-further { flex-basis: 250px; }
 .lcdb-search { max-width: 100%; }
 .lcdb-pager { align-items: center; }
 .lcdb-columns { display: flex; flex-flow: row wrap; gap: 20px; align-items: flex-start;
@@ -57,7 +59,7 @@ SHEET = """
 .lcdb-below { flex: 1 1 100%; }
 .lcdb-datasets .lcdb-row > .lcdb-stacked { flex: 1 1 150px; }
 .lcdb-datasets .lcdb-row > .lcdb-observations { flex: 2 1 250px; }
-.lcdb-lineage .lcdb-row > .lcdb-stacked { flex: 1 1 280px; max-width: 480px; }
+.lcdb-lineage .lcdb-row > .lcdb-stacked { flex: 1 1 420px; max-width: 560px; }
 .lcdb-beside-graph { display: flex; flex-flow: row wrap; gap: 16px; align-items: flex-start;
   overflow: visible; }
 .lcdb-graph { flex: 1 1 560px; max-width: 760px; min-width: 0; gap: 6px; overflow: visible; }

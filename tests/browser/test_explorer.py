@@ -136,7 +136,10 @@ def test_the_lineage_can_be_walked_by_keyboard_alone(page: Stage) -> None:
     page.page.keyboard.press("ArrowDown")
     root = page.until("explorer.lineage.node")
     assert page.ask("explorer.lineage.lineage.graph.in_degree(explorer.lineage.node)") == 0
-    page.page.get_by_label("Made of it").focus()
+    made_of_it = page.page.get_by_label("Made of it")
+    # A key in a list that the page has not filled yet goes nowhere.
+    expect(made_of_it.locator("option").first).to_be_attached()
+    made_of_it.focus()
     page.page.keyboard.press("ArrowDown")
     page.until(f"explorer.lineage.node in explorer.lineage.lineage.graph.succ[{root}]")
     page.until("explorer.dataset == explorer.lineage.node")
@@ -191,6 +194,22 @@ def test_no_text_is_cut_off(page: Stage, width: int) -> None:
             .map(one => one.outerHTML.slice(0, 200))"""
     )
     assert beyond == []
+    # Whatever is chosen in a drop-down can be read, beside its arrow.
+    narrow = page.box.evaluate(
+        """box => {
+            const pen = document.createElement('canvas').getContext('2d');
+            return [...box.querySelectorAll('.widget-dropdown select')]
+                .filter(one => one.offsetParent).flatMap(one => {
+                    const style = getComputedStyle(one);
+                    pen.font = `${style.fontSize} ${style.fontFamily}`;
+                    const room = one.clientWidth - parseFloat(style.paddingLeft)
+                        - parseFloat(style.paddingRight);
+                    return [...one.options].map(option => option.textContent)
+                        .filter(text => pen.measureText(text).width > room + 1);
+                });
+        }"""
+    )
+    assert narrow == []
 
 
 def test_a_cell_that_is_run_again_leaves_one_explorer(front_end: FrontEnd, demo_dsn: str) -> None:

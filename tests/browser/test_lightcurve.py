@@ -84,6 +84,39 @@ def test_another_flag_is_another_picture(curve: Curve) -> None:
     curve.stage.page.wait_for_function(f"({PIXELS})() !== {before}")
 
 
+TWO_PICTURES = """
+from lcdb_notebook.explore.trouble import ONE_AT_A_TIME
+with ONE_AT_A_TIME:  # the page may ask for another meanwhile
+    for title in ("another", ""):
+        x._figure.canvas.figure.suptitle(title)
+        x._figure.canvas.draw()
+    pixels = np.array(x._figure.canvas.buffer_rgba()).reshape(-1, 4)
+drawn = 0
+for red, green in pixels[:, :2].tolist():
+    drawn = (drawn * 31 + red + 7 * green) % 2**32
+"""
+
+
+def test_of_pictures_in_quick_succession_the_page_shows_the_last_as_it_is(curve: Curve) -> None:
+    curve.stage.until("x.pictures and not x.work.busy")
+    for _ in range(10):
+        curve.stage.run(TWO_PICTURES)
+        drawn = curve.stage.ask("drawn - 2**32 * (drawn >= 2**31)")
+        curve.stage.page.wait_for_function(f"({PIXELS})() === {drawn}")
+
+
+def test_a_picture_is_whole_though_the_page_asks_for_one_while_it_is_drawn(stage: Stage) -> None:
+    if stage.front_end.name == "voila":
+        pytest.skip("Voilà has widgets answered in the thread that cells run in")
+    for _ in range(5):
+        stage.set(MADE, "x")
+        stage.run("x.settings = Settings('hard', apart=True)")
+        stage.page.get_by_text("flags “hard” take").wait_for()
+        stage.run(TWO_PICTURES.replace('("another", "")', "()"))
+        drawn = stage.ask("drawn - 2**32 * (drawn >= 2**31)")
+        stage.page.wait_for_function(f"({PIXELS})() === {drawn}")
+
+
 def test_ticking_a_flag_takes_its_cadences_away(curve: Curve) -> None:
     curve.wait_for_picture(curve.box("STRAYLIGHT2").click)
     assert curve.stage.ask("x.settings.quality_bitmask") == ["default", "STRAYLIGHT2"]
