@@ -14,6 +14,9 @@ __all__ = ["interruptible"]
 
 Result = TypeVar("Result")
 
+# Seconds after which a wait looks up, for signals and to draw.
+_LOOKS_UP_EVERY = 0.1
+
 # Seconds for which a thread that was asked for is believed to come yet.
 _THREAD_STARTS_WITHIN = 1.0
 
@@ -45,7 +48,9 @@ def interruptible(
     try:
         # Inside, because an interrupt may come while the work is being handed over.
         _workers.take(job)
-        while not job.waited(-1 if meanwhile is None else 0.1):
+        # Never for ever: a signal that arrives just before the wait begins, or in another thread,
+        # does not end it, and is only noticed afterwards.
+        while not job.waited(_LOOKS_UP_EVERY):
             if meanwhile is not None:
                 meanwhile()
     except BaseException:
@@ -96,7 +101,7 @@ class _Job(Generic[Result]):
         self._under_way.release()
 
     def waited(self, seconds: float) -> bool:
-        """Wait for the end of the work, for ever if ``seconds`` is -1; say whether it has come."""
+        """Wait for the end of the work, so long at most; say whether it has come."""
         return self.done or self._under_way.acquire(timeout=seconds) or self.done
 
 

@@ -98,6 +98,22 @@ def interrupted(watcher: sa.Connection, url: str, like: str = "%pg_sleep%") -> I
 SLOW = sa.text("SELECT pg_sleep(30)")
 
 
+def test_a_signal_that_another_thread_gets_is_noticed_too(db: lcdb.Database) -> None:
+    with db.using() as session:
+        driver = raw_connection(session)
+
+    def work() -> None:
+        # The thread that works; the main one waits for it, and nothing wakes it.
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        with driver.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(10)")
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interruptible(driver, work)
+    assert time.monotonic() - began < SOON
+
+
 def slow_using(db: lcdb.Database) -> None:
     with db.using() as session:
         session.execute(SLOW)
