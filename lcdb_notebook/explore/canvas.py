@@ -61,6 +61,8 @@ def _canvas_class() -> Any:
     class TurnTakingCanvas(Canvas):  # type: ignore[misc]
         """A canvas that draws one picture at a time, and sends each as it is."""
 
+        _png_is_old: Any  # a trait of Canvas
+
         def draw(self) -> None:
             """Draw, and send the picture."""
             # What the page asks for arrives in a thread of its own (JupyterLab's comms over
