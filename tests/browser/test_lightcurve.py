@@ -111,7 +111,7 @@ def test_a_picture_is_whole_though_the_page_asks_for_one_while_it_is_drawn(stage
     for _ in range(5):
         stage.set(MADE, "x")
         stage.run("x.settings = Settings('hard', apart=True)")
-        stage.page.get_by_text("flags “hard” take").wait_for()
+        stage.until("'“hard”' in x._status.value and not x.work.busy")
         stage.run(TWO_PICTURES.replace('("another", "")', "()"))
         drawn = stage.ask("drawn - 2**32 * (drawn >= 2**31)")
         stage.page.wait_for_function(f"({PIXELS})() === {drawn}")
