@@ -51,7 +51,8 @@ def found():
     for _ in range(3):
         gc.collect()
     things = gc.get_objects()
-    count = lambda kind: sum(isinstance(thing, kind) for thing in things)
+    # Not isinstance(): of a weak proxy it asks what may be gone.
+    count = lambda kind: sum(issubclass(type(thing), kind) for thing in things)
     return {{
         "widgets": len(ipywidgets.widgets.widget._instances),
         "comms": len(get_ipython().kernel.comm_manager.comms),
@@ -60,7 +61,7 @@ def found():
         "observers": sum(
             len(calls)
             for thing in things
-            if isinstance(thing, ipywidgets.Widget)
+            if issubclass(type(thing), ipywidgets.Widget)
             for kinds in thing._trait_notifiers.values()
             for calls in kinds.values()
         ),
