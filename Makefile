@@ -63,7 +63,8 @@ clean: ## Remove .venv and what tools left behind; never a database
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra test \
 		--python $(BIN)/python --output-file .venv/lowest.txt pyproject.toml
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
-	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --requirement .venv/lowest.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-lowest/bin/python \
+		--requirement .venv/lowest.txt
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --no-deps --editable .
 	@touch $@
 

@@ -23,12 +23,12 @@ from lcdb_notebook.ingest.store import store
 if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient
 
-RUNS = int(os.environ.get("LCDB_RERUNS", "150"))
-WARM = 50
+RUNS = int(os.environ.get("LCDB_RERUNS", "60"))
+WARM = 20
 
 # Bytes a run. A picture has 1.2 million, the arrays of the light curve 0.7 million; what is left
-# of a closed explorer that Out keeps has 0.03 million.
-MOST = 150_000
+# of a closed explorer that Out keeps has 0.03 million, and pages that malloc keeps are 6 in all.
+MOST = 300_000
 
 CADENCES = 18_000
 SECONDS = 120

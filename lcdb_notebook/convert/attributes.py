@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -167,8 +168,9 @@ def _field(value: Any) -> Any:
 
 def _runs(mask: npt.NDArray[np.bool_]) -> list[int]:
     """Write a mask as lengths of runs, the first of them of True: flags come in runs."""
-    edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
-    lengths: list[int] = np.diff(edges, prepend=0, append=mask.size).tolist()
+    edges: list[int] = (np.flatnonzero(mask[1:] != mask[:-1]) + 1).tolist()
+    # Runs are few: numpy would take longer to begin.
+    lengths = [stop - start for start, stop in pairwise([0, *edges, mask.size])]
     return lengths if mask.size == 0 or mask[0] else [0, *lengths]
 
 

@@ -106,7 +106,8 @@ class Misdeeds:
 
         def failed(error: Exception) -> None:
             if not any(known in str(error) for known in HARMLESS):
-                self.errors.append(str(error))
+                # The message alone does not tell whose code it was.
+                self.errors.append(getattr(error, "stack", None) or str(error))
 
         page.on("request", lambda request: asked(request.url))
         page.on("websocket", lambda socket: asked(socket.url.replace("ws://", "http://", 1)))

@@ -43,10 +43,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     server = pyfuncitem.funcargs["server_url"]
     assert isinstance(server, sa.URL)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--override-ini=addopts=", "--import-mode=importlib"]
     done = subprocess.run(
         [*command, f"--lcdb-dsn={server.render_as_string(hide_password=False)}", pyfuncitem.nodeid],
-        env={k: v for k, v in os.environ.items() if "XDIST" not in k} | {ALONE: "1"},
+        # Plugins take longer to load than such a test takes.
+        env=os.environ | {ALONE: "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         cwd=pyfuncitem.config.rootpath,
         capture_output=True,
         text=True,
