@@ -191,6 +191,8 @@ class Lab(FrontEnd):
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", wanted
         )
         self.page.locator(f'body[data-jp-theme-name="{wanted}"]').wait_for(state="attached")
+        # Of two changes that meet, JupyterLab removes this twice, which fails some tests later.
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
 
 class Voila(FrontEnd):
