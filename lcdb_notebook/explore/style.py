@@ -62,7 +62,7 @@ SHEET = """
 .lcdb-lineage .lcdb-row > .lcdb-stacked { flex: 1 1 420px; max-width: 560px; }
 .lcdb-beside-graph { display: flex; flex-flow: row wrap; gap: 16px; align-items: flex-start;
   overflow: visible; }
-.lcdb-graph { flex: 1 1 560px; max-width: 760px; min-width: 0; gap: 6px; overflow: visible; }
+.lcdb-graph { flex: 1 1 560px; max-width: 880px; min-width: 0; gap: 6px; overflow: visible; }
 .lcdb-scrolling { overflow: auto; max-width: 100%; }
 .lcdb-scrolling .lcdb-canvas { max-width: none; flex: 0 0 auto; }
 @media (max-width: 900px) { .lcdb-left { max-width: none; } }
