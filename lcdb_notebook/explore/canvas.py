@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-import io
+import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lcdb_notebook.explore.trouble import ONE_AT_A_TIME
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["canvas", "close", "new_figure"]
+__all__ = ["canvas", "close", "new_figure", "png"]
 
 
 def new_figure(width: float = 9.0, height: float = 4.0) -> Figure:
@@ -56,7 +58,6 @@ def canvas(figure: Figure) -> Any:
 @functools.cache
 def _canvas_class() -> Any:
     from ipympl.backend_nbagg import Canvas
-    from PIL import Image
 
     class TurnTakingCanvas(Canvas):  # type: ignore[misc]
         """A canvas that draws one picture at a time, and sends each as it is."""
@@ -84,13 +85,39 @@ def _canvas_class() -> Any:
                 return None
             self._png_is_old = False
             self.set_image_mode("full")
-            written = io.BytesIO()
-            # A whole picture has more to pack: at this level it takes half of zlib's usual time.
-            pixels = np.asarray(self.get_renderer().buffer_rgba())
-            Image.fromarray(pixels).save(written, format="png", compress_level=1)
-            return written.getvalue()
+            return png(np.asarray(self.get_renderer().buffer_rgba()))
 
     return TurnTakingCanvas
+
+
+def png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Pack a picture as a PNG (W3C, "Portable Network Graphics", third edition), quickly.
+
+    Pillow tries five filters on each row, which for a plot of dots on white takes several times as
+    long as packing it, and makes nothing smaller. Here no row is filtered.
+
+    Parameters
+    ----------
+    pixels
+        uint8 of shape (height, width, 4): red, green, blue and opacity.
+
+    Examples
+    --------
+    >>> import io
+    >>> from PIL import Image
+    >>> Image.open(io.BytesIO(png(np.zeros((400, 720, 4), np.uint8)))).size
+    (720, 400)
+    """
+    height, width, _ = pixels.shape
+    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each begins with its filter: 0, none
+    rows[:, 1:] = pixels.reshape(height, -1)
+    # Eight bits a channel; colour type 6 has opacity; no interlacing.
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.data, level=1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
 
 
 def close(widget: Any) -> None:
