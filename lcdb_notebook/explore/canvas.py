@@ -93,8 +93,8 @@ def _canvas_class() -> Any:
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     """Pack a picture as a PNG (W3C, "Portable Network Graphics", third edition), quickly.
 
-    Pillow tries five filters on each row, which for a plot of dots on white takes several times as
-    long as packing it, and makes nothing smaller. Here no row is filtered.
+    Pillow tries five filters on each row, which takes longer than packing a plot of dots on white,
+    and makes that no smaller. Here no row is filtered.
 
     Parameters
     ----------

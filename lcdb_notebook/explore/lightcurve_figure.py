@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -125,11 +124,7 @@ class LightCurveFigure:
         """Give the picture as it is; None if there is none."""
         if self._drawing is None:
             return None
-        from PIL import Image
-
-        written = io.BytesIO()
-        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(written, format="png")
-        return written.getvalue()
+        return canvases.png(np.asarray(self.canvas.buffer_rgba()))
 
     def close(self) -> None:
         """Leave nothing behind."""
