@@ -11,12 +11,12 @@
 from __future__ import annotations
 
 from lcdb_notebook import errors, flags, models, plot
-from lcdb_notebook.convert import from_pandas
 from lcdb_notebook.database import Database, connect
-from lcdb_notebook.export import read_lightcurve, write_lightcurve
-from lcdb_notebook.lineage import Lineage
-from lcdb_notebook.record import LightCurveData
-from lcdb_notebook.selection import Selection
+from lcdb_notebook.lightcurve.convert import from_pandas
+from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.read.export import read_lightcurve, write_lightcurve
+from lcdb_notebook.read.selection import Selection
+from lcdb_notebook.search.lineage import Lineage
 
 __version__ = "0.1.0"
 

@@ -22,7 +22,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event, orm
 
-from lcdb_notebook import Database, connect, demo, embedded, schema
+from lcdb_notebook import Database, connect, demo
+from lcdb_notebook.models.tables import schema
+from lcdb_notebook.server import embedded
 
 # Before anything imports pyplot: no test may wait for a window.
 os.environ["MPLBACKEND"] = "Agg"

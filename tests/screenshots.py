@@ -15,7 +15,8 @@ from browser import chromium, servers
 from browser.stage import Lab
 from PIL import Image
 
-from lcdb_notebook import connect, demo, embedded
+from lcdb_notebook import connect, demo
+from lcdb_notebook.server import embedded
 
 if TYPE_CHECKING:
     from browser.stage import FrontEnd

@@ -29,7 +29,7 @@ import sqlalchemy as sa
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.ingest.product import Product
-from lcdb_notebook.ingest.store import store
+from lcdb_notebook.ingest.store.store import store
 
 CLIENTS = 16
 TARGETS_A_SECOND = 4

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lcdb_notebook import __version__
 from lcdb_notebook.cli import app, backup, demo, info, ingest
 from lcdb_notebook.cli.options import CODES, FAILED, INTERRUPTED, LAYOUT, Parser
-from lcdb_notebook.cli.talk import complain
+from lcdb_notebook.cli.output import complain
 from lcdb_notebook.errors import LCDBError
 
 __all__ = ["main"]

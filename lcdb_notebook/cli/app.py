@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.cli.options import LAYOUT, add_common
-from lcdb_notebook.cli.talk import say
+from lcdb_notebook.cli.output import say
 from lcdb_notebook.database import connect
 from lcdb_notebook.errors import ConfigurationError, LCDBError
-from lcdb_notebook.extras import required
+from lcdb_notebook.errors.optional import required
 
 if TYPE_CHECKING:
     from lcdb_notebook.cli.options import Commands

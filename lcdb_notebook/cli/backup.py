@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from lcdb_notebook import backup, config
 from lcdb_notebook.cli.options import CODES, LAYOUT, add_common
-from lcdb_notebook.cli.talk import say
+from lcdb_notebook.cli.output import say
+from lcdb_notebook.server import backup, config
 
 if TYPE_CHECKING:
     from lcdb_notebook.cli.options import Commands
@@ -77,7 +77,7 @@ def _reached(given: argparse.Namespace) -> Iterator[tuple[sa.URL, str]]:
     """Give the URL and the name of the database meant, its server running."""
     address = config.resolve(given.url, config=given.config, embedded=given.embedded)
     if address.folder is not None:
-        from lcdb_notebook import embedded
+        from lcdb_notebook.server import embedded
 
         with embedded.start(address.folder) as server:
             yield server.url(), str(address)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lcdb_notebook import demo
 from lcdb_notebook.cli.info import summary
 from lcdb_notebook.cli.options import LAYOUT, add_common, positive
-from lcdb_notebook.cli.talk import say
+from lcdb_notebook.cli.output import say
 from lcdb_notebook.database import Database, connect
 from lcdb_notebook.errors import ConfigurationError
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from lcdb_notebook import listing
 from lcdb_notebook.cli.options import LAYOUT, add_common
-from lcdb_notebook.cli.talk import say
+from lcdb_notebook.cli.output import say
 from lcdb_notebook.database import Database, connect
+from lcdb_notebook.search import listings
 
 if TYPE_CHECKING:
     from lcdb_notebook.cli.options import Commands
@@ -41,7 +41,7 @@ def run(given: argparse.Namespace) -> int:
 def summary(database: Database) -> str:
     """Lay out what a database holds: a line a thing, with its number and names."""
     with database.using() as session:
-        table = listing.summary(session)
+        table = listings.summary(session)
     if table.loc[table["what"] == "light curves", "number"].sum() == 0:
         return (
             "It holds no light curves yet. `lcdb-notebook ingest PATH` takes files in, and "

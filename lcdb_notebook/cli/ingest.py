@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from lcdb_notebook.cli.options import CODES, LAYOUT, SKIPPED, add_common
-from lcdb_notebook.cli.talk import say
+from lcdb_notebook.cli.output import say
 from lcdb_notebook.database import connect
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NoReturn
 
-from lcdb_notebook.cli.talk import without_password
+from lcdb_notebook.cli.output import without_password
 
 if TYPE_CHECKING:
     from typing import TypeAlias

@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from lcdb_notebook import config as config_module
-from lcdb_notebook import lineage, loading
-from lcdb_notebook.criteria import criteria
 from lcdb_notebook.database.exploring import Exploring
 from lcdb_notebook.database.listings import Listings
-from lcdb_notebook.driver_errors import translated
-from lcdb_notebook.finding import Search
 from lcdb_notebook.flags import Bitmask
-from lcdb_notebook.lineage import Lineage
+from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.models import DataSet
-from lcdb_notebook.quality import Flagged
-from lcdb_notebook.read import OnError
-from lcdb_notebook.selection import Selection
+from lcdb_notebook.read import orm_arrays
+from lcdb_notebook.read.records import OnError
+from lcdb_notebook.read.selection import Selection
+from lcdb_notebook.search import lineage
+from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.lineage import Lineage
+from lcdb_notebook.search.results import Search
+from lcdb_notebook.server import config as config_module
+from lcdb_notebook.server.driver_errors import translated
 
 if TYPE_CHECKING:
     import lightkurve
     import pandas as pd
 
-    from lcdb_notebook.embedded import Server
     from lcdb_notebook.ingest import Report
+    from lcdb_notebook.server.embedded import Server
 
 __all__ = ["Database", "connect"]
 
@@ -87,7 +88,7 @@ def connect(
     server: Server | None = None
     where = address.url
     if address.folder is not None:
-        from lcdb_notebook import embedded as embedded_server
+        from lcdb_notebook.server import embedded as embedded_server
 
         server = embedded_server.start(address.folder)
         where = server.url()
@@ -247,7 +248,7 @@ class Database(Exploring, Listings):
         Returns
         -------
         Lineage
-            Draws itself in a notebook: see :class:`lcdb_notebook.lineage.Lineage`.
+            Draws itself in a notebook: see :class:`lcdb_notebook.search.lineage.Lineage`.
 
         Raises
         ------
@@ -265,7 +266,7 @@ class Database(Exploring, Listings):
         They do not become dirty. Read through the attribute instead, each array is a query.
         """
         with self.using() as session:
-            loading.load(session, list(datasets))
+            orm_arrays.load(session, list(datasets))
 
     # The write side
 

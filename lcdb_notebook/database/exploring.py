@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from lcdb_notebook.criteria import criteria
+from lcdb_notebook.search.criteria import criteria
 
 if TYPE_CHECKING:
     from lcdb_notebook.explore.explorer import Explorer
-    from lcdb_notebook.explore.protocols import Explorable
+    from lcdb_notebook.explore.widget.protocols import Explorable
 
 __all__ = ["Exploring"]
 

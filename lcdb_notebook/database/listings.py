@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lcdb_notebook import listing
-from lcdb_notebook.criteria import criteria
 from lcdb_notebook.database.opened import OpenDatabase
+from lcdb_notebook.search import listings
+from lcdb_notebook.search.criteria import criteria
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lcdb_notebook.instruments import InstrumentTree
+    from lcdb_notebook.search.instruments import InstrumentTree
 
 __all__ = ["Listings"]
 
@@ -62,7 +62,7 @@ class Listings(OpenDatabase):
             **observation_fields,
         )
         with self.using() as session:
-            return listing.targets(session, wanted, limit, offset)
+            return listings.targets(session, wanted, limit, offset)
 
     def observations(
         self,
@@ -100,7 +100,7 @@ class Listings(OpenDatabase):
             **observation_fields,
         )
         with self.using() as session:
-            return listing.observations(session, wanted, limit, offset)
+            return listings.observations(session, wanted, limit, offset)
 
     def instruments(self) -> InstrumentTree:
         """List instruments, each below what it is part of; a notebook draws the tree.
@@ -111,22 +111,22 @@ class Listings(OpenDatabase):
             A DataFrame: ``name``, ``part_of`` (from the root down), ``depth``, ``id``.
         """
         with self.using() as session:
-            return listing.instruments(session)
+            return listings.instruments(session)
 
     def missions(self) -> pd.DataFrame:
         """List missions with their clocks and catalogs."""
         with self.using() as session:
-            return listing.missions(session)
+            return listings.missions(session)
 
     def photometric_sources(self) -> pd.DataFrame:
         """List photometric sources with their descriptions."""
         with self.using() as session:
-            return listing.photometric_sources(session)
+            return listings.photometric_sources(session)
 
     def processing_methods(self) -> pd.DataFrame:
         """List processing methods with their descriptions."""
         with self.using() as session:
-            return listing.processing_methods(session)
+            return listings.processing_methods(session)
 
     def frames(
         self,
@@ -154,7 +154,7 @@ class Listings(OpenDatabase):
             **observation_fields,
         )
         with self.using() as session:
-            return listing.frames(session, wanted, limit, offset)
+            return listings.frames(session, wanted, limit, offset)
 
     def quality_flags(
         self,
@@ -193,4 +193,4 @@ class Listings(OpenDatabase):
             **observation_fields,
         )
         with self.using() as session:
-            return listing.quality_flags(session, wanted, limit, offset)
+            return listings.quality_flags(session, wanted, limit, offset)

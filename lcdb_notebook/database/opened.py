@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_UNKNOWN
 from sqlalchemy import orm
 
-from lcdb_notebook import schema, upgrades
-from lcdb_notebook.connection import create_tables, make_engine
-from lcdb_notebook.driver_errors import READ_ONLY_ADVICE, translated
 from lcdb_notebook.errors import ConnectionFailedError, ReadOnlyError
+from lcdb_notebook.models.tables import migrations, schema
+from lcdb_notebook.server.driver_errors import READ_ONLY_ADVICE, translated
+from lcdb_notebook.server.engine import create_tables, make_engine
 
 if TYPE_CHECKING:
-    from lcdb_notebook.embedded import Server
+    from lcdb_notebook.server.embedded import Server
 
 __all__ = ["OpenDatabase"]
 
@@ -69,7 +69,7 @@ class OpenDatabase:
                 own = server is not None
                 create_tables(url, description, own=own, application_name=application_name)
             with translated(description), kept.connect() as connection:
-                upgrades.refuse_newer(connection)
+                migrations.refuse_newer(connection)
                 schema.check(connection)
         except BaseException:
             self.close()
@@ -135,7 +135,7 @@ class OpenDatabase:
         """
         self._require_write("create()")
         with translated(self._description), self._engine.begin() as connection:
-            return upgrades.create(connection)
+            return migrations.create(connection)
 
     def close(self) -> None:
         """Give the connection back; the last user of an embedded server stops it."""

@@ -12,18 +12,12 @@ from sqlalchemy import orm
 
 from lcdb_notebook.demo.observing import DETRENDED, SHORT_TARGETS, STEPS, SYSTEMATICS, products
 from lcdb_notebook.demo.stars import SEED
-from lcdb_notebook.driver_errors import translated
 from lcdb_notebook.errors import LCDBError
 from lcdb_notebook.ingest.product import Product
-from lcdb_notebook.ingest.store import store
-from lcdb_notebook.interrupt import interruptible
-from lcdb_notebook.models import (
-    DataSet,
-    MissionCatalog,
-    ProcessingMethod,
-    Target,
-    TESSObservation,
-)
+from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.models import DataSet, MissionCatalog, ProcessingMethod, Target, TESSObservation
+from lcdb_notebook.server.driver_errors import translated
+from lcdb_notebook.server.interrupt import interruptible
 
 CATALOG, AUTHOR = "DEMO", "DEMO"
 

@@ -9,14 +9,14 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from lcdb_notebook.assemble import Row
-from lcdb_notebook.browse import TargetRow
-from lcdb_notebook.criteria import RAW, Criteria, criteria
-from lcdb_notebook.explore.part import Part
-from lcdb_notebook.explore.protocols import Sessions
-from lcdb_notebook.explore.trouble import guarded
-from lcdb_notebook.finding import Found, Search
-from lcdb_notebook.selection import Selection
+from lcdb_notebook.explore.widget.base import Part
+from lcdb_notebook.explore.widget.error_box import guarded
+from lcdb_notebook.explore.widget.protocols import Sessions
+from lcdb_notebook.read.selection import Selection
+from lcdb_notebook.search.browse import TargetRow
+from lcdb_notebook.search.criteria import RAW, Criteria, criteria
+from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search.rows import Row
 
 __all__ = ["DataSetList", "narrowed"]
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 import traitlets
 
-from lcdb_notebook.browse import TargetRow
-from lcdb_notebook.criteria import Criteria
-from lcdb_notebook.explore.cells import replace_earlier
-from lcdb_notebook.explore.code import name_of, selection_code
 from lcdb_notebook.explore.datasets import DataSetList
 from lcdb_notebook.explore.lightcurve import LightCurveExplorer
 from lcdb_notebook.explore.lineage import LineageExplorer
-from lcdb_notebook.explore.part import Part
-from lcdb_notebook.explore.protocols import Explorable
 from lcdb_notebook.explore.targets import TargetList
-from lcdb_notebook.explore.trouble import guarded
-from lcdb_notebook.explore.work import Debounced
-from lcdb_notebook.selection import Selection
+from lcdb_notebook.explore.view.code import name_of, selection_code
+from lcdb_notebook.explore.widget.background import Debounced
+from lcdb_notebook.explore.widget.base import Part
+from lcdb_notebook.explore.widget.cells import replace_earlier
+from lcdb_notebook.explore.widget.error_box import guarded
+from lcdb_notebook.explore.widget.protocols import Explorable
+from lcdb_notebook.read.selection import Selection
+from lcdb_notebook.search.browse import TargetRow
+from lcdb_notebook.search.criteria import Criteria
 
 if TYPE_CHECKING:
     import lightkurve
@@ -40,7 +40,7 @@ class Explorer(Part):
     Parameters
     ----------
     database
-        See :class:`~lcdb_notebook.explore.protocols.Explorable`.
+        See :class:`~lcdb_notebook.explore.widget.protocols.Explorable`.
     start
         Where to begin: the arguments of a search.
 

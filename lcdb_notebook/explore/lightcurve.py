@@ -10,26 +10,26 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from lcdb_notebook import convert
 from lcdb_notebook.errors import LightCurveNotFoundError
-from lcdb_notebook.explore import lightcurve_style
-from lcdb_notebook.explore.at_home import in_this_thread
-from lcdb_notebook.explore.drawn import Drawn, cost, drawn
-from lcdb_notebook.explore.flag_list import FlagList
-from lcdb_notebook.explore.giving_back import GivesBack
-from lcdb_notebook.explore.lightcurve_figure import LightCurveFigure
-from lcdb_notebook.explore.part import Part
-from lcdb_notebook.explore.period import Peak, strongest_period
-from lcdb_notebook.explore.settings import Settings
-from lcdb_notebook.explore.steps import Steps
-from lcdb_notebook.explore.trouble import guarded
-from lcdb_notebook.explore.work import Debounced, Task
+from lcdb_notebook.explore.controls.flag_list import FlagList
+from lcdb_notebook.explore.controls.steps import Steps
+from lcdb_notebook.explore.figures.lightcurve_figure import LightCurveFigure
+from lcdb_notebook.explore.view.outputs import GivesBack
+from lcdb_notebook.explore.view.period import Peak, strongest_period
+from lcdb_notebook.explore.view.prepare import Drawn, cost, drawn
+from lcdb_notebook.explore.view.settings import Settings
+from lcdb_notebook.explore.widget import lightcurve_style
+from lcdb_notebook.explore.widget.background import Debounced, Task
+from lcdb_notebook.explore.widget.base import Part
+from lcdb_notebook.explore.widget.error_box import guarded
+from lcdb_notebook.explore.widget.event_loop import in_this_thread
+from lcdb_notebook.lightcurve import convert
+from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.plot.panels import MOST_PANELS
-from lcdb_notebook.quality import condemned
-from lcdb_notebook.selection import Selection
+from lcdb_notebook.read.selection import Selection
 
 if TYPE_CHECKING:
-    from lcdb_notebook.record import LightCurveData
+    from lcdb_notebook.lightcurve.record import LightCurveData
 
 __all__ = ["LightCurveExplorer"]
 
@@ -58,9 +58,9 @@ class LightCurveExplorer(GivesBack, Part):
     Attributes
     ----------
     selection
-        Trait: the :class:`~lcdb_notebook.selection.Selection` that is drawn; None for nothing.
+        Trait: the :class:`~lcdb_notebook.read.selection.Selection` that is drawn; None for nothing.
     settings
-        Trait: the :class:`~lcdb_notebook.explore.settings.Settings` that it is drawn with.
+        Trait: the :class:`~lcdb_notebook.explore.view.settings.Settings` that it is drawn with.
     width
         Trait: CSS pixels of the figure.
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import ipywidgets as widgets
 import traitlets
 
-from lcdb_notebook.explore.canvas import canvas, close, new_figure
-from lcdb_notebook.explore.graph import GraphPicture
-from lcdb_notebook.explore.part import Part
-from lcdb_notebook.explore.protocols import Lineages, Searches
-from lcdb_notebook.explore.trouble import guarded
-from lcdb_notebook.explore.work import Debounced
+from lcdb_notebook.explore.figures.canvas import canvas, close, new_figure
+from lcdb_notebook.explore.figures.lineage_figure import GraphPicture
+from lcdb_notebook.explore.widget.background import Debounced
+from lcdb_notebook.explore.widget.base import Part
+from lcdb_notebook.explore.widget.error_box import guarded
+from lcdb_notebook.explore.widget.protocols import Lineages, Searches
 
 if TYPE_CHECKING:
-    from lcdb_notebook.lineage import Lineage
-    from lcdb_notebook.record import LightCurveData
+    from lcdb_notebook.lightcurve.record import LightCurveData
+    from lcdb_notebook.search.lineage import Lineage
 
 __all__ = ["LineageExplorer"]
 
@@ -35,7 +35,7 @@ class LineageExplorer(Part):
     Parameters
     ----------
     database
-        Gives lineages and light curves: see :mod:`lcdb_notebook.explore.protocols`.
+        Gives lineages and light curves: see :mod:`lcdb_notebook.explore.widget.protocols`.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class LineageExplorer(Part):
     compare
         Trait: "ratio" or "difference".
     lineage
-        The :class:`~lcdb_notebook.lineage.Lineage` that is drawn, or None.
+        The :class:`~lcdb_notebook.search.lineage.Lineage` that is drawn, or None.
     """
 
     css = "lcdb-lineage"

@@ -10,16 +10,16 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from lcdb_notebook import browse
-from lcdb_notebook.browse import Page, TargetRow, Wanted
-from lcdb_notebook.criteria import Criteria, criteria
-from lcdb_notebook.explore.apart import apart
-from lcdb_notebook.explore.filters import Filters
-from lcdb_notebook.explore.part import Part, close_all
-from lcdb_notebook.explore.protocols import Sessions
-from lcdb_notebook.explore.trouble import guarded
-from lcdb_notebook.explore.typed import Typed, typed
-from lcdb_notebook.explore.work import Debounced, Task, Work
+from lcdb_notebook.explore.controls.filters import Filters
+from lcdb_notebook.explore.controls.search_text import Typed, typed
+from lcdb_notebook.explore.widget.background import Debounced, Task, Work
+from lcdb_notebook.explore.widget.base import Part, close_all
+from lcdb_notebook.explore.widget.error_box import guarded
+from lcdb_notebook.explore.widget.own_connection import apart
+from lcdb_notebook.explore.widget.protocols import Sessions
+from lcdb_notebook.search import browse
+from lcdb_notebook.search.browse import Page, TargetRow, Wanted
+from lcdb_notebook.search.criteria import Criteria, criteria
 
 __all__ = ["TargetList"]
 
@@ -45,9 +45,9 @@ class TargetList(Part):
     Attributes
     ----------
     target
-        Trait: the :class:`~lcdb_notebook.browse.TargetRow` that is chosen, or None.
+        Trait: the :class:`~lcdb_notebook.search.browse.TargetRow` that is chosen, or None.
     wanted
-        Trait: the :class:`~lcdb_notebook.browse.Wanted` that is listed.
+        Trait: the :class:`~lcdb_notebook.search.browse.Wanted` that is listed.
     """
 
     css = "lcdb-targets"

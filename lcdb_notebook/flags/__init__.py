@@ -32,14 +32,7 @@ Reaction wheel desaturation (momentum dump): the pointing jumps while thrusters 
 
 from lcdb_notebook.flags.kepler import KeplerFlag
 from lcdb_notebook.flags.masking import Bitmask, bitmask, mask
-from lcdb_notebook.flags.registry import (
-    BaseFlag,
-    QualityFlag,
-    flag_class,
-    presets,
-    register,
-    types,
-)
+from lcdb_notebook.flags.registry import BaseFlag, QualityFlag, flag_class, presets, register, types
 from lcdb_notebook.flags.tables import decode, names, summary
 from lcdb_notebook.flags.tess import QLPFlagV1, QLPFlagV2, QLPOrbitFlag, TESSFlag, TGLCFlag
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from lcdb_notebook.models.array import NumpyArray
-from lcdb_notebook.models.base import Base
 from lcdb_notebook.models.dataset import (
     DataSet,
     DataSetHierarchy,
@@ -15,6 +13,8 @@ from lcdb_notebook.models.instrument import Instrument
 from lcdb_notebook.models.mission import Mission, MissionCatalog, Target
 from lcdb_notebook.models.missions import K2Observation, KeplerObservation, TESSObservation
 from lcdb_notebook.models.observation import Observation, TargetSpecificTime
+from lcdb_notebook.models.orm.array import NumpyArray
+from lcdb_notebook.models.orm.base import Base
 from lcdb_notebook.models.quality import QualityFlagArray
 
 __all__ = [

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import DataError
-from lcdb_notebook.models.alignment import placed, places
-from lcdb_notebook.models.array import NumpyArray
-from lcdb_notebook.models.base import Base
 from lcdb_notebook.models.lineage_guard import refuse_circle
+from lcdb_notebook.models.orm.alignment import placed, places
+from lcdb_notebook.models.orm.array import NumpyArray
+from lcdb_notebook.models.orm.base import Base
 
 if TYPE_CHECKING:
     from lcdb_notebook.models.mission import Target

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.models.base import Base
+from lcdb_notebook.models.orm.base import Base
 
 if TYPE_CHECKING:
     from lcdb_notebook.models.observation import Observation

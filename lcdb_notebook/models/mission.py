@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.clock import Clock
-from lcdb_notebook.models.base import Base
+from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.models.orm.base import Base
 
 if TYPE_CHECKING:
     from astropy.time.formats import TimeFormat

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.models.array import NumpyArray
-from lcdb_notebook.models.base import Base
-from lcdb_notebook.models.extending import Extensible
+from lcdb_notebook.models.orm.array import NumpyArray
+from lcdb_notebook.models.orm.base import Base
+from lcdb_notebook.models.orm.extending import Extensible
 
 if TYPE_CHECKING:
     from lcdb_notebook.models.mission import Target

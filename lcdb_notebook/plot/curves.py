@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
-from lcdb_notebook.clock import Clock
 from lcdb_notebook.errors import AmbiguousError, LightCurveNotFoundError
 from lcdb_notebook.flags.masking import bits_of
-from lcdb_notebook.quality import condemned
-from lcdb_notebook.record import LightCurveData, ObservationData
+from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 
 __all__ = ["LightCurves", "levelled", "one_of", "records_of"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.flagged import Bools, Flag, Mark, count, legend_entries
 from lcdb_notebook.plot.wording import flux_label
-from lcdb_notebook.record import LightCurveData
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
+from lcdb_notebook.lightcurve.quality import condemning_bits
+from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.wording import star
-from lcdb_notebook.quality import condemning_bits
-from lcdb_notebook.record import LightCurveData
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Flag: TypeAlias = list[Bools]

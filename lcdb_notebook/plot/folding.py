@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
+from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, levelled, records_of
 from lcdb_notebook.plot.drawing import draw, limits, points
 from lcdb_notebook.plot.flagged import flagged_cadences, marks_of
 from lcdb_notebook.plot.lightcurves import Flagged, hidden_cadences
 from lcdb_notebook.plot.panels import new_figure, one_panel
 from lcdb_notebook.plot.wording import curve_labels, telling_fields, time_unit, title
-from lcdb_notebook.quality import condemned
-from lcdb_notebook.record import LightCurveData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

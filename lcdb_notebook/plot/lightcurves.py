@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from lcdb_notebook import flags
+from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
 from lcdb_notebook.plot.drawing import draw, limits, wider
 from lcdb_notebook.plot.flagged import Bools, Flag, flagged_cadences, marks_of
 from lcdb_notebook.plot.panels import Panel, axes_of, height_of, new_figure, one_panel, panels_of
 from lcdb_notebook.plot.wording import curve_labels, time_label
-from lcdb_notebook.quality import condemned
-from lcdb_notebook.record import LightCurveData
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-    from lcdb_notebook.clock import Clock
+    from lcdb_notebook.lightcurve.clock import Clock
 
 __all__ = ["Drawing", "Flagged", "hidden_cadences", "plot"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.errors import AmbiguousError
+from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.wording import star, telling_fields, title
-from lcdb_notebook.record import LightCurveData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
-from lcdb_notebook.convert.columns import plain
+from lcdb_notebook.lightcurve.convert.columns import plain
+from lcdb_notebook.lightcurve.quality import condemning_bits
+from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
 from lcdb_notebook.plot.drawing import head
 from lcdb_notebook.plot.flagged import Bools
 from lcdb_notebook.plot.panels import new_figure, one_panel
 from lcdb_notebook.plot.wording import star, telling_fields, time_label, title
-from lcdb_notebook.quality import condemning_bits
-from lcdb_notebook.record import LightCurveData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from lcdb_notebook.record import LightCurveData
+from lcdb_notebook.lightcurve.record import LightCurveData
 
 
 def star(data: LightCurveData) -> tuple[str, int]:

@@ -13,7 +13,7 @@ import lcdb_notebook as lcdb
 
 def commands_of(read: Callable[[], object]) -> list[str]:
     """Find out which COPY commands the package issues while something is read."""
-    logger, commands = logging.getLogger("lcdb_notebook.fetch"), _Commands()
+    logger, commands = logging.getLogger("lcdb_notebook.read.fetch"), _Commands()
     logger.addHandler(commands)
     logger.setLevel(logging.DEBUG)
     try:

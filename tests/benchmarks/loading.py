@@ -17,8 +17,9 @@ from sky import SHORT, Sky, outside_transactions, store_all, url_of
 from sqlalchemy import orm
 
 import lcdb_notebook as lcdb
-from lcdb_notebook import demo, wire
-from lcdb_notebook.ingest.copying import Types, column_types, write_rows
+from lcdb_notebook import demo
+from lcdb_notebook.ingest.store.copying import Types, column_types, write_rows
+from lcdb_notebook.server import wire
 
 # In an order in which every row finds those that it refers to; ``values`` is a word of SQL's.
 FILLED = {

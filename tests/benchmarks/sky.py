@@ -19,10 +19,11 @@ from typing import Self
 import sqlalchemy as sa
 
 import lcdb_notebook as lcdb
-from lcdb_notebook import demo, embedded
+from lcdb_notebook import demo
 from lcdb_notebook.ingest import Report
 from lcdb_notebook.ingest.product import Product
-from lcdb_notebook.ingest.store import store
+from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.server import embedded
 
 SHORT, LONG = 1, 2
 """Sectors of the short light curves, of 1,200 cadences, and of the long ones, of 12,000."""

@@ -20,7 +20,7 @@ PLANET = (
 )
 MADE = f"""
 from lcdb_notebook.explore.lightcurve import LightCurveExplorer
-from lcdb_notebook.explore.settings import Settings
+from lcdb_notebook.explore.view.settings import Settings
 import dataclasses, numpy as np
 x = LightCurveExplorer({PLANET})
 """
@@ -85,7 +85,7 @@ def test_another_flag_is_another_picture(curve: Curve) -> None:
 
 
 TWO_PICTURES = """
-from lcdb_notebook.explore.trouble import ONE_AT_A_TIME
+from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME
 with ONE_AT_A_TIME:  # the page may ask for another meanwhile
     for title in ("another", ""):
         x._figure.canvas.figure.suptitle(title)

@@ -14,8 +14,9 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from lcdb_notebook import connect, demo, embedded
-from lcdb_notebook.embedded.pidfile import PidFile
+from lcdb_notebook import connect, demo
+from lcdb_notebook.server import embedded
+from lcdb_notebook.server.embedded.pidfile import PidFile
 
 from .stage import Stage
 

@@ -18,7 +18,7 @@ from sqlalchemy import orm
 
 from lcdb_notebook.errors import DataError, LCDBError
 from lcdb_notebook.models import DataSet, Instrument, NumpyArray, Observation, Target
-from lcdb_notebook.models.array import as_vector, from_literal
+from lcdb_notebook.models.orm.array import as_vector, from_literal
 
 from .conftest import Sky
 

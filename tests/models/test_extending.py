@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 import lcdb_notebook as lcdb
-from lcdb_notebook import models, schema
+from lcdb_notebook import models
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import (
     FITSFrame,
@@ -20,6 +20,7 @@ from lcdb_notebook.models import (
     QualityFlagArray,
     TESSObservation,
 )
+from lcdb_notebook.models.tables import schema
 
 from .conftest import Sky, make_sky
 

@@ -1,0 +1,1 @@
+"""Controls of the explorers: filters, flags, processing steps, the search box."""

@@ -1,0 +1,204 @@
+"""Filters of a list of targets: one drop-down a facet, each value with what it would leave."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME
+from lcdb_notebook.search.browse import Wanted
+from lcdb_notebook.search.browse.target_filter import OF_CRITERIA
+from lcdb_notebook.search.criteria import Criteria
+
+__all__ = ["Facet", "Filters"]
+
+_TOOLTIPS = {
+    "catalog": "The catalog that numbers the target",
+    "instrument": "What took the observation; its parts are included",
+    "photometry": "How the light was extracted: aperture or PSF fit",
+    "processing": "What was done to the light curve after extraction; raw is nothing",
+    "flags": "Targets with quality flags, of their own or of an observation that they are in",
+}
+
+
+class Facet(widgets.Dropdown):  # type: ignore[misc]
+    """A drop-down whose first choice leaves the facet open; values carry numbers of targets.
+
+    Parameters
+    ----------
+    name
+        The facet: see :func:`lcdb_notebook.search.browse.counts`.
+    values
+        Each value with its label.
+    chosen
+        Values to start with; several become one choice of their own.
+
+    Attributes
+    ----------
+    chosen
+        Trait: a tuple of values; empty if the facet is open.
+    """
+
+    chosen = traitlets.Tuple()
+
+    # Traits of a Dropdown.
+    options: Any
+    index: Any
+
+    def __init__(
+        self, name: str, values: Sequence[tuple[Any, str]], chosen: tuple[Any, ...] = ()
+    ) -> None:
+        self.name = name
+        self._choices: list[tuple[tuple[Any, ...], str]] = [((), "any")]
+        self._choices += [((value,), label) for value, label in values]
+        if chosen and chosen not in [values for values, _ in self._choices]:
+            labels = dict(values)
+            told = " or ".join(labels.get(value, str(value)) for value in chosen)
+            self._choices.append((chosen, told))
+        start = [values for values, _ in self._choices].index(chosen)
+        super().__init__(
+            options=[label for _, label in self._choices],
+            index=start,
+            description=name.removesuffix("_number").replace("_", " ").capitalize(),
+            tooltip=_TOOLTIPS.get(name, f"The observation's {name.replace('_', ' ')}"),
+        )
+        self.chosen = chosen
+        self.add_class("lcdb-stacked")
+        self.add_class(f"lcdb-facet-{name.replace('_', '-')}")
+        self._relabelling = False
+        self.observe(self._choose, "index")
+
+    def show_counts(self, counts: Mapping[Any, int], whole: int) -> None:
+        """Write beside each value how many targets it leaves.
+
+        Parameters
+        ----------
+        counts
+            By value; one that is not in it leaves none.
+        whole
+            How many there are if the facet is left open.
+        """
+        labels = [f"any ({whole:,})"]
+        for values, label in self._choices[1:]:
+            # Of several values together nothing is known.
+            told = f" ({counts.get(values[0], 0):,})" if len(values) == 1 else ""
+            labels.append(f"{label}{told}")
+        self._relabel(labels)
+
+    def forget_counts(self) -> None:
+        """Take the numbers away, which are of something else now."""
+        self._relabel([label for _, label in self._choices])
+
+    def reset(self) -> None:
+        """Leave the facet open."""
+        self.index = 0
+
+    def _relabel(self, labels: list[str]) -> None:
+        if labels == list(self.options):
+            return
+        with ONE_AT_A_TIME, self.hold_sync():
+            index = self.index
+            self._relabelling = True
+            try:
+                # This selects the first one.
+                self.options = labels
+                self.index = index
+            finally:
+                self._relabelling = False
+
+    def _choose(self, _change: Any) -> None:
+        with ONE_AT_A_TIME:
+            if not self._relabelling and self.index is not None:
+                self.chosen = self._choices[self.index][0]
+
+
+class Filters(widgets.Box):  # type: ignore[misc]
+    """All filters of a list of targets.
+
+    Parameters
+    ----------
+    values
+        By facet: see :func:`lcdb_notebook.search.browse.choices`.
+    start
+        What is wanted at first; what no drop-down says of it stays as it is.
+
+    Attributes
+    ----------
+    wanted
+        Trait: a :class:`~lcdb_notebook.search.browse.Wanted` with everything but the number.
+    """
+
+    wanted = traitlets.Instance(Wanted)
+
+    def __init__(self, values: Mapping[str, list[Any]], start: Criteria) -> None:
+        self._start = start
+        self._values = values
+        self._fields = [name for name in values if name not in OF_CRITERIA]
+        self._further = widgets.Dropdown(
+            options=["filter by ...", *self._fields],
+            description="Further",
+            tooltip="Another field of observations to filter by",
+        )
+        self._further.add_class("lcdb-stacked")
+        self._further.add_class("lcdb-further")
+        self._further.observe(self._add, "value")
+        self.facets: dict[str, Facet] = {}
+        super().__init__(wanted=Wanted(criteria=start))
+        self.add_class("lcdb-row")
+        self.add_class("lcdb-filters")
+        chronology = [n for n in ("sector", "quarter", "campaign") if n in self._fields][:1]
+        shown = chronology or self._fields[:1]
+        shown += [name for name in start.fields if name not in shown and name in self._fields]
+        for name in ("catalog", *shown, "instrument", "photometry", "processing"):
+            self._make(name)
+        self.facets["flags"] = Facet("flags", [(True, "with flags"), (False, "without flags")])
+        self._arrange()
+
+    def _make(self, name: str) -> None:
+        start: tuple[Any, ...]
+        if name in OF_CRITERIA:
+            start = getattr(self._start, OF_CRITERIA[name])
+        else:
+            start = self._start.fields.get(name, ())
+        self.facets[name] = Facet(name, _labelled(name, self._values[name]), start)
+
+    def _add(self, change: Any) -> None:
+        name = change["new"]
+        if name in self._fields and name not in self.facets:
+            self._make(name)
+            self._arrange()
+        self._further.index = 0
+
+    def _arrange(self) -> None:
+        for facet in self.facets.values():
+            facet.unobserve(self._changed, "chosen")
+            facet.observe(self._changed, "chosen")
+        more = [name for name in self._fields if name not in self.facets]
+        self._further.options = ["filter by ...", *more]
+        self.children = (*self.facets.values(), *([self._further] if more else []))
+
+    def _changed(self, _change: Any) -> None:
+        changed: dict[str, Any] = {}
+        fields = dict(self._start.fields)
+        for name, facet in self.facets.items():
+            if name in OF_CRITERIA:
+                changed[OF_CRITERIA[name]] = facet.chosen
+            elif name != "flags":
+                fields.pop(name, None)
+                if facet.chosen:
+                    fields[name] = facet.chosen
+        flagged = self.facets["flags"].chosen
+        self.wanted = Wanted(
+            criteria=dataclasses.replace(self._start, **changed, fields=fields),
+            flagged=flagged[0] if flagged else None,
+        )
+
+
+def _labelled(name: str, values: list[Any]) -> list[tuple[Any, str]]:
+    if name == "instrument":
+        return [(id_, path) for id_, path in values]
+    return [(value, "raw" if value is None else str(value)) for value in values]

@@ -1,0 +1,181 @@
+"""Steps: what is done to a light curve after its flags, each with its own control."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+from lcdb_notebook.explore.view.period import METHODS
+from lcdb_notebook.explore.view.settings import Settings
+from lcdb_notebook.explore.widget.lightcurve_style import labelled
+
+__all__ = ["Steps"]
+
+_WINDOW, _MINUTES = 401, 30.0
+
+
+class Steps(widgets.VBox):  # type: ignore[misc]
+    """Controls of everything in :class:`Settings` but the flags themselves.
+
+    Attributes
+    ----------
+    settings
+        Trait: what the controls say; of its ``quality_bitmask`` they know nothing and keep it.
+    find
+        The button that asks for a period, ``method`` beside it.
+    """
+
+    settings = traitlets.Instance(Settings, args=())
+
+    def __init__(self) -> None:
+        self._quiet = False
+        self._apart = _box(
+            "Show flagged", "Draw the flagged cadences too, with a mark for each flag"
+        )
+        self._joined = _box(
+            "Join sectors", "Draw all sectors in one panel, not one below the other"
+        )
+        self._normalize = _box("Normalize", "Divide each light curve by its median")
+        self._flatten = _box(
+            "Flatten", "Take slow trends out with a Savitzky-Golay filter, as lightkurve does"
+        )
+        self._window = _field(
+            widgets.BoundedIntText(_WINDOW, min=5, max=99999, step=2),
+            "over cadences",
+            "Over how many cadences to flatten: an odd number",
+        )
+        self._bin = _box("Bin", "Gather cadences into bins, each drawn as their mean")
+        self._minutes = _field(
+            widgets.BoundedFloatText(_MINUTES, min=0.01, max=1e6, step=5),
+            "to minutes",
+            "Length of a bin in minutes",
+        )
+        self._fold = _box("Fold", "Draw flux against phase instead of time")
+        self._period = _field(
+            widgets.FloatText(1.0, step=0.001), "on days", "Period in days", wide=True
+        )
+        self._epoch = _field(
+            widgets.FloatText(0.0, step=0.001),
+            "from epoch",
+            "An instant of phase 0, such as mid-transit, in the time of the axis; 0 is the first "
+            "cadence",
+            wide=True,
+        )
+        self._half = _button("½", "Half the period", lambda: self._scale(0.5))
+        self._twice = _button("×2", "Twice the period", lambda: self._scale(2.0))
+        self.method = _field(
+            widgets.Dropdown(
+                options=[("transits (BLS)", "bls"), ("sine waves (Lomb-Scargle)", "lombscargle")],
+                value="bls",
+            ),
+            "of",
+            "Search for " + "; or for ".join(METHODS.values()),
+            wide=True,
+        )
+        self.method.layout.width = "20em"
+        self.find = widgets.Button(
+            description="Find period",
+            tooltip="Fold on the strongest peak of the periodogram of what is drawn",
+            layout={"width": "auto"},
+        )
+        self._controls: tuple[widgets.ValueWidget, ...] = (
+            *(self._apart, self._joined, self._normalize, self._flatten, self._window, self._bin),
+            *(self._minutes, self._fold, self._period, self._epoch),
+        )
+        for control in self._controls:
+            control.observe(self._changed, "value")
+        rows = (
+            (self._apart, self._joined, self._normalize),
+            (self._flatten, self._window),
+            (self._bin, self._minutes),
+            (self._fold, self._period, self._epoch, self._half, self._twice),
+            (self.find, self.method),
+        )
+        super().__init__([_row(*row) for row in rows])
+        self.add_class("lcdb-steps")
+        self._show()
+
+    @traitlets.observe("settings")
+    def _asked(self, _change: Any) -> None:
+        self._show()
+
+    def _show(self) -> None:
+        """Bring the controls to what the settings say; fields of steps not taken keep theirs."""
+        said = self.settings
+        self._quiet = True
+        try:
+            self._apart.value, self._joined.value = said.apart, said.joined
+            self._normalize.value = said.normalize
+            for box, field, value in (
+                (self._flatten, self._window, said.flatten),
+                (self._bin, self._minutes, said.bin),
+                (self._fold, self._period, said.period),
+                (self._fold, self._epoch, said.epoch),
+            ):
+                box.value = said.folded if box is self._fold else value is not None
+                if value is not None:
+                    field.value = value
+            self._apart.disabled = said.flatten is not None or said.bin is not None
+            for button in (self._half, self._twice):
+                button.disabled = not said.folded
+        finally:
+            self._quiet = False
+
+    def _changed(self, change: Any) -> None:
+        if self._quiet:
+            return
+        if change["owner"] in (self._period, self._epoch) and not self._fold.value:
+            # Whoever types a period wants to see it.
+            self._quiet = True
+            self._fold.value = True
+            self._quiet = False
+        self.settings = self._said()
+
+    def _said(self) -> Settings:
+        window = self._window.value
+        period = self._period.value
+        return dataclasses.replace(
+            self.settings,
+            apart=self._apart.value,
+            joined=self._joined.value,
+            normalize=self._normalize.value,
+            flatten=(window | 1) if self._flatten.value else None,
+            bin=self._minutes.value if self._bin.value else None,
+            period=period if self._fold.value and period > 0 else None,
+            epoch=(self._epoch.value or None) if self._fold.value and period > 0 else None,
+        )
+
+    def _scale(self, factor: float) -> None:
+        said = self.settings
+        if said.period is not None:
+            self.settings = dataclasses.replace(said, period=said.period * factor)
+
+
+def _box(label: str, tooltip: str) -> widgets.Checkbox:
+    text = labelled(label, tooltip)
+    # As wide as its first line, which is all that shows.
+    width = f"{0.55 * len(label) + 3:.1f}em"
+    return widgets.Checkbox(description=text, indent=False, layout={"width": width})
+
+
+def _field(field: Any, label: str, tooltip: str, *, wide: bool = False) -> Any:
+    """Label a field; its label belongs to it, so that screen readers know."""
+    field.description, field.tooltip = label, tooltip
+    field.style.description_width = "auto"
+    field.layout.width = "15em" if wide else "12em"
+    return field
+
+
+def _button(label: str, tooltip: str, call: Any) -> widgets.Button:
+    button = widgets.Button(description=label, tooltip=tooltip, layout={"width": "auto"})
+    button.on_click(lambda _: call())
+    return button
+
+
+def _row(*members: widgets.Widget) -> widgets.Box:
+    row = widgets.Box(members)
+    row.add_class("lcdb-row")
+    return row

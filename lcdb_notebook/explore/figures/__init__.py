@@ -1,0 +1,1 @@
+"""Figures of the explorers: the light curve, the lineage, the readout."""

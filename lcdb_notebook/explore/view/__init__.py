@@ -1,0 +1,1 @@
+"""What an explorer shows: its settings, the prepared arrays, the code that repeats it."""

@@ -1,0 +1,1 @@
+"""What the explorers are built from: base class, background work, errors, style."""

@@ -1,6 +1,0 @@
-"""Light curves into files and back: FITS, ECSV, CSV and Parquet."""
-
-from lcdb_notebook.export.dispatch import FileFormat, export
-from lcdb_notebook.export.files import read_lightcurve, write_lightcurve
-
-__all__ = ["FileFormat", "export", "read_lightcurve", "write_lightcurve"]

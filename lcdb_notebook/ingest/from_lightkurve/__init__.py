@@ -1,0 +1,1 @@
+"""Light curves that are already Python objects, as products for the database."""

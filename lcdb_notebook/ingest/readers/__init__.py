@@ -1,0 +1,1 @@
+"""Files of each pipeline, as products for the database."""

@@ -1,0 +1,150 @@
+"""What QLP leaves beside the light curves of an orbit: quality flags a CCD, pointing a camera."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lcdb_notebook.errors import IngestError
+from lcdb_notebook.ingest.product import IntVector, Shared
+from lcdb_notebook.ingest.readers.hdf5 import LONGEST
+from lcdb_notebook.ingest.readers.table import file_content
+
+FLAG_TYPE = "qlp_orbit_flag"
+"""Type of the flags in ``cam1ccd1_qflag.txt``: :class:`lcdb_notebook.flags.QLPOrbitFlag`."""
+
+_LARGEST = 16 * 1024 * 1024
+"""Bytes of text beyond which none of these files is read; the real ones have 1 MB."""
+
+
+def shared_files(path: Path, camera: int, ccd: int) -> Shared | None:
+    """Find and read the files that belong to all stars of a light curve's CCD.
+
+    Parameters
+    ----------
+    path
+        The light curve's own: ``.../ffi/cam1/ccd1/LC/176220787.h5``.
+    camera, ccd
+        1 to 4.
+
+    Returns
+    -------
+    Shared
+        Flags of ``.../ffi/run/cam1ccd1_qflag.txt`` (cadence and flag a line), and the quaternions
+        of ``cam1_quat_full.txt``, else ``cam1_quat_for_frames.txt`` (comma-separated, with names),
+        each compressed or not; None if neither lies there.
+
+    Raises
+    ------
+    IngestError
+        If such a file is there and is not as it should be.
+    """
+    parents = path.absolute().parents
+    if len(parents) < 4:
+        return None
+    run = parents[3] / "run"
+    flags = _found(run, f"cam{camera}ccd{ccd}_qflag.txt")
+    names = (f"cam{camera}_quat_full.txt", f"cam{camera}_quat_for_frames.txt")
+    pointing = next((file for name in names if (file := _found(run, name))), None)
+    if flags is None and pointing is None:
+        return None
+    cadence, quality = np.empty(0, np.int64), {}
+    if flags is not None:
+        cadence, bits = _flags(*_version(flags))
+        quality = {FLAG_TYPE: bits}
+    fields = {}
+    if pointing is not None:
+        fields["spacecraft_quaternion"] = _quaternions(*_version(pointing))
+    return Shared(cadence, quality, fields)
+
+
+def _found(folder: Path, name: str) -> Path | None:
+    return next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None)
+
+
+def _version(path: Path) -> tuple[Path, int, int]:
+    """Tell when a file was changed: thousands of light curves lie beside the same one."""
+    status = path.stat()
+    return path, status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=32)
+def _flags(path: Path, _changed: int, _size: int) -> tuple[IntVector, Any]:
+    rows = _rows(path, _text(path).replace(",", " ").splitlines(), None)
+    if rows.shape[1] != 2:
+        raise IngestError(f"{path} has {rows.shape[1]} columns, not cadence and flag")
+    cadence, bits = _integers(path, rows[:, 0], 2**62), _integers(path, rows[:, 1], 2**31 - 1)
+    order = _order(path, cadence)
+    cadence, flags = cadence[order], bits[order].astype(np.int32)
+    cadence.setflags(write=False)
+    flags.setflags(write=False)
+    return cadence, flags
+
+
+@lru_cache(maxsize=32)
+def _quaternions(path: Path, _changed: int, _size: int) -> dict[str, list[Any]]:
+    head, *lines = _text(path).splitlines()
+    names = [name.strip() for name in head.split(",")]
+    if not all(re.fullmatch(r"[a-z]\w{0,30}", name) for name in names) or len(names) > 32:
+        raise IngestError(f"{path} does not begin with the names of its columns")
+    if "cadence" not in names or len(set(names)) != len(names):
+        raise IngestError(f"{path} has the columns {', '.join(names)}, not cadence and others")
+    rows = _rows(path, lines, ",")
+    if rows.shape[1] != len(names):
+        raise IngestError(f"{path} has {rows.shape[1]} columns and {len(names)} names")
+    order = _order(path, _integers(path, rows[:, names.index("cadence")], 2**62))
+    columns: dict[str, list[Any]] = {}
+    for name, values in sorted(zip(names, rows[order].T, strict=True), key=_cadence_first):
+        if name in ("cadence", "flag"):
+            columns[name] = _integers(path, values, 2**62).tolist()
+        else:
+            # JSON has neither NaN nor infinity.
+            columns[name] = [v if np.isfinite(v) else None for v in values.tolist()]
+    return columns
+
+
+def _cadence_first(column: tuple[str, Any]) -> bool:
+    return column[0] != "cadence"
+
+
+def _text(path: Path) -> str:
+    content = file_content(path, _LARGEST)
+    try:
+        text = content.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise IngestError(f"{path} is no text file ({error})") from error
+    if not text.strip():
+        raise IngestError(f"{path} is empty")
+    return text
+
+
+def _rows(path: Path, lines: list[str], delimiter: str | None) -> Any:
+    lines = [line for line in lines if line.strip()]
+    if not 0 < len(lines) <= LONGEST:
+        raise IngestError(f"{path} has {len(lines)} lines of numbers")
+    try:
+        return np.loadtxt(lines, np.float64, delimiter=delimiter, ndmin=2, comments=None)
+    except ValueError as error:
+        raise IngestError(f"{path} is no table of numbers ({error})") from error
+
+
+def _integers(path: Path, values: Any, largest: int) -> IntVector:
+    good = np.isfinite(values) & (values >= 0) & (values <= largest)
+    numbers: IntVector = np.where(good, values, 0).astype(np.int64)
+    wrong = ~good | (numbers != values)
+    if wrong.any():
+        raise IngestError(f"{path} has {values[wrong][0]} where an integer from 0 on is needed")
+    return numbers
+
+
+def _order(path: Path, cadence: IntVector) -> Any:
+    order = np.argsort(cadence, kind="stable")
+    ordered = cadence[order]
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if twice.size:
+        raise IngestError(f"{path} has cadence {twice[0]} in more than one line")
+    return order

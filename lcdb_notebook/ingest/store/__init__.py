@@ -1,0 +1,1 @@
+"""Products into rows: planned, aligned, compared with what is stored, copied in."""

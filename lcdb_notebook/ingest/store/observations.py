@@ -1,0 +1,128 @@
+"""Which observation a product belongs to: found by its class's own fields and its instrument."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from lcdb_notebook.errors import IngestError
+from lcdb_notebook.ingest.identity import ObservationKey, observation_key, plain
+from lcdb_notebook.ingest.product import Product
+from lcdb_notebook.ingest.store.align import ascends
+from lcdb_notebook.ingest.store.names import Names
+from lcdb_notebook.ingest.store.planned import ObservationPlan
+from lcdb_notebook.models import Observation, TargetSpecificTime
+
+
+def observation_class(product: Product) -> type[Observation]:
+    """Find the class of a product's observation.
+
+    Raises
+    ------
+    IngestError
+        If no class has that identity, or it lacks one of the fields.
+    """
+    mappers = Observation.__mapper__.polymorphic_map
+    identity = product.observation_type
+    if identity not in mappers:
+        known = ", ".join(sorted(mappers))
+        raise IngestError(f"no class of observation is called {identity!r}; known are {known}")
+    mapper = mappers[identity]
+    own = set(mapper.column_attrs.keys()) - {"id", "type", "cadence_reference", "instrument_id"}
+    shared = product.shared.fields.keys() if product.shared else set()
+    unknown = (product.observation_fields.keys() | shared) - own
+    if unknown:
+        raise IngestError(
+            f"{mapper.class_.__name__} has no field {', '.join(sorted(unknown))}; it has "
+            f"{', '.join(sorted(own)) or 'none'}"
+        )
+    found: type[Observation] = mapper.class_
+    return found
+
+
+def find_observations(
+    connection: sa.Connection, names: Names, products: Sequence[Product]
+) -> dict[ObservationKey, list[ObservationPlan]]:
+    """Find the observations that products belong to, in one statement a class.
+
+    Returns
+    -------
+    dict
+        More than one where rows cannot be told apart by type, fields and instrument, or where files
+        without cadence numbers have one each.
+    """
+    wanted: dict[type[Observation], dict[ObservationKey, sa.ColumnElement[bool]]] = {}
+    targets: dict[ObservationKey, set[int]] = defaultdict(set)
+    for product in products:
+        key = observation_key(product)
+        target = names.targets.get((product.catalog, int(product.target)))
+        if target is not None:
+            targets[key].add(target)
+        instrument = names.instruments.get(product.instrument)
+        if instrument is not None:
+            cls = observation_class(product)
+            conditions = wanted.setdefault(cls, {})
+            if key not in conditions:
+                conditions[key] = _is_observation(cls, product, instrument)
+    found: dict[ObservationKey, list[ObservationPlan]] = {}
+    # Files without cadence numbers are stored under negative ones.
+    first: sa.ColumnElement[int] = sa.func.coalesce(
+        sa.literal_column("observation.cadence_reference[1]"), 0
+    )
+    for cls, conditions in wanted.items():
+        complete = [
+            condition & (first >= 0 if key.numbered else (first < 0) & _belongs(cls, targets[key]))
+            for key, condition in conditions.items()
+        ]
+        keys = list(conditions)
+        which = sa.case(*((condition, i) for i, condition in enumerate(complete)))
+        rows = connection.execute(
+            sa.select(cls.id, which, cls.cadence_reference)
+            .where(sa.or_(*complete))
+            .order_by(cls.id)
+        )
+        for id_, i, reference in rows:
+            found.setdefault(keys[i], []).append(_planned(keys[i], id_, reference))
+    return found
+
+
+def _is_observation(
+    cls: type[Observation], product: Product, instrument: Any
+) -> sa.ColumnElement[bool]:
+    conditions = [cls.instrument_id == instrument, cls.type == product.observation_type]
+    for name, value in product.observation_fields.items():
+        column = getattr(cls, name)
+        if value is None:
+            conditions.append(column.is_(None))
+        elif isinstance(column.type, sa.JSON):
+            # json has no equality; jsonb does.
+            jsonb = postgresql.JSONB
+            conditions.append(sa.cast(column, jsonb) == sa.cast(sa.literal(value, jsonb), jsonb))
+        else:
+            conditions.append(column == plain(value))
+    return sa.and_(*conditions)
+
+
+def _belongs(cls: type[Observation], targets: Iterable[int]) -> sa.ColumnElement[bool]:
+    """Whether an observation has times of one of the targets, and of no other target."""
+    own = sa.select(TargetSpecificTime.id).where(TargetSpecificTime.observation_id == cls.id)
+    mine = TargetSpecificTime.target_id.in_(targets)
+    several = own.with_only_columns(sa.func.count(TargetSpecificTime.target_id.distinct()))
+    return own.where(mine).exists() & (several.scalar_subquery() == 1)
+
+
+def _planned(key: ObservationKey, id_: int, stored: npt.NDArray[np.int64]) -> ObservationPlan:
+    reference = stored if ascends(stored) else np.unique(stored)
+    problem = ""
+    if reference.size != stored.size:
+        problem = (
+            f"observation {id_} has a cadence number more than once, so nothing can be aligned "
+            "with it"
+        )
+    return ObservationPlan(key, id_, stored, reference, problem=problem)

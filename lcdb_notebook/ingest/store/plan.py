@@ -1,0 +1,220 @@
+"""What a batch will change, decided in memory: nothing is written before all is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lcdb_notebook.errors import IngestError, LineageError
+from lcdb_notebook.ingest.identity import ObservationKey, observation_key
+from lcdb_notebook.ingest.product import Curve, IntVector, Product
+from lcdb_notebook.ingest.store.align import Sampling, union
+from lcdb_notebook.ingest.store.planned import (
+    CurveKey,
+    LightCurve,
+    ObservationPlan,
+    Pair,
+    TargetKey,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Accepted:
+    """A product that goes in, and what that changes."""
+
+    product: Product
+    observation: ObservationPlan
+    pair: Pair
+    light_curves: tuple[LightCurve, ...]
+    new: tuple[LightCurve, ...]
+    links: tuple[tuple[int, int], ...]
+    changed: bool
+
+
+class Plan:
+    """The state of the database as far as it concerns a batch, product by product.
+
+    Parameters
+    ----------
+    observations
+        Those that are there, by what makes them; more than one where they are ambiguous, or where
+        files without cadence numbers have one each.
+    sources
+        For each dataset, those it was derived from.
+    """
+
+    def __init__(
+        self,
+        observations: Mapping[ObservationKey, list[ObservationPlan]],
+        sources: dict[int, set[int]],
+    ) -> None:
+        self._observations = dict(observations)
+        self._sources = sources
+        self._unwritten = 0
+
+    def take(self, product: Product, derived_from: int | None = None) -> Accepted:
+        """Add a product, or refuse it and change nothing.
+
+        Parameters
+        ----------
+        product
+            One that is valid by itself.
+        derived_from
+            Id of the dataset that its curves without a source were derived from.
+
+        Raises
+        ------
+        IngestError
+            If it contradicts what is there.
+        LineageError
+            If a light curve would become its own ancestor.
+        """
+        target = (product.catalog, int(product.target))
+        cadence = _numbered(product)
+        observation = self._find(product, target, cadence)
+        pair = observation.pairs.get(target) or Pair()
+        if observation.problem or pair.problem:
+            raise IngestError(observation.problem or pair.problem)
+        sampling = Sampling(cadence, product.time, product.quality)
+        if pair.sampling is not None:
+            sampling = pair.sampling.merged(sampling, _where(product, observation))
+        light_curves = [self._match(product, curve, pair, cadence) for curve in product.curves]
+        new = tuple(c for c in light_curves if c.key not in pair.light_curves)
+        links = self._links(product, light_curves, derived_from)
+        shared = observation.shared.joined(product.shared)
+        reference = union(observation.reference, union(cadence, shared.cadence))
+        changed = bool(
+            new
+            or links
+            or sampling is not pair.sampling
+            or shared is not observation.shared
+            or reference.size != observation.reference.size
+        )
+        # Nothing below fails, so a product is taken as a whole or not at all.
+        observation.reference = reference
+        observation.shared = shared
+        observation.pairs[target] = pair
+        pair.sampling = sampling
+        for light_curve in new:
+            pair.light_curves[light_curve.key] = [light_curve]
+        for source, child in links:
+            self._sources.setdefault(child, set()).add(source)
+        known = self._observations.setdefault(observation.key, [])
+        if observation not in known:
+            known.append(observation)
+        return Accepted(product, observation, pair, tuple(light_curves), new, links, changed)
+
+    def _find(self, product: Product, target: TargetKey, cadence: IntVector) -> ObservationPlan:
+        key = observation_key(product)
+        known = self._observations.get(key, [])
+        if key.numbered:
+            if len(known) > 1:
+                ids = ", ".join(str(observation.id) for observation in known)
+                raise IngestError(f"observations {ids} have the same fields; which one is meant?")
+            return known[0] if known else _new_observation(key)
+        own = [o for o in known if target in o.pairs]
+        for observation in own:
+            if _same_rows(observation.pairs[target], cadence, product):
+                return observation
+        wanted = {_key(curve) for curve in product.curves}
+        for observation in own:
+            for stored in observation.pairs[target].light_curves.keys() & wanted:
+                dataset = observation.pairs[target].light_curves[stored][0].dataset
+                raise IngestError(
+                    f"it has no cadence numbers, and its {cadence.size} rows are not the "
+                    f"{observation.reference.size} of observation {observation.id}, where "
+                    f"{_name(stored)} is stored already ({_which(dataset)}): delete that first, or "
+                    "use another name"
+                )
+        return _new_observation(key)
+
+    def _match(self, product: Product, curve: Curve, pair: Pair, cadence: IntVector) -> LightCurve:
+        key = _key(curve)
+        stored = pair.light_curves.get(key, [])
+        for light_curve in stored:
+            if light_curve.says(cadence, curve):
+                return light_curve
+        if stored:
+            raise IngestError(
+                f"{_name(key)} of {product.catalog} {product.target} differs from what is stored "
+                f"({_which(stored[0].dataset)}): delete it first, or use another name"
+            )
+        self._unwritten -= 1
+        return LightCurve(self._unwritten, key, cadence, curve.flux, curve.flux_err)
+
+    def _links(
+        self, product: Product, light_curves: list[LightCurve], derived_from: int | None
+    ) -> tuple[tuple[int, int], ...]:
+        links: list[tuple[int, int]] = []
+        for curve, light_curve in zip(product.curves, light_curves, strict=True):
+            child = light_curve.dataset
+            source = derived_from if curve.source is None else light_curves[curve.source].dataset
+            if source is None or source in self._sources.get(child, ()):
+                continue
+            if child in self._ancestors(source):
+                raise LineageError(
+                    f"{_name(light_curve.key)} ({_which(child)}) would descend from itself, by way "
+                    f"of {_which(source)}"
+                )
+            links.append((source, child))
+        return tuple(links)
+
+    def _ancestors(self, dataset: int) -> set[int]:
+        """Find a dataset's sources, their sources and so on; itself is one of them."""
+        found: set[int] = set()
+        coming = [dataset]
+        while coming:
+            here = coming.pop()
+            if here not in found:
+                found.add(here)
+                coming += self._sources.get(here, ())
+        return found
+
+
+def _numbered(product: Product) -> IntVector:
+    """Give the cadence numbers under which a product is stored.
+
+    Files without numbers are stored under negative ones: -3, -2, -1. No spacecraft counts so, which
+    keeps their observations apart from those in which cadences can be told by number.
+    """
+    if product.numbered or product.cadence[-1] < 0:
+        return product.cadence.astype(np.int64, copy=False)
+    return np.arange(-product.cadence.size, 0, dtype=np.int64)
+
+
+def _same_rows(pair: Pair, cadence: IntVector, product: Product) -> bool:
+    """Whether a product without cadence numbers has the rows that are stored."""
+    assert pair.sampling is not None
+    if product.cadence[-1] < 0:
+        return bool(np.isin(cadence, pair.sampling.cadence).all())
+    if cadence.size != pair.sampling.cadence.size:
+        return False
+    try:
+        pair.sampling.merged(Sampling(cadence, product.time), "")
+    except IngestError:
+        return False
+    return True
+
+
+def _new_observation(key: ObservationKey) -> ObservationPlan:
+    nothing = np.empty(0, np.int64)
+    return ObservationPlan(key, None, nothing, nothing)
+
+
+def _key(curve: Curve) -> CurveKey:
+    return (curve.photometry.name, curve.processing.name if curve.processing else None)
+
+
+def _name(key: CurveKey) -> str:
+    return f"{key[0]}, {key[1] or 'raw'}"
+
+
+def _which(dataset: int) -> str:
+    return f"dataset {dataset}" if dataset > 0 else "another file of this batch"
+
+
+def _where(product: Product, observation: ObservationPlan) -> str:
+    number = f"observation {observation.id}" if observation.id else "another file of this batch"
+    return f"in what is stored of {product.catalog} {product.target} ({number})"

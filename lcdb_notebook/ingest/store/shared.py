@@ -1,0 +1,104 @@
+"""What belongs to an observation as a whole: flags for all its targets, and fields known later."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from lcdb_notebook.ingest.product import Shared
+from lcdb_notebook.ingest.store.align import Placement, Sampling
+from lcdb_notebook.ingest.store.copying import Types, integers, read_rows, rewrite, write_rows
+from lcdb_notebook.ingest.store.planned import ObservationPlan, SharedPlan
+from lcdb_notebook.models import Observation
+from lcdb_notebook.server import wire
+
+
+def look_up(connection: sa.Connection, found: Iterable[tuple[ObservationPlan, Shared]]) -> None:
+    """Read what is stored for the observations of products that have something to share."""
+    wanted: dict[ObservationPlan, set[str]] = defaultdict(set)
+    for observation, shared in found:
+        wanted[observation] |= shared.fields.keys()
+    by_id = {observation.id: observation for observation in wanted}
+    if not by_id:
+        return
+    rows = read_rows(
+        connection,
+        "SELECT id, observation_id, type, quality_flags FROM quality_flag_array "
+        f"WHERE target_id IS NULL AND observation_id = ANY({integers(by_id)}) ORDER BY id",
+        (wire.INT, wire.INT, wire.TEXT.named("type"), wire.INT_ARRAY.named("quality_flags")),
+    )
+    for observation, names in wanted.items():
+        flags = {type_: (i, array) for i, o, type_, array in rows if o == observation.id}
+        fields = _fields(connection, observation, sorted(names))
+        observation.shared = _planned(observation, flags, fields)
+
+
+def _fields(
+    connection: sa.Connection, observation: ObservationPlan, names: list[str]
+) -> dict[str, Any]:
+    if not names:
+        return {}
+    columns = [_column(observation, name) for name in names]
+    table = columns[0].table
+    row = connection.execute(sa.select(*columns).where(table.c.id == observation.id)).one()
+    return {name: v for name, v in zip(names, row, strict=True) if v is not None}
+
+
+def _planned(
+    observation: ObservationPlan, flags: Mapping[str, tuple[int, Any]], fields: dict[str, Any]
+) -> SharedPlan:
+    known = SharedPlan(fields=fields, stored_fields=fields)
+    for id_, array in flags.values():
+        if array is None or array.size != observation.stored.size:
+            problem = (
+                f"quality_flag_array {id_} does not have a value for each of the "
+                f"{observation.stored.size} cadences of observation {observation.id}; correct or "
+                "delete it first"
+            )
+            return replace(known, problem=problem)
+    if not flags or observation.problem:
+        return known
+    order = np.argsort(observation.stored)
+    nothing = np.full(observation.reference.size, np.nan)
+    quality = {name: array[order].astype(np.int32) for name, (_, array) in flags.items()}
+    sampling = Sampling(observation.reference, nothing, quality)
+    rows = {name: id_ for name, (id_, _) in flags.items()}
+    return replace(known, sampling=sampling, stored=sampling, rows=rows)
+
+
+def write(connection: sa.Connection, observations: Iterable[ObservationPlan], types: Types) -> None:
+    """Write the flags and fields that are new, after all cadences have their places."""
+    changed: list[tuple[Any, ...]] = []
+    new: list[tuple[Any, ...]] = []
+    for observation in observations:
+        shared = observation.shared
+        if shared.sampling is not None and shared.sampling is not shared.stored:
+            place = Placement(shared.sampling.cadence, observation.final)
+            for flag_type, flags in shared.sampling.quality.items():
+                if flag_type in shared.rows:
+                    changed.append((shared.rows[flag_type], place(flags)))
+                else:
+                    new.append((flag_type, observation.id, None, place(flags)))
+        for name, value in shared.fields.items():
+            if name not in shared.stored_fields:
+                column = _column(observation, name)
+                connection.execute(
+                    sa.update(column.table)
+                    .where(column.table.c.id == observation.id)
+                    .values({column: value})
+                )
+    if changed:
+        rewrite(connection, "quality_flag_array", ("quality_flags",), changed, types)
+    if new:
+        columns = ("type", "observation_id", "target_id", "quality_flags")
+        write_rows(connection, "quality_flag_array", columns, new, types)
+
+
+def _column(observation: ObservationPlan, name: str) -> Any:
+    mapper = Observation.__mapper__.polymorphic_map[observation.key.type]
+    return mapper.column_attrs[name].columns[0]

@@ -1,0 +1,178 @@
+"""What a DataFrame of light curves remembers of them in ``attrs``, to be made again from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook.errors import DataError
+from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.convert.lightcurve import by_start, is_magnitude, middle, plain_field
+from lcdb_notebook.lightcurve.quality import primary_type
+from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
+
+__all__ = ["KEY", "Remembered", "recall", "remember"]
+
+KEY = "light_curves"
+"""Where in ``attrs`` it is. One string: pandas copies ``attrs`` deeply at every step, which for a
+string costs nothing, compares them when it joins frames, and writes them into Parquet as JSON."""
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered:
+    """One light curve without its numbers.
+
+    Parameters
+    ----------
+    about
+        The identifiers, as fields of :class:`LightCurveData`.
+    flag_types
+        Types of its flags, the one of the ``quality`` column first.
+    good
+        bool, shape (cadences with a time,): which of them were not condemned.
+    middle
+        Median magnitude of its good cadences; None for fluxes.
+    history
+        What it was derived from.
+    """
+
+    about: Mapping[str, Any]
+    flag_types: tuple[str, ...]
+    good: npt.NDArray[np.bool_]
+    middle: float | None
+    history: str
+
+
+def remember(
+    records: Sequence[LightCurveData],
+    good: Sequence[npt.NDArray[np.bool_]],
+    histories: Mapping[int, str],
+) -> str:
+    """Write down what the columns of a DataFrame do not say.
+
+    Parameters
+    ----------
+    records
+        The light curves.
+    good
+        For each, which of its cadences are not condemned.
+    histories
+        By DataSet, what it was derived from.
+    """
+    clocks = {data.clock: None for data in records}
+    numbers = {clock: number for number, clock in enumerate(clocks)}
+    observations = {data.observation.id: data.observation for data in records}
+    curves = []
+    masks = dict(zip((data.dataset for data in records), good, strict=True))
+    for data in by_start(records):
+        kept = masks[data.dataset]
+        primary = primary_type(data)
+        curves.append(
+            [
+                data.dataset,
+                data.target,
+                data.catalog,
+                data.mission,
+                numbers[data.clock],
+                data.observation.id,
+                data.photometry,
+                data.processing,
+                data.unit,
+                data.stored_time,
+                sorted(data.quality, key=lambda name: (name != primary, name)),
+                _runs(kept[np.isfinite(data.time)]),
+                middle(data.flux, kept) if is_magnitude(data.unit) else None,
+                histories.get(data.dataset, ""),
+            ]
+        )
+    told = {
+        "version": _VERSION,
+        "clocks": [{**asdict(clock), "epoch": str(clock.epoch)} for clock in clocks],
+        "observations": [
+            [
+                about.id,
+                about.type,
+                {name: _field(value) for name, value in about.fields.items()},
+                list(about.instrument),
+                list(about.chronology),
+            ]
+            for about in observations.values()
+        ],
+        "curves": curves,
+    }
+    return json.dumps(told, separators=(",", ":"))
+
+
+def recall(text: str) -> dict[int, Remembered]:
+    """Read what :func:`remember` wrote, by DataSet, in the order of their first times.
+
+    Raises
+    ------
+    DataError
+        If it was changed, or is another version's.
+    """
+    try:
+        told = json.loads(text)
+        if told["version"] != _VERSION:
+            raise DataError(
+                f"attrs[{KEY!r}] is of version {told['version']}, and {_VERSION} is what this "
+                "package reads; read the light curves from the database again"
+            )
+        clocks = [Clock(**{**clock, "epoch": Decimal(clock["epoch"])}) for clock in told["clocks"]]
+        observations = {
+            id_: ObservationData(id_, type_, fields, tuple(instrument), tuple(chronology))
+            for id_, type_, fields, instrument, chronology in told["observations"]
+        }
+        return {
+            curve[0]: Remembered(
+                {
+                    "dataset": curve[0],
+                    "target": curve[1],
+                    "catalog": curve[2],
+                    "mission": curve[3],
+                    "clock": clocks[curve[4]],
+                    "observation": observations[curve[5]],
+                    "photometry": curve[6],
+                    "processing": curve[7],
+                    "unit": curve[8],
+                    "stored_time": curve[9],
+                },
+                tuple(curve[10]),
+                _from_runs(curve[11]),
+                curve[12],
+                curve[13],
+            )
+            for curve in told["curves"]
+        }
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"attrs[{KEY!r}] is not what to_pandas() wrote there ({type(error).__name__}: "
+            f"{error}); leave it as it is, or read the light curves from the database again"
+        ) from error
+
+
+def _field(value: Any) -> Any:
+    return value if value is None else plain_field(value)
+
+
+def _runs(mask: npt.NDArray[np.bool_]) -> list[int]:
+    """Write a mask as lengths of runs, the first of them of True: flags come in runs."""
+    edges: list[int] = (np.flatnonzero(mask[1:] != mask[:-1]) + 1).tolist()
+    # Runs are few: numpy would take longer to begin.
+    lengths = [stop - start for start, stop in pairwise([0, *edges, mask.size])]
+    return lengths if mask.size == 0 or mask[0] else [0, *lengths]
+
+
+def _from_runs(lengths: Sequence[int]) -> npt.NDArray[np.bool_]:
+    return np.repeat(np.arange(len(lengths)) % 2 == 0, np.array(lengths, np.intp))

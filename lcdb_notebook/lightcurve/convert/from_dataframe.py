@@ -1,0 +1,199 @@
+"""A DataFrame of light curves, as to_pandas made it, back to lightkurve LightCurves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook.errors import DataError
+from lcdb_notebook.lightcurve.convert.columns import time_of
+from lcdb_notebook.lightcurve.convert.frame_attrs import KEY, Remembered, recall
+from lcdb_notebook.lightcurve.convert.lightcurve import is_magnitude, relative_flux, to_lightcurve
+from lcdb_notebook.lightcurve.record import LightCurveData
+
+if TYPE_CHECKING:
+    import lightkurve
+    import pandas as pd
+
+__all__ = ["from_pandas"]
+
+
+def from_pandas(frame: pd.DataFrame, *, as_flux: bool = True) -> lightkurve.LightCurveCollection:
+    """Make the LightCurves again that a DataFrame of :meth:`Selection.to_pandas` holds.
+
+    They are those that :meth:`Selection.lightcurves` gives with the same arguments, metadata and
+    lineage included; a ``time_format`` of large numbers, such as "jd", has lost digits in its one
+    float64 (40 microseconds). Rows may have been taken out or sorted, and values been changed;
+    columns that were added are left out.
+
+    Parameters
+    ----------
+    frame
+        With the columns and the ``attrs`` of ``to_pandas``. pandas keeps ``attrs`` while one frame
+        becomes another; it drops them where frames with different ones are joined.
+    as_flux
+        As for :func:`to_lightcurve`.
+
+    Returns
+    -------
+    lightkurve.LightCurveCollection
+        One for each DataSet that has rows, ordered by time.
+
+    Raises
+    ------
+    DataError
+        If columns or ``attrs`` are missing, or do not belong together; it says which.
+
+    Examples
+    --------
+    >>> import lcdb_notebook as lcdb
+    >>> db = getfixture("demo_database")
+    >>> frame = db.dataframe(3, sector=1, processing="DEMO DET")
+    >>> bright = frame[frame["flux"] > 1]
+    >>> [(lc.meta["LABEL"], lc.meta["SECTOR"]) for lc in lcdb.from_pandas(bright)]
+    [('DEMO 3', 1), ('DEMO 3', 1)]
+    """
+    from lcdb_notebook.lightcurve.convert.collection import collection
+
+    told = frame.attrs.get(KEY)
+    if not isinstance(told, str):
+        raise DataError(
+            f"this DataFrame has no attrs[{KEY!r}], which to_pandas() writes and from_pandas() "
+            f"needs; {_present('its attrs are', frame.attrs)}. pandas drops them where frames that "
+            "differ in them are joined, and some functions drop them always: set them again with "
+            "new.attrs = old.attrs, or convert each frame by itself"
+        )
+    known = recall(told)
+    attrs = {str(name): value for name, value in frame.attrs.items()}
+    columns = _columns(frame, known)
+    made = {
+        id_: _light_curve(
+            {name: values[rows] for name, values in columns.items()},
+            attrs,
+            _known(known, id_),
+            as_flux,
+        )
+        for id_, rows in _cut(columns["dataset"])
+    }
+    return collection([made[id_] for id_ in known if id_ in made])
+
+
+def _columns(frame: pd.DataFrame, known: Mapping[int, Remembered]) -> dict[str, Any]:
+    """Give the columns that are needed, as numpy has them."""
+    flag_types = {name for one in known.values() for name in one.flag_types[1:]}
+    kinds = dict.fromkeys(("dataset", "cadenceno", "quality", *sorted(flag_types)), "i")
+    kinds |= dict.fromkeys(("flux", "flux_err"), "f")
+    missing = [name for name in ("time", *kinds) if name not in frame]
+    if missing:
+        raise DataError(
+            f"this DataFrame has no column {' or '.join(map(repr, missing))}, which from_pandas() "
+            f"needs; {_present('its columns are', frame.columns)}"
+        )
+    return {"time": frame["time"].to_numpy()} | {
+        name: _numbers(frame, name, kind) for name, kind in kinds.items()
+    }
+
+
+def _cut(datasets: npt.NDArray[np.int64]) -> Iterator[tuple[int, Any]]:
+    """Give the rows of each DataSet, in their order."""
+    starts = np.flatnonzero(np.diff(datasets, prepend=datasets[:1] - 1))
+    order: Any = None
+    if np.unique(datasets[starts]).size < starts.size:
+        # Rows of one light curve are apart: somebody sorted them by time, for example.
+        order = np.argsort(datasets, kind="stable")
+        datasets = datasets[order]
+        starts = np.flatnonzero(np.diff(datasets, prepend=datasets[:1] - 1))
+    for start, stop in pairwise([*starts.tolist(), datasets.size]):
+        yield int(datasets[start]), slice(start, stop) if order is None else order[start:stop]
+
+
+def _known(known: Mapping[int, Remembered], dataset: int) -> Remembered:
+    if dataset not in known:
+        raise DataError(
+            f"DataSet {dataset} of column 'dataset' is not among the {len(known):,} that "
+            f"attrs[{KEY!r}] tells of, so nothing says what it is; column and attrs have to come "
+            "from the same to_pandas()"
+        )
+    return known[dataset]
+
+
+def _light_curve(
+    columns: Mapping[str, Any], attrs: Mapping[str, Any], remembered: Remembered, as_flux: bool
+) -> lightkurve.LightCurve:
+    clock = remembered.about["clock"]
+    time = columns["time"]
+    other = attrs.get("time_format", clock.format_name) != clock.format_name
+    if other:
+        shown = time_of(time, clock, attrs["time_format"])
+        # Of no account but that there is one: the column itself becomes the LightCurve's time.
+        time = shown.to_value(clock.format_name)
+    names = ("quality", *remembered.flag_types[1:])
+    data = LightCurveData(
+        **remembered.about,
+        cadence=columns["cadenceno"].astype(np.int64),
+        time=time.astype(np.float64),
+        flux=columns["flux"].astype(np.float64),
+        flux_err=columns["flux_err"].astype(np.float64),
+        quality={
+            type_: columns[name].astype(np.int64)
+            for type_, name in zip(remembered.flag_types, names, strict=False)
+        },
+    )
+    if as_flux and is_magnitude(data.unit):
+        assert data.flux_err is not None
+        middle = float("nan") if remembered.middle is None else remembered.middle
+        flux, flux_err = relative_flux(data.flux, data.flux_err, middle)
+        data = replace(data, flux=flux, flux_err=flux_err, unit="")
+    lightcurve = to_lightcurve(
+        data,
+        quality_bitmask="none",
+        flagged="keep",
+        as_flux=False,
+        history=remembered.history,
+    )
+    if other:
+        lightcurve["time"] = shown
+        # astropy keeps the format of the column whose place it takes.
+        lightcurve.time.format = attrs["time_format"]
+    lightcurve.meta["QUALITY_BITMASK"] = attrs.get("quality_bitmask", "none")
+    lightcurve.meta["QUALITY_MASK"] = remembered.good
+    return lightcurve
+
+
+def _numbers(frame: pd.DataFrame, name: str, kind: str) -> npt.NDArray[Any]:
+    """Give a column as numpy has it, if it still is of integers ("i") or floats ("f")."""
+    column = frame[name]
+    if column.ndim > 1:
+        raise DataError(f"this DataFrame has several columns named {name!r}; leave one of them")
+    values: npt.NDArray[Any]
+    try:
+        # Also of pandas' and pyarrow's own integers, as long as none is missing.
+        values = column.to_numpy()
+        if values.dtype.kind not in "iuf":
+            values = column.to_numpy(np.int64 if kind == "i" else np.float64)
+    except (ValueError, TypeError) as error:
+        raise _no_numbers(name, kind, column) from error
+    if kind == "i" and values.dtype.kind == "f":
+        # A join that found nothing for some rows leaves floats behind.
+        if not (np.isfinite(values).all() and (values == np.floor(values)).all()):
+            raise _no_numbers(name, kind, column)
+        values = values.astype(np.int64)
+    return values
+
+
+def _no_numbers(name: str, kind: str, column: Any) -> DataError:
+    what = "integers, none missing" if kind == "i" else "numbers"
+    return DataError(
+        f"column {name!r} of this DataFrame was {what}, and now is of {column.dtype}; "
+        "from_pandas() takes it as to_pandas() made it"
+    )
+
+
+def _present(what: str, names: Any) -> str:
+    told = ", ".join(repr(name) for name in names)
+    return f"{what} {told}" if told else f"{what} none"

@@ -1,0 +1,128 @@
+"""Light curves as nested columns: one row a DataSet, its cadences as lists in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook import flags
+from lcdb_notebook.errors import optional
+from lcdb_notebook.lightcurve.convert.dataframe import labels, to_pandas
+from lcdb_notebook.lightcurve.quality import Flagged
+from lcdb_notebook.lightcurve.record import LightCurveData
+
+if TYPE_CHECKING:
+    import nested_pandas
+
+__all__ = ["COLUMN", "nest", "to_nested"]
+
+COLUMN = "lightcurve"
+"""Name of the nested column; LSDB and nested-pandas call such a column so in their examples."""
+
+
+def nest(columns: Mapping[str, npt.NDArray[Any]], sizes: npt.ArrayLike, fields: Any = None) -> Any:
+    """Cut long columns into lists; nothing is copied, and no point is looked at.
+
+    Parameters
+    ----------
+    columns
+        Arrays of shape (sum of sizes,), all light curves one after the other.
+    sizes
+        How many elements each light curve has.
+    fields
+        The ``pyarrow.Field`` of each list, where its metadata are to be kept.
+
+    Returns
+    -------
+    pyarrow.StructArray
+        One struct of lists for each light curve.
+
+    Examples
+    --------
+    >>> nest({"time": np.array([1.0, 2.0, 3.0])}, [2, 0, 1]).to_pylist()
+    [{'time': [1.0, 2.0]}, {'time': []}, {'time': [3.0]}]
+    """
+    import pyarrow as pa
+
+    ends = np.concatenate([[0], np.cumsum(np.asarray(sizes, np.int64))])
+    offsets = pa.array(ends, pa.int64()).cast(pa.int32())
+    lists = [pa.ListArray.from_arrays(offsets, pa.array(values)) for values in columns.values()]
+    if fields is not None:
+        return pa.StructArray.from_arrays(lists, fields=fields)
+    return pa.StructArray.from_arrays(lists, names=list(columns))
+
+
+def to_nested(
+    records: Sequence[LightCurveData],
+    *,
+    quality_bitmask: flags.Bitmask = "default",
+    flagged: Flagged = "drop",
+    time_format: str | None = None,
+    histories: Mapping[int, str] | None = None,
+) -> nested_pandas.NestedFrame:
+    """Make a NestedFrame of light curves, one row a DataSet.
+
+    Parameters
+    ----------
+    records
+        Light curves.
+    quality_bitmask, flagged, time_format, histories
+        As for :func:`to_pandas`.
+
+    Returns
+    -------
+    nested_pandas.NestedFrame
+        ``dataset, target``, what tells observations apart (``sector``), ``photometry,
+        processing``, ``unit``, and the nested column ``lightcurve`` of ``time, flux, flux_err,
+        cadenceno, quality`` and a field for each further flag type. ``attrs`` are those of
+        :func:`to_pandas`. A light curve none of whose cadences are left is an empty one.
+
+    Raises
+    ------
+    MissingExtraError
+        If nested-pandas is not installed.
+    DataError
+        If the missions tell time by different clocks and no ``time_format`` is asked for.
+    """
+    nested = optional.required("nested_pandas", extra="nested", wanted_by="to_nested()")
+    import pandas as pd
+    import pyarrow as pa
+
+    frame = to_pandas(
+        records,
+        quality_bitmask=quality_bitmask,
+        flagged=flagged,
+        time_format=time_format,
+        histories=histories,
+    )
+    one_each = labels(records) if records else {"dataset": []}
+    rows: nested_pandas.NestedFrame = nested.NestedFrame(
+        {name: pd.Series(_compact(values)) for name, values in one_each.items()}
+    )
+    rows["unit"] = _compact([data.unit for data in records])
+    points = {str(name): frame[name].to_numpy() for name in frame if name not in one_each}
+    # A DataSet is in a selection once, and its rows follow each other.
+    places = pd.Series(np.arange(len(records)), index=[data.dataset for data in records])
+    sizes = np.zeros(len(records), np.int64)
+    if len(frame):
+        datasets = frame["dataset"].to_numpy()
+        starts = np.flatnonzero(np.diff(datasets, prepend=datasets[0] - 1))
+        sizes[places[datasets[starts]].to_numpy()] = np.diff(starts, append=datasets.size)
+    cut = nest(points, sizes)
+    dtype = nested.NestedDtype.from_pandas_arrow_dtype(pd.ArrowDtype(cut.type))
+    rows[COLUMN] = pd.Series(
+        pd.arrays.ArrowExtensionArray(pa.chunked_array([cut])), index=rows.index
+    ).astype(dtype)
+    rows.attrs = frame.attrs
+    return rows
+
+
+def _compact(values: Sequence[Any]) -> Any:
+    """Keep texts, of which there are few different ones, as categories."""
+    import pandas as pd
+
+    texts = values and all(isinstance(value, str | None) for value in values)
+    return pd.Categorical(list(values)) if texts else list(values)

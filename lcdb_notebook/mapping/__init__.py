@@ -1,7 +1,0 @@
-"""A function over many light curves, on the cores of this machine or on a Dask cluster."""
-
-from lcdb_notebook.mapping.partitions import to_dask
-from lcdb_notebook.mapping.run import OnFailure, map_light_curves
-from lcdb_notebook.mapping.work import Of
-
-__all__ = ["Of", "OnFailure", "map_light_curves", "to_dask"]

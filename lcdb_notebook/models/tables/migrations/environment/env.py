@@ -1,0 +1,10 @@
+"""What Alembic runs for every step: on the connection that the caller gives, in its transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from lcdb_notebook.models.tables.migrations import TABLE
+
+context.configure(connection=context.config.attributes["connection"], version_table=TABLE)
+context.run_migrations()

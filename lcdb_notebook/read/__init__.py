@@ -1,0 +1,1 @@
+"""Arrays of what was found: into records, files and workers."""

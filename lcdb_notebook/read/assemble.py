@@ -1,0 +1,217 @@
+"""Arrays of targets in observations to LightCurveData: checked before they are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook.errors import DataError
+from lcdb_notebook.lightcurve.clock import SMALLEST_BJD, Clock
+from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
+from lcdb_notebook.read.fetch import DATASET, Arrays, Pair, Unfit
+from lcdb_notebook.search.rows import Row
+from lcdb_notebook.server import wire
+
+__all__ = ["Assembly", "Chunk"]
+
+Vector = npt.NDArray[Any]
+
+
+class Chunk:
+    """The arrays of some rows, which become light curves while further ones still arrive.
+
+    The server fills the time that this takes. It sends what light curves share first, though
+    nothing makes it: should something of that come late, all are made anew at the end.
+
+    Parameters
+    ----------
+    rows
+        What is to be made.
+    observations
+        What is known of each observation, by id, and its number of cadences.
+    missions
+        For each mission id, its name and clock.
+    unfit
+        What cannot be fetched.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[Row],
+        observations: Mapping[int, tuple[ObservationData, int]],
+        missions: Mapping[UUID, tuple[str, Clock]],
+        unfit: Unfit | None = None,
+    ) -> None:
+        self.arrays = Arrays()
+        self.unfit = unfit or Unfit()
+        self._rows = {row.dataset: row for row in rows}
+        self._observations = observations
+        self._missions = missions
+        self._assemblies: dict[Pair, Assembly] = {}
+        self._made: dict[int, LightCurveData | DataError] = {}
+        self._in_order = True
+
+    def take(self, rows: wire.Rows) -> None:
+        """File a run of rows; of those that are DataSets, make light curves."""
+        self.arrays.take(rows)
+        kinds, ids, *_ = rows.columns
+        assert isinstance(kinds, np.ndarray)
+        if not (kinds == DATASET).all():
+            if self._made:
+                self._in_order = False
+                self._made.clear()
+                self._assemblies.clear()
+        elif self._in_order:
+            assert isinstance(ids, np.ndarray)
+            for id_ in ids.tolist():
+                row = self._rows.get(id_)
+                if row is not None:
+                    self._made[id_] = self._make(row)
+
+    def light_curve(self, row: Row) -> LightCurveData | DataError:
+        """Give the light curve of a row, once; or the reason why there is none."""
+        made = self._made.pop(row.dataset, None)
+        return self._make(row) if made is None else made
+
+    def _make(self, row: Row) -> LightCurveData | DataError:
+        pair = (row.target_id, row.observation)
+        assembly = self._assemblies.get(pair)
+        if assembly is None:
+            about = self._observations[row.observation][0]
+            assembly = self._assemblies[pair] = Assembly(self.arrays, self.unfit, pair, about)
+        try:
+            return assembly.light_curve(row, *self._missions[row.host_mission_id])
+        except DataError as error:
+            return error
+
+
+class Assembly:
+    """The light curves of one target in one observation; what they share is checked once.
+
+    Parameters
+    ----------
+    arrays, unfit
+        What was fetched, and what could not be.
+    pair
+        The target and the observation, by id.
+    observation
+        What is known of it.
+    """
+
+    def __init__(
+        self, arrays: Arrays, unfit: Unfit, pair: Pair, observation: ObservationData
+    ) -> None:
+        self._arrays = arrays
+        self._unfit = unfit
+        self._observation = observation
+        self._pair = pair
+        self._ready: tuple[Any, ...] | None = None
+
+    def light_curve(self, row: Row, mission: str, clock: Clock) -> LightCurveData:
+        """Make one of them.
+
+        Raises
+        ------
+        DataError
+            If its arrays are missing or contradict each other; it names the DataSet, the
+            observation and the lengths.
+        """
+        where = f"DataSet {row.dataset} ({row.catalog} {row.target}, observation {row.observation})"
+        values, errors = self._values(row, where)
+        if self._ready is None:
+            self._ready = self._prepare(where, clock)
+        cadence, time, stored, quality = self._ready
+        size = cadence.size
+        if not (values.size == time.size == size and (errors is None or errors.size == size)):
+            sizes = {"cadence numbers": cadence, "times": time, "values": values, "errors": errors}
+            raise DataError(_lengths(where, sizes, quality))
+        return LightCurveData(
+            row.dataset,
+            row.target,
+            row.catalog,
+            mission,
+            clock,
+            self._observation,
+            row.photometry,
+            row.processing,
+            row.unit,
+            cadence,
+            time,
+            values,
+            errors,
+            quality,
+            stored,
+        )
+
+    def _values(self, row: Row, where: str) -> tuple[Vector, Vector | None]:
+        unfit = self._unfit
+        why = (
+            unfit.datasets.get(row.dataset)
+            or unfit.pairs.get(self._pair)
+            or unfit.observations.get(row.observation)
+        )
+        if why:
+            raise DataError(f"{where} cannot be read: {why}")
+        if row.dataset not in self._arrays.datasets:
+            raise DataError(f"{where} cannot be read: it was deleted meanwhile")
+        values, errors = self._arrays.datasets[row.dataset]
+        if values is None:
+            raise DataError(f"{where} cannot be read: its values are NULL")
+        return values, errors
+
+    def _prepare(self, where: str, clock: Clock) -> tuple[Any, ...]:
+        """Check and convert what all light curves of the pair share, in read-only arrays."""
+        target, observation = self._pair
+        if observation not in self._arrays.cadences:
+            raise DataError(f"{where} cannot be read: its observation was deleted meanwhile")
+        cadence = self._arrays.cadences[observation]
+        times = self._arrays.times.get(self._pair, [])
+        if len(times) != 1:
+            raise DataError(f"{where} has {len(times) or 'no'} arrays of times, not one")
+        if cadence is None or times[0] is None:
+            what = "times" if cadence is not None else "cadence numbers"
+            raise DataError(f"{where} cannot be read: its {what} are NULL")
+        latest = _latest(times[0])
+        if latest is None:
+            raise DataError(
+                f"{where}: its times do not ascend with the cadences, so they cannot be trusted"
+            )
+        is_bjd = latest >= SMALLEST_BJD
+        time = clock.from_bjd(times[0]) if is_bjd else times[0]
+        quality: dict[str, Vector] = {}
+        for key in ((None, observation), (target, observation)):
+            for flag_type, flags in self._arrays.flags.get(key, {}).items():
+                if flags is None:
+                    raise DataError(f"{where} cannot be read: its {flag_type} is NULL")
+                everyones = quality.get(flag_type)
+                if everyones is not None and everyones.size != flags.size:
+                    raise DataError(
+                        f"{where}: lengths disagree: {everyones.size} flags of {flag_type} for the "
+                        f"observation, {flags.size} for the target; nothing is joined by position"
+                    )
+                own = flags.astype(np.int64, copy=False)
+                quality[flag_type] = own if everyones is None else everyones | own
+        if any(flags.size != cadence.size for flags in quality.values()):
+            raise DataError(_lengths(where, {"cadence numbers": cadence, "times": time}, quality))
+        for array in (cadence, time, *quality.values()):
+            array.flags.writeable = False
+        return cadence, time, "bjd" if is_bjd else "mission", quality
+
+
+def _lengths(where: str, sizes: Mapping[str, Vector | None], quality: Mapping[str, Vector]) -> str:
+    told = [f"{array.size} {name}" for name, array in sizes.items() if array is not None]
+    told += [f"{flags.size} flags of {flag_type}" for flag_type, flags in quality.items()]
+    return f"{where}: lengths disagree: {', '.join(told)}; nothing is joined by position"
+
+
+def _latest(time: Vector) -> float | None:
+    """Give the last time, NaN where there is none; None if they do not ascend."""
+    latest = float(time.max(initial=-np.inf))
+    if latest != latest:
+        time = time[~np.isnan(time)]
+        latest = float(time.max(initial=-np.inf))
+    return None if (time[1:] < time[:-1]).any() else latest

@@ -1,0 +1,243 @@
+"""Many light curves into a folder, a file each: streamed, and to be continued after any end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+import numpy as np
+
+from lcdb_notebook import flags
+from lcdb_notebook.errors import ExportError, LCDBError
+from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.lightcurve import convert
+from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.convert.columns import plain
+from lcdb_notebook.lightcurve.quality import Flagged
+from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.read.export.atomic import sweep
+from lcdb_notebook.read.export.files import KINDS, numbers_of, save
+from lcdb_notebook.read.export.manifest import Contents, fingerprint
+from lcdb_notebook.read.export.naming import file_name
+from lcdb_notebook.read.export.table import to_table
+from lcdb_notebook.read.progress import Progress
+from lcdb_notebook.read.records import CHUNK_BYTES, OnError, outcomes
+from lcdb_notebook.search import lineage, results
+from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search.rows import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from astropy.table import Table
+
+__all__ = ["report", "write_folder"]
+
+# Raised when files come to be written differently, so that older ones are written again.
+_EDITION = 1
+
+# Rows whose histories are asked for at once, and whose files are looked at.
+_BATCH = 1000
+
+# Arrays fetched at a time.
+_CHUNK_BYTES = CHUNK_BYTES
+
+
+class _Settings(NamedTuple):
+    """How light curves are written."""
+
+    format: str
+    quality_bitmask: flags.Bitmask
+    flagged: Flagged
+    time_format: str | None
+    as_flux: bool
+
+    def told(self) -> dict[str, Any]:
+        """Say it in plain words, for the fingerprint."""
+        return {**self._asdict(), "quality_bitmask": plain(self.quality_bitmask)}
+
+
+class _File(NamedTuple):
+    """A file that is to be there: of which row, with which history, and its fingerprint."""
+
+    row: Row
+    name: str
+    history: str
+    made_from: str
+
+
+def write_folder(
+    search: Search,
+    folder: str | Path,
+    *,
+    format: str,  # noqa: A002 - named as in export()
+    quality_bitmask: flags.Bitmask,
+    flagged: Flagged,
+    time_format: str | None,
+    as_flux: bool,
+    overwrite: bool,
+    on_error: OnError,
+    progress: bool | None,
+) -> pd.DataFrame:
+    """Write each light curve of a search into a file of its own.
+
+    Parameters
+    ----------
+    search, folder, quality_bitmask, flagged, time_format, as_flux, overwrite, on_error, progress
+        As for :func:`lcdb_notebook.read.export.export`, whose errors it raises.
+    format
+        One of :data:`lcdb_notebook.read.export.files.KINDS`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        What became of each, as :func:`lcdb_notebook.read.export.export` tells it.
+    """
+    settings = _Settings(format, quality_bitmask, flagged, time_format, as_flux)
+    with search.sessions.using() as session:
+        found = search.found(session)
+        found.require()
+        missions = results.missions(session)
+        url = session.get_bind().engine.url
+        database = url.set(username=None, password=None).render_as_string()
+    where = _ready(Path(folder).expanduser())
+    rows: list[tuple[str, str, int | None, str]] = []
+    with (
+        Contents(where) as contents,
+        Progress(len(found.rows), "light curve", progress) as bar,
+    ):
+        for start in range(0, len(found.rows), _BATCH):
+            part = found.part(start, start + _BATCH)
+            files = _files(search, part, missions, settings, database)
+            for file, status, size, reason in _written(
+                search, found, missions, settings, where, contents, files, overwrite, on_error
+            ):
+                rows.append((str(where / file.name), status, size, reason))
+                bar.show(len(rows))
+    skipped = [reason for _, status, _, reason in rows if status == "skipped"]
+    if skipped:
+        warn(f"{len(skipped)} of {len(rows)} light curves were skipped: " + "; ".join(skipped))
+    return report(found.rows, rows)
+
+
+def _ready(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{folder} is no folder to write to: {error.strerror}") from error
+    sweep(folder)
+    return folder
+
+
+def _files(
+    search: Search,
+    part: Found,
+    missions: Mapping[UUID, tuple[str, Clock]],
+    settings: _Settings,
+    database: str,
+) -> list[_File]:
+    """Say which files are to be there, and what each is made from."""
+    with search.sessions.using() as session:
+        told = lineage.histories(session, part.rows)
+    files = []
+    for row in part.rows:
+        about, cadences = part.observations[row.observation]
+        mission = missions[row.host_mission_id][0]
+        made_from = {
+            **settings.told(),
+            "edition": _EDITION,
+            "database": database,
+            "dataset": row.dataset,
+            "target": (row.catalog, row.target, mission),
+            "methods": (row.photometry, row.processing, row.unit),
+            "observation": (row.observation, dict(about.fields), about.instrument, cadences),
+            "history": told[row.dataset],
+        }
+        name = file_name(row, mission, about, settings.format)
+        files.append(_File(row, name, told[row.dataset], fingerprint(made_from)))
+    return files
+
+
+def _written(
+    search: Search,
+    found: Found,
+    missions: Mapping[UUID, tuple[str, Clock]],
+    settings: _Settings,
+    folder: Path,
+    contents: Contents,
+    files: Sequence[_File],
+    overwrite: bool,
+    on_error: OnError,
+) -> Iterator[tuple[_File, str, int | None, str]]:
+    """Write the files that are not whole, and say of each what became of it, in their order."""
+    there = [None if overwrite else contents.has(file.name, file.made_from) for file in files]
+    wanted = Found(
+        [f.row for f, size in zip(files, there, strict=True) if size is None], found.observations
+    )
+    with Progress(0, "light curve", False) as silent:
+        made = outcomes(
+            search.sessions.using, wanted, missions, chunk_bytes=_CHUNK_BYTES, bar=silent
+        )
+        for file, size in zip(files, there, strict=True):
+            if size is not None:
+                yield file, "kept", size, ""
+                continue
+            data = next(made)
+            try:
+                if not isinstance(data, LightCurveData):
+                    raise data
+                table = record_table(data, settings, file.history)
+            except LCDBError as error:
+                if on_error == "raise":
+                    raise
+                yield file, "skipped", None, str(error)
+                continue
+            size = save(table, folder / file.name, KINDS[settings.format])
+            contents.add(file.name, size, file.made_from)
+            yield file, "written", size, ""
+
+
+def record_table(data: LightCurveData, settings: _Settings, history: str) -> Table:
+    """Make the table of a record, with the cadences without a time where none are to be dropped."""
+    timeless = ~np.isfinite(data.time)
+    kept_all = settings.flagged != "drop"
+    if kept_all and timeless.any():
+        # A LightCurve cannot hold NaN, so these have some time on the way into the table.
+        known = data.time[~timeless]
+        some = float(known[0]) if known.size else 0.0
+        data = replace(data, time=np.where(timeless, some, data.time))
+    lightcurve = convert.to_lightcurve(
+        data,
+        quality_bitmask=settings.quality_bitmask,
+        flagged=settings.flagged,
+        time_format=settings.time_format,
+        as_flux=settings.as_flux,
+        history=history,
+    )
+    if kept_all:
+        lightcurve.meta["QUALITY_MASK"] = lightcurve.meta["QUALITY_MASK"][~timeless]
+    table = to_table(lightcurve, numbers=numbers_of(lightcurve, settings.format))
+    if kept_all:
+        table["time"][timeless] = np.nan
+    return table
+
+
+def report(rows: Sequence[Row], became: Sequence[tuple[str, str, int | None, str]]) -> pd.DataFrame:
+    """List what became of each row: its file, status, size in bytes, and the reason."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "dataset": [row.dataset for row in rows],
+            "target": [row.target for row in rows],
+            "catalog": [row.catalog for row in rows],
+            "photometry": [row.photometry for row in rows],
+            "processing": [row.processing or "raw" for row in rows],
+            "file": [file for file, _, _, _ in became],
+            "status": [status for _, status, _, _ in became],
+            "bytes": pd.array([size for _, _, size, _ in became], dtype="Int64"),
+            "reason": [reason for _, _, _, reason in became],
+        }
+    )

@@ -1,0 +1,241 @@
+"""The columns of Parquet files of many light curves, and what is said of them in the schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook.errors import ExportError
+from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.convert.columns import errors, quality_columns
+from lcdb_notebook.lightcurve.convert.lightcurve import plain_field
+from lcdb_notebook.lightcurve.convert.nested import COLUMN, nest
+from lcdb_notebook.lightcurve.quality import first_type, primary_type
+from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.search.results import Found
+from lcdb_notebook.search.rows import Row
+
+__all__ = ["Layout"]
+
+_MEANING = {
+    "time": "mid-time of the cadence, barycentric, scale TDB, in the mission's format; NaN: none",
+    "flux": "as stored; NaN where nothing was measured",
+    "flux_err": "one standard deviation, as stored; NaN where there is none",
+    "cadenceno": "cadence number",
+    "quality": "bits of the type that the column flag_type names",
+}
+
+
+class Layout:
+    """What the Parquet files of a selection look like: all of them the same.
+
+    Parameters
+    ----------
+    found
+        The rows; their observations' fields become columns.
+    missions
+        For each mission id, its name and clock.
+    flag_types
+        Each combination of types of flags that a light curve has.
+
+    Attributes
+    ----------
+    schema : pyarrow.Schema
+        Columns, with units in the metadata of each list, and under ``lcdb`` the missions' clocks.
+    packing : dict
+        Arguments of ``pyarrow.parquet.ParquetWriter``. Floats are split into their bytes, which
+        LZ4 then packs to a third: hardly more than Zstandard makes of them, in less time.
+    identity : list of str
+        The columns that say which DataSet a row is.
+    """
+
+    identity = ("dataset", "target", "catalog", "photometry", "processing")
+
+    def __init__(
+        self,
+        found: Found,
+        missions: Mapping[UUID, tuple[str, Clock]],
+        flag_types: set[frozenset[str]],
+    ) -> None:
+        import pyarrow as pa
+
+        used = {row.host_mission_id for row in found.rows}
+        clocks = {name: clock for id_, (name, clock) in missions.items() if id_ in used}
+        units = sorted({row.unit for row in found.rows})
+        self._fields = _fields(found)
+        self._further = sorted(
+            {name for types in flag_types for name in types - {first_type(types)}}
+        )
+        lists = {name: pa.float64() for name in ("time", "flux", "flux_err")}
+        lists |= {"cadenceno": pa.int64(), "quality": pa.int32()}
+        lists |= dict.fromkeys(self._further, pa.int32())
+        time_units = {clock.unit for clock in clocks.values()}
+        said = {
+            "time": time_units.pop() if len(time_units) == 1 else "see the schema's lcdb",
+            "flux": units[0] if len(units) == 1 else "see the column unit",
+        }
+        said["flux_err"] = said["flux"]
+        self._lists = [
+            pa.field(
+                name,
+                pa.list_(kind),
+                metadata={
+                    "unit": said.get(name, ""),
+                    "description": _MEANING.get(name, f"bits of {name}"),
+                },
+            )
+            for name, kind in lists.items()
+        ]
+        texts = ("instrument", "photometry", "processing", "unit", "flag_type", "lineage")
+        about = {
+            "edition": 1,
+            "missions": {
+                name: {**asdict(clock), "epoch": str(clock.epoch)} for name, clock in clocks.items()
+            },
+            "time_scale": "tdb",
+            "units": units,
+        }
+        self.schema = pa.schema(
+            [
+                *(pa.field(name, pa.int64()) for name in ("dataset", "target")),
+                *(pa.field(name, pa.string()) for name in ("catalog", "mission")),
+                *(pa.field(name, kind) for name, kind in self._fields.items()),
+                *(pa.field(name, pa.string()) for name in texts),
+                pa.field(COLUMN, pa.struct(self._lists)),
+            ],
+            metadata={"lcdb": json.dumps(about)},
+        )
+        whole = [name for name, kind in lists.items() if pa.types.is_integer(kind)]
+        inside = {name: f"{COLUMN}.{name}.list.element" for name in lists}
+        self.packing: dict[str, Any] = {
+            "compression": "lz4",
+            # The least and the greatest element of a list help no query.
+            "write_statistics": [field.name for field in self.schema if field.name != COLUMN],
+            "use_dictionary": [
+                field.name for field in self.schema if pa.types.is_string(field.type)
+            ],
+            "column_encoding": {
+                inside[name]: "DELTA_BINARY_PACKED" if name in whole else "BYTE_STREAM_SPLIT"
+                for name in lists
+            },
+        }
+
+    def check(self, schema: Any) -> None:
+        """See whether a file has these columns.
+
+        Raises
+        ------
+        ExportError
+            If not; it says which differ.
+        """
+        ours, theirs = (
+            {(field.name, str(_bare(field.type))) for field in one} for one in (self.schema, schema)
+        )
+        if ours != theirs:
+            differing = sorted({name for name, _ in ours ^ theirs})
+            raise ExportError(
+                f"its columns are not those of this selection ({', '.join(differing)} differ), and "
+                "readers want all files of a folder to have the same"
+            )
+
+    def identify(self, row: Row) -> dict[str, Any]:
+        """Say which DataSet a row is, as the columns :attr:`identity` do."""
+        return {
+            "dataset": row.dataset,
+            "target": row.target,
+            "catalog": row.catalog,
+            "photometry": row.photometry,
+            "processing": row.processing or "raw",
+        }
+
+    def table(self, group: Sequence[tuple[LightCurveData, str]]) -> Any:
+        """Make a pyarrow.Table of records and their histories; no loop runs over points."""
+        import pyarrow as pa
+
+        records = [data for data, _ in group]
+        of_quality = [quality_columns(data) for data in records]
+        points: dict[str, list[npt.NDArray[Any]]] = {
+            "time": [data.time for data in records],
+            "flux": [data.flux for data in records],
+            "flux_err": [errors(data) for data in records],
+            "cadenceno": [data.cadence for data in records],
+        }
+        for name in ("quality", *self._further):
+            points[name] = [
+                found[name] if name in found else np.zeros(data.time.size, np.int32)
+                for data, found in zip(records, of_quality, strict=True)
+            ]
+        cut = nest(
+            {name: np.concatenate(arrays) for name, arrays in points.items()},
+            [data.time.size for data in records],
+            self._lists,
+        )
+        columns: dict[str, Any] = {
+            "dataset": [data.dataset for data in records],
+            "target": [data.target for data in records],
+            "catalog": [data.catalog for data in records],
+            "mission": [data.mission for data in records],
+            "instrument": [" / ".join(data.observation.instrument) for data in records],
+            "photometry": [data.photometry for data in records],
+            "processing": [data.processing or "raw" for data in records],
+            "unit": [data.unit for data in records],
+            "flag_type": [primary_type(data) for data in records],
+            "lineage": [history for _, history in group],
+        }
+        for name, kind in self._fields.items():
+            values = [_plain(data.observation.fields.get(name)) for data in records]
+            columns[name] = (
+                [None if v is None else str(v) for v in values]
+                if (pa.types.is_string(kind))
+                else values
+            )
+        arrays = [
+            cut if field.name == COLUMN else pa.array(columns[field.name], field.type)
+            for field in self.schema
+        ]
+        return pa.Table.from_arrays(arrays, schema=self.schema)
+
+
+def _fields(found: Found) -> dict[str, Any]:
+    """Say which fields of observations become columns, and of which type."""
+    import pyarrow as pa
+
+    types = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), date: pa.date32()}
+    types[datetime] = pa.timestamp("us", tz="UTC")
+    kinds: dict[str, set[type]] = {}
+    for about, _ in found.observations.values():
+        for name, value in about.fields.items():
+            if value is not None:
+                kinds.setdefault(name, set()).add(type(_plain(value)))
+    taken = {"dataset", "target", "catalog", "mission", "instrument", "observation", "unit"}
+    taken |= {"photometry", "processing", "flag_type", "lineage", COLUMN}
+    return {
+        name: types.get(next(iter(found_types)), pa.string())
+        if len(found_types) == 1
+        else pa.string()
+        for name, found_types in kinds.items()
+        if name not in taken
+    }
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, date):
+        return value
+    return plain_field(value)
+
+
+def _bare(kind: Any) -> Any:
+    """Take out of a type what a reader may call otherwise: metadata, and names of elements."""
+    import pyarrow as pa
+
+    if not pa.types.is_struct(kind):
+        return kind
+    inside = [kind.field(place) for place in range(kind.num_fields)]
+    return [(one.name, str(getattr(one.type, "value_type", one.type))) for one in inside]

@@ -1,0 +1,110 @@
+"""Names of exported files: readable, the same every time, and no two alike."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from lcdb_notebook.lightcurve.record import ObservationData
+
+__all__ = ["file_name"]
+
+_LONGEST_WORD = 32
+
+# As the missions' own file names have them: s0001, q01, c04.
+_NUMBERED = {"sector": "s{:04d}", "quarter": "q{:02d}", "campaign": "c{:02d}"}
+_SAID_ELSEWHERE = ("author", "exptime")
+
+
+class Named(Protocol):
+    """What of a DataSet is in its file's name: a row of a search, or a record."""
+
+    @property
+    def dataset(self) -> int:
+        """Id of the DataSet, which makes the name unique."""
+
+    @property
+    def target(self) -> int:
+        """Number in the catalog."""
+
+    @property
+    def catalog(self) -> str:
+        """Name of the catalog."""
+
+    @property
+    def photometry(self) -> str | None:
+        """Name of the photometric source."""
+
+    @property
+    def processing(self) -> str | None:
+        """Name of the processing method."""
+
+
+def file_name(row: Named, mission: str, observation: ObservationData, ending: str) -> str:
+    """Name the file of a light curve.
+
+    Parameters
+    ----------
+    row
+        The DataSet.
+    mission
+        Name of its mission.
+    observation
+        The observation it belongs to.
+    ending
+        "fits", "fits.gz".
+
+    Returns
+    -------
+    str
+        Mission, target, when (or the observation's id), author, exposure time, photometry,
+        processing and the DataSet's id, in lower-case ASCII letters, digits, "_" and "-". The id
+        alone is unique, so names never collide, also where upper and lower case are the same. At
+        most 240 characters.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> row = SimpleNamespace(
+    ...     dataset=12, target=261136679, catalog="TIC", photometry="SPOC SAP", processing="PDCSAP"
+    ... )
+    >>> fields = {"sector": 1, "author": "SPOC", "exptime": 120}
+    >>> observation = ObservationData(1, "tess_observation", fields, ("TESS",), ("sector",))
+    >>> file_name(row, "TESS", observation, "fits")
+    'tess_tic261136679_s0001_spoc_120s_spoc-sap_pdcsap_d12.fits'
+    """
+    fields = observation.fields
+    words = [_word(mission), f"{_word(row.catalog)}{row.target}"]
+    words += _when(observation)
+    if fields.get("author") is not None:
+        words.append(_word(fields["author"]))
+    if fields.get("exptime") is not None:
+        words.append(f"{_word(fields['exptime'])}s")
+    words += [_word(row.photometry or "light"), _word(row.processing or "raw"), f"d{row.dataset}"]
+    return f"{'_'.join(word for word in words if word)}.{ending}"
+
+
+def _when(observation: ObservationData) -> list[str]:
+    """Say what tells observations apart: their sector, quarter, campaign, orbit, or their id."""
+    found = [
+        _numbered(name, observation.fields)
+        for name in dict.fromkeys((*observation.chronology, "orbit_number"))
+        if name not in _SAID_ELSEWHERE and observation.fields.get(name) is not None
+    ]
+    # Two words at most, or a class with many such columns would make names too long.
+    return found[:2] or [f"obs{observation.id}"]
+
+
+def _numbered(name: str, fields: Mapping[str, Any]) -> str:
+    value = fields[name]
+    if name in _NUMBERED and isinstance(value, int):
+        return _NUMBERED[name].format(value)
+    return _word(f"{name.removesuffix('_number')}{value}")
+
+
+def _word(text: object) -> str:
+    """Make one word of a name, without anything that a file system or a shell minds."""
+    plain = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")[:_LONGEST_WORD]

@@ -1,0 +1,255 @@
+"""A LightCurve as a plain astropy Table, which every kind of file can hold, and back."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook.errors import ExportError
+from lcdb_notebook.lightcurve.clock import Clock
+
+if TYPE_CHECKING:
+    import lightkurve
+    from astropy.table import Table
+    from astropy.time import Time
+
+__all__ = ["FORM", "from_table", "numeric_format", "to_table"]
+
+FORM = "LIGHT_CURVE"
+"""The entry of a table's metadata that says how to make a LightCurve of it again."""
+
+# Units of time by their length in days, as astropy's TimeFromEpoch classes have it.
+_TIME_UNITS = {1.0: "d", 1 / 24: "h", 1 / 1440: "min", 1 / 86400: "s"}
+
+_MISSION_FORMATS = {"TESS": "btjd", "KEPLER": "bkjd", "K2": "bkjd"}
+
+
+def to_table(lightcurve: lightkurve.LightCurve, *, numbers: str | None = None) -> Table:
+    """Spread a LightCurve out into columns of plain numbers.
+
+    Parameters
+    ----------
+    lightcurve
+        Any but a folded one.
+    numbers
+        Name of the time format in which times are counted, in TDB; None is their own format and
+        scale, or, where that is no number ("isot"), the mission's.
+
+    Returns
+    -------
+    astropy.table.Table
+        The LightCurve's columns in its order, in native byte order. Quantities are columns with
+        their unit, times float64, and what is masked stays masked. ``meta`` is the LightCurve's,
+        with an entry :data:`FORM`, in which its masks are.
+
+    Raises
+    ------
+    ExportError
+        If it is no LightCurve, it is folded, or a column has elements that are no numbers or text.
+    """
+    from astropy.table import Column, MaskedColumn, Table
+    from astropy.time import Time
+
+    _check(lightcurve)
+    form: dict[str, Any] = {"class": _class_name(lightcurve), "times": {}, "quantities": {}}
+    form |= {"masked": [], "masks": {}}
+    table = Table()
+    for name in lightcurve.colnames:
+        column = lightcurve[name]
+        if isinstance(column, Time):
+            counted_in = numbers or numeric_format(lightcurve, column.format)
+            values, about = _told(column, counted_in, in_tdb=numbers is not None)
+            form["times"][name] = about
+            meaning = f"astropy Time, format {about['format']}, scale {about['scale'].upper()}"
+            table[name] = Column(values, unit=about["unit"], description=meaning)
+            continue
+        values, mask, unit = _plain(name, column)
+        if unit is not None:
+            form["quantities"][name] = unit.to_string()
+        make = Column if mask is None else MaskedColumn
+        kept = {} if mask is None else {"mask": mask}
+        if mask is not None:
+            form["masked"].append(name)
+        table[name] = make(values, unit=unit, **kept)
+    for key, value in lightcurve.meta.items():
+        if isinstance(value, np.ndarray) and value.dtype == bool and value.ndim == 1:
+            form["masks"][key] = _runs(value)
+        else:
+            table.meta[key] = _metadatum(value)
+    table.meta[FORM] = form
+    return table
+
+
+def from_table(table: Table) -> lightkurve.LightCurve:
+    """Make the LightCurve again of which :func:`to_table` made a table.
+
+    Parameters
+    ----------
+    table
+        Rows whose time is NaN are left out, as ``lightkurve.read`` leaves them out.
+
+    Raises
+    ------
+    ExportError
+        If the table does not say how.
+    """
+    from astropy.table import Column, MaskedColumn
+    from astropy.units import Quantity
+    from astropy.utils.masked import Masked
+
+    from lcdb_notebook.lightcurve.convert import lightkurve_classes
+
+    form = table.meta.get(FORM)
+    if not isinstance(form, dict):
+        raise ExportError(
+            "it does not say how to make a light curve of it, so it was not written by "
+            "write_lightcurve() or export(); lightkurve.read and astropy's Table.read may know it"
+        )
+    timed = np.isfinite(np.ma.filled(np.ma.asarray(table["time"].data, float), np.nan))
+    rows = table if timed.all() else table[timed]
+    columns: dict[str, Any] = {}
+    for name in rows.colnames:
+        column = rows[name]
+        if name in form["times"]:
+            columns[name] = _time(np.ma.filled(np.ma.asarray(column.data), np.nan), form, name)
+        elif name in form["quantities"]:
+            values = Quantity(np.ma.getdata(column.data), form["quantities"][name])
+            hidden = _hidden(column)
+            columns[name] = Masked(values, mask=hidden) if name in form["masked"] else values
+        else:
+            column.unit = column.description = None
+            hidden = _hidden(column)
+            masked = name in form["masked"]
+            columns[name] = MaskedColumn(column, mask=hidden) if masked else Column(column)
+    cls = getattr(lightkurve_classes, form["class"], lightkurve_classes.LightCurve)
+    lightcurve: lightkurve.LightCurve = cls(data=columns)
+    lightcurve.meta.update({key: value for key, value in table.meta.items() if key != FORM})
+    lightcurve.meta.update({key: _mask(runs) for key, runs in form.get("masks", {}).items()})
+    return lightcurve
+
+
+def _hidden(column: Any) -> npt.NDArray[np.bool_]:
+    """Say what is masked of a column that was; some kinds of file have NaN for it."""
+    if hasattr(column, "mask"):
+        return np.asarray(column.mask)
+    values = np.asarray(column)
+    return np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+
+
+def numeric_format(lightcurve: lightkurve.LightCurve, time_format: str | None = None) -> str:
+    """Name a time format in which a light curve's times are plain float64 numbers.
+
+    ``time_format`` itself if it is one, else the mission's, else "mjd", which is good to half a
+    microsecond.
+    """
+    from astropy.time.formats import TimeFromEpoch, TimeNumeric
+
+    from lcdb_notebook.lightcurve.convert import lightkurve_classes  # noqa: F401 - registers btjd and bkjd
+
+    if time_format is not None:
+        known = type(lightcurve.time).FORMATS[time_format]
+        if issubclass(known, TimeFromEpoch | TimeNumeric):
+            return time_format
+    said = str(lightcurve.meta.get("MISSION") or lightcurve.meta.get("TELESCOP") or "").upper()
+    return _MISSION_FORMATS.get(said, "mjd")
+
+
+def _check(lightcurve: Any) -> None:
+    from lightkurve import FoldedLightCurve, LightCurve
+
+    name = type(lightcurve).__name__
+    if isinstance(lightcurve, FoldedLightCurve):
+        raise ExportError(
+            f"a {name} has phases instead of times; write the light curve before folding, and "
+            "fold what is read"
+        )
+    if not isinstance(lightcurve, LightCurve):
+        raise ExportError(f"a lightkurve LightCurve is expected, not a {name}")
+
+
+def _class_name(lightcurve: Any) -> str:
+    """Name the one of lightkurve's classes that it is of."""
+    names = [cls.__name__ for cls in type(lightcurve).__mro__]
+    return next(n for n in names if n in ("TessLightCurve", "KeplerLightCurve", "LightCurve"))
+
+
+def _told(
+    time: Time, counted_in: str, *, in_tdb: bool
+) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
+    """Give times as numbers, NaN where masked, and what is needed to read these again."""
+    scaled = time.tdb if in_tdb else time
+    numbers = scaled.value if time.format == counted_in else scaled.to_value(counted_in)
+    plain = np.asarray(getattr(numbers, "unmasked", numbers), dtype=np.float64)
+    values = np.where(np.broadcast_to(np.asarray(time.mask), time.shape), np.nan, plain)
+    known = type(time).FORMATS[counted_in]
+    length = float(getattr(known, "unit", 1.0))
+    about = {
+        "format": counted_in,
+        "shown": time.format,
+        "scale": scaled.scale,
+        "unit": _TIME_UNITS.get(length, "d"),
+    }
+    if known.__module__ == Clock.__module__:
+        # A mission's own clock: whoever reads the file may never have seen its database.
+        epoch = Decimal(float(known.epoch_val)) + Decimal(float(known.epoch_val2 or 0.0))
+        about |= {"epoch": str(epoch), "epoch_scale": known.epoch_scale, "length": length}
+    return values, about
+
+
+def _time(values: npt.NDArray[np.float64], form: dict[str, Any], name: str) -> Time:
+    from astropy.time import Time
+
+    about = form["times"][name]
+    if "epoch" in about:
+        unit = about["unit"] if about["length"] in _TIME_UNITS else f"{about['length']} d"
+        epoch = Decimal(about["epoch"])
+        Clock(about["format"], unit, epoch, "jd", about["epoch_scale"]).time_format()
+    time = Time(values, format=about["format"], scale=about["scale"])
+    if about["shown"] != about["format"]:
+        time.format = about["shown"]
+    return time
+
+
+def _plain(
+    name: str, column: Any
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, Any | None]:
+    """Give values, mask and unit of a column; the last two None where it has none."""
+    mask = getattr(column, "mask", None)
+    bare = getattr(column, "unmasked", column)
+    unit = getattr(bare, "unit", None) if hasattr(bare, "to_value") else None
+    values = np.ma.getdata(np.asarray(getattr(bare, "value", bare)))
+    if values.dtype.kind not in "biufSU" or values.ndim != 1:
+        raise ExportError(
+            f"the column {name!r} holds {type(column).__name__} of {values.dtype} and shape "
+            f"{values.shape}; a file takes numbers or text, one a cadence: remove_column({name!r})"
+        )
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return native, None if mask is None else np.asarray(mask), unit
+
+
+def _runs(mask: npt.NDArray[np.bool_]) -> list[int]:
+    """Say a mask by the lengths of its runs, beginning with one of True, which may be empty."""
+    ends = np.flatnonzero(np.diff(mask)) + 1
+    lengths: list[int] = np.diff([0, *ends, mask.size]).tolist()
+    return lengths if mask.size and mask[0] else [0, *lengths]
+
+
+def _mask(runs: list[int]) -> npt.NDArray[np.bool_]:
+    return np.repeat(np.arange(len(runs)) % 2 == 0, runs)
+
+
+_PLAIN = (str, int, float, complex, list, tuple, dict, np.ndarray)
+
+
+def _metadatum(value: Any) -> Any:
+    """Say a value of the metadata in Python's own words where it has been another's."""
+    if type(value).__name__ == "Undefined":
+        # A FITS card without a value.
+        return None
+    if isinstance(value, np.generic):
+        return value.item()
+    # Header cards of comments, for example, are a class of their own.
+    return value if value is None or isinstance(value, _PLAIN) else str(value)

@@ -1,0 +1,273 @@
+"""Arrays out of the database by one binary COPY: each distinct array crosses the wire once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+import psycopg2
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.errors import WireError
+from lcdb_notebook.server import wire
+from lcdb_notebook.server.interrupt import interruptible
+
+__all__ = [
+    "DATASET",
+    "Arrays",
+    "Pair",
+    "Unfit",
+    "copy_out",
+    "fetch",
+    "find_unfit",
+    "raw_connection",
+]
+
+Vector = npt.NDArray[Any]
+#: A target and an observation, by id.
+Pair = tuple[int, int]
+
+_log = logging.getLogger(__name__)
+
+# Which table a row of the stream is from; the first field of every row.
+_CADENCES, _TIMES, _FLAGS, DATASET = range(4)
+
+_FIELDS = (
+    wire.INT4.named("kind"),
+    wire.INT8.named("id"),
+    wire.INT8.named("observation_id"),
+    wire.FLOAT_ARRAY.named("values or times"),
+    wire.FLOAT_ARRAY.named("errors"),
+    wire.INT_ARRAY.named("cadence_reference"),
+    wire.INT_ARRAY.named("quality_flags"),
+    wire.TEXT.named("flag type"),
+)
+
+
+@dataclass(slots=True)
+class Arrays:
+    """Arrays by the ids of their rows.
+
+    ``flags`` are keyed by (target or None, observation); ``times`` hold a list for each pair,
+    since nothing in the schema forbids a second row. An array is None where the database has NULL,
+    which other makers' tables may allow.
+    """
+
+    cadences: dict[int, Vector | None] = field(default_factory=dict)
+    times: dict[Pair, list[Vector | None]] = field(default_factory=dict)
+    flags: dict[tuple[int | None, int], dict[str, Vector | None]] = field(default_factory=dict)
+    datasets: dict[int, tuple[Vector | None, Vector | None]] = field(default_factory=dict)
+
+    def take(self, rows: wire.Rows) -> None:
+        """File a run of rows of the stream under their ids."""
+        for kind, id_, observation, floats, errors, cadences, flags, flag_type in rows:
+            if kind == DATASET:
+                self.datasets[id_] = (floats, errors)
+            elif kind == _TIMES:
+                self.times.setdefault((id_, observation), []).append(floats)
+            elif kind == _FLAGS:
+                self.flags.setdefault((id_, observation), {})[flag_type] = flags
+            else:
+                self.cadences[id_] = cadences
+
+
+@dataclass(slots=True)
+class Unfit:
+    """Why the arrays of DataSets, of targets in observations, or of observations cannot be read."""
+
+    datasets: dict[int, str] = field(default_factory=dict)
+    pairs: dict[Pair, str] = field(default_factory=dict)
+    observations: dict[int, str] = field(default_factory=dict)
+
+
+def fetch(
+    session: orm.Session,
+    *,
+    datasets: Sequence[int] = (),
+    pairs: Sequence[Pair] = (),
+    observations: Sequence[int] = (),
+    meanwhile: Callable[[int], object] | None = None,
+    into: Arrays | None = None,
+    take: Callable[[wire.Rows], object] | None = None,
+) -> Arrays:
+    """Fetch the arrays of rows, on the session's own connection, in one statement.
+
+    One statement sees one state of the database, so arrays that belong together agree even while
+    somebody else writes.
+
+    Parameters
+    ----------
+    session
+        Its uncommitted rows are seen.
+    datasets
+        Ids whose values and errors are wanted.
+    pairs
+        (target id, observation id) whose times and flags are wanted.
+    observations
+        Ids whose cadence numbers and observation-wide flags are wanted.
+    meanwhile
+        Called ten times a second with the number of DataSets received.
+    into
+        What is filled; new ones unless given.
+    take
+        What files each run of rows there, in the thread that copies, instead of
+        :meth:`Arrays.take`.
+
+    Raises
+    ------
+    WireError
+        If a stored array cannot be a light curve's: two-dimensional, or integers with NULLs.
+    """
+    arrays = Arrays() if into is None else into
+    reader = wire.RowReader(_FIELDS, take or arrays.take)
+    sql = _statement(datasets, pairs, observations)
+    tick = None if meanwhile is None else lambda: meanwhile(len(arrays.datasets))
+    copy_out(session, sql, reader, tick)
+    return arrays
+
+
+def find_unfit(
+    session: orm.Session,
+    *,
+    datasets: Sequence[int],
+    pairs: Sequence[Pair],
+    observations: Sequence[int],
+) -> Unfit:
+    """Find the rows that made :func:`fetch` fail, in one statement.
+
+    PostgreSQL does not hold a column to one dimension, nor its elements to be there, so a table may
+    have arrays that are no light curve's.
+
+    Parameters
+    ----------
+    session, datasets, pairs, observations
+        As for :func:`fetch`.
+    """
+    here = f"ANY ('{_literal(observations)}'::int[])"
+    arms = [
+        f"SELECT {_CADENCES} AS kind, id::int8 AS id, NULL::int8 AS observation_id, "
+        f"'cadence numbers' AS what, {_state('cadence_reference', integers=True)} AS state "
+        f"FROM observation WHERE id = {here}",
+        f"SELECT {_FLAGS}, target_id, observation_id, type, "
+        f"{_state('quality_flags', integers=True)} FROM quality_flag_array "
+        f"WHERE target_id IS NULL AND observation_id = {here}",
+        f"SELECT {_FLAGS}, f.target_id, f.observation_id, f.type, "
+        f"{_state('f.quality_flags', integers=True)} FROM {_of('quality_flag_array', pairs)} f",
+        f"SELECT {_TIMES}, t.target_id, t.observation_id, 'times', "
+        f"{_state('t.barycentric_julian_dates')} FROM {_of('target_specific_time', pairs)} t",
+    ]
+    arms += [
+        f"SELECT {DATASET}, id, NULL, '{name}', {_state(name)} "
+        f"FROM dataset WHERE id = ANY ('{_literal(datasets)}'::int[])"
+        for name in ("values", "errors")
+    ]
+    everything = " UNION ALL ".join(arms)
+    rows = session.execute(sa.text(f"SELECT * FROM ({everything}) a WHERE state IS NOT NULL"))
+    unfit = Unfit()
+    for kind, id_, observation, what, state in rows:
+        why = f"its {what} {state}"
+        if kind == DATASET:
+            unfit.datasets[id_] = why
+        elif kind == _CADENCES or id_ is None:
+            unfit.observations[id_ if kind == _CADENCES else observation] = why
+        else:
+            unfit.pairs[id_, observation] = why
+    return unfit
+
+
+def _state(column: str, *, integers: bool = False) -> str:
+    """Write SQL that says what is wrong with an array: NULL if nothing is."""
+    quoted = ".".join(f'"{part}"' for part in column.split("."))
+    many = f"WHEN array_ndims({quoted}) > 1 THEN 'have ' || array_ndims({quoted}) || ' dimensions'"
+    holes = f"WHEN array_position({quoted}, NULL) IS NOT NULL THEN 'have NULL elements'"
+    return f"CASE {many} {holes if integers else ''} END"
+
+
+def copy_out(
+    session: orm.Session,
+    sql: str,
+    reader: wire.RowReader,
+    meanwhile: Callable[[], object] | None = None,
+) -> None:
+    """Run ``COPY (sql) TO STDOUT`` into a reader; an interrupt cancels it on the server.
+
+    Raises
+    ------
+    sqlalchemy.exc.DBAPIError
+        If the server refuses, or is gone.
+    WireError
+        If what it sends is not what the reader expects; the connection stays usable.
+    """
+    driver = raw_connection(session)
+    command = f"COPY ({sql}) TO STDOUT (FORMAT binary)"
+    _log.debug("%s", command)
+
+    def copy() -> None:
+        with driver.cursor() as cursor:
+            try:
+                with reader:
+                    cursor.copy_expert(command, reader, size=1 << 16)
+            except WireError:
+                # Has libpq throw away what still comes, so that the server is not left sending.
+                cursor.execute("SELECT 1")
+                raise
+
+    try:
+        interruptible(driver, copy, meanwhile=meanwhile)
+    except psycopg2.Error as error:
+        raise sa.exc.DBAPIError.instance(command, None, error, psycopg2.Error) from error
+
+
+def raw_connection(session: orm.Session) -> Any:
+    """Give the psycopg2 connection under a session."""
+    return session.connection().connection.driver_connection
+
+
+def _statement(datasets: Sequence[int], pairs: Sequence[Pair], observations: Sequence[int]) -> str:
+    # COPY takes no parameters, so the ids are written into it; they are integers and nothing else.
+    no_floats, no_cadences, no_flags = "NULL::float8[]", "NULL::int8[]", "NULL::int4[]"
+    arms = [
+        f"SELECT {_CADENCES}, id::int8, NULL::int8, {no_floats}, {no_floats}, "
+        f"cadence_reference, {no_flags}, NULL::text "
+        f"FROM observation WHERE id = ANY ('{_literal(observations)}'::int[])",
+        f"SELECT {_FLAGS}, target_id, observation_id, {no_floats}, {no_floats}, "
+        f"{no_cadences}, quality_flags, type FROM quality_flag_array "
+        f"WHERE target_id IS NULL AND observation_id = ANY ('{_literal(observations)}'::int[])",
+        f"SELECT {_FLAGS}, f.target_id, f.observation_id, {no_floats}, {no_floats}, "
+        f"{no_cadences}, f.quality_flags, f.type FROM {_of('quality_flag_array', pairs)} f",
+        f"SELECT {_TIMES}, t.target_id, t.observation_id, t.barycentric_julian_dates, "
+        f"{no_floats}, {no_cadences}, {no_flags}, NULL "
+        f"FROM {_of('target_specific_time', pairs)} t",
+        f"SELECT {DATASET}, id, NULL, values, errors, {no_cadences}, {no_flags}, NULL "
+        f"FROM dataset WHERE id = ANY ('{_literal(datasets)}'::int[])",
+    ]
+    present = [bool(observations), bool(observations), bool(pairs), bool(pairs), bool(datasets)]
+    # The first arm gives the columns their types, so it stays; without ids it costs nothing.
+    return " UNION ALL ".join(
+        arm for position, arm in enumerate(arms) if position == 0 or present[position]
+    )
+
+
+def _of(table: str, pairs: Sequence[Pair]) -> str:
+    """Write what a FROM needs for a table's rows of pairs, each looked up in the index.
+
+    Joined in the plain way, some thousand pairs make the planner read the table from beginning to
+    end: it takes few of them to match, and the rows for small, as the arrays lie elsewhere. OFFSET
+    keeps the inner query apart, which leaves it no other way.
+    """
+    targets = _literal(target for target, _ in pairs)
+    seen_by = _literal(observation for _, observation in pairs)
+    return (
+        f"unnest('{targets}'::bigint[], '{seen_by}'::int[]) AS wanted (of_target, seen_in), "
+        f"LATERAL (SELECT * FROM {table} "
+        "WHERE target_id = of_target AND observation_id = seen_in OFFSET 0)"
+    )
+
+
+def _literal(ids: Iterable[int]) -> str:
+    """Write an array's literal; nothing but integers passes."""
+    return "{" + ",".join(str(int(i)) for i in ids) + "}"

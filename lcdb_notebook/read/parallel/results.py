@@ -1,0 +1,154 @@
+"""What a function gave for each light curve, made into one DataFrame."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from lcdb_notebook.search.results import Found
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Measured", "Outcome", "frame_of", "values"]
+
+
+class Measured(NamedTuple):
+    """A number with its unit, or a time with its format."""
+
+    value: Any
+    unit: str
+
+
+class Outcome(NamedTuple):
+    """What became of one light curve: values by the name of their column, or an error's text."""
+
+    values: Mapping[str, Any]
+    error: str | None = None
+
+
+def values(result: Any) -> dict[str, Any]:
+    """Name the values of a function's result, in objects that any process can read.
+
+    Parameters
+    ----------
+    result
+        A dict, a Series, a named tuple or a dataclass: a value for each of its names. None is no
+        value; all else is one, named "result".
+
+    Examples
+    --------
+    >>> from astropy import units
+    >>> values({"period": 1.5 * units.day, "power": 0.25})
+    {'period': Measured(value=1.5, unit='d'), 'power': 0.25}
+    >>> values(0.25)
+    {'result': 0.25}
+    """
+    if result is None:
+        return {}
+    import pandas as pd
+
+    named: Any
+    if isinstance(result, Mapping | pd.Series):
+        named = result.items()
+    elif isinstance(result, tuple) and hasattr(result, "_fields"):
+        named = zip(result._fields, result, strict=True)
+    elif is_dataclass(result) and not isinstance(result, type):
+        named = ((one.name, getattr(result, one.name)) for one in fields(result))
+    else:
+        named = [("result", result)]
+    return {str(name): _plain(value) for name, value in named}
+
+
+def _plain(value: Any) -> Any:
+    """Take a single quantity or time apart, and single numbers out of their arrays."""
+    if value is np.ma.masked:
+        return np.nan
+    if isinstance(value, float | int | str | np.generic) and not hasattr(value, "unit"):
+        return value
+    if getattr(value, "shape", None) != ():
+        return value
+    value = getattr(value, "filled", lambda _: value)(np.nan) if np.ma.is_masked(value) else value
+    units, time = sys.modules.get("astropy.units"), sys.modules.get("astropy.time")
+    if units is not None and isinstance(value, units.Quantity):
+        number = np.nan if np.any(getattr(value, "mask", False)) else _bare(value.value)
+        unit = value.unit.to_string()
+        return Measured(number, unit) if unit else number
+    if time is not None and isinstance(value, time.Time):
+        return Measured(_bare(value.value), value.format)
+    return value.item() if isinstance(value, np.ndarray) else value
+
+
+def _bare(number: Any) -> Any:
+    number = getattr(number, "unmasked", number)
+    return number.item() if hasattr(number, "item") else number
+
+
+def frame_of(found: Found, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Make the DataFrame: one row a DataSet, who it is, the values, and the error if there is one.
+
+    A value whose name is taken by one of the first columns gets ``_result`` behind it.
+    """
+    import pandas as pd
+
+    frame = found.table()
+    seen = dict.fromkeys(
+        name for about, _ in found.observations.values() for name in about.chronology
+    )
+    who = [
+        "dataset",
+        "target",
+        *(["catalog"] if len({row.catalog for row in found.rows}) > 1 else []),
+    ]
+    who += [name for name in seen if name in frame]
+    frame = frame[[*who, "photometry", "processing"]].copy()
+    taken = {*frame.columns, "error"}
+    units: dict[str, str] = {}
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys(name for one in outcomes for name in one.values):
+        told = [one.values.get(name) for one in outcomes]
+        column = f"{name}_result" if name in taken else name
+        told, unit = _one_unit(told)
+        if unit:
+            units[column] = unit
+        columns[column] = _column(told)
+    columns["error"] = pd.Series([one.error for one in outcomes], dtype=object)
+    frame = pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
+    frame.attrs = {"units": units} if units else {}
+    return frame
+
+
+def _one_unit(told: list[Any]) -> tuple[list[Any], str]:
+    """Bring measured values to the unit of the first; where that cannot be, leave them as text."""
+    found = dict.fromkeys(one.unit for one in told if isinstance(one, Measured))
+    if not found:
+        return told, ""
+    first = next(iter(found))
+    if len(found) == 1:
+        return [one.value if isinstance(one, Measured) else one for one in told], first
+    from astropy import units
+
+    try:
+        factors = {unit: units.Unit(unit).to(first) for unit in found}
+    except (ValueError, units.UnitConversionError):
+        texts = [f"{one.value} {one.unit}" if isinstance(one, Measured) else one for one in told]
+        return texts, ""
+    return [
+        one.value * factors[one.unit] if isinstance(one, Measured) else one for one in told
+    ], first
+
+
+def _column(told: list[Any]) -> Any:
+    import pandas as pd
+
+    if any(isinstance(one, np.ndarray | list | tuple | dict) for one in told):
+        objects = np.empty(len(told), dtype=object)
+        # One by one: as a whole, numpy would make a table of arrays of equal length.
+        for place, one in enumerate(told):
+            objects[place] = one
+        return objects
+    return pd.Series(told) if any(one is not None for one in told) else np.full(len(told), np.nan)

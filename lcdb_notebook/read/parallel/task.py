@@ -1,0 +1,224 @@
+"""What a worker does: read its share of the DataSets, and call the function for each."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from lcdb_notebook.errors import LCDBError, LightCurveNotFoundError
+from lcdb_notebook.flags import registry
+from lcdb_notebook.lightcurve import convert
+from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
+from lcdb_notebook.read.parallel.address import Source, reading
+from lcdb_notebook.read.parallel.results import Outcome, values
+from lcdb_notebook.read.progress import Progress
+from lcdb_notebook.read.records import outcomes
+from lcdb_notebook.search import lineage, results
+from lcdb_notebook.search.results import Found
+from lcdb_notebook.search.rows import Row
+
+__all__ = [
+    "ENDS",
+    "Done",
+    "Job",
+    "Of",
+    "Packed",
+    "Report",
+    "identity",
+    "own_flags",
+    "own_observations",
+    "work",
+]
+
+#: What the function is given.
+Of: TypeAlias = Literal["lightcurve", "record"]
+
+Identity = tuple[Any, ...]
+"""Who a DataSet is in any database: its target, observation, photometry and processing."""
+
+Report = tuple[int, Identity | None, Outcome]
+"""A DataSet, who it is as the worker found it, and what became of it."""
+
+
+class Packed(NamedTuple):
+    """What all shares have in common, pickled with cloudpickle once.
+
+    Parameters
+    ----------
+    function
+        The user's.
+    of
+        What it is given.
+    settings
+        Arguments of :func:`lcdb_notebook.lightcurve.convert.to_lightcurve`.
+    observations
+        Those whose class the package has not, and so perhaps no worker.
+    flag_types
+        Those that the package has not.
+    raises
+        Whether the first exception of the function ends everything.
+    """
+
+    function: Callable[[Any], Any]
+    of: Of
+    settings: Mapping[str, Any]
+    observations: Mapping[int, ObservationData]
+    flag_types: tuple[tuple[str, Any, dict[str, int]], ...]
+    raises: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """Where to read from, and the :class:`Packed`; ``repr`` shows it on Dask's dashboard."""
+
+    source: Source
+    packed: bytes
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<{self.name} over light curves>"
+
+
+ENDS = "on_error='raise' ended map() here"
+"""Note on an exception that was to end everything."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a share: pickled :data:`Report`, and how many seconds it took."""
+
+    reports: bytes
+    seconds: float
+
+
+def work(job: Job, datasets: tuple[int, ...]) -> Done:
+    """Call the function for each of some DataSets; runs in a worker.
+
+    Raises
+    ------
+    LCDBError
+        If the database cannot be read from.
+    Exception
+        The function's own, if the first is to end everything.
+    """
+    import cloudpickle
+
+    began = time.perf_counter()
+    reports = list(_reports(job.source, _unpack(job.packed), datasets))
+    try:
+        packed = cloudpickle.dumps(reports)
+    except Exception:
+        packed = cloudpickle.dumps([_picklable(one) for one in reports])
+    return Done(packed, time.perf_counter() - began)
+
+
+def _reports(source: Source, packed: Packed, datasets: tuple[int, ...]) -> Iterator[Report]:
+    with reading(source) as session:
+        found = results.find_again(session, datasets)
+        missions = results.missions(session)
+        histories = lineage.histories(session, found.rows) if packed.of == "lightcurve" else {}
+    known = {
+        id_: (packed.observations.get(id_, about), cadences)
+        for id_, (about, cadences) in found.observations.items()
+    }
+    found = Found(found.rows, known)
+    rows = iter(found.rows)
+    with Progress(0, "light curve", False) as silent:
+        for data in outcomes(lambda: reading(source), found, missions, bar=silent):
+            row = next(rows)
+            yield (
+                row.dataset,
+                identity(row),
+                _call(packed, data, row, histories.get(row.dataset, "")),
+            )
+    for gone in set(datasets) - {row.dataset for row in found.rows}:
+        error = LightCurveNotFoundError(f"there is no DataSet {gone}; it was deleted meanwhile")
+        yield gone, None, _failure(packed, error, f"of DataSet {gone}")
+
+
+def identity(row: Row) -> Identity:
+    """Say who a DataSet is."""
+    return row.catalog, row.target, row.observation, row.photometry, row.processing
+
+
+def _call(packed: Packed, data: LightCurveData | Exception, row: Row, history: str) -> Outcome:
+    try:
+        if not isinstance(data, LightCurveData):
+            raise data
+        given: Any = data
+        if packed.of == "lightcurve":
+            given = convert.to_lightcurve(data, history=history, **packed.settings)
+        return Outcome(values(packed.function(given)))
+    except Exception as error:
+        return _failure(packed, error, f"of DataSet {row.dataset}, {row.catalog} {row.target}")
+
+
+def _failure(packed: Packed, error: Exception, where: str) -> Outcome:
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    if not packed.raises:
+        return Outcome({}, text)
+    error.add_note(where)
+    error.add_note(ENDS)
+    import cloudpickle
+
+    try:
+        pickle.loads(cloudpickle.dumps(error))
+    except Exception:
+        # It could not leave this process.
+        error = LCDBError(f"{text}; {where}")
+        error.add_note(ENDS)
+    raise error
+
+
+def _picklable(one: Report) -> Report:
+    """Put an error in the place of a result that cannot leave its process."""
+    import cloudpickle
+
+    try:
+        cloudpickle.dumps(one)
+    except Exception as error:
+        text = f"its result cannot be sent back: {type(error).__name__}: {error}"
+        return one[0], one[1], Outcome({}, text)
+    return one
+
+
+@lru_cache(maxsize=4)
+def _unpack(packed: bytes) -> Packed:
+    """Unpickle once a process: what a function keeps, a loaded model for one, stays with it."""
+    made: Packed = pickle.loads(packed)
+    for name, flag_class, presets in made.flag_types:
+        if registry.found(name) is None:
+            registry.register(name, flag_class, presets)
+    return made
+
+
+def own_observations(found: Found) -> dict[int, ObservationData]:
+    """Give the observations whose class was made outside the package, in a notebook for example."""
+    import sqlalchemy as sa
+
+    from lcdb_notebook.models import Observation
+
+    classes = sa.inspect(Observation).polymorphic_map
+    return {
+        id_: about
+        for id_, (about, _) in found.observations.items()
+        if not _is_ours(classes[about.type].class_)
+    }
+
+
+def own_flags() -> tuple[tuple[str, Any, dict[str, int]], ...]:
+    """Give the types of flags that were registered outside the package."""
+    known = [registry.found(name) for name in registry.types()]
+    return tuple(_told(one) for one in known if one is not None and not _is_ours(one.flags))
+
+
+def _told(one: registry.FlagType) -> tuple[str, Any, dict[str, int]]:
+    return one.name, one.flags, {name: one.presets[name] for name in registry.PRESETS}
+
+
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]

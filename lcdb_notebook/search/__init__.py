@@ -1,0 +1,1 @@
+"""What is asked, as SQL; what was found, or why nothing was."""

@@ -1,0 +1,169 @@
+"""Why a search found nothing, or more than one thing, in a sentence a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.errors import (
+    AmbiguousError,
+    LCDBError,
+    LightCurveNotFoundError,
+    NameNotFoundError,
+    TargetNotFoundError,
+)
+from lcdb_notebook.models import (
+    DataSet,
+    Instrument,
+    MissionCatalog,
+    PhotometricSource,
+    ProcessingMethod,
+    Target,
+)
+from lcdb_notebook.search import sql
+from lcdb_notebook.search.criteria import RAW, Criteria
+
+__all__ = ["check_one_catalog", "explain", "missing_numbers"]
+
+# Up to here targets are counted; beyond, the planner's estimate is told, as counting reads a table.
+_COUNTED = 10_000
+
+_FILL = (
+    "this database holds no light curves yet. Fill it with db.ingest(paths) on a database opened "
+    "by lcdb.connect(write=True), or with `lcdb-notebook demo`"
+)
+
+
+def explain(session: orm.Session, wanted: Criteria) -> LCDBError:
+    """Find the first thing asked for that the database does not have, in three statements.
+
+    Returns
+    -------
+    LCDBError
+        A :class:`~lcdb_notebook.errors.NotFoundError` of some kind, to be raised.
+    """
+    there = _names(session)
+    if not there["light curve"]:
+        return LightCurveNotFoundError(_FILL)
+    asked = {
+        "catalog": wanted.catalogs,
+        "instrument": [i for i in wanted.instruments if isinstance(i, str)],
+        "photometric source": wanted.photometry,
+        "processing method": [p for p in wanted.processing if p is not None],
+    }
+    for kind, names in asked.items():
+        unknown = [name for name in names if name not in there[kind]]
+        if unknown:
+            raw = f"; processing={RAW!r} asks for none" if kind == "processing method" else ""
+            return NameNotFoundError(
+                f"no {kind} is called {unknown[0]!r}; there are "
+                f"{_nearest_first(unknown[0], there[kind])}{raw}"
+            )
+    if wanted.numbers is not None:
+        absent = missing_numbers(session, wanted)
+        if len(absent) == len(set(wanted.numbers)):
+            catalogs = list(wanted.catalogs) or there["catalog"]
+            return TargetNotFoundError(_no_target(session, catalogs, absent))
+    return LightCurveNotFoundError(
+        f"no light curve has all of {_asked(wanted)}; leave one out, and .table shows what there is"
+    )
+
+
+def missing_numbers(session: orm.Session, wanted: Criteria) -> list[int]:
+    """Which of the catalog numbers asked for stand in no catalog searched."""
+    numbers = list(dict.fromkeys(wanted.numbers or ()))
+    statement = sa.select(Target.name).where(sql.any_of(Target.name, numbers))
+    if wanted.catalogs:
+        statement = statement.join(MissionCatalog).where(MissionCatalog.name.in_(wanted.catalogs))
+    present = set(session.scalars(statement))
+    return [number for number in numbers if number not in present]
+
+
+def check_one_catalog(rows: Iterable[Any], wanted: Criteria) -> None:
+    """Refuse to mix stars that share a number in different catalogs.
+
+    Raises
+    ------
+    AmbiguousError
+        Naming the number and the catalogs.
+    """
+    if wanted.numbers is None:
+        return
+    catalog_of: dict[int, str] = {}
+    for row in rows:
+        first = catalog_of.setdefault(row.target, row.catalog)
+        if first != row.catalog:
+            raise AmbiguousError(
+                f"{row.target} stands in two catalogs, {first} and {row.catalog}, and they are "
+                f"different stars; say which with catalog={first!r} or catalog={row.catalog!r}"
+            )
+
+
+def _names(session: orm.Session) -> dict[str, list[str]]:
+    """Read the names of every kind, and whether there is a light curve at all, in one statement."""
+    kinds: dict[str, type[Any]] = {
+        "catalog": MissionCatalog,
+        "instrument": Instrument,
+        "photometric source": PhotometricSource,
+        "processing method": ProcessingMethod,
+    }
+    # By their key, because a table that lost many rows is slow to look into from its start.
+    some = sa.select(DataSet.id).order_by(DataSet.id).limit(1).subquery()
+    arms = [sa.select(sa.literal("light curve").label("kind"), sa.literal("").label("name"))]
+    arms[0] = arms[0].select_from(some)
+    arms += [sa.select(sa.literal(kind), model.name) for kind, model in kinds.items()]
+    found: dict[str, list[str]] = {kind: [] for kind in ("light curve", *kinds)}
+    for kind, name in session.execute(sa.union(*arms).order_by("kind", "name")):
+        found[kind].append(name)
+    return found
+
+
+def _no_target(session: orm.Session, catalogs: Sequence[str], absent: Sequence[int]) -> str:
+    told = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
+    some = sa.select(Target.id).order_by(Target.id).limit(_COUNTED + 1).subquery()
+    estimate = sa.text("(SELECT reltuples::bigint FROM pg_class WHERE oid = 'target'::regclass)")
+    counted, estimated = session.execute(
+        sa.select(sa.func.count(), estimate).select_from(some)
+    ).one()
+    if counted > _COUNTED:
+        holds = f"about {max(estimated, counted):,} targets"
+    else:
+        holds = f"{counted:,} target{'' if counted == 1 else 's'}"
+    where = f"catalog {catalogs[0]}" if len(catalogs) == 1 else f"catalogs {', '.join(catalogs)}"
+    return f"no target {told} in {where}; this database holds {holds} (db.targets() lists them)"
+
+
+def _nearest_first(name: str, known: list[str]) -> str:
+    def likeness(other: str) -> float:
+        return difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()
+
+    ordered = sorted(known, key=likeness, reverse=True)
+    shown = ", ".join(repr(other) for other in ordered[:12])
+    return (shown + (", ..." if len(ordered) > 12 else "")) or "none at all yet"
+
+
+def _asked(wanted: Criteria) -> str:
+    parts = {
+        "target": wanted.numbers or (),
+        "targets of id": wanted.target_ids or (),
+        "catalog": wanted.catalogs,
+        "observation": (*wanted.observations, *wanted.types),
+        "instrument": wanted.instruments,
+        "photometry": wanted.photometry,
+        "processing": [p or RAW for p in wanted.processing],
+        **wanted.fields,
+    }
+    told = [f"{name}={_short(values)}" for name, values in parts.items() if values]
+    return ", ".join(told) or "the search"
+
+
+def _short(values: Sequence[Any]) -> str:
+    shown = ", ".join(str(v) if isinstance(v, uuid.UUID) else repr(v) for v in values[:5])
+    if len(values) == 1:
+        return shown
+    return f"[{shown}{', ...' if len(values) > 5 else ''}]"

@@ -1,0 +1,126 @@
+"""The history of light curves as one line of text each: from raw photometry to itself."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import orm
+
+from lcdb_notebook.search.lineage.queries import ancestry
+
+__all__ = ["histories"]
+
+Made = tuple[str | None, str | None]  # how: photometry and processing
+
+_MOST_STEPS = 12
+_MOST_BESIDE = 4
+# Who descends from more is told of the nearest; a light curve has five or six.
+_MOST_ANCESTORS = 50
+
+
+class Processed(Protocol):
+    """A record, or the row of a search that one is read from."""
+
+    @property
+    def dataset(self) -> int:
+        """Id of the DataSet."""
+
+    @property
+    def photometry(self) -> str | None:
+        """Name of the photometric source."""
+
+    @property
+    def processing(self) -> str | None:
+        """Name of the processing method."""
+
+
+def histories(session: orm.Session, records: Sequence[Processed]) -> dict[int, str]:
+    """Tell of each light curve what it was derived from, in one statement for all of them.
+
+    Returns
+    -------
+    dict
+        By id of the DataSet: ``SPOC SAP raw #11 -> PDCSAP #12``. Where several sources have their
+        part in one step they are joined by " + "; long histories are shortened. It is ASCII if
+        the names are, as FITS headers want it.
+    """
+    if not records:
+        return {}
+    ids = list(dict.fromkeys(data.dataset for data in records))
+    sources: dict[int, set[int]] = {}
+    made: dict[int, Made] = {}
+    for row in session.connection().execute(ancestry(), {"ids": ids}):
+        sources.setdefault(row.child, set()).add(row.source)
+        made[row.source] = (row.photometry, row.processing)
+    made |= {data.dataset: (data.photometry, data.processing) for data in records}
+    return {id_: _history(id_, sources, made) for id_ in ids}
+
+
+def _history(id_: int, sources: Mapping[int, set[int]], made: Mapping[int, Made]) -> str:
+    near, all_told = _nearest(id_, sources)
+    steps = [
+        [_named(one, sources, made) for one in sorted(together)] for together in _steps(id_, near)
+    ]
+    lines = [
+        " + ".join(names)
+        if len(names) <= _MOST_BESIDE
+        else f"{' + '.join(names[: _MOST_BESIDE - 1])} + {len(names) - _MOST_BESIDE + 1} more"
+        for names in steps
+    ]
+    if len(lines) > _MOST_STEPS:
+        left_out = len(lines) - _MOST_STEPS + 1
+        lines[_MOST_STEPS // 2 : _MOST_STEPS // 2 + left_out] = [f"({left_out} steps)"]
+    return " -> ".join(lines if all_told else ["...", *lines])
+
+
+def _nearest(id_: int, sources: Mapping[int, set[int]]) -> tuple[dict[int, set[int]], bool]:
+    """Give the links among a DataSet and its nearest ancestors, and whether those are all."""
+    reached: dict[int, None] = {id_: None}
+    waiting = deque([id_])
+    while waiting and len(reached) <= _MOST_ANCESTORS:
+        for source in sorted(sources.get(waiting.popleft(), ())):
+            if source not in reached:
+                reached[source] = None
+                waiting.append(source)
+    near = {one: sources.get(one, set()) & reached.keys() for one in reached}
+    return near, all(near[one] == sources.get(one, set()) for one in reached)
+
+
+def _steps(id_: int, sources: Mapping[int, set[int]]) -> list[set[int]]:
+    """Group a DataSet and its ancestors by the longest way from there to it, farthest first.
+
+    What lies on a cycle is put where it was first met.
+    """
+    farthest = {id_: 0}
+    order: list[int] = []
+    waiting: list[tuple[int, Iterable[int]]] = [(id_, iter(sorted(sources.get(id_, ()))))]
+    entered = {id_}
+    # Depth first without recursion, as a history may be longer than Python's stack.
+    while waiting:
+        here, rest = waiting[-1]
+        further = next((one for one in rest if one not in entered), None)
+        if further is None:
+            order.append(here)
+            waiting.pop()
+        else:
+            entered.add(further)
+            waiting.append((further, iter(sorted(sources.get(further, ())))))
+    place = {one: position for position, one in enumerate(order)}
+    for one in reversed(order):
+        for source in sources.get(one, ()):
+            if place[source] < place[one]:
+                farthest[source] = max(farthest.get(source, 0), farthest[one] + 1)
+    steps: list[set[int]] = [set() for _ in range(max(farthest.values()) + 1)]
+    for one, distance in farthest.items():
+        steps[distance].add(one)
+    return steps[::-1]
+
+
+def _named(id_: int, sources: Mapping[int, set[int]], made: Mapping[int, Made]) -> str:
+    photometry, processing = made[id_]
+    before = {made[source][0] for source in sources.get(id_, ())}
+    # Where the photometry is what it was, the step itself says enough: "PDCSAP".
+    words: list[Any] = [] if processing and before == {photometry} else [photometry]
+    return " ".join([*(word for word in words if word), processing or "raw", f"#{id_}"])

@@ -1,0 +1,174 @@
+"""The SQL of a lineage: ancestors and descendants to any depth, in one recursive statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.errors import LightCurveNotFoundError
+from lcdb_notebook.models import (
+    DataSet,
+    DataSetHierarchy,
+    MissionCatalog,
+    Observation,
+    PhotometricSource,
+    ProcessingMethod,
+    Target,
+)
+from lcdb_notebook.search.lineage.graph import Lineage, Row
+from lcdb_notebook.search.lineage.resolve_ids import dataset_ids
+from lcdb_notebook.search.sql import any_of
+
+__all__ = ["ancestry", "family", "lineage"]
+
+_dataset = DataSet.__table__
+_link = DataSetHierarchy.__table__
+_observation = Observation.__table__
+_photometry = PhotometricSource.__table__
+_processing = ProcessingMethod.__table__
+
+_ABOUT = ("target_id", "observation_id", "photometric_method_id", "processing_method_id")
+
+
+def lineage(session: orm.Session, asked: Any) -> Lineage:
+    """Find the ancestors and descendants of DataSets, in one statement.
+
+    Parameters
+    ----------
+    session
+        Its uncommitted rows are seen.
+    asked
+        See :func:`lcdb_notebook.search.lineage.dataset_ids`.
+
+    Raises
+    ------
+    LightCurveNotFoundError
+        Naming the ids that no DataSet has.
+    """
+    ids = dataset_ids(asked)
+    rows = [
+        Row._make((*about, map(int, sources.split(",")) if sources else ()))
+        for *about, sources in session.execute(family(ids))
+    ]
+    found = {row.dataset for row in rows}
+    absent = [id_ for id_ in ids if id_ not in found]
+    if absent:
+        told = ", ".join(map(str, absent[:10])) + (", ..." if len(absent) > 10 else "")
+        raise LightCurveNotFoundError(
+            f"this database has no DataSet {told}; db.search(...).table lists those that it has"
+        )
+    return Lineage(rows, ids)
+
+
+def family(ids: Sequence[int]) -> sa.Select[tuple[Any, ...]]:
+    """Select DataSets with all their ancestors and descendants, one row each, without arrays.
+
+    ``sources`` are the ids each was derived from, with commas between. UNION drops what was found
+    before, so a cycle in the data ends the search instead of keeping it up.
+    """
+    above = _closure(ids, "above", of=_link.c.child_dataset_id, give=_link.c.source_dataset_id)
+    below = _closure(ids, "below", of=_link.c.source_dataset_id, give=_link.c.child_dataset_id)
+    known = sa.union(sa.select(above.c.id), sa.select(below.c.id)).cte("known")
+    made = _for_each(
+        known, sa.select(*_columns(_dataset)).where(_dataset.c.id == known.c.id), "made"
+    )
+    member = (
+        sa.select(known.c.id, *_columns(made))
+        .select_from(known.join(made, sa.true()))
+        .cte("member")
+    )
+    # Counted once an observation, since counting a cadence_reference means reading it.
+    each = sa.select(member.c.observation_id).distinct().cte("each")
+    counted = _for_each(
+        each,
+        sa.select(sa.func.cardinality(_observation.c.cadence_reference).label("cadences")).where(
+            _observation.c.id == each.c.observation_id
+        ),
+        "counted",
+    )
+    seen = (
+        sa.select(each.c.observation_id, counted.c.cadences)
+        .select_from(each.join(counted, sa.true()))
+        .cte("seen")
+        .prefix_with("MATERIALIZED")
+    )
+    links = _for_each(
+        member,
+        sa.select(
+            sa.func.string_agg(sa.cast(_link.c.source_dataset_id, sa.Text), ",").label("sources")
+        ).where(_link.c.child_dataset_id == member.c.id),
+        "links",
+    )
+    return sa.select(
+        member.c.id.label("dataset"),
+        Target.name.label("target"),
+        MissionCatalog.name.label("catalog"),
+        member.c.observation_id.label("observation"),
+        PhotometricSource.name.label("photometry"),
+        ProcessingMethod.name.label("processing"),
+        seen.c.cadences,
+        links.c.sources,
+    ).select_from(
+        member.join(Target, Target.id == member.c.target_id)
+        .join(MissionCatalog, MissionCatalog.id == Target.catalog_id)
+        .join(seen, seen.c.observation_id == member.c.observation_id)
+        .outerjoin(PhotometricSource, PhotometricSource.id == member.c.photometric_method_id)
+        .outerjoin(ProcessingMethod, ProcessingMethod.id == member.c.processing_method_id)
+        .outerjoin(links, sa.true())
+    )
+
+
+@lru_cache(maxsize=1)
+def ancestry() -> sa.Select[tuple[Any, ...]]:
+    """Select the links that lead to DataSets: ``child``, ``source``, and how a source was made.
+
+    The ids of the DataSets are its parameter ``ids``.
+    """
+    child, source = _link.c.child_dataset_id, _link.c.source_dataset_id
+    links = sa.select(child, source).where(any_of(child, "ids")).cte("links", recursive=True)
+    further = _for_each(
+        links, sa.select(child, source).where(child == links.c.source_dataset_id), "further"
+    )
+    links = links.union(sa.select(further).select_from(links.join(further, sa.true())))
+    made = _for_each(
+        links,
+        sa.select(*_columns(_dataset)).where(_dataset.c.id == links.c.source_dataset_id),
+        "made",
+    )
+    return sa.select(
+        links.c.child_dataset_id.label("child"),
+        links.c.source_dataset_id.label("source"),
+        _photometry.c.name.label("photometry"),
+        _processing.c.name.label("processing"),
+    ).select_from(
+        links.join(made, sa.true())
+        .outerjoin(_photometry, _photometry.c.id == made.c.photometric_method_id)
+        .outerjoin(_processing, _processing.c.id == made.c.processing_method_id)
+    )
+
+
+def _closure(
+    ids: Sequence[int], name: str, *, of: sa.ColumnElement[int], give: sa.ColumnElement[int]
+) -> sa.CTE:
+    """Collect the ids of DataSets, and of all that links lead to from there."""
+    found = sa.select(_dataset.c.id).where(any_of(_dataset.c.id, ids)).cte(name, recursive=True)
+    step = _for_each(found, sa.select(give.label("id")).where(of == found.c.id), f"{name}_next")
+    return found.union(sa.select(step.c.id).select_from(found.join(step, sa.true())))
+
+
+def _for_each(rows: sa.FromClause, found: sa.Select[Any], name: str) -> sa.FromClause:
+    """Look something up for each row of a recursive query, by an index.
+
+    How many rows recursion will find is a guess that the planner makes a hundred times too high;
+    joined in the usual way it would read whole tables for a handful. OFFSET 0 keeps it from that.
+    """
+    return found.offset(0).correlate(rows).lateral(name)
+
+
+def _columns(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
+    """Say what a DataSet is, but for its arrays."""
+    return [table.c[name] for name in _ABOUT]

@@ -1,0 +1,277 @@
+"""What a search found: its rows and their observations, or the reason why there are none."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.errors import LCDBError, LightCurveNotFoundError
+from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.record import ObservationData
+from lcdb_notebook.models import Mission, Observation
+from lcdb_notebook.search import explain, sql
+from lcdb_notebook.search.criteria import Criteria
+from lcdb_notebook.search.rows import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Found", "Search", "Sessions", "find", "find_again", "flag_types", "missions"]
+
+_TYPES_FOR_ALL = sa.text(
+    "SELECT DISTINCT observation_id, type FROM quality_flag_array "
+    "WHERE target_id IS NULL AND observation_id = ANY (CAST(:observations AS int[]))"
+)
+
+_TYPES_OF_TARGETS = sa.text(
+    "SELECT DISTINCT seen_in, types FROM (SELECT seen_in, "
+    "array_remove(array_agg(DISTINCT type ORDER BY type), NULL) AS types "
+    "FROM unnest(CAST(:targets AS bigint[]), CAST(:observations AS int[])) AS w "
+    "(of_target, seen_in) "
+    "LEFT JOIN quality_flag_array ON target_id = of_target AND observation_id = seen_in "
+    "GROUP BY of_target, seen_in) of_pair"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The rows of a search.
+
+    Parameters
+    ----------
+    rows
+        One a DataSet, in the order of the search.
+    observations
+        For the id of each observation in them, what is known of it and its number of cadences.
+    why
+        The error that explains why there are no rows, where that is known.
+    """
+
+    rows: Sequence[Row]
+    observations: Mapping[int, tuple[ObservationData, int]]
+    why: LCDBError | None = None
+
+    def part(self, start: int, stop: int | None) -> Found:
+        """Give the rows from start to before stop."""
+        return Found(self.rows[start:stop], self.observations)
+
+    def require(self) -> None:
+        """Raise the error that explains why there are no rows, if there are none."""
+        if not self.rows:
+            if self.why is None:
+                raise LightCurveNotFoundError("this part of the selection is empty")
+            # A new one: an exception that is raised twice carries both tracebacks.
+            raise type(self.why)(*self.why.args)
+
+    def table(self) -> pd.DataFrame:
+        """List the rows, one a DataSet: see :attr:`Selection.table`."""
+        import pandas as pd
+
+        known = [self.observations[row.observation] for row in self.rows]
+        seen = {about.id: about for about, _ in known}
+        fields = dict.fromkeys(
+            name
+            for about in seen.values()
+            for name, value in about.fields.items()
+            if value is not None
+        )
+        columns: dict[str, list[Any]] = {
+            "dataset": [row.dataset for row in self.rows],
+            "target": [row.target for row in self.rows],
+            "catalog": [row.catalog for row in self.rows],
+            "observation": [row.observation for row in self.rows],
+            **{name: [about.fields.get(name) for about, _ in known] for name in fields},
+            "instrument": [" / ".join(about.instrument) for about, _ in known],
+            "photometry": [row.photometry for row in self.rows],
+            "processing": [row.processing or "raw" for row in self.rows],
+            "unit": [row.unit for row in self.rows],
+            "cadences": [cadences for _, cadences in known],
+        }
+        return pd.DataFrame(columns)
+
+
+class Sessions(Protocol):
+    """What a search needs of a database."""
+
+    def using(self) -> AbstractContextManager[orm.Session]:
+        """Lend the session for one call; errors of the driver come out as LCDBErrors."""
+
+
+class Search:
+    """A search, or a run of its rows; asked of the database once, and not before it has to be.
+
+    Parameters
+    ----------
+    sessions
+        The database.
+    wanted
+        What is searched for.
+    limit, offset
+        Which of the rows; the search itself has neither.
+    """
+
+    def __init__(
+        self, sessions: Sessions, wanted: Criteria, *, limit: int | None = None, offset: int = 0
+    ) -> None:
+        self.sessions = sessions
+        self.wanted = wanted
+        self._limit = limit
+        self._offset = offset
+        self.kept: Found | None = None
+
+    def found(self, session: orm.Session) -> Found:
+        """Give what was found; the first time, warn of targets that are not there."""
+        if self.kept is None:
+            self.kept = find(session, self.wanted, limit=self._limit, offset=self._offset)
+            missing = self.missing(session)
+            if missing:
+                warn(missing)
+        return self.kept
+
+    def missing(self, session: orm.Session) -> str:
+        """Say which of several targets asked for are not in the database; "" if all are."""
+        whole = self._limit is None and self._offset == 0
+        numbers = set(self.wanted.numbers or ()) if whole else set()
+        missing = explain.missing_numbers(session, self.wanted) if len(numbers) > 1 else []
+        if not missing:
+            return ""
+        told = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        return f"{len(missing)} of {len(numbers)} targets are not in the database: {told}"
+
+    def count(self) -> int:
+        """Count the rows, without fetching them."""
+        if self.kept is not None:
+            return len(self.kept.rows)
+        with self.sessions.using() as session:
+            everything: int = session.scalar(*sql.count(self.wanted)) or 0
+        beyond = max(0, everything - self._offset)
+        return beyond if self._limit is None else min(beyond, self._limit)
+
+    def cut(self, which: slice) -> Search:
+        """Give a run of the rows.
+
+        Raises
+        ------
+        TypeError
+            If the slice has a step.
+        """
+        if which.step not in (None, 1):
+            raise TypeError("a Selection is cut without steps: selection[start:stop]")
+        ends = [operator.index(end) for end in (which.start, which.stop) if end is not None]
+        # Rows are counted only where an end counts from the last one; no table has 2**62.
+        start, stop, _ = which.indices(self.count() if min(ends, default=0) < 0 else 2**62)
+        length = None if which.stop is None else max(0, stop - start)
+        if self._limit is not None:
+            left = max(0, self._limit - start)
+            length = left if length is None else min(length, left)
+        part = Search(self.sessions, self.wanted, limit=length, offset=self._offset + start)
+        if self.kept is not None:
+            part.kept = self.kept.part(start, None if length is None else start + length)
+        return part
+
+
+def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: int) -> Found:
+    """Run a search: at most two statements, or four where nothing is found.
+
+    Parameters
+    ----------
+    session
+        Its uncommitted rows are found, too.
+    wanted
+        The search.
+    limit, offset
+        Which of the rows.
+
+    Raises
+    ------
+    NotFoundError
+        If something that was asked for by name or number is not in the database at all.
+    """
+    asked = sql.datasets(wanted, limit=limit, offset=offset)
+    rows: Sequence[Any] = session.connection().execute(*asked).all()
+    if not rows:
+        why = explain.explain(session, wanted) if offset == 0 and limit != 0 else None
+        if why is not None and not isinstance(why, LightCurveNotFoundError):
+            raise why
+        return Found((), {}, why)
+    return _described(session, rows)
+
+
+def find_again(session: orm.Session, datasets: Sequence[int]) -> Found:
+    """Find DataSets by id, in the order of the ids; those that are gone are left out."""
+    found = session.connection().execute(*sql.datasets_of(datasets))
+    rows = {row.dataset: row for row in found}
+    return _described(session, [rows[id_] for id_ in datasets if id_ in rows])
+
+
+def _described(session: orm.Session, rows: Sequence[Any]) -> Found:
+    """Read what is known of the observations of rows."""
+    ids = list(dict.fromkeys(row.observation for row in rows))
+    described = session.connection().execute(*sql.observations(ids)).all()
+    observations = {row.id: _observation(row) for row in described}
+    if len(observations) < len(ids):
+        # Deleted between the two statements, and its DataSets with it.
+        rows = [row for row in rows if row.observation in observations]
+    return Found(rows, observations)
+
+
+def missions(session: orm.Session) -> dict[UUID, tuple[str, Clock]]:
+    """Read the name and the clock of every mission."""
+    found = session.connection().execute(sql.missions())
+    return {row.id: (row.name, _clock(**row._mapping)) for row in found}
+
+
+@lru_cache
+def _clock(**told: Any) -> Clock:
+    # One object a clock: light curves are asked whether they have the same one.
+    return Mission(**told).clock
+
+
+def flag_types(session: orm.Session, found: Found) -> set[frozenset[str]]:
+    """Say which types of quality flags the light curves have, without reading any flags.
+
+    Returns
+    -------
+    set of frozenset of str
+        Each combination of types that some light curve has; the empty one where there are none.
+    """
+    pairs = {(row.target_id, row.observation) for row in found.rows}
+    asked = {
+        "targets": [target for target, _ in pairs],
+        "observations": [observation for _, observation in pairs],
+    }
+    wide: dict[int, set[str]] = {}
+    for observation, type_ in session.execute(
+        _TYPES_FOR_ALL, {"observations": [*found.observations]}
+    ):
+        wide.setdefault(observation, set()).add(type_)
+    return {
+        frozenset({*wide.get(observation, ()), *types})
+        for observation, types in session.execute(_TYPES_OF_TARGETS, asked)
+    }
+
+
+def _observation(row: Any) -> tuple[ObservationData, int]:
+    values = row._mapping
+    mapper = sa.inspect(Observation).polymorphic_map[row.type]
+    labels = {
+        name: f"{getattr(column.table, 'name', '')}.{column.name}"
+        for name, column in mapper.columns.items()
+    }
+    about = ObservationData(
+        row.id,
+        row.type,
+        {name: values[label] for name, label in labels.items() if label in values},
+        tuple(row.instrument or ()),
+        mapper.class_.__chronology__,
+    )
+    return about, row.cadences

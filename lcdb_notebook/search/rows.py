@@ -1,0 +1,22 @@
+"""What a search returns of each DataSet: a row without arrays."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+__all__ = ["Row"]
+
+
+class Row(Protocol):
+    """A row of :func:`lcdb_notebook.search.sql.datasets`."""
+
+    dataset: int
+    target_id: int
+    target: int
+    catalog: str
+    host_mission_id: UUID
+    observation: int
+    photometry: str | None
+    processing: str | None
+    unit: str

@@ -1,0 +1,250 @@
+"""The SQL of a search: which DataSets match, in which order, and what is known about each.
+
+To build a statement takes SQLAlchemy as long as PostgreSQL to answer it, so each is built once,
+with named parameters, and kept. What is kept depends on the columns of all observation classes: a
+class that is mapped later makes statements of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from lcdb_notebook.models import (
+    DataSet,
+    Instrument,
+    Mission,
+    MissionCatalog,
+    Observation,
+    PhotometricSource,
+    ProcessingMethod,
+    Target,
+)
+from lcdb_notebook.search.criteria import Criteria, observation_fields
+from lcdb_notebook.search.sql.conditions import (
+    Shape,
+    any_of,
+    dataset_matches,
+    method_matches,
+    observation_matches,
+    parameters,
+    same_row,
+    shape,
+    target_matches,
+)
+
+__all__ = [
+    "Asked",
+    "Shape",
+    "any_of",
+    "count",
+    "dataset_matches",
+    "datasets",
+    "datasets_of",
+    "missions",
+    "observation_matches",
+    "observations",
+    "parameters",
+    "shape",
+    "target_matches",
+]
+
+#: A statement and the values of its parameters: ``connection.execute(*asked)``.
+Asked = tuple[sa.Select[tuple[Any, ...]], dict[str, Any]]
+
+# Table objects, not classes: these statements list columns and never build ORM objects.
+_dataset = DataSet.__table__
+_target = Target.__table__
+_catalog = MissionCatalog.__table__
+_observation = Observation.__table__
+_photometry = PhotometricSource.__table__
+_processing = ProcessingMethod.__table__
+_instrument = Instrument.__table__
+_mission = Mission.__table__
+
+# Levels of a tree of instruments; TESS has three.
+_DEEPEST = 20
+
+#: A unit in brackets at the head of a description, where FITS headers put it.
+_UNIT_PATTERN = r"^\s*\[([^]]*)\]"
+
+
+def datasets(wanted: Criteria, *, limit: int | None = None, offset: int = 0) -> Asked:
+    """Select the DataSets that match, one row each, without arrays.
+
+    Order: catalog number, catalog, start of the observation, photometry, processing (raw first),
+    id. An observation's start is what its class declares as ``__chronology__``, then its first
+    cadence number.
+    """
+    page = {"limit": limit, "offset": offset or None}
+    page = {name: rows for name, rows in page.items() if rows is not None}
+    statement = _datasets(shape(wanted), _chronology(), *(name in page for name in _PAGE))
+    return statement, parameters(wanted) | page
+
+
+def datasets_of(ids: Sequence[int]) -> Asked:
+    """Select DataSets by id, as :func:`datasets` does, in no order."""
+    return _datasets_of(), {"ids": list(ids)}
+
+
+def count(wanted: Criteria) -> Asked:
+    """Count the DataSets that match."""
+    return _count(shape(wanted)), parameters(wanted)
+
+
+def observations(ids: Sequence[int]) -> Asked:
+    """Select what is known of observations: fields, instrument path, number of cadences.
+
+    Arrays and JSON stay behind; the fields of every class are columns, NULL where not of its type.
+    """
+    columns = tuple(c for found in observation_fields().values() for c in found)
+    return _observations(columns), {"ids": list(ids)}
+
+
+@lru_cache(maxsize=1)
+def missions() -> sa.Select[tuple[Any, ...]]:
+    """Select every mission, with the columns of its clock; there are never many."""
+    names = ("id", "name", "time_format_name", "time_unit", "time_epoch", "time_epoch_format")
+    return sa.select(*(_mission.c[name] for name in (*names, "time_epoch_scale")))
+
+
+_PAGE = ("limit", "offset")
+
+
+@lru_cache(maxsize=256)
+def _datasets(
+    asked: Shape, chronology: tuple[sa.Column[Any], ...], limited: bool, moved: bool
+) -> sa.Select[tuple[Any, ...]]:
+    opening = _observation.alias("opening")
+    start = (
+        sa.select(sa.literal_column("opening.cadence_reference[1]").label("cadence"))
+        .select_from(opening)
+        .where(opening.c.id == _dataset.c.observation_id)
+        # Kept apart from the outer query, the planner remembers it for each observation and reads
+        # that array once, not once a DataSet.
+        .offset(0)
+        .correlate(_dataset)
+        .lateral("start")
+    )
+    statement = (
+        _described(_datasets_joined().outerjoin(start, sa.true()))
+        .where(*_matches(asked))
+        .order_by(
+            _target.c.name,
+            _catalog.c.name,
+            *(column.nulls_first() for column in chronology),
+            start.c.cadence.nulls_first(),
+            _dataset.c.observation_id,
+            _photometry.c.name.nulls_first(),
+            _processing.c.name.nulls_first(),
+            _dataset.c.id,
+        )
+    )
+    if limited:
+        statement = statement.limit(sa.bindparam("limit", type_=sa.Integer))
+    return statement.offset(sa.bindparam("offset", type_=sa.Integer)) if moved else statement
+
+
+@lru_cache(maxsize=1)
+def _datasets_of() -> sa.Select[tuple[Any, ...]]:
+    return _described(_datasets_joined()).where(any_of(_dataset.c.id, "ids"))
+
+
+@lru_cache(maxsize=256)
+def _count(asked: Shape) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(_datasets_joined()).where(*_matches(asked))
+
+
+def _described(rows: sa.FromClause) -> sa.Select[tuple[Any, ...]]:
+    return sa.select(
+        _dataset.c.id.label("dataset"),
+        _dataset.c.target_id,
+        _target.c.name.label("target"),
+        _catalog.c.name.label("catalog"),
+        _catalog.c.host_mission_id,
+        _dataset.c.observation_id.label("observation"),
+        _photometry.c.name.label("photometry"),
+        _processing.c.name.label("processing"),
+        sa.func.coalesce(
+            sa.func.substring(_processing.c.description, _UNIT_PATTERN),
+            sa.func.substring(_photometry.c.description, _UNIT_PATTERN),
+            "",
+        ).label("unit"),
+    ).select_from(rows)
+
+
+@lru_cache(maxsize=8)
+def _observations(fields: tuple[sa.Column[Any], ...]) -> sa.Select[tuple[Any, ...]]:
+    above = (
+        sa.select(
+            _observation.c.instrument_id.label("leaf"),
+            _observation.c.instrument_id.label("id"),
+            sa.literal(0).label("depth"),
+        )
+        .where(any_of(_observation.c.id, "ids"))
+        .distinct()
+        .cte("above", recursive=True)
+    )
+    above = above.union(
+        sa.select(above.c.leaf, _instrument.c.parent_id, above.c.depth + 1)
+        .join(_instrument, _instrument.c.id == above.c.id)
+        # Nothing forbids an instrument that is part of itself; it must not keep the server busy.
+        .where(_instrument.c.parent_id.is_not(None), above.c.depth < _DEEPEST)
+    )
+    path = (
+        sa.select(
+            above.c.leaf,
+            sa.func.array_agg(aggregate_order_by(_instrument.c.name, above.c.depth.desc())).label(
+                "path"
+            ),
+        )
+        .join(_instrument, _instrument.c.id == above.c.id)
+        .group_by(above.c.leaf)
+        .subquery("path")
+    )
+    source: sa.FromClause = _observation.outerjoin(
+        path, path.c.leaf == _observation.c.instrument_id
+    )
+    for table in dict.fromkeys(column.table for column in fields):
+        if table is not _observation:
+            source = source.outerjoin(table, same_row(table))
+    return (
+        sa.select(
+            _observation.c.id,
+            _observation.c.type,
+            sa.func.cardinality(_observation.c.cadence_reference).label("cadences"),
+            path.c.path.label("instrument"),
+            *(column.label(f"{column.table.name}.{column.name}") for column in fields),
+        )
+        .select_from(source)
+        .where(any_of(_observation.c.id, "ids"))
+    )
+
+
+def _datasets_joined() -> sa.FromClause:
+    """Join datasets with their targets, catalogs, observations and methods."""
+    return (
+        _dataset.join(_target, _target.c.id == _dataset.c.target_id)
+        .join(_catalog, _catalog.c.id == _target.c.catalog_id)
+        .join(_observation, _observation.c.id == _dataset.c.observation_id)
+        .outerjoin(_photometry, _photometry.c.id == _dataset.c.photometric_method_id)
+        .outerjoin(_processing, _processing.c.id == _dataset.c.processing_method_id)
+    )
+
+
+def _matches(asked: Shape) -> list[sa.ColumnElement[bool]]:
+    return [*observation_matches(asked), *target_matches(asked), *method_matches(asked)]
+
+
+def _chronology() -> tuple[sa.Column[Any], ...]:
+    columns: dict[str, sa.Column[Any]] = {}
+    for mapper in sa.inspect(Observation).self_and_descendants:
+        for name in mapper.class_.__chronology__:
+            column = mapper.columns[name]
+            if column.table is _observation:
+                columns[name] = column
+    return tuple(columns.values())

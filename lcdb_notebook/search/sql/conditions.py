@@ -1,0 +1,248 @@
+"""What a search asks of each table, as conditions with named parameters in place of values."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from lcdb_notebook.models import (
+    DataSet,
+    Instrument,
+    MissionCatalog,
+    NumpyArray,
+    Observation,
+    PhotometricSource,
+    ProcessingMethod,
+    Target,
+)
+from lcdb_notebook.search.criteria import Criteria, observation_fields
+
+__all__ = [
+    "Field",
+    "Shape",
+    "any_of",
+    "dataset_matches",
+    "method_matches",
+    "observation_matches",
+    "parameters",
+    "same_row",
+    "shape",
+    "target_matches",
+]
+
+Conditions = list[sa.ColumnElement[bool]]
+
+# Table objects, not classes: statements list columns and never build ORM objects.
+_dataset = DataSet.__table__
+_target = Target.__table__
+_catalog = MissionCatalog.__table__
+_observation = Observation.__table__
+_photometry = PhotometricSource.__table__
+_processing = ProcessingMethod.__table__
+_instrument = Instrument.__table__
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of observations that is asked for.
+
+    Parameters
+    ----------
+    columns
+        Those that have its name; of tables of their own where missions have such.
+    given, empty
+        Whether there are values to match, and whether a field that is not set matches.
+    """
+
+    columns: tuple[sa.Column[Any], ...]
+    given: bool
+    empty: bool
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a search asks for, without the values: searches of equal shape are the same SQL.
+
+    Parameters
+    ----------
+    asked
+        The names of the parameters that :func:`parameters` gives values to.
+    fields
+        By name; a class that was mapped since brings columns of its own, hence another shape.
+    """
+
+    asked: frozenset[str]
+    fields: tuple[tuple[str, Field], ...]
+
+
+def shape(wanted: Criteria) -> Shape:
+    """Give the shape of a search."""
+    columns = observation_fields() if wanted.fields else {}
+    fields = tuple(
+        (
+            name,
+            Field(
+                tuple(columns[name]),
+                given=any(value is not None for value in values),
+                empty=None in values,
+            ),
+        )
+        for name, values in wanted.fields.items()
+    )
+    raw = {"raw"} if None in wanted.processing else set()
+    return Shape(frozenset(parameters(wanted).keys() | raw), fields)
+
+
+def parameters(wanted: Criteria) -> dict[str, Any]:
+    """Give the values of the parameters that a search's conditions name.
+
+    Examples
+    --------
+    >>> from lcdb_notebook.search.criteria import criteria
+    >>> parameters(criteria(261136679, sector=[1, 2], processing="raw"))
+    {'numbers': (261136679,), 'field sector': [1, 2]}
+    """
+    instruments = wanted.instruments
+    values: dict[str, Any] = {
+        "numbers": wanted.numbers,
+        "target_ids": wanted.target_ids,
+        "catalogs": wanted.catalogs or None,
+        "observations": wanted.observations or None,
+        "types": wanted.types or None,
+        "instrument_names": [i for i in instruments if isinstance(i, str)] or None,
+        "instrument_ids": [i for i in instruments if isinstance(i, uuid.UUID)] or None,
+        "photometry": wanted.photometry or None,
+        "processing": [name for name in wanted.processing if name is not None] or None,
+    }
+    for name, matching in wanted.fields.items():
+        values[f"field {name}"] = [value for value in matching if value is not None] or None
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def any_of(column: Any, numbers: Sequence[int] | str) -> sa.ColumnElement[bool]:
+    """Compare a column with many integers, sent as one array.
+
+    Parameters
+    ----------
+    column
+        The column.
+    numbers
+        The integers, or the name of the parameter that will be.
+
+    Examples
+    --------
+    >>> print(any_of(_target.c.id, [1, 2]))
+    target.id = ANY (CAST(:param_1 AS BIGINT[]))
+    >>> print(any_of(_target.c.id, "ids"))
+    target.id = ANY (CAST(:ids AS BIGINT[]))
+    """
+    sent = NumpyArray("int64")
+    array: sa.BindParameter[Any] = (
+        sa.bindparam(numbers, type_=sent)
+        if isinstance(numbers, str)
+        else sa.literal(list(numbers), sent)
+    )
+    matches: sa.ColumnElement[bool] = column == sa.any_(array)
+    return matches
+
+
+def observation_matches(asked: Shape) -> Conditions:
+    """Conditions on the observation table."""
+    conditions: Conditions = []
+    which: Conditions = []
+    if "observations" in asked.asked:
+        which.append(any_of(_observation.c.id, "observations"))
+    if "types" in asked.asked:
+        which.append(_in(_observation.c.type, "types"))
+    if which:
+        conditions.append(sa.or_(*which))
+    if asked.asked & {"instrument_names", "instrument_ids"}:
+        conditions.append(_observation.c.instrument_id.in_(_instruments_below(asked)))
+    for name, field in asked.fields:
+        conditions.append(sa.or_(*(_field_matches(c, name, field) for c in field.columns)))
+    return conditions
+
+
+def target_matches(asked: Shape) -> Conditions:
+    """Conditions on the tables of targets and catalogs."""
+    conditions: Conditions = []
+    if "numbers" in asked.asked:
+        conditions.append(any_of(_target.c.name, "numbers"))
+    if "target_ids" in asked.asked:
+        conditions.append(any_of(_target.c.id, "target_ids"))
+    if "catalogs" in asked.asked:
+        conditions.append(_in(_catalog.c.name, "catalogs"))
+    return conditions
+
+
+def method_matches(asked: Shape) -> Conditions:
+    """Conditions on the tables of photometric sources and processing methods, where joined.
+
+    They take the planner half the time that conditions on the dataset table take.
+    """
+    return _methods_match(
+        asked,
+        lambda: _in(_photometry.c.name, "photometry"),
+        lambda: _in(_processing.c.name, "processing"),
+    )
+
+
+def dataset_matches(asked: Shape) -> Conditions:
+    """Conditions of photometry and processing on the dataset table alone."""
+    photometry = sa.select(_photometry.c.id).where(_in(_photometry.c.name, "photometry"))
+    processing = sa.select(_processing.c.id).where(_in(_processing.c.name, "processing"))
+    return _methods_match(
+        asked,
+        lambda: _dataset.c.photometric_method_id.in_(photometry),
+        lambda: _dataset.c.processing_method_id.in_(processing),
+    )
+
+
+def _methods_match(asked: Shape, photometry: Any, processing: Any) -> Conditions:
+    conditions: Conditions = [photometry()] if "photometry" in asked.asked else []
+    choices: Conditions = [processing()] if "processing" in asked.asked else []
+    if "raw" in asked.asked:
+        choices.append(_dataset.c.processing_method_id.is_(None))
+    return [*conditions, sa.or_(*choices)] if choices else conditions
+
+
+def same_row(table: Any) -> sa.ColumnElement[bool]:
+    """Say that a row of a mission's own table belongs to a row of observations."""
+    key = next(iter(table.primary_key.columns))
+    return sa.ColumnElement.__eq__(key, _observation.c.id)
+
+
+def _instruments_below(asked: Shape) -> sa.Select[tuple[uuid.UUID]]:
+    """Select the ids of instruments, given by name or id, and of all that is part of them."""
+    given = {"instrument_names": _instrument.c.name, "instrument_ids": _instrument.c.id}
+    below = (
+        sa.select(_instrument.c.id)
+        .where(sa.or_(*(_in(column, n) for n, column in given.items() if n in asked.asked)))
+        # Without a name: a statement may ask for instruments in several places.
+        .cte(recursive=True)
+    )
+    below = below.union(
+        sa.select(_instrument.c.id).join(below, _instrument.c.parent_id == below.c.id)
+    )
+    return sa.select(below.c.id)
+
+
+def _field_matches(column: sa.Column[Any], name: str, field: Field) -> sa.ColumnElement[bool]:
+    choices: Conditions = []
+    if field.given:
+        choices.append(_in(column, f"field {name}"))
+    if field.empty:
+        choices.append(column.is_(None))
+    matches = sa.or_(*choices)
+    if column.table is _observation:
+        return matches
+    return sa.select(sa.literal(1)).where(same_row(column.table), matches).exists()
+
+
+def _in(column: Any, name: str) -> sa.ColumnElement[bool]:
+    matches: sa.ColumnElement[bool] = column.in_(sa.bindparam(name, expanding=True))
+    return matches

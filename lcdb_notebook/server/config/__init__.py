@@ -1,0 +1,189 @@
+"""Decide which database is meant, without asking any network.
+
+The first of these that is there wins, and nothing after it is looked at:
+
+1. the ``url`` given;
+2. the file given as ``config``, or ``~/.config/lightcurvedb/db.conf``, which LightcurveDB's users
+   already have;
+3. the variable ``LCDB_URL``;
+4. libpq's own variables ``PGHOST``, ``PGSERVICE``, ``PGDATABASE``, ... with ``~/.pgpass`` and its
+   service files (PostgreSQL manual, "Environment Variables" of libpq);
+5. the embedded server.
+
+A ``db.conf``::
+
+    [Credentials]
+    username = ada
+    password = as it is: no quotes, no %-encoding; empty for ~/.pgpass
+    database_name = lightcurvedb
+    database_host = pdo.example.org
+    database_port = 5432
+    # sslmode, sslrootcert, sslcert and sslkey, if wanted; paths may begin with ~
+
+No message, ``str`` or ``repr`` from here contains a password.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from lcdb_notebook.errors import ConfigurationError
+from lcdb_notebook.server.config.file import OpenToOthersWarning, read_file
+from lcdb_notebook.server.config.url import DRIVER, describe, label, read_url
+
+__all__ = ["Address", "OpenToOthersWarning", "resolve"]
+
+CONFIG_FILE = Path(".config/lightcurvedb/db.conf")
+
+# One of these says which server is meant. PGUSER or PGPASSWORD alone do not.
+_LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGPORT")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the database is: at a URL, or on the embedded server.
+
+    Parameters
+    ----------
+    origin
+        Who said so, for people: ``"the url given"``, a file, ``"LCDB_URL"``, ``"PG* variables"`` or
+        ``"embedded server in ..."``.
+    url
+        What to connect to, always with the driver ``postgresql+psycopg2``; ``None`` for the
+        embedded server. A URL without any parts leaves everything to libpq.
+    folder
+        The embedded server's folder; ``None`` for any other.
+    label
+        The server and database in short, without a password.
+
+    Examples
+    --------
+    >>> address = resolve("postgresql://ada:secret@pdo.example.org/lightcurvedb")
+    >>> print(address, "from", address.origin)
+    ada@pdo.example.org/lightcurvedb from the url given
+    """
+
+    origin: str
+    url: URL | None = None
+    folder: Path | None = None
+    label: str = ""
+
+    def __str__(self) -> str:
+        return self.label or self.origin
+
+
+def resolve(
+    url: str | URL | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    embedded: bool | str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    home: Path | None = None,
+) -> Address:
+    """Decide which database is meant.
+
+    Parameters
+    ----------
+    url
+        ``postgresql://user:password@host:port/database?sslmode=require``.
+    config
+        Path of a ``db.conf``.
+    embedded
+        True for the embedded server whatever else is there, a path for the one in that folder,
+        False for never.
+    environ
+        The environment; by default that of this process.
+    home
+        The home folder in which to look for ``db.conf``; by default one's own.
+
+    Returns
+    -------
+    Address
+        A URL or a folder.
+
+    Raises
+    ------
+    ConfigurationError
+        If two arguments contradict each other, a URL or a file makes no sense, or nothing names a
+        database and the embedded server is forbidden.
+
+    Warns
+    -----
+    OpenToOthersWarning
+        If other users can read the password in a ``db.conf`` of one's own; once a file.
+
+    Examples
+    --------
+    >>> resolve(environ={"LCDB_URL": "postgres://pdo/lightcurvedb"}, home=Path("/nowhere")).origin
+    'LCDB_URL'
+    >>> print(resolve(embedded="/data/tess"))
+    embedded server in /data/tess
+    """
+    environ = os.environ if environ is None else environ
+    wanted = {"url": url, "config": config, "embedded": None if embedded is False else embedded}
+    given = [name for name, value in wanted.items() if value is not None]
+    if len(given) > 1:
+        raise ConfigurationError(
+            f"{' and '.join(f'{name}=' for name in given)} contradict each other: "
+            "each of them says which database is meant. Give one of them."
+        )
+    if url is not None:
+        return _at(read_url(url, "the url given"), "the url given")
+    if config is not None:
+        return _at(read_file(Path(config).expanduser()), str(config))
+    if embedded is not None and embedded is not False:
+        return _embedded(None if embedded is True else Path(embedded), environ)
+    standard = (_home() if home is None else home) / CONFIG_FILE
+    if os.path.lexists(standard):
+        return _at(read_file(standard), f"~/{CONFIG_FILE}")
+    if environ.get("LCDB_URL"):
+        return _at(read_url(environ["LCDB_URL"], "LCDB_URL"), "LCDB_URL")
+    if any(environ.get(name) for name in _LIBPQ_VARIABLES):
+        return _from_libpq(environ)
+    if embedded is False:
+        raise ConfigurationError(
+            f"nothing says which database to use, and embedded=False. Looked at: url= and config= "
+            f"(not given), {standard} (not there), LCDB_URL (not set), "
+            f"{', '.join(_LIBPQ_VARIABLES)} (not set)."
+        )
+    return _embedded(None, environ)
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user without a home: then no db.conf in it either
+        return Path("/nonexistent")
+
+
+def _at(url: URL, origin: str) -> Address:
+    return Address(origin, url=url, label=describe(url) or "libpq's defaults")
+
+
+def _embedded(folder: Path | None, environ: Mapping[str, str]) -> Address:
+    if folder is None and environ.get("LCDB_DATA"):
+        folder = Path(environ["LCDB_DATA"])
+    if folder is None:
+        from platformdirs import user_data_path
+
+        folder = user_data_path("lcdb_notebook") / "postgres"
+    folder = folder.expanduser().absolute()
+    return Address(f"embedded server in {folder}", folder=folder)
+
+
+def _from_libpq(environ: Mapping[str, str]) -> Address:
+    service = environ.get("PGSERVICE")
+    short = label(
+        environ.get("PGUSER"),
+        environ.get("PGHOST") or environ.get("PGHOSTADDR"),
+        environ.get("PGPORT"),
+        environ.get("PGDATABASE"),
+    )
+    if service:
+        short = f"{short} of service {service}" if short else f"service {service}"
+    return Address("PG* variables", url=URL.create(DRIVER), label=short)

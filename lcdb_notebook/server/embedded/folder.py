@@ -1,0 +1,275 @@
+"""Private folders, the socket's place, and locks: everything that keeps other people out."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import pwd
+import re
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lcdb_notebook.errors import EmbeddedServerError
+from lcdb_notebook.server.embedded.account import MAJOR_VERSION, Account
+
+__all__ = [
+    "PORT",
+    "acquire",
+    "explained",
+    "is_private",
+    "open_lock",
+    "prepare",
+    "socket_folder",
+    "write_private",
+]
+
+PORT = 5432
+"""Only a part of the socket's name: nothing listens on a TCP port."""
+
+ROOTS_PLACE = Path("/var/lib/lcdb_notebook")
+
+_SOCKET_NAME = f".s.PGSQL.{PORT}"
+# sun_path has 108 bytes on Linux and 104 on macOS, its closing zero included: unix(7), unix(4).
+_SOCKET_PATH_LIMIT = 107 if sys.platform == "linux" else 103
+# libpq takes a comma for a list of hosts, and PostgreSQL quotes a list of folders with '"'.
+_PLAIN = re.compile(r"[\w/.\- +~=]+")
+_OURS = {
+    "data",
+    "data.new",
+    "server.log",
+    "server.log.old",
+    "start.lock",
+    "users.lock",
+    "host",
+    "host.new",
+}
+_OURS |= {_SOCKET_NAME, f"{_SOCKET_NAME}.lock", "lost+found", ".DS_Store"}
+_ANOTHER = "Give another folder, with embedded=... or in the variable LCDB_DATA."
+_CURES = {
+    errno.ENOSPC: "The disk is full: make room, or give a folder on another disk.",
+    errno.EDQUOT: "Your disk quota is used up: make room, or give a folder on another disk.",
+    errno.EROFS: f"The disk is read-only. {_ANOTHER}",
+}
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn what the operating system refuses into an error with a cure.
+
+    Raises
+    ------
+    EmbeddedServerError
+        For every :class:`OSError` inside the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EmbeddedServerError(
+            f"cannot {doing}: {reason}. {_CURES.get(error.errno or 0, _ANOTHER)}"
+        ) from error
+
+
+def prepare(folder: Path, account: Account) -> Path:
+    """Create or check the server's folder: its owner's alone, and nothing else in it.
+
+    Parameters
+    ----------
+    folder
+        Where it was asked for.
+    account
+        Who will own it.
+
+    Returns
+    -------
+    pathlib.Path
+        Where it is: symbolic links resolved; for root, a folder in ``/var/lib/lcdb_notebook`` when
+        the server's account cannot reach the one asked for.
+
+    Raises
+    ------
+    EmbeddedServerError
+        If it belongs to someone else, cannot be closed to others, or holds other things.
+    """
+    folder = folder.expanduser().resolve()
+    if "\n" in str(folder):
+        raise EmbeddedServerError(f"the path {str(folder)!r} has a line break in it. {_ANOTHER}")
+    if account.switched:
+        folder = _within_reach(folder, account)
+    if not folder.exists():
+        for missing in [p for p in reversed(folder.parents) if not p.exists()]:
+            missing.mkdir(exist_ok=True)
+            if account.switched:
+                # Newly made and root's: the server's account passes through, nobody looks inside.
+                missing.chmod(0o711)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise EmbeddedServerError(f"{folder} is not a folder. {_ANOTHER}")
+    if found.st_uid in (os.geteuid(), account.uid):
+        _refuse_strangers(folder)
+    if account.switched and found.st_uid == 0 and not any(folder.iterdir()):
+        os.chown(folder, account.uid, account.gid, follow_symlinks=False)
+        found = folder.lstat()
+    if found.st_uid != account.uid:
+        raise EmbeddedServerError(
+            f"{folder} belongs to {_user_name(found.st_uid)}, and the server would run as "
+            f"{account.name}. {_ANOTHER}"
+        )
+    if found.st_mode & 0o077:
+        with suppress(OSError):
+            folder.chmod(0o700)
+        if folder.lstat().st_mode & 0o077:
+            raise EmbeddedServerError(
+                f"{folder} is open to other users and cannot be closed to them (mode "
+                f"{stat.filemode(folder.lstat().st_mode)}); its file system may know no "
+                f"permissions. {_ANOTHER}"
+            )
+    return folder
+
+
+def _within_reach(folder: Path, account: Account) -> Path:
+    existing = next(p for p in [folder.parent, *folder.parents] if p.exists())
+    if account.can_enter(existing):
+        return folder
+    ROOTS_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not account.can_enter(ROOTS_PLACE):
+        raise EmbeddedServerError(
+            f"the server's account {account.name!r} reaches neither {folder} nor {ROOTS_PLACE}. "
+            f"{_ANOTHER}"
+        )
+    return ROOTS_PLACE / f"{folder.name}-{_digest(folder)}"
+
+
+def _refuse_strangers(folder: Path) -> None:
+    names = {entry.name for entry in folder.iterdir()}
+    if "data" in names or names <= _OURS:
+        return
+    if "PG_VERSION" in names:
+        raise EmbeddedServerError(
+            f"{folder} is the data folder of another PostgreSQL "
+            f"{(folder / 'PG_VERSION').read_text().strip()} server (this is {MAJOR_VERSION}), and "
+            f"was not touched. Connect to that server with a URL, or give a folder of its own."
+        )
+    raise EmbeddedServerError(
+        f"{folder} holds other things ({', '.join(sorted(names - _OURS)[:3])}, ...) and would have "
+        f"to be closed to everybody else. Give the server a folder of its own, such as "
+        f"{folder / 'postgres'}."
+    )
+
+
+def socket_folder(folder: Path, account: Account) -> Path:
+    """Find a private folder, short enough, for the server's socket.
+
+    Parameters
+    ----------
+    folder
+        The server's folder, as :func:`prepare` left it.
+    account
+        Who will own it.
+
+    Returns
+    -------
+    pathlib.Path
+        ``folder`` itself where it fits, otherwise ``/tmp/lcdb-<uid>-<digest>``.
+
+    Raises
+    ------
+    EmbeddedServerError
+        If other users sit on every name that could be used.
+    """
+    fits = len(os.fsencode(folder / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT
+    if fits and _PLAIN.fullmatch(str(folder)):
+        return folder
+    stem = f"lcdb-{account.uid}-{_digest(folder)}"
+    bases = dict.fromkeys([Path("/tmp").resolve(), Path(tempfile.gettempdir()).resolve()])
+    for base in bases:
+        for name in [stem, *(f"{stem}-{n}" for n in range(1, 5))]:
+            place = base / name
+            if len(os.fsencode(place / _SOCKET_NAME)) > _SOCKET_PATH_LIMIT:
+                continue
+            try:
+                place.mkdir(mode=0o700)
+                if account.switched:
+                    os.chown(place, account.uid, account.gid, follow_symlinks=False)
+            except FileExistsError:
+                pass
+            except OSError:
+                continue
+            if is_private(place, account):
+                return place
+    raise EmbeddedServerError(
+        f"the path {folder} is too long for a socket, and no private folder named {stem} can be "
+        f"had in {' or '.join(map(str, bases))}. Give a folder with a shorter path."
+    )
+
+
+def is_private(folder: Path, account: Account) -> bool:
+    """Tell whether a path is a real folder of this account that nobody else can enter."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == account.uid and not found.st_mode & 0o077
+
+
+def open_lock(path: Path, account: Account) -> int:
+    """Open a lock file, created if need be, and give its descriptor."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, flags)
+    if account.switched:
+        os.fchown(descriptor, account.uid, account.gid)
+    return descriptor
+
+
+def write_private(path: Path, text: str, account: Account) -> None:
+    """Write a file that belongs to the server's account and that only it can read.
+
+    Never through a link that may stand there: a new file replaces it.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        if account.switched:
+            os.fchown(descriptor, account.uid, account.gid)
+        file.write(os.fsencode(text))
+    draft.replace(path)
+
+
+def acquire(descriptor: int, operation: int, timeout: float) -> bool:
+    """Take a ``flock``, trying until a timeout in seconds, and tell whether it was had.
+
+    ``operation`` is :data:`fcntl.LOCK_SH` or :data:`fcntl.LOCK_EX`.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256(os.fsencode(folder)).hexdigest()[:10]
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user number {uid}"

@@ -1,0 +1,117 @@
+"""The keeper: the process that runs the server and stops it once nobody uses it any more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lcdb_notebook.server.embedded.account import Account
+
+__all__ = ["ServerLog", "spawn"]
+
+# It runs the server as its child and waits, in a thread, for the exclusive lock on the users' file;
+# when it gets that, nobody uses the server any more. Its end gives the lock back. A process of its
+# own, because a notebook that is killed can do nothing afterwards.
+_KEEPER = """
+import fcntl, os, signal, sys, threading
+uid, gid, lock, sockets, *command = sys.argv[1:]
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(int(gid)); os.setuid(int(uid))
+users = os.open(lock, os.O_RDWR)
+server = os.posix_spawn(command[0], command, os.environ)
+unused = threading.Event()
+def stop_when_unused():
+    fcntl.flock(users, fcntl.LOCK_EX)
+    unused.set()
+    os.kill(server, signal.SIGINT)
+threading.Thread(target=stop_when_unused, daemon=True).start()
+status = os.waitpid(server, 0)[1]
+if unused.is_set():
+    try: os.rmdir(sockets)
+    except OSError: pass
+os._exit(os.waitstatus_to_exitcode(status) & 255)
+"""
+
+_SIZE_LIMIT = 1_000_000
+
+_keepers: list[subprocess.Popen[bytes]] = []
+
+
+class ServerLog:
+    """The server's log: one megabyte, and the one before it.
+
+    Parameters
+    ----------
+    path
+        The file ``server.log``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._start = 0
+
+    def open(self) -> int:
+        """Open it for a new start of the server and give the descriptor."""
+        if self.path.exists() and self.path.stat().st_size > _SIZE_LIMIT:
+            self.path.replace(self.path.with_name(f"{self.path.name}.old"))
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o600)
+        self._start = os.fstat(descriptor).st_size
+        return descriptor
+
+    def last_lines(self) -> str:
+        """Give the last lines that were written since it was opened."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._start)
+                said = file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        return "\n".join(said.splitlines()[-12:])
+
+
+def spawn(
+    command: list[str], *, folder: Path, sockets: Path, account: Account, log: ServerLog
+) -> subprocess.Popen[bytes]:
+    """Start a server under a keeper, without waiting until it is ready.
+
+    Parameters
+    ----------
+    command
+        The server's command line.
+    folder
+        The server's folder, with ``users.lock`` in it, on which the caller holds a shared lock.
+    sockets
+        The socket's folder; the keeper removes it when it is empty at the end.
+    account
+        Whom both run as.
+    log
+        Where both write.
+
+    Returns
+    -------
+    subprocess.Popen
+        The keeper; it ends when the server ends.
+    """
+    users = folder / "users.lock"
+    words = [str(account.uid), str(account.gid), str(users), str(sockets), *command]
+    descriptor = log.open()
+    try:
+        keeper = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _KEEPER, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            cwd="/",
+            env=account.environment(),
+            umask=0o077,
+            start_new_session=True,  # an interrupt in the notebook is not for the server
+        )
+    finally:
+        os.close(descriptor)
+    # Kept, and asked whether they have ended, so that they do not stay behind as zombies.
+    _keepers[:] = [earlier for earlier in _keepers if earlier.poll() is None]
+    _keepers.append(keeper)
+    return keeper

@@ -1,0 +1,79 @@
+"""``postmaster.pid``: which process serves a data folder, and whether it still does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lcdb_notebook.server.embedded.account import Account
+from lcdb_notebook.server.embedded.folder import write_private
+
+__all__ = ["PidFile"]
+
+_NO_SUCH_PROCESS = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class PidFile:
+    """What ``postmaster.pid`` says; its lines are fixed in PostgreSQL's ``pidfile.h``.
+
+    Parameters
+    ----------
+    data
+        The data folder that it lies in.
+    pid
+        The number of the process that wrote it.
+    sockets
+        The folder of its socket.
+    status
+        ``"starting"``, ``"ready"`` or ``"stopping"``.
+    """
+
+    data: Path
+    pid: int
+    sockets: Path
+    status: str
+
+    @classmethod
+    def read(cls, data: Path) -> PidFile | None:
+        """Read it; ``None`` where there is none, or one that is only just being written."""
+        try:
+            lines = os.fsdecode((data / "postmaster.pid").read_bytes()).splitlines()
+            pid = int(lines[0])
+        except (FileNotFoundError, IndexError, ValueError):
+            return None
+        lines += [""] * (8 - len(lines))
+        return cls(data, pid, Path(lines[4]), lines[7].strip() or "starting")
+
+    def is_alive(self) -> bool:
+        """Tell whether the process is the server of these data, and not one that got its number."""
+        if Path("/proc/self/cwd").exists():
+            with suppress(OSError):
+                # PostgreSQL lives in its data folder. A dead process not yet waited for has none.
+                return Path(f"/proc/{self.pid}/cwd").readlink() == self.data
+            return False
+        shown = subprocess.run(
+            ["/bin/ps", "-o", "command=", "-p", str(self.pid)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return str(self.data) in shown.stdout
+
+    def disown(self, account: Account) -> None:
+        """Make a stale file harmless.
+
+        Without this, PostgreSQL refuses to start when the old number now belongs to some other
+        process of the same user. The rest of the file stays: by the shared memory named in it,
+        PostgreSQL notices processes that survived the old server.
+        """
+        try:
+            os.kill(self.pid, 0)
+        except OSError:
+            return
+        path = self.data / "postmaster.pid"
+        rest = os.fsdecode(path.read_bytes()).split("\n", 1)[1]
+        write_private(path, f"{_NO_SUCH_PROCESS}\n{rest}", account)

@@ -1,0 +1,282 @@
+"""Where everything stands in a row, read off one row and recognised in the next ones.
+
+Rows of equal shape have the same bytes everywhere but in their values, at the same places. A
+:class:`Layout` holds those bytes, so that any number of rows is compared with it in a few strided
+numpy operations; a row that passes has been checked in full, save the lengths of array elements.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lcdb_notebook.errors import WireError
+from lcdb_notebook.server.wire.fields import (
+    ARRAY_HEADER_BYTES,
+    EMPTY_ARRAY_BYTES,
+    LONGEST_FIELD,
+    TYPE_NAMES,
+    Field,
+    Kind,
+    Number,
+)
+
+Buffer = bytes | memoryview
+Bytes = npt.NDArray[np.uint8]
+
+_INT16 = struct.Struct(">h")
+_INT32 = struct.Struct(">i")
+_FIVE_INT32 = struct.Struct(">iiIii")
+_THREE_INT32 = struct.Struct(">iiI")
+_FIXED_BYTES = {Kind.BOOL: 1, Kind.UUID: 16, Kind.TIMESTAMPTZ: 8}
+# Rows compared at first; four times more each time that all are alike, so that rows which differ
+# from one to the next never cost the comparison of the whole block.
+_FIRST_WINDOW = 32
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One field's values in a row.
+
+    Parameters
+    ----------
+    field, position
+        The field, and its number among them from 0.
+    offset
+        Of the value's first byte from the row's; for an array, of its first element's length.
+    size
+        Bytes of the value, or of all elements with their lengths; None where the field is NULL.
+    number
+        The numeric type found.
+    length
+        Elements of an array.
+    nulls
+        How many of them are NULL.
+    """
+
+    field: Field
+    position: int
+    offset: int = 0
+    size: int | None = None
+    number: Number | None = None
+    length: int = 0
+    nulls: int = 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shape of a row: its bytes in all, those that are fixed, and the slots for values."""
+
+    size: int
+    fixed: tuple[tuple[int, Bytes], ...]
+    slots: tuple[Slot, ...]
+
+    def count(self, buffer: Buffer, start: int, end: int) -> int:
+        """How many rows of this shape follow one another from ``start``, complete before ``end``.
+
+        Returns
+        -------
+        int
+            0 where the first row differs or is incomplete.
+        """
+        available = (end - start) // self.size
+        found, window = 0, _FIRST_WINDOW
+        while found < available:
+            asked = alike = min(window, available - found)
+            first = start + found * self.size
+            for offset, expected in self.fixed:
+                seen = np.ndarray(
+                    (alike, len(expected)), np.uint8, buffer, first + offset, (self.size, 1)
+                )
+                same = seen == expected
+                if not same.all():
+                    alike = int(same.all(axis=1).argmin())
+                    if not alike:
+                        break
+            found += alike
+            if alike < asked:
+                break
+            window *= 4
+        return found
+
+
+class LayoutBuilder:
+    """Collects a row's fixed bytes and slots in order; used by reader and writer alike."""
+
+    def __init__(self, fields: int) -> None:
+        self._fixed: list[tuple[int, Bytes]] = []
+        self._slots: list[Slot] = []
+        self._pending = bytearray(_INT16.pack(fields))
+        self._start = 0
+
+    @property
+    def offset(self) -> int:
+        """Where the next byte goes."""
+        return self._start + len(self._pending)
+
+    def null(self, field: Field, position: int) -> None:
+        """Append a NULL field."""
+        self._pending += _INT32.pack(-1)
+        self._slots.append(Slot(field, position))
+
+    def value(
+        self,
+        field: Field,
+        position: int,
+        size: int,
+        *,
+        header: bytes = b"",
+        number: Number | None = None,
+        length: int = 0,
+        nulls: int = 0,
+    ) -> None:
+        """Append a field of ``size`` bytes, of which an array's ``header`` is fixed."""
+        self._pending += _INT32.pack(len(header) + size)
+        self._pending += header
+        offset = self.offset
+        self._slots.append(Slot(field, position, offset, size, number, length, nulls))
+        self._flush()
+        self._start = offset + size
+
+    def build(self) -> Layout:
+        """Finish the layout."""
+        size = self.offset
+        self._flush()
+        return Layout(size, tuple(self._fixed), tuple(self._slots))
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._fixed.append((self._start, np.frombuffer(bytes(self._pending), np.uint8)))
+            self._pending = bytearray()
+
+
+def where(field: Field, position: int, row: int) -> str:
+    """Name a field in a message: ``column 2 ("values", float8[]) of row 17``."""
+    name = f'"{field.name}", ' if field.name else ""
+    return f"column {position + 1} ({name}{field.label}) of row {row + 1}"
+
+
+def read_layout(
+    fields: Sequence[Field], buffer: Buffer, start: int, end: int, row: int
+) -> Layout | int:
+    """Walk through the row that begins at ``start``.
+
+    Parameters
+    ----------
+    fields
+        What the row should hold.
+    buffer, start, end
+        The bytes held, those of the row beginning at ``start``; ``end - start`` is at least 2.
+    row
+        The row's number in the stream, from 0, for messages.
+
+    Returns
+    -------
+    Layout or int
+        The shape of the row; or, where the row is not complete, the least position that ``end``
+        has to reach before it is worth another try.
+
+    Raises
+    ------
+    WireError
+        If the bytes cannot be a row of these fields.
+    """
+    (count,) = _INT16.unpack_from(buffer, start)
+    if count != len(fields):
+        names = ", ".join(field.name or field.label for field in fields)
+        raise WireError(
+            f"row {row + 1} of the COPY stream has {count} fields where {len(fields)} were asked "
+            f"for ({names}); the stream is of another query, or damaged"
+        )
+    builder = LayoutBuilder(count)
+    for position, field in enumerate(fields):
+        at = start + builder.offset + 4
+        if at > end:
+            return at
+        size: int = _INT32.unpack_from(buffer, at - 4)[0]
+        if size == -1:
+            builder.null(field, position)
+            continue
+        if not 0 <= size <= LONGEST_FIELD:
+            raise WireError(
+                f"{where(field, position, row)} claims {size} bytes, which no PostgreSQL value "
+                "has; the stream is damaged"
+            )
+        if field.kind is Kind.ARRAY:
+            header = min(size, ARRAY_HEADER_BYTES)
+            if at + header > end:
+                return at + header
+            _read_array(builder, field, position, bytes(buffer[at : at + header]), size, row)
+        else:
+            builder.value(field, position, size, number=_scalar(field, position, size, row))
+        if at + size > end:
+            return at + size
+    return builder.build()
+
+
+def _scalar(field: Field, position: int, size: int, row: int) -> Number | None:
+    """Check a scalar's bytes against its type, and pick the numeric type that has so many."""
+    if field.kind is Kind.NUMBER:
+        for number in field.numbers:
+            if number.size == size:
+                return number
+        expected = " or ".join(str(number.size) for number in field.numbers)
+    elif field.kind is Kind.TEXT or _FIXED_BYTES[field.kind] == size:
+        return None
+    else:
+        expected = str(_FIXED_BYTES[field.kind])
+    raise WireError(
+        f"{where(field, position, row)} has {size} bytes where its type has {expected}; "
+        "cast the column in the query, or ask for its own type"
+    )
+
+
+def _read_array(
+    builder: LayoutBuilder, field: Field, position: int, header: bytes, size: int, row: int
+) -> None:
+    """Check an array's header against its type and its bytes, and append it."""
+    place = where(field, position, row)
+    if len(header) < EMPTY_ARRAY_BYTES:
+        raise WireError(f"{place} has {size} bytes, too few for an array")
+    dimensions, flags, oid = _THREE_INT32.unpack_from(header)
+    number = next((number for number in field.numbers if number.oid == oid), None)
+    if number is None:
+        found = TYPE_NAMES.get(oid, f"the type with OID {oid}")
+        raise WireError(
+            f"{place} is not an array of that type: its elements are {found}; cast the column in "
+            "the query, or ask for its own type"
+        )
+    if flags not in (0, 1):
+        raise WireError(f"{place} has array flags {flags} where 0 and 1 are known")
+    if dimensions == 0 and size == EMPTY_ARRAY_BYTES:
+        builder.value(field, position, 0, header=header, number=number)
+        return
+    if dimensions != 1:
+        raise WireError(
+            f"{place} is an array of {dimensions} dimensions in {size} bytes where one dimension "
+            "was expected"
+        )
+    if len(header) < ARRAY_HEADER_BYTES:
+        raise WireError(f"{place} has {size} bytes, too few for an array of one dimension")
+    length = _FIVE_INT32.unpack(header)[3]
+    # Each NULL element is shorter by its value, so the bytes tell how many there are.
+    missing = ARRAY_HEADER_BYTES + length * (4 + number.size) - size
+    nulls, rest = divmod(missing, number.size)
+    if rest or not 0 <= nulls <= length or (nulls and not flags):
+        raise WireError(
+            f"{place} claims {length} elements in {size} bytes, which do not add up; the stream is "
+            "damaged"
+        )
+    if nulls and field.is_integer:
+        raise WireError(
+            f"{place} has {nulls} NULL elements, and integers have no value for that; replace them "
+            "in the query or in the table"
+        )
+    elements = size - ARRAY_HEADER_BYTES
+    builder.value(
+        field, position, elements, header=header, number=number, length=length, nulls=nulls
+    )

@@ -1,0 +1,842 @@
+"""Explorers without a browser: what is listed, chosen, drawn, written as code, and left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import types
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets as widgets
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+import traitlets
+from ipywidgets.widgets.widget import _instances as open_widgets
+
+import lcdb_notebook as lcdb
+from lcdb_notebook import demo
+from lcdb_notebook.errors import LCDBError
+from lcdb_notebook.explore.controls.search_text import Typed, typed
+from lcdb_notebook.explore.datasets import DataSetList, narrowed
+from lcdb_notebook.explore.explorer import Explorer
+from lcdb_notebook.explore.lineage import LineageExplorer
+from lcdb_notebook.explore.targets import TargetList
+from lcdb_notebook.explore.view.code import name_of, selection_code
+from lcdb_notebook.explore.widget import cells
+from lcdb_notebook.explore.widget.background import Debounced, Task, Work
+from lcdb_notebook.explore.widget.base import Part
+from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME, Trouble, guarded, sentence
+from lcdb_notebook.models import DataSet, DataSetHierarchy
+from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.results import Search
+
+STARS = 8
+EACH = 12  # light curves of a star at 1800 s: two sectors, two apertures, three steps
+
+
+@pytest.fixture(scope="module")
+def demo_dsn(new_database: Callable[[], str]) -> str:
+    url = new_database()
+    with lcdb.connect(url, write=True, create=True) as db:
+        demo.load(db.session, STARS)
+    return url
+
+
+@pytest.fixture(scope="module")
+def db(demo_dsn: str) -> Iterator[lcdb.Database]:
+    with lcdb.connect(demo_dsn) as db:
+        yield db
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    for widget in list(open_widgets.values()):
+        widget.close()
+
+
+@pytest.fixture
+def targets(db: lcdb.Database) -> TargetList:
+    return TargetList(db)
+
+
+@pytest.fixture
+def explorer(db: lcdb.Database) -> Explorer:
+    return db.explore(1, sector=1, exptime=1800)
+
+
+def box(part: TargetList, text: str) -> None:
+    """Type into the search box."""
+    part._box.value = text
+
+
+def numbers(part: TargetList) -> list[int]:
+    return [int(label.split()[1]) for label in part._list.options]
+
+
+def number_chosen(part: TargetList) -> int | None:
+    return None if part.target is None else part.target.number
+
+
+def table(part: DataSetList) -> pd.DataFrame:
+    assert part.selection is not None
+    return part.selection.table
+
+
+def choose(part: TargetList, number: int) -> None:
+    """Click on a target."""
+    part._list.index = numbers(part).index(number)
+
+
+# What is typed
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("", Typed()),
+        ("  ", Typed()),
+        ("2611", Typed(digits="2611")),
+        ("TIC 2611", Typed(digits="2611", catalog="TIC")),
+        ("TIC2611", Typed(digits="2611", catalog="TIC")),
+        ("tic", Typed(catalog="tic")),
+        ("5,", Typed(numbers=(5,))),
+        ("5 6\n7;5", Typed(numbers=(5, 6, 7))),
+        ("TIC 5, TIC 6", Typed(numbers=(5, 6), catalog="TIC")),
+        ("WASP-18", Typed(mistake="'WASP-18' is no catalog number")),
+        ("TIC 1, KIC 2", Typed(mistake="one catalog at a time, not TIC, KIC")),
+        ("1, " + "9" * 20, Typed(mistake=f"no catalog has a number as large as {'9' * 20}")),
+    ],
+)
+def test_digits_begin_a_number_and_several_are_a_list(text: str, read: Typed) -> None:
+    assert typed(text) == read
+
+
+# Targets
+
+
+def test_matches_follow_each_keystroke(targets: TargetList) -> None:
+    assert numbers(targets) == list(range(1, STARS + 1))
+    box(targets, "3")
+    assert numbers(targets) == [3]
+    box(targets, "39")
+    assert numbers(targets) == []
+    assert "no target" in targets._status.value
+    box(targets, "demo 4, 5, 77")
+    assert numbers(targets) == [4, 5]
+    assert "2 targets of 3 asked for" in targets._status.value
+
+
+def test_a_mistake_is_told_and_the_next_keystroke_works(targets: TargetList) -> None:
+    box(targets, "3-")
+    assert "is no catalog number" in targets._status.value
+    assert targets.trouble.error is None
+    box(targets, "3")
+    assert numbers(targets) == [3]
+
+
+def test_each_filter_says_how_many_targets_it_leaves(targets: TargetList) -> None:
+    box(targets, "3")
+    facets = targets._filters.facets
+    assert facets["sector"].options == ("any (1)", "1 (1)", "2 (1)")
+    assert facets["flags"].options == ("any (1)", "with flags (1)", "without flags (0)")
+    assert facets["processing"].options[1] == "raw (1)"
+
+
+def test_a_filter_narrows_the_list_and_clearing_it_opens_it(targets: TargetList) -> None:
+    facets = targets._filters.facets
+    facets["flags"].index = 2
+    assert numbers(targets) == []
+    targets._open_all()
+    assert numbers(targets) == list(range(1, STARS + 1))
+    assert facets["flags"].index == 0
+
+
+def test_any_field_of_observations_can_become_a_filter(targets: TargetList) -> None:
+    targets._filters._further.value = "exptime"
+    facet = targets._filters.facets["exptime"]
+    facet.index = 1
+    assert targets.wanted.criteria.fields == {"exptime": (120,)} or facet.chosen
+    assert 0 < len(numbers(targets)) < STARS or len(numbers(targets)) == STARS
+
+
+def test_it_begins_where_it_is_told_to(db: lcdb.Database) -> None:
+    part = TargetList(db, criteria([1, 2], sector=[1, 2], processing="raw"))
+    assert numbers(part) == [1, 2]
+    facets = part._filters.facets
+    assert facets["sector"].chosen == (1, 2)
+    assert facets["sector"].options[-1] == "1 or 2"
+    assert facets["processing"].chosen == (None,)
+    facets["sector"].index = 0
+    assert part.wanted.criteria.fields == {}
+
+
+def test_relabelling_a_filter_chooses_nothing(targets: TargetList) -> None:
+    facet = targets._filters.facets["sector"]
+    facet.index = 2
+    seen: list[Any] = []
+    facet.observe(lambda change: seen.append(change["new"]), "chosen")
+    facet.show_counts({1: 5}, 9)
+    assert facet.options == ("any (9)", "1 (5)", "2 (0)")
+    assert (facet.index, facet.chosen, seen) == (2, (2,), [])
+
+
+def test_arrow_keys_go_on_to_further_pages(
+    targets: TargetList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lcdb_notebook.explore.targets._PAGE", 4)
+    box(targets, " ")
+    targets._ask()
+    seen = []
+    for _ in range(STARS - 1):
+        targets._list.index = 0 if targets._list.index is None else targets._list.index + 1
+        seen.append(number_chosen(targets))
+    assert seen == list(range(1, STARS))
+    for _ in range(STARS - 2):
+        targets._list.index -= 1
+        seen.append(number_chosen(targets))
+    assert seen[STARS - 1 :] == list(range(STARS - 2, 0, -1))
+
+
+def test_buttons_turn_the_pages(targets: TargetList, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lcdb_notebook.explore.targets._PAGE", 3)
+    targets._ask()
+    told = [targets._where.value]
+    while not targets._after.disabled:
+        targets._after.click()
+        told.append(targets._where.value)
+    assert told == ["1 to 3 of 8", "4 to 6 of 8", "7 to 8 of 8"]
+    targets._before.click()
+    assert targets._where.value == "4 to 6 of 8"
+
+
+def test_the_same_numbers_are_not_counted_twice(targets: TargetList, statements: list[str]) -> None:
+    box(targets, "3")
+    box(targets, "")
+    statements.clear()
+    box(targets, "3")
+    assert len(statements) == 1
+
+
+def test_a_list_chooses_nothing_by_itself(targets: TargetList) -> None:
+    assert number_chosen(targets) is None
+    box(targets, "3")
+    assert number_chosen(targets) == 3
+
+
+# Light curves of a target
+
+
+def test_one_kind_that_can_be_joined_is_chosen_first(
+    db: lcdb.Database, targets: TargetList
+) -> None:
+    part = DataSetList(db)
+    choose(targets, 1)
+    part.show(targets.target)
+    found = table(part)
+    assert found["sector"].tolist() == [1, 2]
+    assert len(set(found["exptime"])) == 1
+    assert found[["photometry", "processing"]].drop_duplicates().to_numpy().tolist() == [
+        ["DEMO aperture 2px", "DEMO DET"]
+    ]
+    assert len(part.datasets) == 2 * EACH
+
+
+def test_filters_of_the_target_choose_among_its_light_curves(
+    db: lcdb.Database, targets: TargetList
+) -> None:
+    part = DataSetList(db)
+    choose(targets, 1)
+    wanted = criteria(sector=2, processing="raw")
+    part.show(targets.target, wanted)
+    assert set(table(part)["sector"]) == {2}
+    assert set(table(part)["processing"]) == {"raw"}
+
+
+def test_what_no_search_finds_by_itself_is_cut_out_of_one(db: lcdb.Database) -> None:
+    found = Search(db, criteria(1))
+    with db.using() as session:
+        rows = found.found(session)
+    for row in rows.rows:
+        selection = narrowed(db, rows, [row])
+        assert eval(selection_code(selection), {"db": db}).datasets == [row.dataset]
+
+
+def test_two_datasets_that_nothing_tells_apart_are_told_apart_by_place(
+    new_database: Callable[[], str],
+) -> None:
+    with lcdb.connect(new_database(), write=True, create=True) as db:
+        demo.load(db.session, 1)
+        first = db.session.scalars(sa.select(DataSet).order_by(DataSet.id).limit(1)).one()
+        twin = DataSet(
+            target=first.target,
+            observation=first.observation,
+            photometry_source=None,
+            values=first.values,
+        )
+        db.session.add(twin)
+        db.session.flush()
+        ids = [first.id, twin.id]
+        db.session.commit()
+        search = Search(db, criteria(1))
+        with db.using() as session:
+            rows = search.found(session)
+        for row in rows.rows:
+            if row.dataset in ids:
+                written = selection_code(narrowed(db, rows, [row]))
+                assert eval(written, {"db": db}).datasets == [row.dataset]
+
+
+# Lineage
+
+
+@pytest.fixture
+def lineage(db: lcdb.Database) -> LineageExplorer:
+    part = LineageExplorer(db)
+    part.datasets = tuple(db.search(1, sector=1, exptime=1800).datasets)
+    return part
+
+
+def test_a_click_on_a_box_chooses_its_light_curve(lineage: LineageExplorer) -> None:
+    assert lineage.lineage is not None
+    for id_ in lineage.lineage.graph:
+        press(lineage, id_)
+        assert lineage.node == id_
+        assert lineage._nodes.value == id_
+        listed = [value for _, value in lineage._parents.options]
+        assert listed == sorted(lineage.lineage.graph.pred[id_])
+        listed = [value for _, value in lineage._children.options]
+        assert listed == sorted(lineage.lineage.graph.succ[id_])
+
+
+def press(part: LineageExplorer, id_: int, *modifiers: str) -> None:
+    """Press the mouse on a node, as ipympl tells of it."""
+    x, y = part._graph.place(id_)
+    part._graph.widget.handle_event(
+        {"type": "button_press", "x": x, "y": y, "button": 0, "buttons": 1, "guiEvent": {},
+         "modifiers": list(modifiers)}
+    )  # fmt: skip
+
+
+def test_a_click_beside_all_boxes_changes_nothing(lineage: LineageExplorer) -> None:
+    assert lineage._graph.at(0, 0) is None
+
+
+def test_shift_and_a_click_draw_both_over_each_other(lineage: LineageExplorer) -> None:
+    assert lineage.lineage is not None
+    root = lineage.lineage.roots()[0]
+    end = lineage.lineage.derived(root)[-1]
+    press(lineage, end)
+    press(lineage, root, "shift")
+    assert (lineage.node, lineage.other) == (end, root)
+    upper, lower = lineage._axes
+    told = [text.get_text() for text in upper.get_legend().get_texts()]
+    # The source is what was before, whichever was clicked first.
+    assert told == ["before: raw", "after: DEMO DET"]
+    assert lower.get_ylabel() == "Before / after"
+    lineage._how.value = "difference"
+    assert "−" in lower.get_ylabel()
+    assert lineage.trouble.error is None
+
+
+def test_lists_lead_along_the_lineage_without_a_mouse(lineage: LineageExplorer) -> None:
+    assert lineage.lineage is not None
+    root = lineage.lineage.roots()[0]
+    lineage._nodes.value = root
+    seen = [root]
+    while lineage._children.options:
+        lineage._children.index = 0
+        assert lineage.node is not None
+        seen.append(lineage.node)
+    assert seen == [root, *lineage.lineage.derived(root)]
+    while lineage._parents.options:
+        lineage._parents.index = 0
+    assert lineage.node == root
+
+
+def test_a_light_curve_is_read_once_for_many_comparisons(
+    lineage: LineageExplorer, statements: list[str]
+) -> None:
+    assert lineage.lineage is not None
+    root = lineage.lineage.roots()[0]
+    press(lineage, root)
+    lineage.other = lineage.lineage.derived(root)[0]
+    statements.clear()
+    lineage._how.value = "difference"
+    lineage._how.value = "ratio"
+    assert statements == []
+
+
+def test_five_hundred_nodes_can_be_clicked_one_by_one(new_database: Callable[[], str]) -> None:
+    with lcdb.connect(new_database(), write=True, create=True) as db:
+        demo.load(db.session, 1, sectors=(1,))
+        root = db.session.scalars(sa.select(DataSet.id).order_by(DataSet.id)).first()
+        one = db.session.get(DataSet, root)
+        assert one is not None
+        made = [
+            DataSet(target_id=one.target_id, observation_id=one.observation_id, values=one.values)
+            for _ in range(500)
+        ]
+        db.session.add_all(made)
+        db.session.flush()
+        db.session.add_all(
+            DataSetHierarchy(source_dataset_id=root, child_dataset_id=child.id) for child in made
+        )
+        db.session.commit()
+        part = LineageExplorer(db)
+        part.datasets = (root,)
+        assert part.lineage is not None
+        assert len(part.lineage) >= 500
+        drawn: list[int] = []
+        part._graph.widget.mpl_connect("draw_event", lambda _: drawn.append(1))
+        for id_ in [child.id for child in made[::50]]:
+            press(part, id_)
+            assert part.node == id_
+        # What is chosen is drawn over the picture, and the 500 others not again.
+        assert drawn == []
+
+
+# All of it
+
+
+def test_a_target_that_is_chosen_is_drawn_and_written_as_code(explorer: Explorer) -> None:
+    explorer.targets._filters.facets["exptime"].index = 0
+    box(explorer.targets, "")
+    choose(explorer.targets, 3)
+    assert explorer.target is not None
+    assert explorer.target.number == 3
+    assert explorer.selection is not None
+    assert explorer.light_curve.selection is explorer.selection
+    assert explorer.code.startswith("db.search(3, ")
+
+
+def test_where_it_begins_is_there_at_once_in_a_notebook_too(db: lcdb.Database) -> None:
+    async def cell() -> tuple[str, int]:
+        explorer = db.explore(2, sector=1, processing="raw")
+        return explorer.code, len(explorer._repr_mimebundle_()["image/png"])  # type: ignore[index]
+
+    code, size = asyncio.run(cell())
+    assert code.startswith("db.search(2, ")
+    assert size > 1000
+
+
+SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"quality_bitmask": "hard"},
+    {"quality_bitmask": ("DESAT", "COARSE_POINT"), "normalize": True},
+    {"flatten": 101},
+    {"flatten": 101, "period": 3.5, "epoch": 1326.0},
+    {"bin": 120.0},
+]
+
+
+@pytest.mark.parametrize("changes", SETTINGS, ids=str)
+@pytest.mark.parametrize("sectors", [(1,), (1, 2)], ids=["one sector", "two sectors"])
+@pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
+def test_the_code_gives_what_is_drawn(
+    explorer: Explorer, db: lcdb.Database, sectors: tuple[int, ...], changes: dict[str, Any]
+) -> None:
+    import dataclasses
+
+    explorer.selection = db.search(
+        1, sector=list(sectors), exptime=1800, photometry="DEMO aperture 2px", processing="DEMO DET"
+    )
+    explorer.settings = dataclasses.replace(explorer.settings, **changes)
+    given = eval(explorer.code, {"db": db, "lcdb": lcdb})
+    drawn = explorer.lightcurve()
+    assert type(given) is type(drawn)
+    np.testing.assert_array_equal(given.time.value, drawn.time.value)
+    np.testing.assert_array_equal(np.asarray(given.flux), np.asarray(drawn.flux))
+
+
+def test_the_code_names_the_database_as_the_notebook_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    thing = object()
+    shell = types.SimpleNamespace(user_ns={"_": thing, "sky": thing, "other": 1})
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
+    assert name_of(thing) == "sky"
+    assert name_of(object()) == "db"
+
+
+def test_traits_can_be_watched(explorer: Explorer) -> None:
+    seen: list[tuple[str, Any]] = []
+    explorer.observe(
+        lambda change: seen.append((change["name"], change["new"])),
+        ["selection", "dataset", "settings", "code", "target"],
+    )
+    explorer.lineage.node = explorer.datasets.datasets[0]
+    assert {name for name, _ in seen} == {"selection", "dataset", "code"}
+    assert explorer.dataset == explorer.datasets.datasets[0]
+    assert explorer.selection is not None
+    assert explorer.selection.datasets == [explorer.dataset]
+
+
+def test_a_node_of_the_lineage_is_drawn_and_chosen_everywhere(explorer: Explorer) -> None:
+    lineage = explorer.lineage.lineage
+    assert lineage is not None
+    for root in lineage.roots()[:3]:
+        press(explorer.lineage, root)
+        assert explorer.dataset == root
+        assert explorer.selection is not None
+        assert explorer.selection.table["processing"].tolist() == ["raw"]
+        assert explorer.trouble.error is None
+
+
+def test_nothing_is_queried_twice_for_one_picture(
+    explorer: Explorer, statements: list[str]
+) -> None:
+    explorer.datasets._processing.index = (0,)
+    known = len(statements)
+    statements.clear()
+    explorer.datasets._processing.index = (1,)
+    # Its arrays are read by COPY; of what is known already nothing is asked again.
+    assert len(statements) <= known
+    assert not [sql for sql in statements if "FROM dataset JOIN" in sql]
+    statements.clear()
+    explorer.settings = type(explorer.settings)(quality_bitmask="hardest")
+    assert explorer.selection is not None
+    assert len(explorer.selection) == 1
+    assert "hardest" in explorer.code
+    assert statements == []
+
+
+def test_without_widgets_there_are_a_picture_and_tables(explorer: Explorer) -> None:
+    bundle = explorer._repr_mimebundle_()
+    assert bundle is not None
+    assert set(bundle) >= {
+        "application/vnd.jupyter.widget-view+json",
+        "image/png",
+        "text/html",
+        "text/plain",
+    }
+    assert bundle["text/html"].count("<table") >= 2
+    assert "DEMO aperture 2px" in bundle["text/html"]
+
+
+# Trouble
+
+
+class Odd(Part):
+    fails = traitlets.Bool(True)
+
+    @guarded("do odd things")
+    def do(self) -> None:
+        if self.fails:
+            raise ValueError("<b>odd</b>")
+
+
+def test_an_exception_is_told_in_a_sentence_and_forgotten_on_success() -> None:
+    part = Odd()
+    part.do()
+    assert isinstance(part.trouble.error, ValueError)
+    shown = part.trouble._text.value
+    assert "Could not do odd things: ValueError: &lt;b&gt;odd&lt;/b&gt;" in shown
+    assert "Traceback" in shown
+    assert part.trouble.layout.display is None
+    with part.trouble.watching("do something else"):
+        pass
+    assert part.trouble.error is not None
+    part.fails = False
+    part.do()
+    assert "odd" not in part.trouble._text.value
+    assert part.trouble.layout.display == "none"
+
+
+def test_a_message_of_ours_needs_no_name_of_a_class() -> None:
+    assert sentence(LCDBError("no such thing\nand more"), "look") == "Could not look: no such thing"
+    assert sentence(ValueError(), "look") == "Could not look: ValueError: no reason was given"
+
+
+def test_a_connection_that_is_lost_is_told_of_and_the_next_click_works(
+    demo_dsn: str, engine: sa.Engine
+) -> None:
+    with lcdb.connect(demo_dsn) as db:
+        explorer = db.explore(1, sector=1)
+        with engine.connect() as connection:
+            connection.execute(
+                sa.text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+                ),
+                {"name": sa.make_url(demo_dsn).database},
+            )
+        box(explorer.targets, "3,")
+        parts = (explorer, explorer.targets, explorer.datasets, explorer.light_curve)
+        box(explorer.targets, "4,")
+        assert explorer.target is not None
+        assert explorer.target.number == 4
+        assert [part.trouble.error for part in parts] == [None] * 4
+
+
+def test_callbacks_of_two_threads_take_turns() -> None:
+    part = Odd()
+
+    def other_thread_may() -> bool:
+        got: list[bool] = []
+
+        def attempt() -> None:
+            got.append(ONE_AT_A_TIME.acquire(blocking=False))
+            if got[0]:
+                ONE_AT_A_TIME.release()
+
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        thread.join()
+        return got[0]
+
+    assert other_thread_may()
+    with part.trouble.watching("change something"):
+        meanwhile = other_thread_may()
+    assert not meanwhile
+
+
+# Work
+
+
+def test_work_goes_on_in_a_thread_and_the_newest_alone_counts() -> None:
+    async def many() -> tuple[list[int], list[str]]:
+        work = Work(Trouble())
+        results: list[int] = []
+        threads: list[threading.Thread] = []
+        begun, done = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        go_on = threading.Event()
+
+        def slow(_task: Task) -> int:
+            threads.append(threading.current_thread())
+            loop.call_soon_threadsafe(begun.set)
+            go_on.wait(10)
+            return 1
+
+        def take(number: int) -> None:
+            results.append(number)
+            done.set()
+
+        work.run(slow, take, doing="wait")
+        await asyncio.wait_for(begun.wait(), 10)
+        work.run(lambda _: 2, take, doing="hurry")
+        go_on.set()
+        await asyncio.to_thread(threads[0].join)
+        await asyncio.wait_for(done.wait(), 10)
+        # What the slow one has left for the loop comes before this.
+        await asyncio.sleep(0)
+        return results, [thread.name for thread in threads]
+
+    assert asyncio.run(many()) == ([2], ["lcdb-explore"])
+
+
+def test_stop_ends_work_and_cancels_what_it_waits_for() -> None:
+    async def stop() -> tuple[bool, bool]:
+        work = Work(Trouble())
+        waiting, cancelled = threading.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
+        begun = asyncio.Event()
+        got: list[int] = []
+
+        def slow(task: Task) -> int:
+            with task.cancelled_by(cancelled.set):
+                loop.call_soon_threadsafe(begun.set)
+                waiting.wait(10)
+            task.check()
+            return 1
+
+        work.run(slow, got.append, doing="wait")
+        await asyncio.wait_for(begun.wait(), 10)
+        work._button.click()
+        waiting.set()
+        return cancelled.is_set(), bool(got) or work.busy
+
+    assert asyncio.run(stop()) == (True, False)
+
+
+def test_long_work_shows_how_far_it_is() -> None:
+    async def shown() -> tuple[str | None, float]:
+        work = Work(Trouble())
+        go = threading.Event()
+        appeared = asyncio.Event()
+        work.layout.observe(lambda _: appeared.set(), "display")
+
+        def slow(task: Task) -> None:
+            task.progress(0.5)
+            go.wait(10)
+
+        work.run(slow, lambda _: None, doing="find a period")
+        await asyncio.wait_for(appeared.wait(), 10)
+        state = (work.layout.display, work._bar.value)
+        go.set()
+        return state
+
+    assert asyncio.run(shown()) == (None, 0.5)
+
+
+def test_an_exception_in_a_thread_is_told() -> None:
+    async def fail() -> Exception | None:
+        trouble = Trouble()
+        told = asyncio.Event()
+        trouble.layout.observe(lambda _: told.set(), "display")
+        Work(trouble).run(lambda _: 1 / 0, lambda _: None, doing="divide")
+        await asyncio.wait_for(told.wait(), 10)
+        return trouble.error
+
+    assert isinstance(asyncio.run(fail()), ZeroDivisionError)
+
+
+def test_of_quick_changes_the_last_is_made() -> None:
+    async def hurry() -> list[int]:
+        made: list[int] = []
+        done = asyncio.Event()
+
+        def call(number: int) -> None:
+            made.append(number)
+            done.set()
+
+        soon = Debounced(call, 0.01)
+        for number in range(5):
+            soon(number)
+        await asyncio.wait_for(done.wait(), 10)
+        return made
+
+    assert asyncio.run(hurry()) == [4]
+
+
+def test_a_count_is_cancelled_on_the_server_when_nobody_wants_it(demo_dsn: str) -> None:
+    from lcdb_notebook.explore.widget.own_connection import apart
+
+    with lcdb.connect(demo_dsn) as db:
+
+        async def cancel() -> bool:
+            work = Work(Trouble())
+            loop = asyncio.get_running_loop()
+            begun, ended = asyncio.Event(), asyncio.Event()
+
+            def sleep(task: Task) -> None:
+                try:
+                    with apart(db, task) as session:
+                        loop.call_soon_threadsafe(begun.set)
+                        session.execute(sa.text("SELECT pg_sleep(60)"))
+                finally:
+                    loop.call_soon_threadsafe(ended.set)
+
+            work.run(sleep, lambda _: None, doing="sleep")
+            await asyncio.wait_for(begun.wait(), 10)
+            while not ended.is_set():
+                # A cancel that comes before the statement hits nothing.
+                if work._task is not None:
+                    task = work._task
+                    work.stop()
+                task.stop()
+                await asyncio.sleep(0)
+            return True
+
+        assert asyncio.run(asyncio.wait_for(cancel(), 20))
+
+
+# Manners
+
+
+def test_closing_leaves_no_widget_figure_or_observer_behind(db: lcdb.Database) -> None:
+    before = set(open_widgets)
+    explorer = db.explore(1, sector=1)
+    press(explorer.lineage, explorer.datasets.datasets[0])
+    explorer.lineage.other = explorer.datasets.datasets[1]
+    figures = [
+        weakref.ref(explorer.lineage._graph.figure),
+        weakref.ref(explorer.lineage._both.figure),
+        weakref.ref(explorer.light_curve._figure.canvas.figure),
+    ]
+    gone = weakref.ref(explorer)
+    explorer.close()
+    explorer.close()
+    assert set(open_widgets) == before
+    del explorer
+    collect()
+    assert gone() is None
+    assert [figure() for figure in figures] == [None] * 3
+
+
+def test_a_closed_explorer_holds_no_light_curve_and_reads_again_what_it_showed(
+    explorer: Explorer,
+) -> None:
+    code, number = explorer.code, len(explorer.lightcurve())
+    arrays = [weakref.ref(data.flux) for data in explorer.light_curve._records]
+    explorer.close()
+    # A click that was under way comes too late.
+    explorer.light_curve.find_period()
+    collect()
+    assert [flux() for flux in arrays] == [None] * len(arrays)
+    assert (explorer.code, len(explorer.lightcurve())) == (code, number)
+
+
+def test_running_a_cell_again_closes_what_it_made_before(
+    db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = iter(range(10**6))
+    monkeypatch.setattr(cells, "_running", lambda: ("cell", str(next(request))))
+    db.explore()
+    collect()
+    before = len(open_widgets)
+    figures = count_figures()
+    for _ in range(5):
+        explorer = db.explore()
+    collect()
+    assert len(open_widgets) == before
+    assert count_figures() <= figures + 3
+    assert not explorer.closed
+
+
+def test_two_explorers_of_one_run_stay_both(
+    db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "_running", lambda: ("cell", "one request"))
+    first, second = db.explore(), db.explore()
+    assert not first.closed
+    assert not second.closed
+
+
+def collect() -> None:
+    # Axes that share an axis are let go of one step after the other.
+    for _ in range(3):
+        gc.collect()
+
+
+def count_figures() -> int:
+    # Not isinstance(): of a weak proxy, and others' tests leave some behind, it asks what is gone.
+    return sum(issubclass(type(thing), matplotlib.figure.Figure) for thing in gc.get_objects())
+
+
+def test_pyplot_knows_of_no_figure(db: lcdb.Database) -> None:
+    from matplotlib import pyplot as plt
+
+    others = plt.get_fignums()
+    explorer = db.explore(1, sector=1, exptime=1800)
+    assert explorer.light_curve.pictures
+    assert plt.get_fignums() == others
+
+
+def test_every_control_is_labelled(explorer: Explorer) -> None:
+    def walk(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+        yield widget
+        for child in getattr(widget, "children", ()):
+            yield from walk(child)
+
+    controls = [
+        w
+        for part in (explorer.targets, explorer.datasets, explorer.lineage)
+        for w in (explorer._code, *walk(part))
+        if isinstance(
+            w,
+            widgets.Text
+            | widgets.Textarea
+            | widgets.Dropdown
+            | widgets.Select
+            | widgets.SelectMultiple
+            | widgets.Button
+            | widgets.ToggleButton,
+        )
+    ]
+    assert len(controls) > 20
+    assert [w for w in controls if not (w.description and w.tooltip)] == []

@@ -1,0 +1,405 @@
+"""The light curve's part of an explorer, without a browser: what it draws, and what it says."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lcdb_notebook import Database, flags
+from lcdb_notebook.errors import AmbiguousError, ConfigurationError, DataError
+from lcdb_notebook.explore.controls.flag_list import entries, naming
+from lcdb_notebook.explore.figures.readout import Points, told
+from lcdb_notebook.explore.lightcurve import LightCurveExplorer
+from lcdb_notebook.explore.view.period import Method, strongest_period
+from lcdb_notebook.explore.view.prepare import drawn
+from lcdb_notebook.explore.view.settings import Settings
+from lcdb_notebook.lightcurve import convert
+from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.plot.lightcurves import hidden_cadences
+from lcdb_notebook.read.selection import Selection
+
+PLANET: dict[str, Any] = {"target": 1, "catalog": "DEMO", "photometry": "DEMO aperture 2px"}
+PERIOD, EPOCH = 5.32426, 1326.8129  # of DEMO 1: lcdb.demo.truth()
+
+SETTINGS = [
+    Settings("none"),
+    Settings(),
+    Settings("hard"),
+    Settings("hardest", apart=True),
+    Settings(("default", "STRAYLIGHT2")),
+    Settings(32 | 4096),
+    Settings("hard", normalize=True),
+    Settings("hard", normalize=True, apart=True),
+    Settings("hard", flatten=101),
+    Settings("hard", normalize=True, flatten=101, bin=60.0),
+    Settings("hard", bin=60.0),
+    Settings("hard", period=PERIOD, epoch=EPOCH),
+    Settings("hard", period=PERIOD),
+    Settings("hard", normalize=True, period=PERIOD, epoch=EPOCH, apart=True),
+    Settings("hard", normalize=True, flatten=101, period=PERIOD, bin=60.0),
+]
+
+
+@pytest.fixture
+def one(demo_database: Database) -> Selection:
+    return demo_database.search(**PLANET, sector=1, exptime=1800, processing="DEMO SYS_RM")
+
+
+@pytest.fixture
+def sectors(demo_database: Database) -> Selection:
+    return demo_database.search(**PLANET, exptime=1800, processing="DEMO SYS_RM")
+
+
+@pytest.fixture
+def steps(demo_database: Database) -> Selection:
+    return demo_database.search(**PLANET, sector=1, exptime=1800)
+
+
+@pytest.fixture
+def explorer(one: Selection) -> Iterator[LightCurveExplorer]:
+    made = LightCurveExplorer(one)
+    yield made
+    assert made.trouble.error is None
+    made.close()
+
+
+def on_screen(explorer: LightCurveExplorer) -> tuple[np.ndarray, np.ndarray]:
+    """Read the coordinates off matplotlib: time or phase, and flux, of all that is no mark."""
+    lines = [
+        line
+        for ax in explorer._figure.axes
+        for line in ax.get_lines()
+        if line.get_marker() in (".", ",") and line.get_label() != "_beyond the edge"
+    ]
+    x = np.concatenate([np.asarray(line.get_xdata(), float) for line in lines])
+    y = np.concatenate([np.asarray(line.get_ydata(), float) for line in lines])
+    return x, y
+
+
+def plain(column: Any) -> np.ndarray:
+    return np.ma.filled(np.ma.asarray(getattr(column, "value", column), float), np.nan)
+
+
+def by_place(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.array(sorted(zip(x.tolist(), y.tolist(), strict=True)))
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("which", ["one", "sectors"])
+def test_what_is_drawn_is_what_the_selection_and_the_line_of_python_give(
+    which: str, settings: Settings, request: pytest.FixtureRequest
+) -> None:
+    found: Selection = request.getfixturevalue(which)
+    explorer = LightCurveExplorer(found, settings=settings)
+    lc = explorer.lightcurve()
+    x, y = on_screen(explorer)
+    flux = plain(lc.flux)
+    wanted = by_place(plain(lc.time)[np.isfinite(flux)], flux[np.isfinite(flux)])
+    assert explorer.trouble.error is None
+    np.testing.assert_array_equal(by_place(x, y), wanted)
+    said = eval(explorer.code("found"), {"found": found})
+    np.testing.assert_array_equal(plain(said.time), plain(lc.time))
+    np.testing.assert_array_equal(plain(said.flux), plain(lc.flux))
+    explorer.close()
+
+
+@pytest.mark.parametrize("settings", SETTINGS[-5:], ids=str)
+def test_the_line_of_python_gives_all_that_lies_over_each_other(
+    steps: Selection, settings: Settings
+) -> None:
+    explorer = LightCurveExplorer(steps, settings=settings)
+    given = eval(explorer.code("found"), {"found": steps})
+    for ours, theirs in zip(explorer.lightcurves(), given, strict=True):
+        np.testing.assert_array_equal(plain(ours.time), plain(theirs.time))
+        np.testing.assert_array_equal(plain(ours.flux), plain(theirs.flux))
+    explorer.close()
+
+
+def test_light_curves_over_each_other_are_not_one(steps: Selection) -> None:
+    explorer = LightCurveExplorer(steps)
+    with pytest.raises(AmbiguousError, match="lightcurves"):
+        explorer.lightcurve()
+    assert len(explorer.lightcurves()) == len(steps)
+    explorer.close()
+
+
+def test_magnitudes_are_drawn_as_the_relative_flux_that_a_light_curve_has(one: Selection) -> None:
+    (data,) = one.read()
+    magnitude = dataclasses.replace(data, flux=10 - 1e-4 * data.flux, unit="mag")
+    (shown,) = drawn([magnitude], Settings("hard")).records
+    wanted = convert.to_lightcurve(magnitude, quality_bitmask="hard")
+    good = ~condemned(shown, "hard")
+    np.testing.assert_array_equal(shown.flux[good], plain(wanted.flux))
+    assert shown.unit == ""
+
+
+def test_toggling_a_flag_asks_the_database_nothing(
+    explorer: LightCurveExplorer, statements: list[str]
+) -> None:
+    before = explorer.pictures
+    explorer.settings = dataclasses.replace(explorer.settings, quality_bitmask="hard")
+    explorer.settings = dataclasses.replace(explorer.settings, quality_bitmask=32, apart=True)
+    assert explorer.pictures > before
+    assert statements == []
+
+
+def test_the_same_settings_again_draw_nothing(explorer: LightCurveExplorer) -> None:
+    before = explorer.pictures
+    explorer.settings = dataclasses.replace(explorer.settings)
+    assert explorer.pictures == before
+
+
+def test_a_view_zoomed_into_outlives_a_flag_and_not_a_fold(explorer: LightCurveExplorer) -> None:
+    (ax,) = explorer._figure.axes
+    ax.set_xlim(1330, 1331)
+    explorer.settings = dataclasses.replace(explorer.settings, quality_bitmask="hardest")
+    assert explorer._figure.axes[0].get_xlim() == (1330, 1331)
+    explorer.settings = dataclasses.replace(explorer.settings, period=PERIOD)
+    assert explorer._figure.axes[0].get_xlim() != (1330, 1331)
+
+
+def test_sectors_are_panels_or_joined(sectors: Selection) -> None:
+    explorer = LightCurveExplorer(sectors)
+    assert len(explorer._figure.axes) == 2
+    explorer.settings = Settings(joined=True)
+    assert len(explorer._figure.axes) == 1
+    explorer.close()
+
+
+def test_flagged_cadences_are_named_with_their_number(explorer: LightCurveExplorer) -> None:
+    explorer.settings = Settings("hard", apart=True)
+    legend = explorer._figure.axes[0].get_legend()
+    assert legend is not None
+    named = [text.get_text() for text in legend.get_texts()]
+    (data,) = list(explorer.selection.read())  # type: ignore[union-attr]
+    carried = (data.quality["tess_quality_flag"] & 32) != 0
+    desat = np.count_nonzero(carried & np.isfinite(data.flux) & np.isfinite(data.time))
+    assert f"DESAT ({desat})" in named
+
+
+# Flags
+
+
+def test_the_list_says_how_many_cadences_each_flag_takes_away(
+    explorer: LightCurveExplorer, one: Selection
+) -> None:
+    (data,) = one.read()
+    timed = np.isfinite(data.time)
+    for entry, box in zip(explorer._flags._entries, explorer._flags._boxes, strict=True):
+        carried = (data.quality[entry.flag_type] & entry.bits) != 0
+        assert entry.cadences == np.count_nonzero(carried & timed)
+        assert box.description.splitlines()[0] == f"{entry.name} ({entry.cadences:,})"
+    taken = next(e for e in explorer._flags._entries if e.name == "DESAT").cadences
+    everything = explorer.lightcurve
+    explorer.settings = Settings("none")
+    all_of_it = len(everything())
+    explorer.settings = Settings(("DESAT",))
+    assert taken > 0
+    assert len(everything()) == all_of_it - taken
+
+
+def test_a_tooltip_says_what_a_flag_means_and_where_that_is_defined(
+    explorer: LightCurveExplorer,
+) -> None:
+    tooltips = {
+        entry.name: box.description
+        for entry, box in zip(explorer._flags._entries, explorer._flags._boxes, strict=True)
+    }
+    assert flags.TESSFlag.DESAT.meaning in tooltips["DESAT"]
+    assert "EXP-TESS-ARC-ICD-0014" in tooltips["DESAT"]
+    assert "value 32" in tooltips["DESAT"]
+
+
+def test_ticking_a_box_changes_one_flag_and_a_preset_all(explorer: LightCurveExplorer) -> None:
+    boxes = {
+        entry.name: box
+        for entry, box in zip(explorer._flags._entries, explorer._flags._boxes, strict=True)
+    }
+    told: list[flags.Bitmask] = []
+    explorer.observe(lambda change: told.append(change["new"].quality_bitmask), "settings")
+    boxes["STRAYLIGHT2"].value = True
+    assert explorer._flags._presets.value is None
+    boxes["STRAYLIGHT2"].value = False
+    assert told == [("default", "STRAYLIGHT2"), "default"]
+    explorer._flags._presets.value = "hardest"
+    assert all(box.value for box in boxes.values())
+    boxes["DESAT"].value = False
+    bits = flags.bitmask(explorer.settings.quality_bitmask)
+    assert bits == flags.bitmask("hardest") & ~32
+
+
+@pytest.mark.parametrize("flag_type", flags.types())
+@given(data=st.data())
+def test_bits_are_named_so_that_the_names_mean_these_bits(flag_type: str, data: Any) -> None:
+    bits = data.draw(st.integers(0, 2**31 - 1))
+    assert flags.bitmask(naming(bits, flag_type), flag_type) == bits
+
+
+def test_flags_of_other_types_take_part_in_presets_alone(one: Selection) -> None:
+    (data,) = one.read()
+    base = np.zeros(data.time.size, np.int64)
+    base[:7] = 1 | 2**40
+    both = dataclasses.replace(data, quality={**data.quality, "base_quality_flag": base})
+    listed = {entry.name: entry for entry in entries([both])}
+    assert not listed["COSMIC_RAY"].own
+    assert "presets" in listed["COSMIC_RAY"].meaning
+    assert listed["UNKNOWN_BIT_40"].cadences == np.count_nonzero(np.isfinite(data.time[:7]))
+    assert listed["DESAT"].own
+
+
+# Periods
+
+
+@pytest.mark.parametrize(
+    ("method", "period"), [("bls", 2.7), ("bls", 11.3), ("lombscargle", 2.7), ("lombscargle", 0.31)]
+)
+def test_the_strongest_peak_is_at_the_period_that_is_in_the_data(
+    method: Method, period: float
+) -> None:
+    time = np.arange(1325, 1352, 1 / 720)
+    phase = (time - 1326.2 + period / 2) % period - period / 2
+    shape = -1.0 * (np.abs(phase) < 0.06) if method == "bls" else np.cos(2 * np.pi * phase / period)
+    noise = np.random.default_rng(1).normal(0, 0.002, time.size)
+    flux = 1 + 0.01 * shape + noise
+    flux[::50] = np.nan
+    peak = strongest_period(time, flux, method)
+    assert peak.period == pytest.approx(period, rel=2e-3)
+    off = (peak.epoch - 1326.2 + period / 2) % period - period / 2
+    assert abs(off) < 0.03
+    assert not peak.coarse
+
+
+def test_a_search_for_a_period_ends_where_progress_raises() -> None:
+    time = np.arange(1325, 1352, 1 / 48)
+    parts: list[float] = []
+
+    def progress(done: float) -> None:
+        parts.append(done)
+        if done > 0.3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        strongest_period(time, np.ones_like(time), "bls", progress)
+    assert parts == sorted(parts)
+    assert parts[-1] < 0.4
+
+
+@pytest.mark.parametrize(("cadences", "days"), [(5, 27.0), (500, 0.01)])
+def test_too_little_light_curve_has_no_period(cadences: int, days: float) -> None:
+    with pytest.raises(DataError, match="at least"):
+        strongest_period(np.linspace(0, days, cadences), np.ones(cadences))
+
+
+def test_finding_a_period_folds_on_it(explorer: LightCurveExplorer) -> None:
+    explorer.settings = Settings("hard", normalize=True)
+    explorer.find_period()
+    assert explorer.settings.period == pytest.approx(PERIOD, rel=2e-3)
+    assert explorer._figure.axes[0].get_xlabel().startswith("Phase [days]")
+    explorer._steps._twice.click()
+    assert explorer.settings.period == pytest.approx(2 * PERIOD, rel=2e-3)
+
+
+# What is where
+
+
+def test_the_point_under_the_cursor_is_the_nearest_one(explorer: LightCurveExplorer) -> None:
+    (ax,) = explorer._figure.axes
+    (data,) = list(explorer.selection.read())  # type: ignore[union-attr]
+    shown = ~hidden_cadences(condemned(data, "default"), "drop")
+    points = Points([data.time], [data.flux], [shown], [0])
+    pixels = ax.transData.transform(np.column_stack([data.time, data.flux]))
+    rng = np.random.default_rng(2)
+    drawn_ones = np.flatnonzero(shown & np.isfinite(data.time) & np.isfinite(data.flux))
+    for index in rng.choice(drawn_ones, 50):
+        x, y = pixels[index] + rng.uniform(-2, 2, 2)
+        nearest = points.nearest(ax, x, y)
+        assert nearest is not None
+        found = points.place(nearest).index
+        distances = np.hypot(*(pixels[drawn_ones] - (x, y)).T)
+        assert np.hypot(*(pixels[found] - (x, y))) == pytest.approx(distances.min())
+    assert points.nearest(ax, -1000, -1000) is None
+
+
+def test_the_readout_names_the_flags(one: Selection) -> None:
+    (data,) = one.read()
+    index = int(np.flatnonzero(data.quality["tess_quality_flag"] & 32)[0])
+    said = told(data, index, folded=False, binned=False)
+    assert f"cadence {data.cadence[index]}" in said
+    assert f"time {data.time[index]:.4f}" in said
+    assert "DESAT" in said
+
+
+# Manners
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"flatten": 4}, {"flatten": 10}, {"bin": 0.0}, {"period": -1.0}, {"bin": np.nan}]
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        Settings(**wrong)
+
+
+def complaint(explorer: LightCurveExplorer) -> BaseException | None:
+    return explorer.trouble.error
+
+
+def test_an_error_is_told_under_the_widget_and_the_next_picture_is_drawn(
+    explorer: LightCurveExplorer,
+) -> None:
+    explorer.settings = Settings(("NO_SUCH_FLAG",))
+    assert isinstance(complaint(explorer), ConfigurationError)
+    before = explorer.pictures
+    explorer.settings = Settings("hard")
+    assert complaint(explorer) is None
+    assert explorer.pictures == before + 1
+
+
+def test_nothing_chosen_is_said(explorer: LightCurveExplorer) -> None:
+    explorer.selection = None
+    assert "No light curve" in explorer._status.value
+    assert explorer.still() == (None, "")
+
+
+def test_where_widgets_cannot_run_there_is_a_picture_and_a_table(
+    explorer: LightCurveExplorer,
+) -> None:
+    png, table = explorer.still()
+    assert png is not None
+    assert png.startswith(b"\x89PNG")
+    assert "DEMO SYS_RM" in table
+
+
+def test_a_closed_explorer_leaves_nothing_behind(one: Selection) -> None:
+    import ipywidgets
+
+    before = len(ipywidgets.widgets.widget._instances)
+    explorer = LightCurveExplorer(one)
+    figure = weakref.ref(explorer._figure._figure)
+    explorer.close()
+    del explorer
+    gc.collect()
+    assert len(ipywidgets.widgets.widget._instances) == before
+    assert figure() is None
+
+
+def test_what_is_on_the_screen_can_be_observed(explorer: LightCurveExplorer) -> None:
+    seen: list[Any] = []
+    explorer.observe(lambda change: seen.append(change["new"]), ["settings"])
+    explorer._flags._presets.value = "hard"
+    assert [settings.quality_bitmask for settings in seen] == ["hard"]
+
+
+def test_a_settings_code_is_one_expression() -> None:
+    for settings in SETTINGS:
+        for several, overlaid in ((False, False), (True, False), (True, True)):
+            ast.parse(settings.code("found", several=several, overlaid=overlaid), mode="eval")

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lcdb_notebook.errors import IngestError
+from lcdb_notebook.ingest.readers.find_files import find_files
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A folder like lightkurve's download cache, with other things lying about."""
+    for name in (
+        "mastDownload/TESS/tess2018206045859-s0001-0000000261136679-0120-s/tess_s_lc.fits",
+        "mastDownload/HLSP/hlsp_qlp_tess_ffi_s0024/hlsp_qlp_llc.fits",
+        "mastDownload/Kepler/kplr011446443_lc_Q1/kplr011446443_llc.fits.gz",
+        "b.fits",
+        "a.FITS",
+        "notes.txt",
+        "archive.tar.gz",
+        ".hidden.fits",
+        ".ipynb_checkpoints/c.fits",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return tmp_path
+
+
+ALL = [
+    "a.FITS",
+    "b.fits",
+    "mastDownload/HLSP/hlsp_qlp_tess_ffi_s0024/hlsp_qlp_llc.fits",
+    "mastDownload/Kepler/kplr011446443_lc_Q1/kplr011446443_llc.fits.gz",
+    "mastDownload/TESS/tess2018206045859-s0001-0000000261136679-0120-s/tess_s_lc.fits",
+]
+
+
+def names(files: tuple[Path, ...], folder: Path) -> list[str]:
+    return [str(file.relative_to(folder)) for file in files]
+
+
+def test_a_folder_gives_the_fits_files_below_it_in_sorted_order(tree: Path) -> None:
+    found = find_files(tree)
+    assert names(found.files, tree) == ALL
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.fits", ["b.fits"]),
+        ("mastDownload/*/*/*.fits*", ALL[2:]),
+        ("**/*_llc.fits", [ALL[2]]),
+        ("mastDownload/[HT]*", [ALL[2], ALL[4]]),
+        ("*", ALL),
+        ("**", ALL),
+        (".hid*", [".hidden.fits"]),
+    ],
+)
+def test_a_pattern_gives_the_fits_files_that_it_matches(
+    tree: Path, pattern: str, expected: list[str]
+) -> None:
+    found = find_files(str(tree / pattern))
+    assert names(found.files, tree) == expected
+    assert found.problems == ()
+
+
+def test_a_file_named_outright_counts_whatever_it_is_called(tree: Path) -> None:
+    files = [tree / "notes.txt", tree / ".hidden.fits"]
+    assert find_files(files).files == tuple(files)
+
+
+def test_the_order_of_the_arguments_is_kept_and_no_file_comes_twice(tree: Path) -> None:
+    found = find_files([tree / "mastDownload", str(tree / "*.fits"), tree, tree / "b.fits"])
+    assert names(found.files, tree) == [*ALL[2:], "b.fits", "a.FITS"]
+
+
+def test_a_generator_of_paths_is_taken(tree: Path) -> None:
+    found = find_files(path for path in (tree / "b.fits", str(tree / "a.FITS")))
+    assert names(found.files, tree) == ["b.fits", "a.FITS"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_found(tmp_path: Path) -> None:
+    odd = tmp_path / "TIC [1].fits"
+    odd.write_bytes(b"")
+    assert find_files(odd).files == (odd,)
+
+
+def test_a_tilde_is_the_home_folder(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tree))
+    assert find_files("~/b.fits").files == (tree / "b.fits",)
+
+
+@pytest.mark.parametrize("argument", ["", "*", "**", "**/*.fits", "*/*/*.fits"])
+def test_loops_of_symbolic_links_end(tree: Path, argument: str) -> None:
+    for name in ("x", "y", "z"):
+        (tree / "mastDownload" / name).symlink_to(tree, target_is_directory=True)
+        (tree / name).symlink_to(tree / "mastDownload", target_is_directory=True)
+    found = find_files(str(tree / argument))
+    real = [os.path.realpath(file) for file in found.files]
+    assert len(real) == len(set(real))
+    assert set(real) <= {str(tree / name) for name in ALL}
+    assert str(tree / "b.fits") in real
+
+
+def test_a_folder_behind_a_symbolic_link_is_searched(tree: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "cache").symlink_to(tree / "mastDownload", target_is_directory=True)
+    assert len(find_files(elsewhere).files) == 3
+
+
+@pytest.mark.parametrize(
+    ("argument", "reason"),
+    [
+        ("no/such/file.fits", "no such file"),
+        ("no/such/*.fits", "matches no"),
+        ("*.txt", "matches no"),
+        ("empty", "holds no"),
+        ("broken.fits", "broken link"),
+        ("pipe.fits", "neither a regular file nor a folder"),
+        ("a\0b.fits", ""),
+        ("x" * 5000 + ".fits", ""),
+    ],
+)
+def test_what_leads_to_nothing_is_reported_and_the_rest_is_found(
+    tree: Path, argument: str, reason: str
+) -> None:
+    (tree / "empty").mkdir()
+    (tree / "broken.fits").symlink_to(tree / "gone.fits")
+    os.mkfifo(tree / "pipe.fits")
+    asked = str(tree / argument)
+    found = find_files([asked, tree / "b.fits"])
+    assert found.files == (tree / "b.fits",)
+    ((path, why),) = found.problems
+    assert path == asked
+    assert reason in why
+
+
+def test_broken_links_and_pipes_in_a_folder_are_reported(tree: Path) -> None:
+    (tree / "broken.fits").symlink_to(tree / "gone.fits")
+    os.mkfifo(tree / "pipe.fits")
+    found = find_files(tree)
+    assert names(found.files, tree) == ALL
+    assert sorted(Path(path).name for path, _ in found.problems) == ["broken.fits", "pipe.fits"]
+
+
+@pytest.mark.parametrize("wrong", [None, 5, [5], [b"a.fits"], b"a.fits"])
+def test_what_is_no_path_is_refused(wrong: object) -> None:
+    with pytest.raises(IngestError, match=r"a path, or several, were expected; found"):
+        find_files(wrong)  # type: ignore[arg-type]
+
+
+def test_no_paths_give_no_files() -> None:
+    assert find_files([]).files == ()

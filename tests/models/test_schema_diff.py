@@ -1,0 +1,187 @@
+"""Tables that are not as the models have them: each difference is named, and what it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+import lcdb_notebook as lcdb
+from lcdb_notebook.errors import SchemaError
+from lcdb_notebook.models.tables import schema
+from lcdb_notebook.models.tables.schema_diff import differences, refuse_version_3
+
+
+@pytest.fixture
+def made(blank_dsn: str) -> Iterator[sa.Engine]:
+    """A database with the tables as they should be."""
+    engine = sa.create_engine(blank_dsn)
+    with engine.begin() as connection:
+        schema.create(connection)
+    yield engine
+    engine.dispose()
+
+
+def change(engine: sa.Engine, *statements: str) -> list[str]:
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    with engine.connect() as connection:
+        return [f"{'!' if one.blocks else ''}{one}" for one in differences(connection)]
+
+
+def test_what_this_package_makes_differs_in_nothing(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        assert differences(connection) == []
+        refuse_version_3(connection)
+
+
+# What is done to the tables, and what is then told; a mark stands before what keeps from reading.
+CHANGES = {
+    "an array of another kind": (
+        "ALTER TABLE dataset ALTER values TYPE numeric[]",
+        "!dataset.values is numeric[], not double precision[]",
+    ),
+    "an array of texts": (
+        "ALTER TABLE observation ALTER cadence_reference TYPE text[]",
+        "!observation.cadence_reference is text[], not bigint[]",
+    ),
+    "a number for an array": (
+        "ALTER TABLE quality_flag_array DROP quality_flags, ADD quality_flags int NOT NULL",
+        "!quality_flag_array.quality_flags is integer, not integer[]",
+    ),
+    "a text for a number": (
+        "ALTER TABLE target ALTER name TYPE text",
+        "!target.name is text, not bigint",
+    ),
+    "a number for a key": (
+        "ALTER TABLE instrument DROP properties, ADD properties int NOT NULL",
+        "!instrument.properties is integer, not json",
+    ),
+    "a column that may be empty": (
+        "ALTER TABLE dataset ALTER values DROP NOT NULL",
+        "dataset.values may be NULL, which the models rule out",
+    ),
+    "a column that must be filled": (
+        "ALTER TABLE dataset ALTER errors SET NOT NULL",
+        "dataset.errors has to be filled, and the models allow NULL",
+    ),
+    "a column more": (
+        'ALTER TABLE target ADD "Gaia DR3" bigint',
+        "target.Gaia DR3 is no column of the models",
+    ),
+    "a column more that must be filled": (
+        "ALTER TABLE target ADD ra float8 NOT NULL",
+        "target.ra is no column of the models, and has to be filled: new rows are refused",
+    ),
+    "a column more that fills itself": (
+        "ALTER TABLE target ADD ra float8 NOT NULL DEFAULT 0",
+        "target.ra is no column of the models",
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "told"), CHANGES.values(), ids=CHANGES)
+def test_a_difference_is_named(made: sa.Engine, statement: str, told: str) -> None:
+    assert change(made, statement) == [told]
+    with made.connect() as connection:
+        if told.startswith("!"):
+            with pytest.raises(
+                SchemaError, match=rf"of other types.*{re.escape(told[1:])}.*ALTER TABLE"
+            ):
+                schema.check(connection)
+        else:
+            schema.check(connection)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE dataset ALTER values TYPE real[]",
+        "ALTER TABLE observation ALTER cadence_reference TYPE integer[]",
+        "ALTER TABLE quality_flag_array ALTER quality_flags TYPE smallint[]",
+        "ALTER TABLE dataset ALTER id TYPE bigint",
+        "ALTER TABLE photometric_source ALTER name TYPE varchar(80)",
+        "ALTER TABLE mission ALTER time_epoch TYPE double precision",
+        "ALTER TABLE instrument ALTER properties TYPE jsonb USING properties::jsonb",
+        "CREATE DOMAIN catalog_number AS bigint; ALTER TABLE target ALTER name TYPE catalog_number",
+    ],
+)
+def test_a_type_that_is_read_alike_is_no_difference(made: sa.Engine, statement: str) -> None:
+    assert change(made, statement) == []
+    with made.connect() as connection:
+        schema.check(connection)
+
+
+def test_a_view_of_the_right_types_is_no_difference(made: sa.Engine) -> None:
+    assert (
+        change(
+            made,
+            "ALTER TABLE dataset ALTER values TYPE numeric[]",
+            "ALTER TABLE dataset RENAME TO dataset_rows",
+            "CREATE VIEW dataset AS SELECT id, target_id, observation_id, photometric_method_id, "
+            "processing_method_id, values::float8[] AS values, errors FROM dataset_rows",
+        )
+        == []
+    )
+
+
+def test_everything_that_differs_is_told_at_once(made: sa.Engine, blank_dsn: str) -> None:
+    change(
+        made,
+        "ALTER TABLE dataset ALTER values TYPE numeric[], ALTER errors TYPE numeric[]",
+        "ALTER TABLE observation DROP COLUMN sector",
+        "ALTER TABLE target ADD ra float8",
+        "DROP TABLE fits_frame",
+    )
+    with pytest.raises(SchemaError) as raised:
+        lcdb.connect(blank_dsn)
+    message = str(raised.value)
+    for told in (
+        "lacks table fits_frame, column observation.sector (of TESSObservation)",
+        "dataset.values is numeric[], not double precision[], "
+        "dataset.errors is numeric[], not double precision[]",
+        "no harm to reading: target.ra is no column of the models",
+    ):
+        assert told in message
+
+
+VERSION_3 = """
+CREATE TABLE observation (id int PRIMARY KEY, type text, cadence_reference bigint[]);
+CREATE TABLE target (id bigint PRIMARY KEY, name bigint NOT NULL);
+CREATE TABLE dataset (
+    observation_id int, target_id bigint, photometric_method_id int, processing_method_id int,
+    values float8[], errors float8[],
+    PRIMARY KEY (observation_id, target_id, photometric_method_id, processing_method_id)
+)
+"""
+
+
+def test_lightcurvedb_3_is_recognised_and_named(blank_dsn: str) -> None:
+    with sa.create_engine(blank_dsn, poolclass=sa.NullPool).begin() as connection:
+        connection.exec_driver_sql(VERSION_3)
+    with pytest.raises(
+        SchemaError,
+        match=r"this is a database of LightcurveDB 3: .*no id.*observation_id, target_id, "
+        "photometric_method_id, processing_method_id",
+    ):
+        lcdb.connect(blank_dsn)
+
+
+def test_another_programs_dataset_is_not_taken_for_it(blank_dsn: str) -> None:
+    with sa.create_engine(blank_dsn, poolclass=sa.NullPool).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE dataset (name text, size int)")
+    with pytest.raises(SchemaError, match=r"lacks .*column dataset.id"):
+        lcdb.connect(blank_dsn)
+
+
+def test_it_is_one_statement_and_needs_no_right_to_change(
+    made: sa.Engine, statements: list[str]
+) -> None:
+    with made.connect() as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        statements.clear()
+        assert differences(connection) == []
+    assert len(statements) == 1

@@ -1,0 +1,525 @@
+"""A function over many light curves: in order, failures as rows, whoever does the work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import distributed
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import sqlalchemy as sa
+from pandas.testing import assert_frame_equal
+
+import lcdb_notebook as lcdb
+from lcdb_notebook import demo
+from lcdb_notebook.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    LCDBError,
+    LightCurveNotFoundError,
+)
+from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.read.parallel.address import APPLICATION_NAME
+from lcdb_notebook.read.parallel.batches import Share, Shares
+from lcdb_notebook.read.parallel.results import Measured, values
+
+# Neither is typed.
+Client: Any = distributed.Client
+LocalCluster: Any = distributed.LocalCluster
+
+PASSWORD = "open-sesame-42"
+SECONDS = 60
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:lightkurve"),
+    pytest.mark.filterwarnings("ignore::UserWarning:distributed"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def url(new_database: Callable[[], str]) -> str:
+    """Twelve synthetic stars in two sectors, two apertures, three steps; one is damaged."""
+    url = new_database()
+    with lcdb.connect(url, write=True, create=True) as db:
+        store(db.session.connection(), list(demo.products(12, cadences=60)))
+        db.session.commit()
+    return url
+
+
+@pytest.fixture(scope="module")
+def db(url: str) -> Iterator[lcdb.Database]:
+    with lcdb.connect(url) as db:
+        yield db
+
+
+@pytest.fixture(scope="module")
+def cluster(url: str) -> Iterator[Any]:
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, env={"LCDB_URL": url}
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def client(cluster: Any) -> Iterator[Any]:
+    with Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture(params=["here", "processes", "dask"])
+def ways(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Arguments of map() for each of the three kinds of workers."""
+    if request.param == "dask":
+        return {"client": request.getfixturevalue("client")}
+    return {"workers": 1 if request.param == "here" else 2}
+
+
+def middle(lc: Any) -> float:
+    return float(np.nanmedian(lc.flux.value))
+
+
+def size(record: Any) -> int:
+    return int(record.flux.size)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    never = threading.Event()
+    for _ in range(SECONDS * 20):
+        if condition():
+            return
+        never.wait(0.05)
+    raise AssertionError(f"not within {SECONDS} s")
+
+
+def connections(url: str) -> int:
+    """Count the connections of workers to the database."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        query = sa.text(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE application_name = :name AND datname = current_database()"
+        )
+        number: int = connection.execute(query, {"name": APPLICATION_NAME}).scalar_one()
+    return number
+
+
+# What comes back
+
+
+def test_results_are_those_of_a_loop_in_the_order_of_the_selection(
+    db: lcdb.Database, ways: dict[str, Any]
+) -> None:
+    found = db.search()
+    in_a_loop = [middle(found[k].lightcurve()) for k in range(20)]
+    done = found.map(middle, **ways)
+    assert list(done.columns) == [
+        *("dataset", "target", "sector", "photometry", "processing", "result", "error")
+    ]
+    assert done["dataset"].tolist() == found.table["dataset"].tolist()
+    assert done["result"].tolist()[:20] == in_a_loop
+    assert done["error"].isna().all()
+
+
+def test_failures_are_rows_and_the_others_are_not_lost(
+    db: lcdb.Database, ways: dict[str, Any]
+) -> None:
+    def picky(record: Any) -> dict[str, int]:
+        if record.target in (2, 7):
+            raise ValueError(f"no {record.target} here")
+        return {"cadences": record.time.size}
+
+    done = db.search(processing="raw").map(picky, of="record", **ways)
+    failed = done[done["error"].notna()]
+    assert failed.groupby("target")["error"].unique().str[0].to_dict() == {
+        2: "ValueError: no 2 here",
+        7: "ValueError: no 7 here",
+    }
+    assert failed["cadences"].isna().all()
+    assert done[done["error"].isna()]["cadences"].eq(60).all()
+
+
+def test_the_first_failure_ends_it_where_that_is_asked_for(
+    db: lcdb.Database, ways: dict[str, Any]
+) -> None:
+    def picky(record: Any) -> None:
+        raise KeyError(record.target)
+
+    with pytest.raises(KeyError) as caught:
+        db.search().map(picky, of="record", on_error="raise", **ways)
+    assert any(note.startswith("of DataSet ") for note in caught.value.__notes__)
+
+
+def test_an_exception_that_cannot_be_pickled_is_told_all_the_same(db: lcdb.Database) -> None:
+    class OddError(Exception):
+        def __init__(self, one: int, two: int) -> None:
+            super().__init__(f"{one} and {two}")
+
+    def odd(_: Any) -> None:
+        raise OddError(1, 2)
+
+    with pytest.raises(LCDBError, match=r"OddError: 1 and 2; of DataSet \d+, DEMO 1"):
+        db.search(1).map(odd, of="record", on_error="raise", workers=2)
+    assert set(db.search(1).map(odd, of="record", workers=2)["error"]) == {"OddError: 1 and 2"}
+
+
+def test_a_light_curve_that_cannot_be_read_is_a_row(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    with lcdb.connect(url, write=True, create=True) as db:
+        store(db.session.connection(), list(demo.products(3, cadences=60)))
+        db.session.execute(sa.text("UPDATE dataset SET values = values[1:9] WHERE id = 5"))
+        db.session.commit()
+        done = db.search().map(size, of="record", workers=2).set_index("dataset")
+        assert done["error"].notna().sum() == 1
+        assert done["error"][5].startswith("DataError: DataSet 5 (")
+        with pytest.raises(lcdb.errors.DataError, match="DataSet 5"):
+            db.search().map(size, of="record", workers=1, on_error="raise")
+
+
+def test_a_record_has_all_its_cadences(db: lcdb.Database, ways: dict[str, Any]) -> None:
+    done = db.search(1).map(lambda record: record.time.size, of="record", **ways)
+    assert done["result"].tolist() == [60] * len(done)
+
+
+def test_light_curves_are_made_as_asked_and_with_their_lineage(
+    db: lcdb.Database, ways: dict[str, Any]
+) -> None:
+    found = db.search(1)
+    how: dict[str, Any] = {"quality_bitmask": "hardest", "flagged": "keep", "time_format": "jd"}
+    done = found.map(
+        lambda lc: (len(lc), lc.time.format, lc.meta["LINEAGE"], lc.meta["QUALITY_BITMASK"]),
+        **how,
+        **ways,
+    )
+    by_id = {lc.meta["DATASET"]: lc for lc in found.lightcurves(**how)}
+    for dataset, told in zip(done["dataset"], done["result"], strict=True):
+        lc = by_id[dataset]
+        assert told == (len(lc), "jd", lc.meta["LINEAGE"], "hardest")
+
+
+def test_results_of_all_kinds_become_columns() -> None:
+    from astropy import units
+    from astropy.time import Time
+
+    assert values(None) == {}
+    assert values(3) == {"result": 3}
+    assert values(pd.Series({"a": 1, "b": 2})) == {"a": 1, "b": 2}
+    assert values({"t": Time(2457000.5, format="jd")}) == {"t": Measured(2457000.5, "jd")}
+    assert values({"p": 2 * units.hour, "s": 3 * units.one}) == {"p": Measured(2.0, "h"), "s": 3.0}
+    assert values(np.array(1.5)) == {"result": 1.5}
+    assert values([1, 2]) == {"result": [1, 2]}
+
+
+def test_quantities_are_brought_to_one_unit_and_named_values_keep_out_of_the_way(
+    db: lcdb.Database,
+) -> None:
+    from astropy import units
+
+    def mixed(lc: Any) -> dict[str, Any]:
+        unit = units.day if lc.meta["TARGETID"] == 1 else units.hour
+        return {"period": 48 * unit, "target": "mine", "curve": np.arange(3)}
+
+    done = db.search([1, 2], processing="raw").map(mixed, workers=1)
+    assert set(zip(done["target"], done["period"], strict=True)) == {(1, 48), (2, 2)}
+    assert done.attrs["units"] == {"period": "d"}
+    assert set(done["target_result"]) == {"mine"}
+    assert done["curve"].iloc[0].tolist() == [0, 1, 2]
+
+
+def test_a_result_that_cannot_be_sent_back_is_a_failure(db: lcdb.Database) -> None:
+    done = db.search(1, processing="raw").map(
+        lambda one: threading.Lock() if one.observation.fields["sector"] == 1 else 1,
+        of="record",
+        workers=2,
+    )
+    failed = done[done["sector"] == 1]
+    assert failed["error"].str.startswith("its result cannot be sent back: TypeError").all()
+    assert done[done["sector"] == 2]["error"].isna().all()
+
+
+# Workers that die
+
+
+def test_a_worker_that_is_killed_costs_a_retry_and_nothing_else(
+    db: lcdb.Database, ways: dict[str, Any], tmp_path: Path
+) -> None:
+    if ways == {"workers": 1}:
+        pytest.skip("it would be this process")
+    killed = tmp_path / "killed"
+
+    def safe(record: Any) -> float:
+        return float(np.nanmedian(record.flux))
+
+    def dangerous(record: Any) -> float:
+        if record.target == 6 and not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return float(np.nanmedian(record.flux))
+
+    found = db.search()
+    expected = found.map(safe, of="record", workers=1)
+    assert_frame_equal(found.map(dangerous, of="record", **ways), expected)
+    assert killed.exists()
+
+
+def test_what_kills_every_worker_is_found_and_is_a_row(db: lcdb.Database) -> None:
+    deadly = int(db.search(6, processing="raw").table["dataset"].iloc[0])
+
+    def crash(record: Any) -> int:
+        if record.dataset == deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 1
+
+    found = db.search([6, 7], processing="raw")
+    done = found.map(crash, of="record", workers=2).set_index("dataset")
+    assert done["error"].notna().sum() == 1
+    assert done["error"][deadly].startswith("its worker died of it")
+    assert done["result"].drop(deadly).eq(1).all()
+
+
+def test_shares_that_are_lost_come_again_then_alone_then_in_halves() -> None:
+    shares = Shares(range(4), allowed_losses=2)
+    share = shares.next(2, [])
+    assert share == Share((0, 1, 2, 3))
+    assert shares.lost(share) is None
+    share = shares.next(2, [])
+    assert share == Share((0, 1, 2, 3), losses=1)
+    assert shares.lost(share) is None
+    assert shares.next(2, [Share((9,))]) is None
+    share = shares.next(2, [])
+    assert share == Share((0, 1, 2, 3), losses=2)
+    assert shares.next(2, [share]) is None
+    assert shares.lost(share) is None
+    half = shares.next(2, [])
+    assert half == Share((0, 1), losses=2)
+    assert shares.lost(half) is None
+    other = shares.next(2, [])
+    assert other == Share((2, 3), losses=2)
+    shares.done(other, 1.0)
+    single = shares.next(2, [])
+    assert single == Share((0,), losses=2)
+    assert shares.lost(single) == 0
+    assert shares.next(2, []) == Share((1,), losses=2)
+    assert shares.next(2, []) is None
+
+
+def test_shares_take_about_as_long_as_each_other_and_get_smaller_towards_the_end() -> None:
+    shares = Shares(range(10_000), allowed_losses=2)
+    given: deque[int] = deque()
+    while (share := shares.next(2, [])) is not None:
+        given.append(len(share.datasets))
+        shares.done(share, 0.004 * len(share.datasets))
+    assert sum(given) == 10_000
+    assert max(given) == 500
+    assert all(a >= b for a, b in zip(list(given)[10:], list(given)[11:], strict=False))
+    assert min(list(given)[:-1]) >= 8
+
+
+# Connections and credentials
+
+
+def with_password(url: str) -> tuple[str, str]:
+    """Give a URL with a password, and that password; without one, the server wants none."""
+    parsed = sa.make_url(url)
+    password = str(parsed.password or PASSWORD)
+    return parsed.set(password=password).render_as_string(hide_password=False), password
+
+
+class Seen(distributed.SchedulerPlugin):
+    """All that a scheduler is given to do, pickled."""
+
+    def __init__(self) -> None:
+        self.pickled: list[bytes] = []
+        self.shown: list[str] = []
+
+    def update_graph(self, scheduler: Any, *, keys: Any, **_: Any) -> None:
+        for key in keys:
+            self.pickled.append(cloudpickle.dumps(scheduler.tasks[key].run_spec))
+            self.shown.append(f"{key} {scheduler.tasks[key].run_spec!r}")
+
+
+def test_no_password_is_in_what_the_scheduler_is_given(url: str, cluster: Any, client: Any) -> None:
+    secret_url, password = with_password(url)
+    seen = Seen()
+    cluster.scheduler.add_plugin(seen, name="seen")
+    try:
+        with lcdb.connect(secret_url) as db:
+            found = db.search([1, 2], processing="raw")
+            assert found.map(size, of="record", client=client)["error"].isna().all()
+            frame: Any = found.to_dask()
+            client.compute(frame).result()
+            seen.pickled.append(cloudpickle.dumps(frame))
+    finally:
+        cluster.scheduler.remove_plugin(name="seen")
+    assert len(seen.pickled) >= 3
+    assert any(b"lcdb_notebook.read.parallel.address" in one for one in seen.pickled)
+    assert not [one for one in seen.pickled if password.encode() in one]
+    assert not [one for one in seen.shown if password in one]
+
+
+def test_a_password_in_the_argument_is_refused(db: lcdb.Database, client: Any) -> None:
+    with pytest.raises(ConfigurationError, match="has a password in it") as caught:
+        db.search(1).map(middle, client=client, database=f"postgresql://ada:{PASSWORD}@pdo/db")
+    assert PASSWORD not in str(caught.value)
+
+
+def test_each_worker_has_one_connection_and_none_is_left(
+    db: lcdb.Database, url: str, ways: dict[str, Any]
+) -> None:
+    def count(_: Any) -> int:
+        return connections(url)
+
+    most = db.search(processing="raw").map(count, of="record", **ways)["result"].max()
+    assert 1 <= most <= (1 if ways == {"workers": 1} else 2)
+    wait_until(lambda: connections(url) == 0)
+
+
+def test_workers_cannot_write(db: lcdb.Database) -> None:
+    def settings(_: Any) -> str:
+        from lcdb_notebook.read.parallel import address
+
+        (reader,) = address._readers.values()
+        with reader.using() as session:
+            return str(session.execute(sa.text("SHOW transaction_read_only")).scalar_one())
+
+    assert set(db.search(1).map(settings, of="record", workers=2)["result"]) == {"on"}
+
+
+def test_workers_that_read_another_database_are_found_out(
+    db: lcdb.Database, new_database: Callable[[], str], tmp_path: Path, client: Any
+) -> None:
+    url = sa.make_url(new_database())
+    other = url.render_as_string(hide_password=False)
+    with lcdb.connect(other, write=True, create=True) as there:
+        store(there.session.connection(), list(demo.products(3, sectors=[9], cadences=20))[::-1])
+        there.session.commit()
+    conf = tmp_path / "db.conf"
+    conf.write_text(
+        "[Credentials]\n"
+        f"username = {url.username or ''}\npassword = {url.password or ''}\n"
+        f"database_name = {url.database}\n"
+        f"database_host = {url.query.get('host', url.host)}\n"
+        f"database_port = {url.query.get('port', url.port) or 5432}\n"
+    )
+    conf.chmod(0o600)
+    with pytest.raises(ConfigurationError, match="reads from another database"):
+        db.search().map(middle, client=client, database=str(conf))
+
+
+def test_a_database_that_workers_do_not_reach_is_told_at_once(
+    db: lcdb.Database, client: Any
+) -> None:
+    nowhere = "postgresql://ada@127.0.0.1:1/nothing"
+    with pytest.raises(ConnectionFailedError, match="Workers read from PostgreSQL themselves"):
+        db.search().map(middle, client=client, database=nowhere)
+
+
+# Ends
+
+
+PROGRAM = """
+import sys, time, pathlib
+import lcdb_notebook as lcdb
+
+def slow(record):
+    pathlib.Path({begun!r}).touch()
+    time.sleep(600)
+
+db = lcdb.connect({url!r})
+try:
+    db.search().map(slow, of="record", workers=2)
+except KeyboardInterrupt:
+    import psutil
+    left = [p.cmdline() for p in psutil.Process().children(recursive=True)]
+    print([one for one in left if "resource_tracker" not in " ".join(one)])
+    print(len(db.search(1).table))
+"""
+
+
+def test_an_interrupt_ends_all_processes_and_leaves_the_database_usable(
+    url: str, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+    program = subprocess.Popen(
+        # A shell without job control has its background jobs ignore SIGINT, and so their children.
+        [
+            sys.executable,
+            "-c",
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+            + PROGRAM.format(begun=str(begun), url=url),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until(begun.exists)
+        program.send_signal(signal.SIGINT)
+        said, _ = program.communicate(timeout=SECONDS)
+    finally:
+        for one in [*psutil.Process().children(recursive=True)]:
+            if one.pid == program.pid:
+                one.kill()
+    assert said.splitlines() == ["[]", "12"]
+    wait_until(lambda: connections(url) == 0)
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"of": "lightcurves"}, "of= is 'lightcurve' or 'record'"),
+        ({"on_error": "skip"}, "on_error= is 'row' or 'raise'"),
+        ({"workers": 1.5}, "workers= is a number"),
+        ({"client": 3}, "client= is a dask.distributed.Client"),
+        ({"client": 3, "workers": 2}, "workers= is for this machine alone"),
+    ],
+)
+def test_wrong_arguments_are_told(db: lcdb.Database, arguments: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        db.search(1).map(middle, **arguments)
+
+
+def test_a_function_that_cannot_be_sent_is_told(db: lcdb.Database) -> None:
+    lock = threading.Lock()
+    with pytest.raises(ConfigurationError, match="cannot be pickled"):
+        db.search(1).map(lambda _: lock.locked(), workers=2)
+
+
+def test_no_light_curves_are_an_error(db: lcdb.Database) -> None:
+    with pytest.raises(LightCurveNotFoundError):
+        db.search(1, sector=99).map(middle)
+
+
+# Dask DataFrames
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"quality_bitmask": "hardest", "flagged": "mask", "time_format": "jd"}]
+)
+def test_a_dask_frame_has_the_contents_of_to_pandas(
+    db: lcdb.Database, client: Any, settings: dict[str, Any]
+) -> None:
+    found = db.search([1, 2, 3])
+    frame: Any = found.to_dask(**settings)
+    assert frame.npartitions == len(set(found.table["observation"]))
+    whole = found.to_pandas(**settings)
+    key = ["dataset", "cadenceno"]
+    for compute in (frame.compute, lambda: client.compute(frame).result()):
+        assert_frame_equal(
+            compute().sort_values(key, ignore_index=True),
+            whole.sort_values(key, ignore_index=True),
+        )
+    assert frame._meta.dtypes.to_dict() == whole.dtypes.to_dict()

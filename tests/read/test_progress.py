@@ -1,0 +1,83 @@
+"""A progress bar where there is something to wait for, and silence where there is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from lcdb_notebook.read import progress
+from lcdb_notebook.read.progress import Progress
+
+
+def shown(capsys: pytest.CaptureFixture[str], wanted: bool | None, *steps: int) -> str:
+    with Progress(10, "light curve", wanted) as bar:
+        for done in steps:
+            bar.show(done)
+    return capsys.readouterr().err
+
+
+def test_it_is_drawn_if_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "10/10" in shown(capsys, True, 3, 10)
+
+
+def test_it_is_not_drawn_if_forbidden(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    assert shown(capsys, False, 3, 10) == ""
+
+
+def test_by_itself_it_comes_only_when_the_work_lasts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shown(capsys, None, 3, 10) == ""
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    assert "10/10" in shown(capsys, None, 3, 10)
+
+
+def test_it_does_not_come_when_all_is_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Progress(10, "light curve", None) as bar:
+        monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+        bar.show(10)
+    assert capsys.readouterr().err == ""
+
+
+def test_its_speed_counts_from_the_beginning_of_the_work() -> None:
+    with Progress(10, "light curve", None) as bar:
+        bar._began -= 100
+        bar.show(5)
+        assert bar._bar.format_dict["elapsed"] >= 100
+
+
+def test_it_never_goes_beyond_the_end_nor_back(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, True, 5, 99)
+    assert "10/10" in text
+    assert "99" not in text.split("[")[0]
+
+
+def test_it_is_closed_by_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = Progress(10, "light curve", True)
+
+    def work() -> None:
+        with bar:
+            bar.show(4)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+    assert bar._bar.disable
+    assert "4/10" in capsys.readouterr().err
+
+
+def test_tqdm_is_imported_only_when_a_bar_is_drawn() -> None:
+    code = (
+        "import sys\n"
+        "from lcdb_notebook.read.progress import Progress\n"
+        "with Progress(10, 'x', None) as bar:\n    bar.show(5)\n"
+        "assert 'tqdm' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,506 @@
+"""Selections: lazy, sliced like lists, shown as tables, and never a pile of statements."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+import lcdb_notebook as lcdb
+from lcdb_notebook import demo
+from lcdb_notebook.errors import (
+    AmbiguousError,
+    LightCurveNotFoundError,
+    NameNotFoundError,
+    TargetNotFoundError,
+)
+from lcdb_notebook.ingest.product import Curve, Named, Product
+from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.models import DataSet
+
+TARGETS = 6
+MOST_STATEMENTS = 6
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
+
+
+@pytest.fixture(scope="module")
+def url(new_database: Callable[[], str]) -> str:
+    """Six synthetic stars in two sectors, two apertures, three steps; one more in two catalogs."""
+    url = new_database()
+    with lcdb.connect(url, write=True, create=True) as db:
+        sky = list(demo.products(TARGETS, cadences=100))
+        store(db.session.connection(), [*sky, _twin("TIC"), _twin("DEMO")])
+        db.session.commit()
+    return url
+
+
+def _twin(catalog: str) -> Product:
+    """A star of number 500."""
+    flux = np.ones(3)
+    return Product(
+        label=catalog,
+        mission="TESS",
+        catalog=catalog,
+        target=500,
+        observation_type="tess_observation",
+        observation_fields={"sector": 3, "author": "<b>bold & co</b>", "exptime": 1800},
+        instrument=("TESS", "Camera 2", "CCD 3"),
+        cadence=np.arange(3),
+        time=np.array([1400.0, 1401.0, 1402.0]),
+        quality={},
+        curves=(Curve(Named("one pixel", ""), None, None, flux, None),),
+    )
+
+
+@pytest.fixture
+def db(url: str) -> Iterator[lcdb.Database]:
+    with lcdb.connect(url) as db:
+        yield db
+
+
+class Traffic:
+    """What a call sends: statements of SQLAlchemy, and COPYs."""
+
+    def __init__(self, statements: list[str], caplog: pytest.LogCaptureFixture) -> None:
+        self._statements = statements
+        self._caplog = caplog
+
+    def start(self) -> None:
+        self._statements.clear()
+        self._caplog.clear()
+
+    @property
+    def copies(self) -> int:
+        return len([entry for entry in self._caplog.messages if entry.startswith("COPY")])
+
+    @property
+    def all(self) -> int:
+        return len(self._statements) + self.copies
+
+
+@pytest.fixture
+def traffic(statements: list[str], caplog: pytest.LogCaptureFixture) -> Iterator[Traffic]:
+    with caplog.at_level(logging.DEBUG, logger="lcdb_notebook.read.fetch"):
+        traffic = Traffic(statements, caplog)
+        yield traffic
+
+
+# Lazy
+
+
+def test_a_search_asks_nothing_of_the_database(db: lcdb.Database, traffic: Traffic) -> None:
+    traffic.start()
+    found = db.search([1, 2, 3], sector=[1, 2], processing="raw")
+    found[2:5][:1]
+    assert traffic.all == 0
+
+
+def test_what_was_found_is_kept(db: lcdb.Database, traffic: Traffic) -> None:
+    found = db.search(1)
+    table = found.table
+    traffic.start()
+    assert len(found) == len(table) == 12
+    assert found.table.equals(table)
+    assert found[3:5].table["dataset"].tolist() == table["dataset"].tolist()[3:5]
+    assert traffic.all == 0
+
+
+def test_a_table_reads_no_arrays(db: lcdb.Database, traffic: Traffic) -> None:
+    traffic.start()
+    assert db.search().table["cadences"].unique().tolist() == [100, 3]
+    assert traffic.copies == 0
+    assert traffic.all == 2
+
+
+# Table
+
+
+def test_the_table_has_one_row_a_light_curve_and_says_what_it_is(db: lcdb.Database) -> None:
+    table = db.search(1, sector=2).table
+    assert list(table.columns) == [
+        *("dataset", "target", "catalog", "observation"),
+        *("sector", "cosmic_ray_mitigation", "author", "exptime"),
+        *("instrument", "photometry", "processing", "unit", "cadences"),
+    ]
+    assert table["instrument"].unique().tolist() == ["TESS / Camera 1 / CCD 1"]
+    assert table["processing"].tolist() == ["raw", "DEMO DET", "DEMO SYS_RM"] * 2
+    assert table["unit"].tolist() == ["electron / s", "", "electron / s"] * 2
+    assert table["dataset"].is_unique
+
+
+def test_rows_are_in_order_of_target_sector_photometry_and_processing(db: lcdb.Database) -> None:
+    table = db.search().table
+    key = table[["target", "catalog", "sector", "photometry", "processing"]].copy()
+    key["processing"] = key["processing"].replace("raw", "")
+    assert key.equals(key.sort_values(list(key.columns), ignore_index=True))
+
+
+def test_a_table_of_nothing_is_empty(db: lcdb.Database) -> None:
+    assert len(db.search(1, sector=99).table) == 0
+
+
+# Slices
+
+EVERYTHING = slice(None)
+SLICES = [
+    *(slice(0, 5), slice(5, 8), slice(70, 200), slice(200, 300), slice(5, 3), slice(0, 0)),
+    *(slice(None, -70), slice(-3, None), slice(-10, -5), slice(2, -68), slice(-200, 4)),
+    *(EVERYTHING, slice(None, None, 1)),
+]
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["before", "after looking"])
+@pytest.mark.parametrize("cut", SLICES, ids=str)
+def test_a_slice_is_that_of_a_list(db: lcdb.Database, cut: slice, kept: bool) -> None:
+    ids = db.search().table["dataset"].tolist()
+    found = db.search()
+    if kept:
+        assert len(found.table) == len(ids)
+    part = found[cut]
+    assert len(part) == len(ids[cut])
+    assert bool(part) == bool(ids[cut])
+    assert part.table["dataset"].tolist() == ids[cut]
+
+
+@pytest.mark.parametrize("second", [slice(1, 3), slice(-2, None), slice(None, 50), 0, -1])
+@pytest.mark.parametrize("first", [slice(4, 12), slice(-8, None), slice(2, None)], ids=str)
+def test_a_slice_of_a_slice_is_that_of_a_list(
+    db: lcdb.Database, first: slice, second: slice | int
+) -> None:
+    ids = db.search().table["dataset"].tolist()[first]
+    expected = ids[second] if isinstance(second, slice) else [ids[second]]
+    assert db.search()[first][second].table["dataset"].tolist() == expected
+
+
+@pytest.mark.parametrize("position", [0, 1, -1, -5, np.int64(7)])
+def test_an_index_gives_a_selection_of_one(db: lcdb.Database, position: int) -> None:
+    ids = db.search().table["dataset"].tolist()
+    one = db.search()[position]
+    assert isinstance(one, lcdb.Selection)
+    assert one.table["dataset"].tolist() == [ids[position]]
+
+
+@pytest.mark.parametrize("position", [74, -75, 10**30, -(10**30)])
+def test_an_index_that_is_out_of_range_says_how_many_there_are(
+    db: lcdb.Database, position: int
+) -> None:
+    with pytest.raises(IndexError, match=f"{position}; the selection has 74"):
+        db.search()[position]
+
+
+@pytest.mark.parametrize(
+    "which", ["1", 1.0, None, slice(0, 4, 2), slice("a", None), slice(None, None, -1)]
+)
+def test_what_is_no_position_is_refused(db: lcdb.Database, which: Any) -> None:
+    with pytest.raises(TypeError):
+        db.search()[which]
+
+
+def test_iteration_reads_the_light_curves_in_the_order_of_the_table(db: lcdb.Database) -> None:
+    found = db.search(2)
+    assert [data.dataset for data in found] == found.table["dataset"].tolist()
+    assert [data.dataset for data in found] == found.table["dataset"].tolist()  # twice
+
+
+# Shown
+
+
+def test_the_text_says_how_many_and_shows_the_first(db: lcdb.Database) -> None:
+    text = repr(db.search())
+    assert text.startswith("<Selection of 74 light curves, the first 20 shown>\n")
+    assert len(text.splitlines()) == 2 + 20
+    assert repr(db.search(1)[:1]).startswith("<Selection of 1 light curve>\n")
+
+
+@pytest.mark.parametrize(
+    ("search", "told"),
+    [
+        ({"target": 999}, "0 light curves: no target 999 in catalogs DEMO, TIC"),
+        ({"processing": "DEMO DTE"}, "0 light curves: no processing method is called 'DEMO DTE'"),
+        ({"target": 1, "sector": 99}, "0 light curves: no light curve has all of target=1"),
+        ({"target": [1, 999]}, "12 light curves: 1 of 2 targets are not in the database: 999"),
+    ],
+)
+def test_the_text_says_why_there_is_nothing_instead_of_failing(
+    db: lcdb.Database, search: dict[str, Any], told: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert told in repr(db.search(**search))
+        assert told in db.search(**search)._repr_html_().replace("&#x27;", "'")
+
+
+class Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:  # noqa: ARG002
+        self.seen.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("search", [{"target": 500}, {"processing": "<b>bold</b>"}])
+def test_names_are_no_html(db: lcdb.Database, search: dict[str, Any]) -> None:
+    shown = Tags(db.search(**search)._repr_html_())
+    assert "b" not in shown.seen
+    assert "<b>bold" in shown.text
+
+
+def test_a_notebook_shows_a_table_of_the_first_rows(db: lcdb.Database) -> None:
+    shown = db.search()._repr_html_()
+    assert shown.startswith("<p>74 light curves, the first 20 shown</p><table")
+    assert shown.count("<tr") == 21
+
+
+# One light curve
+
+
+def test_the_one_light_curve_is_read(db: lcdb.Database) -> None:
+    found = db.search(1, sector=1, photometry="DEMO aperture 2px", processing="raw")
+    lc = found.lightcurve(flagged="keep")
+    assert lc.meta["TARGETID"] == 1
+    assert lc.meta["DATASET"] == found.table["dataset"][0]
+    assert len(lc) == np.isfinite(next(iter(found)).time).sum()
+
+
+def test_several_where_one_was_wanted_are_shown(db: lcdb.Database) -> None:
+    with pytest.raises(AmbiguousError) as raised:
+        db.search(1, sector=1).lightcurve()
+    message = str(raised.value)
+    assert message.startswith("6 light curves match where one was wanted")
+    for told in ("DEMO aperture 2px", "DEMO aperture 3px", "DEMO SYS_RM", "raw", "lightcurves()"):
+        assert told in message
+
+
+def test_very_many_where_one_was_wanted_are_not_all_fetched(
+    db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lcdb_notebook.read.selection._ROWS_COMPARED", 30)
+    found = db.search()
+    with pytest.raises(AmbiguousError, match=r"^74 light curves match") as raised:
+        found.lightcurve()
+    assert len(str(raised.value).splitlines()) == 1 + 1 + 20 + 1
+    # Nothing of it passes for the whole afterwards.
+    assert len(found.table) == 74
+
+
+def test_a_number_in_two_catalogs_asks_which(db: lcdb.Database) -> None:
+    told = r"500 stands in two catalogs, DEMO and TIC.*catalog='DEMO' or catalog='TIC'"
+    for read in ("lightcurve", "lightcurves", "to_pandas"):
+        with pytest.raises(AmbiguousError, match=told):
+            getattr(db.search(500), read)()
+    with pytest.raises(AmbiguousError, match=told):
+        list(db.search(500))
+    assert db.search(500).table["catalog"].tolist() == ["DEMO", "TIC"]
+    assert db.search("TIC 500").lightcurve().label == "TIC 500"
+    assert db.search(500, catalog="DEMO").lightcurve().label == "DEMO 500"
+    assert db.search(500)[1].lightcurve().label == "TIC 500"
+
+
+@pytest.mark.parametrize("read", ["lightcurve", "lightcurves"])
+@pytest.mark.parametrize(
+    ("search", "error"),
+    [
+        ({"target": 999}, TargetNotFoundError),
+        ({"target": 1, "sector": 99}, LightCurveNotFoundError),
+        ({"target": 1, "photometry": "no such"}, NameNotFoundError),
+    ],
+)
+def test_nothing_where_something_was_wanted_is_an_error(
+    db: lcdb.Database, read: str, search: dict[str, Any], error: type[Exception]
+) -> None:
+    found = db.search(**search)
+    for _ in range(2):  # as often as asked
+        with pytest.raises(error):
+            getattr(found, read)()
+
+
+def test_an_empty_part_is_an_error_too(db: lcdb.Database) -> None:
+    with pytest.raises(LightCurveNotFoundError, match="this part of the selection is empty"):
+        db.search(1)[50:].lightcurve()
+
+
+# Several
+
+
+def test_a_collection_is_ordered_by_time(db: lcdb.Database) -> None:
+    collection = db.search([1, 2], processing="raw").lightcurves()
+    starts = [lc.time.value[0] for lc in collection]
+    assert starts == sorted(starts)
+    assert [lc.meta["SECTOR"] for lc in collection] == [1] * 4 + [2] * 4
+
+
+def test_a_collection_is_stitched(db: lcdb.Database) -> None:
+    found = db.search(1, photometry="DEMO aperture 2px", processing="DEMO DET")
+    stitched = found.lightcurves().stitch()
+    assert set(np.unique(np.diff(stitched.time.value) > 0)) == {True}
+    assert len(stitched) == sum(len(found[k].lightcurve()) for k in range(2))
+
+
+def test_a_dataframe_has_the_cadences_of_all(db: lcdb.Database) -> None:
+    found = db.search([1, 2], sector=1, processing="raw")
+    frame = found.to_pandas(flagged="keep")
+    assert frame["dataset"].unique().tolist() == found.table["dataset"].tolist()
+    assert set(frame["sector"]) == {1}
+    assert len(frame) == sum(np.isfinite(data.time).sum() for data in found)
+
+
+def test_a_dataframe_of_nothing_is_empty(db: lcdb.Database) -> None:
+    assert db.search(1, sector=99).to_pandas().empty
+
+
+def test_a_selection_is_drawn(db: lcdb.Database) -> None:
+    from matplotlib import pyplot as plt
+
+    ax = db.search(1, sector=1, processing="raw").plot()
+    assert ax.lines or ax.collections
+    plt.close("all")
+
+
+@pytest.mark.parametrize("option", [{"on_error": "ignore"}, {"flagged": "dorp"}])
+def test_an_option_that_is_none_is_refused_with_those_that_are(
+    db: lcdb.Database, option: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError, match=r"is 'raise' or 'skip'|is 'drop', 'mask' or 'keep'"):
+        db.search(1).lightcurves(**option)
+
+
+# Targets that are not there
+
+READS: dict[str, Callable[[lcdb.Selection], Any]] = {
+    "table": lambda found: found.table,
+    "read": lambda found: list(found.read()),
+    "to_pandas": lambda found: found.to_pandas(),
+    "lightcurves": lambda found: found.lightcurves(),
+    "plot": lambda found: found[:2] and found.plot(),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_targets_that_are_not_there_are_warned_of_once_at_the_callers_line(
+    db: lcdb.Database, read: Callable[[lcdb.Selection], Any]
+) -> None:
+    found = db.search([1, 999, 998], sector=1, processing="raw")
+    with pytest.warns(UserWarning, match="2 of 3 targets are not in the database: 999, 998") as c:
+        read(found)
+    assert [warning.filename for warning in c if "targets" in str(warning.message)] == [__file__]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "2 of 3")
+        found.table  # noqa: B018
+
+
+def test_the_one_light_curve_of_a_list_warns_of_the_others(db: lcdb.Database) -> None:
+    found = db.search([1, 999], sector=1, photometry="DEMO aperture 2px", processing="raw")
+    with pytest.warns(UserWarning, match="1 of 2 targets are not in the database: 999"):
+        found.lightcurve()
+
+
+# How much is asked
+
+CALLS: dict[str, Callable[[lcdb.Database], Any]] = {
+    "table": lambda db: db.search().table,
+    "table of a list": lambda db: db.search([1, 2, 3]).table,
+    "repr": lambda db: repr(db.search()),
+    "repr of a list": lambda db: repr(db.search([1, 2, 3])),
+    "html": lambda db: db.search()._repr_html_(),
+    "repr of nothing": lambda db: repr(db.search([998, 999], instrument="Camera 1")),
+    "len": lambda db: len(db.search()),
+    "index from the end": lambda db: db.search()[-1].table,
+    "read": lambda db: list(db.search(photometry="DEMO aperture 2px").read()),
+    "read a list": lambda db: list(db.search([1, 2, 3]).read()),
+    "to_pandas": lambda db: db.search(catalog="DEMO").to_pandas(),
+    "lightcurves": lambda db: db.search([1, 2, 3]).lightcurves(),
+    "lightcurve": lambda db: db.search(
+        [1], sector=1, photometry="DEMO aperture 2px", processing="raw"
+    ).lightcurve(),
+    "plot": lambda db: db.search(1, sector=1).plot(),
+    "dataframe": lambda db: db.dataframe([1, 2], instrument="Camera 1", processing="DEMO DET"),
+    "load": lambda db: db.load(db.session.scalars(sa.select(DataSet)).all()),
+    "targets": lambda db: db.targets(sector=1),
+    "observations": lambda db: db.observations(target=1),
+    "instruments": lambda db: db.instruments(),
+    "missions": lambda db: db.missions(),
+    "photometric_sources": lambda db: db.photometric_sources(),
+    "processing_methods": lambda db: db.processing_methods(),
+    "frames": lambda db: db.frames(1),
+    "quality_flags": lambda db: db.quality_flags(1, sector=1),
+}
+
+ABSENT: dict[str, Callable[[lcdb.Database], Any]] = {
+    "no such target": lambda db: db.lightcurve(
+        [998, 999],
+        catalog="DEMO",
+        instrument="Camera 1",
+        photometry="DEMO aperture 2px",
+        processing="DEMO DET",
+    ),
+    "no such name": lambda db: db.lightcurve(1, processing="no such"),
+    "no such combination": lambda db: db.lightcurves([1, 2], sector=99),
+    "too many": lambda db: db.lightcurve([1, 2]),
+    "two catalogs": lambda db: db.lightcurve(500),
+}
+
+
+@pytest.mark.parametrize("call", [*CALLS.values(), *ABSENT.values()], ids=[*CALLS, *ABSENT])
+def test_no_call_takes_more_than_six_statements(
+    db: lcdb.Database, traffic: Traffic, call: Callable[[lcdb.Database], Any]
+) -> None:
+    traffic.start()
+    if call in ABSENT.values():
+        with pytest.raises(LookupError):
+            call(db)
+    else:
+        call(db)
+    assert 0 < traffic.all <= MOST_STATEMENTS
+
+
+@pytest.mark.parametrize("call", ["table", "read", "to_pandas", "lightcurves", "load"])
+def test_more_light_curves_take_no_more_statements(
+    db: lcdb.Database, traffic: Traffic, call: str
+) -> None:
+    counts = []
+    for targets in ([1, 2], [1, 2, 3, 4, 5, 6]):
+        found = db.search(targets)
+        ids = db.search(targets).table["dataset"].tolist()
+        objects = db.session.scalars(sa.select(DataSet).where(DataSet.id.in_(ids))).all()
+        traffic.start()
+        if call == "load":
+            db.load(objects)
+        else:
+            READS[call](found)
+        counts.append(traffic.all)
+    assert counts[0] == counts[1] > 0
+
+
+# Progress
+
+
+@pytest.mark.parametrize(("progress", "drawn"), [(True, True), (False, False), (None, False)])
+def test_a_progress_bar_is_drawn_when_asked_for_or_when_it_lasts(
+    db: lcdb.Database, capsys: pytest.CaptureFixture[str], progress: bool | None, drawn: bool
+) -> None:
+    db.search(1).to_pandas(progress=progress)
+    shown = capsys.readouterr().err
+    assert ("light curve" in shown) is drawn
+    if drawn:
+        assert "12/12" in shown
+
+
+def test_a_progress_bar_comes_by_itself_once_reading_lasts(
+    db: lcdb.Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lcdb_notebook.read.progress._PATIENCE", 0.0)
+    db.search(1).to_pandas()
+    assert "12/12" in capsys.readouterr().err

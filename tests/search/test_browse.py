@@ -1,0 +1,224 @@
+"""Browsing targets: what begins with some digits, pages that meet, and numbers beside filters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import orm
+
+import lcdb_notebook as lcdb
+from lcdb_notebook import demo
+from lcdb_notebook.models import Mission, MissionCatalog, Target
+from lcdb_notebook.search import browse
+from lcdb_notebook.search.browse import Page, TargetRow, Wanted
+from lcdb_notebook.search.criteria import criteria
+
+MANY = 20_000
+KIC = [3 * number for number in range(MANY)]
+KIC_1, KIC_3 = (sum(str(number).startswith(digit) for number in KIC) for digit in "13")
+
+
+@pytest.fixture(scope="module")
+def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
+    """The demonstration data, with a catalog of targets that nobody has observed beside them."""
+    with lcdb.connect(new_database(), write=True, create=True) as db:
+        demo.load(db.session, 8)
+        kepler = Mission(name="Kepler", time_epoch=2454833, time_format_name="bkjd")
+        db.session.add(MissionCatalog(name="KIC", host_mission=kepler))
+        db.session.flush()
+        (catalog,) = db.session.scalars(
+            sa.select(MissionCatalog.id).where(MissionCatalog.name == "KIC")
+        )
+        db.session.execute(
+            sa.insert(Target),
+            [{"catalog_id": catalog, "name": number} for number in KIC],
+        )
+        db.session.commit()
+        with (
+            db.session.get_bind()
+            .execution_options(  # type: ignore[union-attr]
+                isolation_level="AUTOCOMMIT"
+            )
+            .connect() as connection
+        ):
+            connection.execute(sa.text("ANALYZE"))
+        yield db
+
+
+@pytest.fixture
+def session(db: lcdb.Database) -> Iterator[orm.Session]:
+    with db.using() as session:
+        yield session
+
+
+def listed(session: orm.Session, wanted: Wanted, size: int) -> list[TargetRow]:
+    """Turn all pages, forwards, and see that going back gives each again."""
+    pages = [browse.page(session, wanted, size=size)]
+    assert not pages[0].more_before
+    while pages[-1].more_after:
+        pages.append(browse.page(session, wanted, size=size, after=pages[-1].rows[-1]))
+    for earlier, later in pairwise(pages):
+        back = browse.page(session, wanted, size=size, before=later.rows[0])
+        assert back.rows == earlier.rows
+        assert back.more_before == earlier.more_before
+        assert back.more_after
+    return [row for page in pages for row in page.rows]
+
+
+# Numbers
+
+
+@given(st.integers(min_value=1, max_value=2**63 - 1), st.integers(min_value=1, max_value=19))
+def test_a_number_is_in_the_runs_of_its_own_beginning_and_of_no_other(
+    number: int, cut: int
+) -> None:
+    digits = str(number)[:cut]
+    assert any(low <= number <= high for low, high in browse.beginning_with(digits))
+    other = str(int(digits) + 1)
+    if not str(number).startswith(other):
+        assert not any(low <= number <= high for low, high in browse.beginning_with(other))
+
+
+@pytest.mark.parametrize("digits", ["1", "26", "2611", "9223372036854775807", "9" * 19, "9" * 30])
+def test_runs_ascend_stay_apart_and_fit_a_bigint(digits: str) -> None:
+    runs = browse.beginning_with(digits)
+    assert len(runs) <= 19
+    ends = [end for run in runs for end in run]
+    assert ends == sorted(ends)
+    assert all(end < 2**63 for end in ends)
+
+
+@pytest.mark.parametrize("digits", ["", "x", "-1", "1.5", "²"])
+def test_what_is_no_digit_begins_no_number(digits: str) -> None:
+    with pytest.raises(ValueError, match="digits alone"):
+        browse.beginning_with(digits)
+
+
+@pytest.mark.parametrize(("digits", "number"), [("0", 1), ("00", 0), ("01", 0)])
+def test_no_number_has_zeros_in_front(session: orm.Session, digits: str, number: int) -> None:
+    assert browse.count(session, Wanted(digits)) == number
+
+
+# Pages
+
+
+@pytest.mark.parametrize("digits", ["", "1", "12", "5999", "7777777"])
+def test_pages_hold_each_target_once_by_number(session: orm.Session, digits: str) -> None:
+    rows = listed(session, Wanted(digits), 4000)
+    numbers = [*range(1, 9), *KIC]
+    assert [row.number for row in rows] == sorted(n for n in numbers if str(n).startswith(digits))
+
+
+WANTED: dict[str, tuple[Wanted, int]] = {
+    "catalog": (Wanted(criteria=criteria(catalog="DEMO")), 8),
+    "catalogs": (Wanted("3", criteria(catalog=["DEMO", "KIC"])), KIC_3 + 1),
+    "list": (Wanted(criteria=criteria([1, 2, 3, 99])), 5),
+    "sector": (Wanted(criteria=criteria(sector=1)), 8),
+    "no such sector": (Wanted(criteria=criteria(sector=99)), 0),
+    "processing": (Wanted("3", criteria(processing="DEMO DET")), 1),
+    "instrument": (Wanted("", criteria(instrument="TESS")), 8),
+    "instrument and digits": (Wanted("3", criteria(instrument="TESS")), 1),
+    "flags": (Wanted(flagged=True), 8),
+    "no flags": (Wanted("1", criteria(catalog="KIC"), flagged=False), KIC_1),
+}
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_filters_leave_what_a_count_says(session: orm.Session, name: str) -> None:
+    wanted, number = WANTED[name]
+    assert len(listed(session, wanted, 1000)) == number
+    assert browse.count(session, wanted) == number
+
+
+def test_a_page_of_nothing_is_empty(session: orm.Session) -> None:
+    assert browse.page(session, Wanted(criteria=criteria(catalog="no such"))) == Page()
+
+
+def test_two_targets_of_one_number_are_on_two_pages(session: orm.Session) -> None:
+    rows = listed(session, Wanted(criteria=criteria(3)), 1)
+    assert {row.catalog for row in rows} == {"DEMO", "KIC"}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [Wanted("12"), Wanted("1", criteria(catalog="KIC")), Wanted()],
+    ids=["digits", "catalog", "all"],
+)
+def test_no_page_reads_the_table_of_targets_in_full(session: orm.Session, wanted: Wanted) -> None:
+    (anchor, *_) = browse.page(session, wanted).rows
+    for place in ({}, {"after": anchor}, {"before": anchor}):
+        statement: Any = browse.statement(wanted, size=101, **place)
+        sql = statement.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
+        plan = session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}").scalar()
+        told = json.dumps(plan)
+        read = [n for n in _nodes(json.loads(told)) if n.get("Relation Name") == "target"]
+        assert read
+        assert "Seq Scan" not in {node["Node Type"] for node in read}
+
+
+def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(plan, dict):
+        yield plan
+    for inner in (
+        plan.values() if isinstance(plan, dict) else plan if isinstance(plan, list) else ()
+    ):
+        yield from _nodes(inner)
+
+
+# Numbers beside filters
+
+
+@pytest.mark.parametrize(
+    ("facet", "wanted", "found"),
+    [
+        ("catalog", Wanted("3"), {"DEMO": 1, "KIC": KIC_3}),
+        ("catalog", Wanted("3", criteria(catalog="DEMO")), {"DEMO": 1, "KIC": KIC_3}),
+        ("sector", Wanted(), {1: 8, 2: 8}),
+        ("sector", Wanted("3"), {1: 1, 2: 1}),
+        ("sector", Wanted("3", criteria(sector=2)), {1: 1, 2: 1}),
+        ("sector", Wanted("3", criteria(catalog="KIC")), {}),
+        ("photometry", Wanted(), {"DEMO aperture 2px": 8, "DEMO aperture 3px": 8}),
+        ("processing", Wanted("1"), {None: 1, "DEMO DET": 1, "DEMO SYS_RM": 1}),
+        ("processing", Wanted("1", criteria(sector=99)), {}),
+        ("flags", Wanted("1", criteria(catalog="DEMO")), {True: 1, False: 0}),
+        ("flags", Wanted(criteria=criteria(catalog="KIC")), {True: 0, False: MANY}),
+    ],
+)
+def test_each_value_says_how_many_targets_it_leaves(
+    session: orm.Session, facet: str, wanted: Wanted, found: dict[Any, int]
+) -> None:
+    assert browse.counts(session, wanted, facet) == found
+
+
+def test_what_is_part_of_an_instrument_counts_for_it(session: orm.Session) -> None:
+    of = browse.choices(session)["instrument"]
+    counts = browse.counts(session, Wanted(), "instrument")
+    whole = {path: counts.get(id_, 0) for id_, path in of}
+    assert whole["TESS"] == 8
+    leaves = [number for path, number in whole.items() if path.count("/") == 2]
+    assert sum(leaves) >= 8
+
+
+@pytest.mark.parametrize("facet", ["catalog", "sector", "photometry", "processing", "author"])
+def test_each_number_is_what_the_filter_then_leaves(session: orm.Session, facet: str) -> None:
+    for value, number in browse.counts(session, Wanted("1"), facet).items():
+        chosen = criteria(**{facet: "raw" if value is None else value})
+        assert browse.count(session, Wanted("1", chosen)) == number
+
+
+def test_values_are_listed_without_counting_anything(
+    session: orm.Session, statements: list[str]
+) -> None:
+    values = browse.choices(session)
+    assert values["catalog"] == ["DEMO", "KIC"]
+    assert values["sector"] == [1, 2]
+    assert values["processing"][0] is None
+    assert "quarter" not in values
+    assert not [sql for sql in statements if "FROM target" in sql or "FROM dataset" in sql]

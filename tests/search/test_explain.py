@@ -1,0 +1,192 @@
+"""What a search that found nothing says: what was asked, what there is, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.errors import (
+    AmbiguousError,
+    LightCurveNotFoundError,
+    NameNotFoundError,
+    NotFoundError,
+    TargetNotFoundError,
+)
+from lcdb_notebook.ingest.product import Curve, Named, Product
+from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.models import ProcessingMethod, Target
+from lcdb_notebook.search import explain
+from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.results import Search
+
+
+def product(target: int, catalog: str = "TIC") -> Product:
+    flux = np.ones(2)
+    steps = ("PDCSAP", "KSPSAP", "SYS_RM", "DET")
+    return Product(
+        label=f"{catalog} {target}",
+        mission="TESS",
+        catalog=catalog,
+        target=target,
+        observation_type="tess_observation",
+        observation_fields={"sector": 1, "author": "SPOC"},
+        instrument=("TESS", "Camera 1", "CCD 2"),
+        cadence=np.arange(2),
+        time=np.array([1325.0, 1326.0]),
+        quality={},
+        curves=(
+            Curve(Named("SPOC SAP", ""), None, None, flux),
+            *(Curve(Named("SPOC SAP", ""), Named(step, ""), 0, flux) for step in steps),
+        ),
+    )
+
+
+@pytest.fixture
+def filled(session: orm.Session) -> orm.Session:
+    """Two stars, one of which shares its number with another catalog's."""
+    store(session.connection(), [product(101), product(102), product(102, "Gaia DR3")])
+    return session
+
+
+def why(session: orm.Session, *args: Any, **search: Any) -> NotFoundError:
+    found = explain.explain(session, criteria(*args, **search))
+    assert isinstance(found, NotFoundError)
+    return found
+
+
+def test_an_empty_database_says_how_to_fill_it(session: orm.Session) -> None:
+    error = why(session, 101, processing="PDCSAP")
+    assert type(error) is LightCurveNotFoundError
+    for told in ("no light curves yet", "db.ingest(paths)", "write=True", "lcdb-notebook demo"):
+        assert told in str(error)
+
+
+def test_an_unknown_target_names_the_catalogs_and_how_many_targets_there_are(
+    filled: orm.Session,
+) -> None:
+    error = why(filled, 999)
+    assert type(error) is TargetNotFoundError
+    assert str(error) == (
+        "no target 999 in catalogs Gaia DR3, TIC; this database holds 3 targets "
+        "(db.targets() lists them)"
+    )
+
+
+def test_an_unknown_target_of_a_catalog_names_that_one(filled: orm.Session) -> None:
+    assert str(why(filled, "Gaia DR3 101")).startswith("no target 101 in catalog Gaia DR3; ")
+
+
+def test_of_many_unknown_targets_some_are_named(filled: orm.Session) -> None:
+    assert "no target 900, 901, 902, 903, 904, ... in" in str(why(filled, range(900, 1000)))
+
+
+def test_the_targets_of_a_large_database_are_estimated_and_not_counted(
+    filled: orm.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain, "_COUNTED", 2)
+    filled.execute(sa.text("UPDATE pg_class SET reltuples = 1234567 WHERE relname = 'target'"))
+    assert "holds about 1,234,567 targets" in str(why(filled, 999))
+    filled.execute(sa.text("UPDATE pg_class SET reltuples = -1 WHERE relname = 'target'"))
+    assert "holds about 3 targets" in str(why(filled, 999))
+
+
+@pytest.mark.parametrize(
+    ("search", "kind", "nearest"),
+    [
+        ({"processing": "PDSCAP"}, "processing method", "PDCSAP"),
+        ({"processing": "kspsap"}, "processing method", "KSPSAP"),
+        ({"photometry": "SPOC"}, "photometric source", "SPOC SAP"),
+        ({"catalog": "tic"}, "catalog", "TIC"),
+        ({"instrument": "Camera 11"}, "instrument", "Camera 1"),
+        ({"processing": ["raw", "PDCSAP", "SYSRM"]}, "processing method", "SYS_RM"),
+    ],
+)
+def test_a_misspelt_name_lists_those_that_there_are_nearest_first(
+    filled: orm.Session, search: dict[str, Any], kind: str, nearest: str
+) -> None:
+    error = why(filled, 101, **search)
+    assert type(error) is NameNotFoundError
+    asked = next(iter(search.values()))
+    wrong = asked if isinstance(asked, str) else asked[-1]
+    assert str(error).startswith(f"no {kind} is called {wrong!r}; there are {nearest!r}")
+
+
+def test_every_processing_method_is_listed_and_raw_is_explained(filled: orm.Session) -> None:
+    message = str(why(filled, processing="x"))
+    for name in ("PDCSAP", "KSPSAP", "SYS_RM", "DET"):
+        assert repr(name) in message
+    assert message.endswith("processing='raw' asks for none")
+
+
+def test_of_very_many_names_the_nearest_are_listed(filled: orm.Session) -> None:
+    filled.add_all([ProcessingMethod(name=f"method {n}") for n in range(100)])
+    message = str(why(filled, processing="method x7"))
+    assert message.count("'method ") == 13
+    assert "'method 7'" in message
+    assert ", ...; " in message
+
+
+def test_names_that_exist_without_being_combined_are_told(filled: orm.Session) -> None:
+    error = why(filled, [101, 102], catalog="TIC", processing=["raw", "DET"], sector=7)
+    assert type(error) is LightCurveNotFoundError
+    assert str(error) == (
+        "no light curve has all of target=[101, 102], catalog='TIC', processing=['raw', 'DET'], "
+        "sector=7; leave one out, and .table shows what there is"
+    )
+
+
+def test_targets_given_as_objects_are_told(filled: orm.Session) -> None:
+    target = filled.scalars(sa.select(Target)).first()
+    assert target is not None
+    assert f"targets of id={target.id}, sector=7" in str(why(filled, target, sector=7))
+
+
+def test_a_target_without_light_curves_is_no_unknown_target(filled: orm.Session) -> None:
+    catalog = filled.scalars(sa.select(Target)).first()
+    assert catalog is not None
+    filled.add(Target(catalog_id=catalog.catalog_id, name=555))
+    assert type(why(filled, 555)) is LightCurveNotFoundError
+
+
+def test_it_takes_three_statements_at_most(filled: orm.Session, statements: list[str]) -> None:
+    search = {"catalog": "TIC", "instrument": "Camera 1", "photometry": "SPOC SAP"}
+    statements.clear()
+    assert "999" in str(why(filled, [998, 999], processing="DET", **search))
+    assert len(statements) == 3
+
+
+def test_missing_numbers_are_in_the_order_asked_for_each_once(filled: orm.Session) -> None:
+    wanted = criteria([999, 101, 5, 999, 102])
+    assert explain.missing_numbers(filled, wanted) == [999, 5]
+    assert explain.missing_numbers(filled, criteria([101, 102], catalog="Gaia DR3")) == [101]
+
+
+class Lender:
+    def __init__(self, session: orm.Session) -> None:
+        self._session = session
+
+    @contextmanager
+    def using(self) -> Iterator[orm.Session]:
+        yield self._session
+
+
+def test_a_number_in_two_catalogs_asks_which(filled: orm.Session) -> None:
+    wanted = criteria([101, 102])
+    rows = Search(Lender(filled), wanted).found(filled).rows
+    told = r"102 stands in two catalogs, Gaia DR3 and TIC.*catalog='Gaia DR3' or catalog='TIC'"
+    with pytest.raises(AmbiguousError, match=told):
+        explain.check_one_catalog(rows, wanted)
+
+
+@pytest.mark.parametrize("search", [{"target": 101}, {"target": "TIC 102"}, {"sector": 1}])
+def test_a_number_in_one_catalog_asks_nothing(filled: orm.Session, search: dict[str, Any]) -> None:
+    wanted = criteria(**search)
+    rows = Search(Lender(filled), wanted).found(filled).rows
+    assert rows
+    explain.check_one_catalog(rows, wanted)

@@ -1,0 +1,505 @@
+"""The SQL of searches and listings: what it finds, and that no table is read in full for it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event, orm
+
+import lcdb_notebook as lcdb
+from lcdb_notebook.ingest.product import Curve, Named, Product
+from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.models import (
+    DataSet,
+    Instrument,
+    KeplerObservation,
+    Observation,
+    Target,
+    TESSObservation,
+)
+from lcdb_notebook.search import sql
+from lcdb_notebook.search.criteria import criteria
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
+
+
+def product(target: int, sector: int, author: str = "SPOC", **changes: Any) -> Product:
+    flux = np.ones(4)
+    told: dict[str, Any] = {
+        "label": f"TIC {target}, sector {sector}, {author}",
+        "mission": "TESS",
+        "catalog": "TIC",
+        "target": target,
+        "observation_type": "tess_observation",
+        "observation_fields": {"sector": sector, "author": author, "exptime": 120},
+        "instrument": ("TESS", "Camera 1", f"CCD {1 + sector % 2}"),
+        "cadence": np.arange(4) + 1000 - sector,
+        "time": np.arange(4.0),
+        "quality": {},
+        "curves": (
+            Curve(Named("SAP", ""), None, None, flux),
+            Curve(Named("SAP", ""), Named("DET", ""), 0, flux),
+            Curve(Named("ring", ""), None, None, flux),
+        ),
+    }
+    return Product(**(told | changes))
+
+
+@pytest.fixture
+def filled(session: orm.Session) -> orm.Session:
+    """Two stars of TESS in three sectors, one by two pipelines; one star of Kepler."""
+    kepler = product(
+        1,
+        0,
+        mission="Kepler",
+        catalog="KIC",
+        observation_type="kepler_observation",
+        observation_fields={"quarter": 3, "author": "Kepler", "exptime": 1800},
+        instrument=("Kepler", "Channel 33"),
+    )
+    stored = [product(t, s) for t in (2, 1) for s in (3, 1, 2)] + [product(1, 1, "QLP"), kepler]
+    outcomes = store(session.connection(), stored)
+    assert not [outcome.error for outcome in outcomes if outcome.error]
+    return session
+
+
+def found(session: orm.Session, *args: Any, **search: Any) -> list[Any]:
+    wanted = criteria(*args, **search)
+    rows = list(session.execute(*sql.datasets(wanted)))
+    statement, values = sql.count(wanted)
+    number: Any = session.scalar(statement, values)
+    assert number == len(rows)
+    return rows
+
+
+def labels(rows: list[Any]) -> set[tuple[str, int]]:
+    return {(row.catalog, row.target) for row in rows}
+
+
+# What is found
+
+SEARCHES: list[tuple[dict[str, Any], int]] = [
+    ({}, 24),
+    ({"target": 1}, 15),
+    ({"target": 2}, 9),
+    ({"target": [1, 2, 3]}, 24),
+    ({"target": 3}, 0),
+    ({"target": "TIC 1"}, 12),
+    ({"target": 1, "catalog": "KIC"}, 3),
+    ({"catalog": ["KIC", "TIC"]}, 24),
+    ({"catalog": "EPIC"}, 0),
+    ({"sector": 1}, 9),
+    ({"sector": [1, 3]}, 15),
+    ({"sector": None}, 3),
+    ({"sector": [1, None]}, 12),
+    ({"orbit_number": None}, 24),
+    ({"quarter": 3}, 3),
+    ({"author": "QLP"}, 3),
+    ({"author": ["QLP", "Kepler"]}, 6),
+    ({"sector": 1, "author": "SPOC"}, 6),
+    ({"sector": 1.5}, 0),
+    ({"exptime": 1800, "sector": 1}, 0),
+    ({"observation": TESSObservation}, 21),
+    ({"observation": KeplerObservation}, 3),
+    ({"observation": Observation}, 24),
+    ({"observation": [TESSObservation, KeplerObservation]}, 24),
+    ({"observation": 10**6}, 0),
+    ({"instrument": "TESS"}, 21),
+    ({"instrument": "Camera 1"}, 21),
+    ({"instrument": "CCD 1"}, 6),
+    ({"instrument": ["CCD 1", "Kepler"]}, 9),
+    ({"instrument": "Camera 2"}, 0),
+    ({"instrument": uuid.UUID(int=1)}, 0),
+    ({"photometry": "SAP"}, 16),
+    ({"photometry": ["SAP", "ring"]}, 24),
+    ({"photometry": "ring", "processing": "DET"}, 0),
+    ({"processing": "raw"}, 16),
+    ({"processing": "DET"}, 8),
+    ({"processing": ["raw", "DET"]}, 24),
+    ({"processing": ["DET", "no such"]}, 8),
+]
+
+
+@pytest.mark.parametrize(("search", "number"), SEARCHES, ids=lambda value: str(value)[:60])
+def test_a_search_finds_what_has_all_that_is_asked(
+    filled: orm.Session, search: dict[str, Any], number: int
+) -> None:
+    assert len(found(filled, **search)) == number
+
+
+def test_a_list_of_ids_and_classes_is_either(filled: orm.Session) -> None:
+    tess = filled.scalars(sa.select(TESSObservation.id).where(TESSObservation.sector == 3)).one()
+    assert len(found(filled, observation=[tess, KeplerObservation])) == 9
+
+
+def test_objects_find_their_own(filled: orm.Session) -> None:
+    dataset = filled.scalars(sa.select(DataSet).where(DataSet.processing_method_id > 0)).first()
+    assert dataset is not None
+    rows = found(
+        filled,
+        dataset.target,
+        observation=dataset.observation,
+        instrument=dataset.observation.instrument,
+        photometry=dataset.photometry_source,
+        processing=dataset.processing_method,
+    )
+    assert [row.dataset for row in rows] == [dataset.id]
+
+
+def test_an_instrument_is_found_with_all_its_parts_by_its_id(filled: orm.Session) -> None:
+    camera = filled.scalars(sa.select(Instrument).where(Instrument.name == "Camera 1")).one()
+    assert labels(found(filled, instrument=camera.id)) == {("TIC", 1), ("TIC", 2)}
+
+
+def test_an_instrument_that_is_part_of_itself_keeps_nobody_waiting(filled: orm.Session) -> None:
+    loop = Instrument(name="loop")
+    filled.add(loop)
+    filled.flush()
+    filled.execute(sa.update(Instrument).where(Instrument.id == loop.id).values(parent_id=loop.id))
+    observation = filled.scalars(sa.select(TESSObservation)).first()
+    assert observation is not None
+    observation.instrument = loop
+    filled.flush()
+    filled.execute(sa.text("SET LOCAL statement_timeout = '20s'"))
+    assert found(filled, instrument="loop")
+    (described,) = filled.execute(*sql.observations([observation.id]))
+    assert set(described.instrument) == {"loop"}
+
+
+# In which order
+
+
+def test_rows_are_ordered_by_target_catalog_time_photometry_and_processing(
+    filled: orm.Session,
+) -> None:
+    rows = found(filled)
+    sectors = dict(filled.execute(sa.select(TESSObservation.id, TESSObservation.sector)).all())
+    # Cadence numbers fall as sectors rise here, so it is the sector that counts.
+    order = [
+        (
+            row.target,
+            row.catalog,
+            sectors.get(row.observation, 0),
+            row.observation,
+            row.photometry,
+            row.processing or "",
+        )
+        for row in rows
+    ]
+    assert order == sorted(order)
+    assert len(set(order)) == 24
+
+
+def test_observations_that_no_field_orders_are_ordered_by_their_first_cadence(
+    filled: orm.Session,
+) -> None:
+    target = filled.scalars(sa.select(Target)).first()
+    instrument = filled.scalars(sa.select(Instrument)).first()
+    for first in (500, 20, 300):
+        observation = Observation(
+            cadence_reference=np.arange(first, first + 2), instrument=instrument
+        )
+        filled.add(DataSet(target=target, observation=observation, values=np.ones(2)))
+    filled.flush()
+    rows = found(filled, observation=[row.id for row in _plain_observations(filled)])
+    firsts = {row.id: row.cadence_reference[0] for row in _plain_observations(filled)}
+    assert [firsts[row.observation] for row in rows] == [20, 300, 500]
+
+
+def _plain_observations(session: orm.Session) -> list[Observation]:
+    return list(session.scalars(sa.select(Observation).where(Observation.type == "observation")))
+
+
+@pytest.mark.parametrize(("limit", "offset"), [(5, 0), (5, 20), (None, 22), (0, 0), (3, 100)])
+def test_pages_are_runs_of_the_whole(filled: orm.Session, limit: int | None, offset: int) -> None:
+    everything = [row.dataset for row in found(filled)]
+    page = filled.execute(*sql.datasets(criteria(), limit=limit, offset=offset))
+    stop = None if limit is None else offset + limit
+    assert [row.dataset for row in page] == everything[offset:stop]
+
+
+# Observations
+
+
+def test_an_observation_is_described_by_its_fields_and_its_instrument(
+    filled: orm.Session,
+) -> None:
+    ids = [row.observation for row in found(filled, 1)]
+    described = {row.id: row for row in filled.execute(*sql.observations(ids))}
+    assert set(described) == set(ids)
+    for row in described.values():
+        values = row._mapping
+        assert row.cadences == 4
+        if row.type == "kepler_observation":
+            assert row.instrument == ["Kepler", "Channel 33"]
+            assert (values["observation.quarter"], values["observation.sector"]) == (3, None)
+        else:
+            assert row.instrument[:2] == ["TESS", "Camera 1"]
+            assert values["observation.quarter"] is None
+            assert values["observation.sector"] in (1, 2, 3)
+
+
+def test_no_statement_of_a_search_reads_an_array(filled: orm.Session) -> None:
+    columns = set(filled.execute(*sql.datasets(criteria())).keys())
+    columns |= set(filled.execute(*sql.observations([1])).keys())
+    assert not {c for c in columns if "values" in c or "cadence_reference" in c}
+
+
+# Statements that are kept
+
+
+def test_searches_for_the_same_things_are_one_statement_with_other_values() -> None:
+    wanted = criteria(1, sector=1, processing=["DET", "raw"])
+    also_wanted = criteria([2, 3], sector=[4, 5], processing=["raw", "x"])
+    one, first = sql.datasets(wanted, limit=5)
+    other, second = sql.datasets(also_wanted, limit=9)
+    assert one is other
+    assert first != second
+    assert sql.observations([1])[0] is sql.observations([2, 3])[0]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"target": 1},
+        {"target": 1, "sector": None},
+        {"target": 1, "sector": [1, None]},
+        {"target": 1, "author": 1},
+        {"sector": 1},
+        {"target": 1, "sector": 1, "processing": "raw"},
+        {"target": 1, "sector": 1, "instrument": "CCD 1"},
+        {"target": 1, "sector": 1, "instrument": uuid.UUID(int=1)},
+    ],
+    ids=str,
+)
+def test_searches_for_other_things_are_other_statements(other: dict[str, Any]) -> None:
+    wanted = {name: "x" if name == "author" else value for name, value in other.items()}
+    statement, _ = sql.datasets(criteria(1, sector=1))
+    assert sql.datasets(criteria(**wanted))[0] is not statement
+
+
+LATER = """
+import sys, lcdb_notebook as lcdb, numpy as np, sqlalchemy as sa
+from sqlalchemy import orm
+from lcdb_notebook import demo
+from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.models import DataSet, Instrument, Observation, Target
+with lcdb.connect(sys.argv[1], write=True, create=True) as db:
+    store(db.session.connection(), list(demo.products(1, sectors=[1], cadences=4)))
+    db.session.commit()
+    before = db.search().table
+    assert len(db.search(sector=1)) == len(before) and len(db.observations()) == 1
+
+    class Night(Observation):
+        __mapper_args__ = {"polymorphic_identity": "night"}
+        __chronology__ = ("night",)
+        night: orm.Mapped[int]
+
+    db.create()
+    target = db.session.scalars(sa.select(Target)).one()
+    camera = db.session.scalars(sa.select(Instrument)).first()
+    # The later the night, the lower its cadences: only the field can order them.
+    for night in (3, 1, 2):
+        seen = Night(night=night, instrument=camera, cadence_reference=np.arange(2) - night)
+        db.session.add(DataSet(target=target, observation=seen, values=np.ones(2)))
+    db.session.commit()
+    table = db.search(observation=Night).table
+    assert table["night"].tolist() == [1, 2, 3], table
+    assert len(db.search(night=[1, 3])) == 2
+    assert len(db.search().table) == len(before) + 3
+    assert db.observations(observation=Night)["night"].tolist() == [3, 1, 2]
+"""
+
+
+def test_a_class_that_is_mapped_later_is_searched_ordered_and_described(blank_dsn: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LATER, blank_dsn], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# At any size
+
+STARS = 200_000
+BIG = frozenset({"target", "dataset", "target_specific_time", "quality_flag_array", "fits_frame"})
+ROWS = f"""
+INSERT INTO mission (id, name, description, time_unit, time_epoch, time_epoch_scale,
+                     time_epoch_format, time_format_name)
+VALUES ('00000000-0000-0000-0000-000000000001', 'TESS', '', 'd', 2457000, 'tdb', 'jd', 'btjd');
+INSERT INTO mission_catalog (id, host_mission_id, name)
+VALUES (1, '00000000-0000-0000-0000-000000000001', 'TIC');
+INSERT INTO instrument (id, name, properties)
+VALUES ('00000000-0000-0000-0000-000000000002', 'Camera 1', '{{}}');
+INSERT INTO photometric_source (id, name, description) VALUES (1, 'SAP', '');
+INSERT INTO processing_method (id, name, description) VALUES (1, 'DET', '');
+INSERT INTO observation (id, type, cadence_reference, instrument_id, sector)
+SELECT n, 'tess_observation', '{{1,2}}', '00000000-0000-0000-0000-000000000002', n
+FROM generate_series(1, 40) n;
+INSERT INTO target (id, catalog_id, name) SELECT n, 1, n * 7 FROM generate_series(1, {STARS}) n;
+INSERT INTO target_specific_time (target_id, observation_id, barycentric_julian_dates)
+SELECT n, 1 + n % 40, '{{1,2}}' FROM generate_series(1, {STARS}) n;
+INSERT INTO quality_flag_array (type, target_id, observation_id, quality_flags)
+SELECT 'tess_quality_flag', n, 1 + n % 40, '{{0,0}}' FROM generate_series(1, {STARS}) n;
+INSERT INTO dataset (target_id, observation_id, photometric_method_id, processing_method_id,
+                     values)
+SELECT n, 1 + n % 40, 1, NULLIF(n % 2, 0), '{{1,2}}' FROM generate_series(1, {STARS}) n;
+INSERT INTO fits_frame (type, cadence, observation_id, simple, bitpix, naxis, naxis_values,
+                        extended, bscale, bzero)
+SELECT 'basefits', n, 1 + n % 40, true, 32, 2, '{{1,1}}', false, 1, 0
+FROM generate_series(1, {STARS // 2}) n;
+"""
+
+
+@pytest.fixture(scope="module")
+def large(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
+    """A database of 200,000 stars, each with one short light curve."""
+    url = new_database()
+    with lcdb.connect(url, create=True, write=True) as db:
+        db.session.execute(sa.text(ROWS))
+        db.session.commit()
+        db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        db.session.execute(sa.text("VACUUM ANALYZE"))
+        db.session.commit()
+    with lcdb.connect(url) as db:
+        yield db
+
+
+@contextmanager
+def plans(db: lcdb.Database, caplog: pytest.LogCaptureFixture) -> Iterator[list[tuple[str, Any]]]:
+    """Have every statement that is sent inside the block, COPYs too, run again with its plan."""
+    sent: list[tuple[str, Any]] = []
+    explained: list[tuple[str, Any]] = []
+
+    def record(_c: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        sent.append((statement, parameters))
+
+    engine = db.session.get_bind()
+    event.listen(engine, "before_cursor_execute", record)
+    caplog.clear()
+    try:
+        with caplog.at_level(logging.DEBUG, logger="lcdb_notebook.read.fetch"):
+            yield explained
+    finally:
+        event.remove(engine, "before_cursor_execute", record)
+    copies = [message for message in caplog.messages if message.startswith("COPY (")]
+    sent += [(copy[len("COPY (") : copy.rindex(") TO STDOUT")], None) for copy in copies]
+    driver: Any = db.session.connection().connection.driver_connection
+    with driver.cursor() as cursor:
+        for statement, parameters in sent:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+            (plan,) = cursor.fetchone()
+            explained.append((statement, plan if isinstance(plan, list) else json.loads(plan)))
+    db.session.rollback()
+
+
+def nodes(plan: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(plan, dict):
+        if "Node Type" in plan:
+            yield plan
+        plan = list(plan.values())
+    if isinstance(plan, list):
+        for part in plan:
+            yield from nodes(part)
+
+
+def full_scans(plan: Any) -> set[str]:
+    """Find the tables that a plan reads from beginning to end, as far as it gets."""
+    scans = (node for node in nodes(plan) if node["Node Type"] == "Seq Scan")
+    return {node["Relation Name"] for node in scans}
+
+
+def rows_touched(plan: Any) -> int:
+    """Count the rows of large tables that were looked at, through an index or not."""
+    return sum(
+        node["Actual Loops"]
+        * (
+            node["Actual Rows"]
+            + node.get("Rows Removed by Filter", 0)
+            + node.get("Rows Removed by Index Recheck", 0)
+        )
+        for node in nodes(plan)
+        if node.get("Relation Name") in BIG
+    )
+
+
+MANY = list(range(7, 7 * 501, 7))
+LOOKUPS: dict[str, Callable[[lcdb.Database], Any]] = {
+    "search by number": lambda db: db.search(7 * 77).table,
+    "search by number and sector": lambda db: db.search(7 * 77, sector=[37, 38]).table,
+    "search by number and names": lambda db: (
+        db.search(
+            7 * 77, catalog="TIC", photometry="SAP", processing="DET", instrument="Camera 1"
+        ).table
+    ),
+    "search by 500 numbers": lambda db: db.search(MANY).table,
+    "search by Target": lambda db: db.search(db.session.get(Target, 77)).table,
+    "search by observation": lambda db: db.search(observation=3)[:20].table,
+    "search by sector": lambda db: db.search(sector=3)[:20].table,
+    "the first rows of everything": lambda db: db.search()[:20].table,
+    "count by number": lambda db: len(db.search(7 * 77)),
+    "count by sector": lambda db: len(db.search(sector=3)),
+    "lightcurve": lambda db: db.lightcurve(7 * 77),
+    "lightcurves": lambda db: db.lightcurves(MANY[:20]),
+    "read 500": lambda db: list(db.search(MANY)),
+    "read a sector": lambda db: list(db.search(sector=4, processing="DET")),
+    "targets by number": lambda db: db.targets(7 * 77),
+    "targets by 500 numbers": lambda db: db.targets(MANY),
+    "targets by Target": lambda db: db.targets(db.session.get(Target, 77)),
+    "targets of a sector": lambda db: db.targets(sector=3, limit=50),
+    "targets of a sector, page 10": lambda db: db.targets(sector=3, limit=50, offset=500),
+    "targets by processing": lambda db: db.targets(processing="DET", limit=50),
+    "targets": lambda db: db.targets(),
+    "targets, page 3": lambda db: db.targets(offset=2000),
+    "observations by id": lambda db: db.observations([1, 2]),
+    "observations of a target": lambda db: db.observations(target=7 * 77),
+    "frames of an observation": lambda db: db.frames(5),
+    "frames of a sector": lambda db: db.frames(sector=5, limit=50),
+    "frames": lambda db: db.frames(limit=50),
+    "flags of a target": lambda db: db.quality_flags(7 * 77),
+    "flags of a Target": lambda db: db.quality_flags(db.session.get(Target, 77)),
+    "flags of an observation": lambda db: db.quality_flags(observation=3, limit=50),
+    "flags": lambda db: db.quality_flags(limit=50),
+    "load": lambda db: db.load(
+        db.session.scalars(sa.select(DataSet).order_by(DataSet.id).limit(500)).all()
+    ),
+    "why there is no such target": lambda db: repr(db.search([5, 6], instrument="Camera 1")),
+    "why there is no such name": lambda db: repr(db.search(7 * 77, processing="no such")),
+    "why there is no such combination": lambda db: repr(db.search(7 * 77, sector=1)),
+    "which numbers are missing": lambda db: repr(db.search([5, 7])),
+}
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS.values(), ids=LOOKUPS)
+def test_no_statement_reads_a_large_table_in_full(
+    large: lcdb.Database, caplog: pytest.LogCaptureFixture, lookup: Callable[[lcdb.Database], Any]
+) -> None:
+    large.session.expunge_all()
+    with plans(large, caplog) as explained:
+        lookup(large)
+    assert explained
+    for statement, plan in explained:
+        shown = f"{statement}\n{json.dumps(plan, indent=1)[:5000]}"
+        assert not full_scans(plan) & BIG, shown
+        assert rows_touched(plan) < STARS / 8, shown
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT max(values[1]) FROM dataset", "SELECT count(*) FROM dataset"]
+)
+def test_a_full_scan_is_noticed(
+    large: lcdb.Database, caplog: pytest.LogCaptureFixture, statement: str
+) -> None:
+    with plans(large, caplog) as explained:
+        large.session.execute(sa.text(statement))
+    ((_, plan),) = explained
+    assert full_scans(plan) or rows_touched(plan) >= STARS / 8

@@ -1,0 +1,749 @@
+"""The embedded server: its owner's alone, shared by its owner's processes, and hard to break."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from lcdb_notebook.errors import EmbeddedServerError
+from lcdb_notebook.server import embedded
+from lcdb_notebook.server.embedded import account as accounts
+from lcdb_notebook.server.embedded import folder as folders
+from lcdb_notebook.server.embedded.pidfile import PidFile
+
+NOBODY = 65534
+OTHER_POSTGRESQL = [
+    path
+    for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    if path.parent.name != str(accounts.MAJOR_VERSION)
+]
+ROOT = os.geteuid() == 0
+# In memory where there is room: forty data folders of 40 MB come and go here.
+MEMORY = Path("/dev/shm")
+DISK = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2e9 else None
+as_root = pytest.mark.skipif(not ROOT, reason="only root can become another user or mount a disk")
+
+
+@contextmanager
+def scratch(*parts: str) -> Iterator[Path]:
+    """Give a folder that is not there yet, below one that the server's account can reach."""
+    base = Path(tempfile.mkdtemp(prefix="lcdb-test-", dir=DISK))
+    base.chmod(0o711)
+    try:
+        yield base.joinpath("pg", *parts)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[embedded.Server]:
+    with scratch() as folder, embedded.start(folder) as started:
+        yield started
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with scratch() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def seed() -> Iterator[Path]:
+    """The folder of a server that ran and was stopped, for tests that spoil a copy of it."""
+    with scratch() as folder:
+        embedded.start(folder).stop()
+        yield folder
+
+
+@pytest.fixture
+def spoilt(seed: Path, folder: Path) -> Path:
+    """A copy of a stopped server's folder."""
+    subprocess.run(["cp", "-a", seed, folder], check=True)
+    return folder
+
+
+def query(server: embedded.Server, sql: str, **changes: Any) -> Any:
+    engine = sa.create_engine(server.url().set(**changes), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        result = connection.exec_driver_sql(sql)
+        answer = result.scalar() if result.returns_rows else None
+        connection.commit()
+        return answer
+
+
+def postmaster(folder: Path) -> int | None:
+    """Give the number of the server's process, or None if none runs."""
+    found = PidFile.read(folder / "data")
+    return found.pid if found is not None and found.is_alive() else None
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@contextmanager
+def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run another process that starts the server, says which one it got, and stays."""
+    code = (
+        "import sys; from lcdb_notebook import embedded; "
+        "from lcdb_notebook.server.embedded.pidfile import PidFile; "
+        "server = embedded.start(sys.argv[1]); "
+        "print(PidFile.read(server.folder / 'data').pid, flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def leave(process: subprocess.Popen[str]) -> None:
+    """Let the other process end as a notebook does that is closed."""
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(30) == 0
+
+
+def stranger_says(sockets: Path) -> subprocess.CompletedProcess[str]:
+    """Connect through the socket as another user of the machine."""
+    psql = accounts.server_programs(accounts.server_account()) / "psql"
+    return subprocess.run(
+        [psql, "-h", sockets, "-p", "5432", "-U", "postgres", "-c", "SELECT 1", "lightcurvedb"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+    )
+
+
+def sockets_of(server: embedded.Server) -> Path:
+    host = server.url().query["host"]
+    assert isinstance(host, str)
+    return Path(host)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+# --- what one gets --------------------------------------------------------------------------
+
+
+def test_a_server_has_postgresql_18_and_an_empty_lightcurvedb(server: embedded.Server) -> None:
+    assert query(server, "SHOW server_version").startswith("18.")
+    assert query(server, "SELECT current_database()") == "lightcurvedb"
+
+
+def test_text_is_utf8_and_sorted_alike_on_every_machine(server: embedded.Server) -> None:
+    assert query(server, "SHOW server_encoding") == "UTF8"
+    assert query(server, "SELECT 'Z' < 'a' AND 'z' < 'ä'") is True
+    assert query(server, "SELECT upper('ä')") == "Ä"
+    provider = "SELECT datlocprovider FROM pg_database WHERE datname = 'lightcurvedb'"
+    assert query(server, provider) in ("b", b"b")
+
+
+def test_what_was_committed_is_on_the_disk(server: embedded.Server) -> None:
+    assert query(server, "SHOW fsync") == "on"
+    assert query(server, "SHOW synchronous_commit") == "on"
+    assert query(server, "SHOW data_checksums") == "on"
+
+
+def test_the_url_names_another_database_when_asked(server: embedded.Server) -> None:
+    assert server.url("postgres").database == "postgres"
+    assert query(server, "SELECT current_database()", database="postgres") == "postgres"
+
+
+def test_the_url_and_the_repr_have_no_password_and_tell_where(server: embedded.Server) -> None:
+    assert server.url().password is None
+    assert repr(server) == f"<embedded PostgreSQL in {server.folder}>"
+
+
+def test_the_owner_may_take_any_role(server: embedded.Server) -> None:
+    query(server, "CREATE ROLE reader LOGIN")
+    try:
+        assert query(server, "SELECT current_user", username="reader") == "reader"
+    finally:
+        query(server, "DROP ROLE reader")
+
+
+def test_the_tools_for_a_backup_are_of_the_servers_version(server: embedded.Server) -> None:
+    for name in ("pg_dump", "pg_restore"):
+        said = subprocess.run([embedded.binary(name), "--version"], capture_output=True, check=True)
+        assert query(server, "SHOW server_version") in said.stdout.decode()
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    with pytest.raises(EmbeddedServerError, match="pg_dance"):
+        embedded.binary("pg_dance")
+
+
+# --- who may use it -------------------------------------------------------------------------
+
+
+def test_no_tcp_port_is_listened_on(server: embedded.Server) -> None:
+    assert query(server, "SHOW listen_addresses") == ""
+    pid = postmaster(server.folder)
+    opened = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
+    listening = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            listening.add(f"socket:[{line.split()[9]}]")
+    assert any(name.startswith("socket:") for name in opened)
+    assert not opened & listening
+
+
+def test_only_peers_are_admitted_and_nothing_is_trusted(server: embedded.Server) -> None:
+    rules = "SELECT string_agg(type || ' ' || auth_method, ',') FROM pg_hba_file_rules"
+    assert query(server, rules) == "local peer"
+
+
+def test_folder_data_and_socket_are_closed_to_others(server: embedded.Server) -> None:
+    assert mode(server.folder) == 0o700
+    assert mode(server.folder / "data") == 0o700
+    assert mode(sockets_of(server)) == 0o700
+    assert mode(sockets_of(server) / ".s.PGSQL.5432") == 0o700
+    for name in ("server.log", "users.lock", "start.lock"):
+        assert mode(server.folder / name) == 0o600
+
+
+PLACES = {
+    "short": (),
+    "just too long": ("x" * 70,),
+    "very long": ("x" * 200, "y" * 200),
+    "spaces and letters": ("Æther und Große Körper", "光变曲线"),
+    "commas and quotes": ("""a, "b" 'c' $(d) `e` \\f %g""",),
+}
+
+
+@pytest.mark.parametrize("parts", PLACES.values(), ids=PLACES)
+def test_a_server_starts_and_is_private_wherever_its_folder_is(parts: tuple[str, ...]) -> None:
+    with scratch(*parts) as folder:
+        with embedded.start(folder) as server:
+            assert server.folder == folder.resolve()
+            assert query(server, "SELECT 1") == 1
+            sockets = sockets_of(server)
+            assert len(os.fsencode(sockets / ".s.PGSQL.5432")) <= 107
+            assert mode(server.folder) == mode(sockets) == 0o700
+            assert query(server, "SHOW listen_addresses") == ""
+            if ROOT:
+                refused = stranger_says(sockets)
+                assert refused.returncode != 0
+                assert "Permission denied" in refused.stderr
+        assert postmaster(folder) is None
+        assert sockets == folder.resolve() or not sockets.exists()
+
+
+@as_root
+def test_even_through_an_opened_folder_another_user_is_refused(server: embedded.Server) -> None:
+    sockets = sockets_of(server)
+    try:
+        sockets.chmod(0o755)
+        (sockets / ".s.PGSQL.5432").chmod(0o777)
+        refused = stranger_says(sockets)
+    finally:
+        sockets.chmod(0o700)
+        (sockets / ".s.PGSQL.5432").chmod(0o700)
+    assert refused.returncode != 0
+    assert "Peer authentication failed" in refused.stderr
+
+
+def test_the_client_refuses_a_server_that_is_somebody_elses(server: embedded.Server) -> None:
+    owner = Path(f"/proc/{postmaster(server.folder)}").owner()
+    assert server.url().query["requirepeer"] == owner
+    impostors = server.url().update_query_dict({"requirepeer": "somebody"})
+    engine = sa.create_engine(impostors)
+    with pytest.raises(sa.exc.OperationalError, match="requirepeer"):
+        engine.connect()
+
+
+def test_a_folder_that_was_opened_to_others_is_closed_again(spoilt: Path) -> None:
+    spoilt.chmod(0o755)
+    with embedded.start(spoilt):
+        assert mode(spoilt) == 0o700
+
+
+@as_root
+def test_the_folder_of_another_user_is_refused_and_left_alone(folder: Path) -> None:
+    folder.mkdir(mode=0o755)
+    os.chown(folder, NOBODY, NOBODY)
+    with pytest.raises(EmbeddedServerError, match=r"belongs to nobody.*Give another folder"):
+        embedded.start(folder)
+    assert folder.stat().st_uid == NOBODY
+    assert mode(folder) == 0o755
+    assert not list(folder.iterdir())
+
+
+def test_a_folder_with_other_things_in_it_is_refused_and_left_alone(folder: Path) -> None:
+    folder.mkdir(mode=0o755)
+    (folder / "thesis.tex").touch()
+    with pytest.raises(EmbeddedServerError, match=r"thesis\.tex"):
+        embedded.start(folder)
+    assert mode(folder) == 0o755
+    assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(folder: Path) -> None:
+    folder.touch()
+    with pytest.raises(EmbeddedServerError, match="is not a folder"):
+        embedded.start(folder)
+
+
+@pytest.mark.parametrize("squatter", ["open folder", "link", "file"])
+def test_a_short_socket_folder_that_is_not_private_is_not_used(squatter: str) -> None:
+    account = accounts.server_account()
+    with scratch("z" * 150) as folder, ExitStack() as cleanup:
+        folder.mkdir(parents=True)
+        expected = folders.socket_folder(folder, account)
+        expected.rmdir()
+        if squatter == "open folder":
+            expected.mkdir()
+            expected.chmod(0o777)
+            cleanup.callback(expected.rmdir)
+        else:
+            cleanup.callback(expected.unlink)
+            if squatter == "link":
+                expected.symlink_to(folder)
+            else:
+                expected.touch()
+        found = folders.socket_folder(folder, account)
+        cleanup.callback(found.rmdir)
+        assert found.name == f"{expected.name}-1"
+        assert folders.is_private(found, account)
+
+
+def test_a_lock_file_that_is_a_link_is_not_followed(spoilt: Path) -> None:
+    target = spoilt.parent / "target"
+    target.touch()
+    (spoilt / "start.lock").unlink()
+    (spoilt / "start.lock").symlink_to(target)
+    with pytest.raises(EmbeddedServerError, match="symbolic links"):
+        embedded.start(spoilt)
+    assert postmaster(spoilt) is None
+
+
+# --- root -----------------------------------------------------------------------------------
+
+
+@as_root
+def test_roots_server_runs_under_an_account_that_nobody_can_log_in_to(
+    server: embedded.Server,
+) -> None:
+    account = accounts.server_account()
+    assert account.uid not in (0, NOBODY)
+    assert Path(f"/proc/{postmaster(server.folder)}").stat().st_uid == account.uid
+    assert server.folder.stat().st_uid == account.uid
+
+
+@as_root
+def test_roots_closed_folder_stays_closed_and_the_data_go_elsewhere() -> None:
+    with scratch() as closed:
+        closed.mkdir(mode=0o700)
+        asked = closed / "db"
+        with embedded.start(asked) as server:
+            try:
+                assert query(server, "SELECT 1") == 1
+                assert server.folder.parent == folders.ROOTS_PLACE
+                assert mode(server.folder) == 0o700
+                assert mode(closed) == 0o700
+                assert not asked.exists()
+                assert "Permission denied" in stranger_says(sockets_of(server)).stderr
+                with embedded.start(asked) as again:
+                    assert again.folder == server.folder
+            finally:
+                server.stop()
+                shutil.rmtree(server.folder)
+
+
+@as_root
+def test_programs_in_roots_closed_folder_are_copied_for_all_to_run_and_root_to_change(
+    folder: Path,
+) -> None:
+    wheel = embedded.binary("postgres").parents[2]
+    closed = folder.parent / "closed"
+    closed.mkdir(mode=0o700)
+    for source in (wheel, wheel.with_name(f"{wheel.name}.libs")):
+        shutil.copytree(source, closed / source.name, ignore=shutil.ignore_patterns("pginstall"))
+    for path in closed.rglob("*"):
+        path.chmod(0o770)
+    programs = accounts.copy_programs(closed / wheel.name, folder)
+    said = subprocess.run(
+        [programs / "initdb", "--version"], user=NOBODY, group=NOBODY, cwd="/", check=True
+    )
+    assert said.returncode == 0
+    for path in [folder, *folder.rglob("*")]:
+        assert path.is_symlink() or (path.stat().st_uid == 0 and not mode(path) & 0o022)
+    assert accounts.copy_programs(closed / wheel.name, folder) == programs
+    programs.parents[2].chmod(0o777)
+    with pytest.raises(EmbeddedServerError, match="Remove it"):
+        accounts.copy_programs(closed / wheel.name, folder)
+
+
+@as_root
+def test_an_ordinary_user_gets_a_server_of_their_own() -> None:
+    code = (
+        "import sys; from lcdb_notebook import embedded; server = embedded.start(sys.argv[1]); "
+        "import os, psycopg2; url = server.url(); "
+        "connection = psycopg2.connect(dbname=url.database, user=url.username, **url.query); "
+        "print(os.stat(server.folder).st_uid, connection.server_version)"
+    )
+    command = [sys.executable, "-c", code]
+    outsider: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": [], "cwd": "/"}
+    try:
+        subprocess.run([sys.executable, "-c", "import lcdb_notebook"], check=True, **outsider)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip(f"other users cannot run {sys.executable}")
+    with scratch() as folder:
+        folder.parent.chmod(0o777)
+        said = subprocess.run(
+            [*command, folder], capture_output=True, text=True, check=True, **outsider
+        )
+        assert said.stdout.split()[0] == str(NOBODY)
+        assert postmaster(folder) is None
+
+
+# --- sharing --------------------------------------------------------------------------------
+
+
+def test_another_process_joins_the_running_server_and_leaves_it_running(
+    server: embedded.Server,
+) -> None:
+    before = postmaster(server.folder)
+    with another_process(server.folder) as other:
+        assert first_line(other) == str(before)
+        leave(other)
+    assert postmaster(server.folder) == before
+    assert query(server, "SELECT 1") == 1
+
+
+def test_of_several_processes_that_start_it_at_once_one_server_results(folder: Path) -> None:
+    with ExitStack() as stack:
+        others = [stack.enter_context(another_process(folder)) for _ in range(4)]
+        assert {first_line(other) for other in others} == {str(postmaster(folder))}
+        for other in others[:-1]:
+            leave(other)
+        assert postmaster(folder) is not None
+        leave(others[-1])
+        assert postmaster(folder) is None
+
+
+def test_a_process_may_start_it_twice_and_stops_it_with_the_second_stop(spoilt: Path) -> None:
+    first, second = embedded.start(spoilt), embedded.start(spoilt)
+    first.stop()
+    first.stop()
+    assert query(second, "SELECT 1") == 1
+    second.stop()
+    assert postmaster(spoilt) is None
+    with pytest.raises(EmbeddedServerError, match="call start"):
+        second.ensure_running()
+
+
+def test_a_killed_notebook_does_not_count_as_a_user_for_ever(spoilt: Path) -> None:
+    with another_process(spoilt) as other:
+        assert first_line(other) == str(postmaster(spoilt))
+        other.kill()
+        wait_until(lambda: postmaster(spoilt) is None)
+
+
+def test_the_server_outlives_the_process_that_started_it_while_another_uses_it(
+    spoilt: Path,
+) -> None:
+    with another_process(spoilt) as starter:
+        pid = int(first_line(starter))
+        with embedded.start(spoilt) as server:
+            starter.kill()
+            starter.wait()
+            assert query(server, "SELECT 1") == 1
+            assert postmaster(spoilt) == pid
+    assert postmaster(spoilt) is None
+
+
+def test_the_server_stops_although_its_keeper_was_killed() -> None:
+    with scratch("k" * 150) as folder:
+        with embedded.start(folder) as server:
+            pid = postmaster(folder)
+            parent = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]
+            os.kill(int(parent), signal.SIGKILL)
+            wait_until(lambda: ") Z " in Path(f"/proc/{parent}/stat").read_text())
+            assert postmaster(folder) == pid
+        assert postmaster(folder) is None
+        assert not sockets_of(server).exists()
+
+
+def test_a_forked_child_does_not_stop_the_server(spoilt: Path) -> None:
+    with embedded.start(spoilt) as server:
+        child = os.fork()
+        if child == 0:
+            server.stop()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert query(server, "SELECT 1") == 1
+
+
+def test_a_forked_child_keeps_the_server_while_it_lives(spoilt: Path) -> None:
+    server = embedded.start(spoilt)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(write)
+        os.read(read, 1)
+        os._exit(0)
+    os.close(read)
+    server.stop()
+    assert query(server, "SELECT 1") == 1
+    os.close(write)
+    os.waitpid(child, 0)
+    wait_until(lambda: postmaster(spoilt) is None)
+
+
+def test_an_interrupt_in_the_notebook_does_not_reach_the_server(spoilt: Path) -> None:
+    with embedded.start(spoilt):
+        pid = postmaster(spoilt)
+        assert pid is not None
+        assert os.getsid(pid) != os.getsid(0)
+
+
+# --- accidents ------------------------------------------------------------------------------
+
+
+def test_after_a_crash_the_next_start_recovers_what_was_committed(spoilt: Path) -> None:
+    with embedded.start(spoilt) as server:
+        query(server, "CREATE TABLE kept AS SELECT 1 AS x")
+        pid = postmaster(spoilt)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: postmaster(spoilt) is None)
+        server.ensure_running()
+        assert postmaster(spoilt) not in (None, pid)
+        assert query(server, "SELECT x FROM kept") == 1
+
+
+def test_after_everything_was_killed_at_once_the_next_start_recovers(spoilt: Path) -> None:
+    with another_process(spoilt) as other:
+        pid = int(first_line(other))
+        os.kill(pid, signal.SIGKILL)
+        other.kill()
+    with embedded.start(spoilt) as server:
+        assert query(server, "SELECT 1") == 1
+
+
+def test_a_stale_pid_file_whose_number_another_process_has_got_is_no_obstacle(
+    spoilt: Path,
+) -> None:
+    account = accounts.server_account()
+    namesake = subprocess.Popen(
+        ["/bin/cat"],
+        stdin=subprocess.PIPE,
+        user=account.uid if ROOT else None,
+        cwd="/",
+    )
+    with namesake:
+        lines = [str(namesake.pid), str(spoilt / "data"), "0", "5432", str(spoilt), "", "0 0", ""]
+        (spoilt / "data" / "postmaster.pid").write_text("\n".join([*lines[:7], "ready", ""]))
+        with embedded.start(spoilt) as server:
+            assert query(server, "SELECT 1") == 1
+            assert namesake.poll() is None
+        namesake.kill()
+
+
+def test_half_made_data_are_made_anew(folder: Path) -> None:
+    (folder / "data.new").mkdir(parents=True)
+    (folder / "data.new" / "PG_VERSION").write_text("18\n")
+    if ROOT:
+        subprocess.run(["chown", "-R", accounts.server_account().name, folder], check=True)
+    with embedded.start(folder) as server:
+        assert query(server, "SELECT 1") == 1
+        assert not (folder / "data.new").exists()
+
+
+def test_data_of_another_major_version_are_named_and_not_touched(spoilt: Path) -> None:
+    (spoilt / "data" / "PG_VERSION").write_text("16\n")
+    before = {path: path.stat().st_mtime_ns for path in (spoilt / "data").rglob("*")}
+    with pytest.raises(EmbeddedServerError, match=r"PostgreSQL 16.*not touched.*pg_dump"):
+        embedded.start(spoilt)
+    assert {path: path.stat().st_mtime_ns for path in (spoilt / "data").rglob("*")} == before
+
+
+@pytest.mark.skipif(not OTHER_POSTGRESQL, reason="no other PostgreSQL on this machine")
+def test_the_data_of_a_real_older_server_are_named_and_not_touched(folder: Path) -> None:
+    programs = OTHER_POSTGRESQL[-1]
+    account = accounts.server_account()
+    folder.mkdir()
+    if ROOT:
+        os.chown(folder, account.uid, account.gid)
+    made = account.run([programs / "initdb", folder / "data", "--no-sync", "--no-instructions"])
+    assert made.returncode == 0, made.stdout
+    before = {path: path.stat().st_mtime_ns for path in (folder / "data").rglob("*")}
+    cure = rf"PostgreSQL {programs.parent.name}, .*not touched.*lcdb-notebook restore FILE"
+    with pytest.raises(EmbeddedServerError, match=cure):
+        embedded.start(folder)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "data").rglob("*")} == before
+    with pytest.raises(EmbeddedServerError, match=rf"another PostgreSQL {programs.parent.name} "):
+        embedded.start(folder / "data")
+
+
+def test_the_data_folder_of_another_server_is_named_and_not_touched(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "PG_VERSION").write_text("15\n")
+    if ROOT:
+        os.chown(folder, accounts.server_account().uid, -1)
+    with pytest.raises(EmbeddedServerError, match=r"another PostgreSQL 15 server.*not touched"):
+        embedded.start(folder)
+    assert [path.name for path in folder.iterdir()] == ["PG_VERSION"]
+
+
+def test_a_folder_whose_server_runs_on_another_host_is_refused(spoilt: Path) -> None:
+    with embedded.start(spoilt):
+        (spoilt / "host").write_text("observatory\n")
+        with pytest.raises(EmbeddedServerError, match=r"host 'observatory'.*postmaster\.pid"):
+            embedded.start(spoilt)
+        (spoilt / "host").write_text(f"{socket.gethostname()}\n")
+
+
+def test_a_server_that_does_not_start_says_why_in_its_own_words(spoilt: Path) -> None:
+    with (spoilt / "data" / "postgresql.conf").open("a") as file:
+        file.write("shared_buffers = plenty\n")
+    with pytest.raises(EmbeddedServerError) as caught:
+        embedded.start(spoilt)
+    assert "shared_buffers" in str(caught.value)
+    assert str(spoilt / "server.log") in str(caught.value)
+
+
+def test_a_log_that_has_grown_is_begun_anew(spoilt: Path) -> None:
+    (spoilt / "server.log").write_text("x" * 1_000_001)
+    with embedded.start(spoilt):
+        assert (spoilt / "server.log").stat().st_size < 100_000
+        assert (spoilt / "server.log.old").stat().st_size > 1_000_000
+
+
+def test_mistakes_in_statements_do_not_fill_the_log(server: embedded.Server) -> None:
+    before = (server.folder / "server.log").stat().st_size
+    with pytest.raises(sa.exc.ProgrammingError):
+        query(server, "SELECT 'hunter2' FROM nowhere")
+    assert (server.folder / "server.log").stat().st_size == before
+
+
+@contextmanager
+def small_disk(options: str) -> Iterator[Path]:
+    with scratch() as folder:
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        if subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("this root may not mount a file system")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+@as_root
+@pytest.mark.parametrize("size", ["size=10m", "size=10m,nr_inodes=2"])
+def test_on_a_full_disk_the_error_says_so_and_no_half_is_left(size: str) -> None:
+    with small_disk(size) as disk:  # no room for initdb; not even for a lock file
+        with pytest.raises(EmbeddedServerError, match="disk is full: make room"):
+            embedded.start(disk / "db")
+        assert not (disk / "db" / "data").exists()
+        assert not (disk / "db" / "data.new").exists()
+
+
+@as_root
+def test_on_a_read_only_disk_the_error_says_so() -> None:
+    with (
+        small_disk("ro,size=1m") as disk,
+        pytest.raises(EmbeddedServerError, match="disk is read-only"),
+    ):
+        embedded.start(disk / "db")
+
+
+@as_root
+def test_data_whose_disk_has_become_read_only_are_not_served_and_the_error_says_so() -> None:
+    with small_disk("size=200m") as disk:
+        embedded.start(disk / "db").stop()
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        with pytest.raises(EmbeddedServerError, match="disk is read-only"):
+            embedded.start(disk / "db")
+
+
+@as_root
+def test_data_whose_disk_has_become_full_are_served_again_once_there_is_room() -> None:
+    with small_disk("size=200m") as disk:
+        embedded.start(disk / "db").stop()
+        with suppress(OSError), (disk / "ballast").open("wb") as file:
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        with pytest.raises(EmbeddedServerError, match="disk is full: make room"):
+            embedded.start(disk / "db")
+        (disk / "ballast").unlink()
+        with embedded.start(disk / "db") as server:
+            assert query(server, "SELECT 1") == 1
+
+
+@pytest.mark.skipif(ROOT, reason="root may write everywhere")
+def test_a_folder_without_permission_to_write_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(EmbeddedServerError, match=r"Permission denied.*Give another folder"):
+        embedded.start(tmp_path / "db")
+
+
+def test_a_deleted_folder_does_not_hang_the_last_user(spoilt: Path) -> None:
+    server = embedded.start(spoilt)
+    pid = postmaster(spoilt)
+    # The server goes on writing, into folders that are just being emptied.
+    while spoilt.exists():
+        shutil.rmtree(spoilt, ignore_errors=True)
+    server.stop()
+    wait_until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_a_server_whose_short_socket_folder_was_swept_away_is_named_with_what_to_do() -> None:
+    with scratch("s" * 150) as folder, embedded.start(folder) as server:
+        pid = postmaster(folder)
+        shutil.rmtree(sockets_of(server))  # as those who tidy /tmp do
+        with pytest.raises(EmbeddedServerError, match=rf"is gone.*kill -INT {pid}"):
+            embedded.start(folder)
+        assert pid is not None
+        os.kill(pid, signal.SIGINT)
+        wait_until(lambda: postmaster(folder) is None)
+        server.ensure_running()
+        assert query(server, "SELECT 1") == 1
+
+
+def test_a_connection_left_open_does_not_keep_the_server(spoilt: Path) -> None:
+    server = embedded.start(spoilt)
+    with sa.create_engine(server.url()).connect() as connection:
+        assert connection.scalar(sa.text("SELECT 1")) == 1
+        connection.rollback()
+        server.stop()
+        assert postmaster(spoilt) is None
+        connection.invalidate()
