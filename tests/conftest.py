@@ -8,6 +8,7 @@ the process that started it. Each worker has a database of its own.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -53,6 +54,9 @@ class EmbeddedServer:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
+
+_NAMES_DB = re.compile(r"\bdb\.")
+# Starting a server for every docstring would be slow, so only those that use one get it.
 
 SERVER = pytest.StashKey[EmbeddedServer]()
 
@@ -144,6 +148,14 @@ class ForDoctests:
         with _database(_server(pytestconfig)) as url, connect(url, write=True, create=True) as db:
             demo.load(db.session)
             yield db
+
+    @pytest.fixture(autouse=True)
+    @staticmethod
+    def db_of_doctests(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
+        """Let the examples of docstrings write ``db``: the demonstration database."""
+        example = getattr(request.node, "dtest", None)
+        if example is not None and any(_NAMES_DB.search(one.source) for one in example.examples):
+            doctest_namespace["db"] = request.getfixturevalue("demo_database")
 
 
 def _server(config: pytest.Config) -> sa.URL:

@@ -52,7 +52,6 @@ def from_pandas(frame: pd.DataFrame, *, as_flux: bool = True) -> lightkurve.Ligh
     Examples
     --------
     >>> import lcdb_notebook as lcdb
-    >>> db = getfixture("demo_database")
     >>> frame = db.dataframe(3, sector=1, processing="DEMO DET")
     >>> bright = frame[frame["flux"] > 1]
     >>> [(lc.meta["LABEL"], lc.meta["SECTOR"]) for lc in lcdb.from_pandas(bright)]

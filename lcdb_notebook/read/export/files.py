@@ -80,7 +80,6 @@ def write_lightcurve(
     Examples
     --------
     >>> import tempfile
-    >>> db = getfixture("demo_database")
     >>> lc = db.search(3, sector=1)[0].lightcurve()
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = write_lightcurve(lc, f"{folder}/star.ecsv")

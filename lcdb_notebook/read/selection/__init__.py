@@ -42,7 +42,6 @@ class Selection(Onward):
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> found = db.search(3, sector=[1, 2])
     >>> len(found)
     12

@@ -62,7 +62,7 @@ class Onward:
         Examples
         --------
         >>> import tempfile
-        >>> found = getfixture("demo_database").search(3, sector=1, processing="raw")
+        >>> found = db.search(3, sector=1, processing="raw")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     first = found.export(folder, format="ecsv")
         ...     again = found.export(folder, format="ecsv")
@@ -95,7 +95,7 @@ class Onward:
 
         Examples
         --------
-        >>> found = getfixture("demo_database").search(3, sector=1, processing="raw")
+        >>> found = db.search(3, sector=1, processing="raw")
         >>> nested = found.to_nested()
         >>> nested[["target", "sector", "photometry"]]
            target  sector        photometry
@@ -186,7 +186,7 @@ class Onward:
 
         Examples
         --------
-        >>> found = getfixture("demo_database").search([1, 2, 3], sector=1, processing="raw")
+        >>> found = db.search([1, 2, 3], sector=1, processing="raw")
         >>> def brightness(lc):
         ...     if lc.meta["TARGETID"] == 2:
         ...         raise ValueError("too faint")
@@ -254,10 +254,10 @@ class Onward:
 
         Examples
         --------
-        >>> frame = getfixture("demo_database").search([1, 2], processing="raw").to_dask()
+        >>> frame = db.search([1, 2], processing="raw").to_dask()
         >>> frame.npartitions
         4
-        >>> len(frame) == len(getfixture("demo_database").dataframe([1, 2], processing="raw"))
+        >>> len(frame) == len(db.dataframe([1, 2], processing="raw"))
         True
         """
         settings = {

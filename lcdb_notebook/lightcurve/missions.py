@@ -1,0 +1,191 @@
+"""Facts about the missions that this package knows: one record a mission, used everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+
+from lcdb_notebook.lightcurve.clock import Clock
+
+__all__ = ["CATALOGS", "K2", "KEPLER", "MISSIONS", "TESS", "KnownMission", "by_telescope", "named"]
+
+
+@dataclass(frozen=True)
+class KnownMission:
+    """What is fixed about a mission, before any row or file is read.
+
+    Parameters
+    ----------
+    name : str
+        As header card MISSION and lightkurve have it: "TESS", "Kepler", "K2".
+    telescope : str
+        As header card TELESCOP has it; the ``Mission`` row has this name too. "Kepler" for K2.
+    description : str
+        Of the telescope, for its ``Mission`` row.
+    clock : Clock
+        Epoch, unit and scale of its times.
+    catalog : str
+        Short name of its target catalog: "TIC".
+    catalog_key : str
+        Header card of the catalog number: "TICID".
+    observation_type : str
+        Polymorphic identity of its observations.
+    field : str
+        The observation field that numbers its observing runs: "sector".
+    field_range : tuple of int
+        Lowest and highest number of such a run.
+    file_label : str
+        How the number is written in file names; a format string: "s{:04d}".
+    longest_days : float
+        Longest run, in days. A longer light curve was stitched.
+    flag_type : str
+        Type of the spacecraft's quality flags.
+    quality_column : str
+        Column of these flags in the mission's own files.
+    instrument : tuple of (str, str or None)
+        Levels of the instrument tree from the root down, each with the header card of its number.
+    """
+
+    name: str
+    telescope: str
+    description: str
+    clock: Clock
+    catalog: str
+    catalog_key: str
+    observation_type: str
+    field: str
+    field_range: tuple[int, int]
+    file_label: str
+    longest_days: float
+    flag_type: str
+    quality_column: str
+    instrument: tuple[tuple[str, str | None], ...]
+
+    @property
+    def field_key(self) -> str:
+        """Header card of :attr:`field`: "SECTOR".
+
+        Examples
+        --------
+        >>> KEPLER.field_key
+        'QUARTER'
+        """
+        return self.field.upper()
+
+
+# Epoch and header cards: TESS Science Data Products Description Document (EXP-TESS-ARC-ICD-0014),
+# sections 3 and 5. Two orbits of 13.7 days a sector; from sector 97 on there are four.
+TESS = KnownMission(
+    name="TESS",
+    telescope="TESS",
+    description="Transiting Exoplanet Survey Satellite",
+    clock=Clock("btjd", "d", Decimal(2_457_000), "jd", "tdb"),
+    catalog="TIC",
+    catalog_key="TICID",
+    observation_type="tess_observation",
+    field="sector",
+    field_range=(1, 9999),
+    file_label="s{:04d}",
+    longest_days=32.0,
+    flag_type="tess_quality_flag",
+    quality_column="QUALITY",
+    instrument=(("TESS", None), ("Camera", "CAMERA"), ("CCD", "CCD")),
+)
+
+_KEPLER_CLOCK = Clock("bkjd", "d", Decimal(2_454_833), "jd", "tdb")
+
+# Kepler Archive Manual (KDMC-10008-006), sections 1 and 2.3: quarters of 93 days.
+KEPLER = KnownMission(
+    name="Kepler",
+    telescope="Kepler",
+    description="Kepler and K2",
+    clock=_KEPLER_CLOCK,
+    catalog="KIC",
+    catalog_key="KEPLERID",
+    observation_type="kepler_observation",
+    field="quarter",
+    field_range=(0, 17),
+    file_label="q{:02d}",
+    longest_days=100.0,
+    flag_type="kepler_quality_flag",
+    quality_column="SAP_QUALITY",
+    instrument=(("Kepler", None), ("Channel", "CHANNEL")),
+)
+
+# As Kepler; campaigns of 80 days, of which 9 to 11 were split into parts numbered 91 to 112.
+K2 = KnownMission(
+    name="K2",
+    telescope="Kepler",
+    description="Kepler and K2",
+    clock=_KEPLER_CLOCK,
+    catalog="EPIC",
+    catalog_key="KEPLERID",
+    observation_type="k2_observation",
+    field="campaign",
+    field_range=(0, 112),
+    file_label="c{:02d}",
+    longest_days=100.0,
+    flag_type="kepler_quality_flag",
+    quality_column="SAP_QUALITY",
+    instrument=(("Kepler", None), ("Channel", "CHANNEL")),
+)
+
+MISSIONS: Mapping[str, KnownMission] = MappingProxyType(
+    {mission.name: mission for mission in (TESS, KEPLER, K2)}
+)
+"""Every known mission by its name."""
+
+CATALOGS: Mapping[str, str] = MappingProxyType(
+    {
+        "TIC": "TESS Input Catalog",
+        "KIC": "Kepler Input Catalog",
+        "EPIC": "Ecliptic Plane Input Catalog (K2)",
+        "Gaia DR3": "Gaia data release 3, source_id",
+        "DEMO": "Synthetic targets of lcdb_notebook.demo",
+    }
+)
+"""Descriptions of catalogs by their names."""
+
+
+def named(*names: object) -> KnownMission | None:
+    """Return the mission of the first name that is known, ignoring case; None if none is.
+
+    Parameters
+    ----------
+    *names : object
+        Values of MISSION or TELESCOP, in the order in which they count; None is skipped.
+
+    Examples
+    --------
+    >>> named(None, "KEPLER ").name
+    'Kepler'
+    >>> named("HST") is None
+    True
+    """
+    for name in names:
+        said = str(name).strip().lower()
+        for mission in MISSIONS.values():
+            if mission.name.lower() == said:
+                return mission
+    return None
+
+
+def by_telescope(telescope: str, catalog: str | None = None) -> KnownMission | None:
+    """Return the mission of a ``Mission`` row, or None.
+
+    Parameters
+    ----------
+    telescope : str
+        Name of the row: "TESS", "Kepler".
+    catalog : str, optional
+        Name of the target catalog, which separates K2 from Kepler.
+
+    Examples
+    --------
+    >>> by_telescope("Kepler").name, by_telescope("Kepler", "EPIC").name
+    ('Kepler', 'K2')
+    """
+    found = [mission for mission in MISSIONS.values() if mission.telescope == telescope]
+    return next((mission for mission in found if mission.catalog == catalog), (*found, None)[0])
