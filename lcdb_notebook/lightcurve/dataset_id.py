@@ -1,0 +1,109 @@
+"""The identity of a DataSet: an id, or the key of four columns that LightcurveDB 3 has instead."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+__all__ = ["DataSetId", "DataSetKey", "dataset_id", "in_order"]
+
+#: An integer in databases whose DataSets have an id; the text of a :class:`DataSetKey` in others.
+DataSetId: TypeAlias = int | str
+
+
+class DataSetKey(NamedTuple):
+    """The key of a DataSet in LightcurveDB 3: ids of what it belongs to and how it was made.
+
+    Parameters
+    ----------
+    observation, target : int
+        Ids of the observation and the target.
+    photometry, processing : int
+        Ids of the photometric source and the processing method; 0 is "Unspecified".
+
+    Examples
+    --------
+    >>> str(DataSetKey(5, 1001, 2, 0))
+    '5:1001:2:0'
+    >>> DataSetKey.parse("5:1001:2:0").target
+    1001
+    """
+
+    observation: int
+    target: int
+    photometry: int
+    processing: int
+
+    @classmethod
+    def parse(cls, text: str) -> DataSetKey:
+        """Read a key from its text, ``observation:target:photometry:processing``.
+
+        Parameters
+        ----------
+        text : str
+            Four integers with colons between.
+
+        Raises
+        ------
+        ValueError
+            If the text is anything else.
+        """
+        parts = text.strip().split(":")
+        if len(parts) != len(cls._fields) or not all(p.isascii() and p.isdigit() for p in parts):
+            raise ValueError(
+                f"{text!r} is not a DataSet key; use observation:target:photometry:processing"
+            )
+        return cls(*map(int, parts))
+
+    def __str__(self) -> str:
+        return ":".join(map(str, self))
+
+
+def dataset_id(value: object) -> DataSetId:
+    """Check the id of a DataSet that a user, a file or a DataFrame gave.
+
+    Parameters
+    ----------
+    value : int, str or DataSetKey
+        An id, a key or their text.
+
+    Returns
+    -------
+    int or str
+        An int for ids, the canonical text for keys.
+
+    Raises
+    ------
+    TypeError
+        If the value cannot be an id.
+    ValueError
+        If it is text that is neither a number nor a key.
+
+    Examples
+    --------
+    >>> dataset_id("12"), dataset_id("5:1001:2:0"), dataset_id(DataSetKey(5, 1001, 2, 0))
+    (12, '5:1001:2:0', '5:1001:2:0')
+    """
+    if isinstance(value, DataSetKey):
+        return str(value)
+    if isinstance(value, str):
+        text = value.strip()
+        return int(text) if text.isascii() and text.isdigit() else str(DataSetKey.parse(text))
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    raise TypeError(
+        f"the id of a DataSet must be an int or the text of a key, got {value!r} "
+        f"({type(value).__name__})"
+    )
+
+
+def in_order(value: DataSetId) -> tuple[int, ...]:
+    """Return what ids are sorted by: numbers, and keys by their numbers.
+
+    Examples
+    --------
+    >>> sorted(["10:1:0:0", "9:1:0:0"], key=in_order)
+    ['9:1:0:0', '10:1:0:0']
+    """
+    return (value,) if isinstance(value, int) else tuple(DataSetKey.parse(value))
