@@ -4,6 +4,7 @@ An ``except LCDBError`` catches them all, and none of them carries a password::
 
     LCDBError
     ├── ConfigurationError          a URL, a config file or an option makes no sense
+    │   └── ArgumentError           an argument is wrong (also a ValueError and a TypeError)
     ├── ConnectionFailedError       no server answers, or it answers no
     │   └── EmbeddedServerError     the server in the home folder does not start
     ├── MissingExtraError           a package of an extra is not installed (also an ImportError)
@@ -29,6 +30,7 @@ from __future__ import annotations
 
 __all__ = [
     "AmbiguousError",
+    "ArgumentError",
     "BackupError",
     "ConfigurationError",
     "ConnectionFailedError",
@@ -58,6 +60,10 @@ class LCDBError(Exception):
 
 class ConfigurationError(LCDBError):
     """A URL, a configuration file or an option that makes no sense."""
+
+
+class ArgumentError(ConfigurationError, ValueError, TypeError):
+    """An argument of the wrong type or with an impossible value; the message names it."""
 
 
 class ConnectionFailedError(LCDBError):
