@@ -40,7 +40,7 @@ def run(given: argparse.Namespace) -> int:
 
 def summary(database: Database) -> str:
     """Lay out what a database holds: a line a thing, with its number and names."""
-    with database.using() as session:
+    with database.session_scope() as session:
         table = listings.summary(session)
     if table.loc[table["what"] == "light curves", "number"].sum() == 0:
         return (

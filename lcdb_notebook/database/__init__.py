@@ -257,7 +257,7 @@ class Database(Exploring, Listings):
         """
         if isinstance(of, Selection):
             of = of.datasets
-        with self.using() as session:
+        with self.session_scope() as session:
             return lineage.lineage(session, of)
 
     def load(self, datasets: Iterable[DataSet]) -> None:
@@ -265,7 +265,7 @@ class Database(Exploring, Listings):
 
         They do not become dirty. Read through the attribute instead, each array is a query.
         """
-        with self.using() as session:
+        with self.session_scope() as session:
             orm_arrays.load(session, list(datasets))
 
     # The write side

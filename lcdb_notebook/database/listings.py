@@ -61,7 +61,7 @@ class Listings(OpenDatabase):
             asked_by="targets()",
             **observation_fields,
         )
-        with self.using() as session:
+        with self.session_scope() as session:
             return listings.targets(session, wanted, limit, offset)
 
     def observations(
@@ -99,7 +99,7 @@ class Listings(OpenDatabase):
             without=("photometry", "processing"),
             **observation_fields,
         )
-        with self.using() as session:
+        with self.session_scope() as session:
             return listings.observations(session, wanted, limit, offset)
 
     def instruments(self) -> InstrumentTree:
@@ -110,22 +110,22 @@ class Listings(OpenDatabase):
         InstrumentTree
             A DataFrame: ``name``, ``part_of`` (from the root down), ``depth``, ``id``.
         """
-        with self.using() as session:
+        with self.session_scope() as session:
             return listings.instruments(session)
 
     def missions(self) -> pd.DataFrame:
         """List missions with their clocks and catalogs."""
-        with self.using() as session:
+        with self.session_scope() as session:
             return listings.missions(session)
 
     def photometric_sources(self) -> pd.DataFrame:
         """List photometric sources with their descriptions."""
-        with self.using() as session:
+        with self.session_scope() as session:
             return listings.photometric_sources(session)
 
     def processing_methods(self) -> pd.DataFrame:
         """List processing methods with their descriptions."""
-        with self.using() as session:
+        with self.session_scope() as session:
             return listings.processing_methods(session)
 
     def frames(
@@ -153,7 +153,7 @@ class Listings(OpenDatabase):
             without=("target", "catalog", "photometry", "processing"),
             **observation_fields,
         )
-        with self.using() as session:
+        with self.session_scope() as session:
             return listings.frames(session, wanted, limit, offset)
 
     def quality_flags(
@@ -192,5 +192,5 @@ class Listings(OpenDatabase):
             without=("photometry", "processing"),
             **observation_fields,
         )
-        with self.using() as session:
+        with self.session_scope() as session:
             return listings.quality_flags(session, wanted, limit, offset)

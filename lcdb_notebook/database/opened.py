@@ -81,7 +81,7 @@ class OpenDatabase:
         return self._session
 
     @contextmanager
-    def using(self) -> Iterator[orm.Session]:
+    def session_scope(self) -> Iterator[orm.Session]:
         """Lend the session for one call, and leave no transaction behind that it found none of.
 
         A session is for one thread at a time: a second one waits here until the first is done.

@@ -76,7 +76,7 @@ class DataSetList(Part):
                 self._fill(())
                 return
             of_target = criteria(target.number, catalog=target.catalog)
-            with self._sessions.using() as session:
+            with self._sessions.session_scope() as session:
                 self._found = Search(self._sessions, of_target).found(session)
                 matching = None
                 if wanted is not None and _filters(wanted):

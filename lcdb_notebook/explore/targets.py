@@ -68,7 +68,7 @@ class TargetList(Part):
         self._counted: dict[tuple[Any, ...], Any] = {}
         # Not on the page: the numbers come when they come.
         self.when_closed(lambda: close_all([self._counting]))
-        with sessions.using() as session:
+        with sessions.session_scope() as session:
             values = browse.choices(session)
         self._catalogs = {name.upper(): name for name in values["catalog"]}
         self._filters = Filters(values, self._whole)

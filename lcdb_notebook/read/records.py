@@ -32,7 +32,7 @@ _KEPT_BYTES = 16 * 2**20
 
 
 def records(
-    using: Callable[[], AbstractContextManager[orm.Session]],
+    session_scope: Callable[[], AbstractContextManager[orm.Session]],
     found: Found,
     missions: Mapping[UUID, tuple[str, Clock]],
     *,
@@ -45,7 +45,7 @@ def records(
 
     Parameters
     ----------
-    using
+    session_scope
         Lends the session for each chunk; its uncommitted rows are seen.
     found
         What a search found.
@@ -67,7 +67,7 @@ def records(
     """
     refused: list[str] = []
     with Progress(len(found.rows), "light curve", progress) as bar:
-        for made in outcomes(using, found, missions, chunk_bytes=chunk_bytes, bar=bar):
+        for made in outcomes(session_scope, found, missions, chunk_bytes=chunk_bytes, bar=bar):
             if isinstance(made, LightCurveData):
                 try:
                     if require is not None:
@@ -87,7 +87,7 @@ def records(
 
 
 def outcomes(
-    using: Callable[[], AbstractContextManager[orm.Session]],
+    session_scope: Callable[[], AbstractContextManager[orm.Session]],
     found: Found,
     missions: Mapping[UUID, tuple[str, Clock]],
     *,
@@ -101,7 +101,7 @@ def outcomes(
     shared = _Shared()
     done = 0
     for rows in _chunks(found, chunk_bytes):
-        with using() as session:
+        with session_scope() as session:
             chunk = _fetch(session, rows, found, missions, shared, bar, done)
         for row in rows:
             yield chunk.light_curve(row)

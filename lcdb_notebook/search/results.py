@@ -102,7 +102,7 @@ class Found:
 class Sessions(Protocol):
     """What a search needs of a database."""
 
-    def using(self) -> AbstractContextManager[orm.Session]:
+    def session_scope(self) -> AbstractContextManager[orm.Session]:
         """Lend the session for one call; errors of the driver come out as LCDBErrors."""
 
 
@@ -151,7 +151,7 @@ class Search:
         """Count the rows, without fetching them."""
         if self.kept is not None:
             return len(self.kept.rows)
-        with self.sessions.using() as session:
+        with self.sessions.session_scope() as session:
             everything: int = session.scalar(*sql.count(self.wanted)) or 0
         beyond = max(0, everything - self._offset)
         return beyond if self._limit is None else min(beyond, self._limit)

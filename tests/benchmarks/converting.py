@@ -127,7 +127,7 @@ def _default_flux(db: lcdb.Database, datasets: Sequence[int]) -> dict[str, Any]:
         "JOIN processing_method m ON m.id = d.processing_method_id "
         "WHERE d.id = ANY (:ids) AND m.name = ANY (:methods) ORDER BY d.id LIMIT 1"
     )
-    with db.using() as session:
+    with db.session_scope() as session:
         given = {"ids": list(datasets), "methods": list(DEFAULT_PROCESSING)}
         return dict(session.execute(query, given).mappings().one())
 

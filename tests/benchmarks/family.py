@@ -85,6 +85,6 @@ def _lineage(db: lcdb.Database) -> Hashable:
 
 
 def _flat(db: lcdb.Database) -> Hashable:
-    with db.using() as session:
+    with db.session_scope() as session:
         ids = list(range(FIRST, FIRST + MEMBERS))
         return len(session.execute(FLAT, {"ids": ids}).all())

@@ -27,7 +27,7 @@ def commands_of(read: Callable[[], object]) -> list[str]:
 def throw_away(db: lcdb.Database, commands: Iterable[str]) -> int:
     """Run COPY commands, forget what comes, and count its bytes."""
     counter = _Counter()
-    with db.using() as session:
+    with db.session_scope() as session:
         connection: Any = session.connection().connection.driver_connection
         for command in commands:
             with connection.cursor() as cursor:

@@ -201,7 +201,10 @@ def test_a_database_that_is_not_there_is_named(url: str) -> None:
 
 def test_a_statement_that_takes_too_long_is_given_up(url: str) -> None:
     with lcdb.connect(url, statement_timeout=0.1) as db:
-        with pytest.raises(StatementTimeoutError, match="statement_timeout"), db.using() as session:
+        with (
+            pytest.raises(StatementTimeoutError, match="statement_timeout"),
+            db.session_scope() as session,
+        ):
             session.execute(sa.text("SELECT pg_sleep(30)"))
         assert len(db.search()) > 0
 
@@ -325,7 +328,7 @@ def test_no_call_that_fails_leaves_a_transaction_open(url: str, write: bool) -> 
     with lcdb.connect(url, write=write) as db:
         with pytest.raises(NameNotFoundError):
             db.lightcurve(1, processing="no such")
-        with pytest.raises(LCDBError), db.using() as session:
+        with pytest.raises(LCDBError), db.session_scope() as session:
             session.execute(sa.text("SELECT 1/0"))
         assert [(b.state, b.xact_start) for b in backends(url)] == [("idle", None)]
 
@@ -356,7 +359,7 @@ def test_a_transaction_that_the_server_has_spoilt_is_rolled_back_and_said_to_be(
     writable: lcdb.Database,
 ) -> None:
     writable.session.add(new_mission())
-    with pytest.raises(LCDBError) as raised, writable.using() as session:
+    with pytest.raises(LCDBError) as raised, writable.session_scope() as session:
         session.execute(sa.text("SELECT 1/0"))
     assert any("not committed is undone" in note for note in raised.value.__notes__)
     assert len(writable.missions()) == 1
@@ -365,7 +368,7 @@ def test_a_transaction_that_the_server_has_spoilt_is_rolled_back_and_said_to_be(
 def test_a_change_that_fails_as_the_call_ends_leaves_the_next_alone(
     writable: lcdb.Database,
 ) -> None:
-    with pytest.raises(LCDBError, match="null value"), writable.using() as session:
+    with pytest.raises(LCDBError, match="null value"), writable.session_scope() as session:
         session.add(Target())
     assert len(writable.missions()) == 1
 

@@ -261,7 +261,7 @@ def test_filters_of_the_target_choose_among_its_light_curves(
 
 def test_what_no_search_finds_by_itself_is_cut_out_of_one(db: lcdb.Database) -> None:
     found = Search(db, criteria(1))
-    with db.using() as session:
+    with db.session_scope() as session:
         rows = found.found(session)
     for row in rows.rows:
         selection = narrowed(db, rows, [row])
@@ -285,7 +285,7 @@ def test_two_datasets_that_nothing_tells_apart_are_told_apart_by_place(
         ids = [first.id, twin.id]
         db.session.commit()
         search = Search(db, criteria(1))
-        with db.using() as session:
+        with db.session_scope() as session:
             rows = search.found(session)
         for row in rows.rows:
             if row.dataset in ids:

@@ -390,7 +390,7 @@ def test_workers_cannot_write(db: lcdb.Database) -> None:
         from lcdb_notebook.read.parallel import address
 
         (reader,) = address._readers.values()
-        with reader.using() as session:
+        with reader.session_scope() as session:
             return str(session.execute(sa.text("SHOW transaction_read_only")).scalar_one())
 
     assert set(db.search(1).map(settings, of="record", workers=2)["result"]) == {"on"}

@@ -30,7 +30,7 @@ SIZE = 6
 APERTURE = Named("SPOC SAP", "[electron / s] Simple aperture photometry")
 PDCSAP = Named("PDCSAP", "[] Corrected")
 
-Using = Callable[[], Any]
+SessionScope = Callable[[], Any]
 
 
 def product(target: int, sector: int, **changes: Any) -> Product:
@@ -56,7 +56,7 @@ def product(target: int, sector: int, **changes: Any) -> Product:
 
 
 @pytest.fixture
-def using(session: orm.Session) -> Using:
+def session_scope(session: orm.Session) -> SessionScope:
     """Two stars in sectors 1 and 2, two light curves each: eight in all, not committed."""
     products = [product(target, sector) for target in (101, 102) for sector in (1, 2)]
     outcomes = store(session.connection(), products)
@@ -70,36 +70,40 @@ def using(session: orm.Session) -> Using:
 
 
 class Lender:
-    def __init__(self, using: Using) -> None:
-        self.using = using
+    def __init__(self, session_scope: SessionScope) -> None:
+        self.session_scope = session_scope
 
 
-def read_all(using: Using, on_error: Any = "raise", **options: Any) -> list[LightCurveData]:
-    return list(stream(using, on_error, **options))
+def read_all(
+    session_scope: SessionScope, on_error: Any = "raise", **options: Any
+) -> list[LightCurveData]:
+    return list(stream(session_scope, on_error, **options))
 
 
-def stream(using: Using, on_error: Any = "raise", **options: Any) -> Iterator[LightCurveData]:
-    with using() as session:
-        found = Search(Lender(using), criteria()).found(session)
+def stream(
+    session_scope: SessionScope, on_error: Any = "raise", **options: Any
+) -> Iterator[LightCurveData]:
+    with session_scope() as session:
+        found = Search(Lender(session_scope), criteria()).found(session)
         known = missions(session)
-    return records.records(using, found, known, on_error=on_error, **options)
+    return records.records(session_scope, found, known, on_error=on_error, **options)
 
 
-def dataset_ids(using: Using) -> list[int]:
-    with using() as session:
+def dataset_ids(session_scope: SessionScope) -> list[int]:
+    with session_scope() as session:
         return list(session.scalars(sa.select(DataSet.id).order_by(DataSet.id)))
 
 
-def change(using: Using, statement: str, **values: Any) -> None:
-    with using() as session:
+def change(session_scope: SessionScope, statement: str, **values: Any) -> None:
+    with session_scope() as session:
         session.execute(sa.text(statement), values)
 
 
-def first_of(using: Using, target: int = 101, sector: int = 1) -> tuple[int, int]:
+def first_of(session_scope: SessionScope, target: int = 101, sector: int = 1) -> tuple[int, int]:
     """Ids of the raw light curve of a star in a sector, and of the observation."""
     found = [
         data
-        for data in read_all(using)
+        for data in read_all(session_scope)
         if (data.target, data.observation.fields["sector"]) == (target, sector)
     ]
     return found[0].dataset, found[0].observation.id
@@ -108,8 +112,10 @@ def first_of(using: Using, target: int = 101, sector: int = 1) -> tuple[int, int
 # What comes out
 
 
-def test_records_come_in_the_order_of_the_search(using: Using) -> None:
-    order = [(d.target, d.observation.fields["sector"], d.processing) for d in read_all(using)]
+def test_records_come_in_the_order_of_the_search(session_scope: SessionScope) -> None:
+    order = [
+        (d.target, d.observation.fields["sector"], d.processing) for d in read_all(session_scope)
+    ]
     assert order == [
         (target, sector, processing)
         for target in (101, 102)
@@ -118,8 +124,10 @@ def test_records_come_in_the_order_of_the_search(using: Using) -> None:
     ]
 
 
-def test_a_record_has_the_arrays_and_the_names_that_were_stored(using: Using) -> None:
-    raw, derived = read_all(using)[2:4]
+def test_a_record_has_the_arrays_and_the_names_that_were_stored(
+    session_scope: SessionScope,
+) -> None:
+    raw, derived = read_all(session_scope)[2:4]
     original = product(101, 2)
     for data, curve in ((raw, original.curves[0]), (derived, original.curves[1])):
         assert np.array_equal(data.cadence, original.cadence)
@@ -138,8 +146,10 @@ def test_a_record_has_the_arrays_and_the_names_that_were_stored(using: Using) ->
     assert raw.quality["tess_quality_flag"].dtype == np.int64
 
 
-def test_the_unit_of_the_processing_goes_before_that_of_the_photometry(using: Using) -> None:
-    assert [data.unit for data in read_all(using)[:2]] == ["electron / s", ""]
+def test_the_unit_of_the_processing_goes_before_that_of_the_photometry(
+    session_scope: SessionScope,
+) -> None:
+    assert [data.unit for data in read_all(session_scope)[:2]] == ["electron / s", ""]
 
 
 @pytest.mark.parametrize(
@@ -153,59 +163,63 @@ def test_the_unit_of_the_processing_goes_before_that_of_the_photometry(using: Us
     ],
 )
 def test_a_unit_is_what_stands_in_brackets_at_the_head(
-    using: Using, photometry: str, processing: str, unit: str
+    session_scope: SessionScope, photometry: str, processing: str, unit: str
 ) -> None:
-    change(using, "UPDATE photometric_source SET description = :text", text=photometry)
-    change(using, "UPDATE processing_method SET description = :text", text=processing)
-    assert read_all(using)[1].unit == unit
+    change(session_scope, "UPDATE photometric_source SET description = :text", text=photometry)
+    change(session_scope, "UPDATE processing_method SET description = :text", text=processing)
+    assert read_all(session_scope)[1].unit == unit
 
 
-def test_stored_bjd_and_stored_btjd_are_the_same_instants(using: Using) -> None:
+def test_stored_bjd_and_stored_btjd_are_the_same_instants(session_scope: SessionScope) -> None:
     # The two sectors of each star, as two databases might have them.
     change(
-        using,
+        session_scope,
         "UPDATE target_specific_time SET barycentric_julian_dates = "
         "(SELECT array_agg(t + 2457000) FROM unnest(barycentric_julian_dates) AS t) "
         "WHERE observation_id = :observation",
-        observation=first_of(using)[1],
+        observation=first_of(session_scope)[1],
     )
-    as_bjd, as_btjd = read_all(using)[0], read_all(using)[2]
+    as_bjd, as_btjd = read_all(session_scope)[0], read_all(session_scope)[2]
     assert (as_bjd.stored_time, as_btjd.stored_time) == ("bjd", "mission")
     # A float64 near 2.4 million days is spaced 40 microseconds.
     assert as_bjd.time == pytest.approx(product(101, 1).time, abs=5e-10)
     assert np.array_equal(as_btjd.time, product(101, 2).time)
 
 
-def test_a_bjd_of_which_most_is_missing_is_told_by_what_is_there(using: Using) -> None:
-    dataset, observation = first_of(using)
+def test_a_bjd_of_which_most_is_missing_is_told_by_what_is_there(
+    session_scope: SessionScope,
+) -> None:
+    dataset, observation = first_of(session_scope)
     times = "{NaN,NaN,2458352.0,NaN,2458352.5,NaN}"
     change(
-        using,
+        session_scope,
         "UPDATE target_specific_time SET barycentric_julian_dates = :times "
         "WHERE observation_id = :observation",
         times=times,
         observation=observation,
     )
-    data = next(data for data in read_all(using) if data.dataset == dataset)
+    data = next(data for data in read_all(session_scope) if data.dataset == dataset)
     assert data.stored_time == "bjd"
     assert data.time[[2, 4]].tolist() == [1352.0, 1352.5]
     assert np.isnan(data.time[[0, 1, 3, 5]]).all()
 
 
-def test_null_elements_of_floats_are_nan(using: Using) -> None:
-    dataset, _ = first_of(using)
+def test_null_elements_of_floats_are_nan(session_scope: SessionScope) -> None:
+    dataset, _ = first_of(session_scope)
     change(
-        using,
+        session_scope,
         "UPDATE dataset SET values = '{NULL,1,2,3,4,NULL}' WHERE id = :id",
         id=dataset,
     )
-    data = next(data for data in read_all(using) if data.dataset == dataset)
+    data = next(data for data in read_all(session_scope) if data.dataset == dataset)
     assert np.isnan(data.flux).tolist() == [True, False, False, False, False, True]
 
 
-def test_flags_of_the_observation_and_of_the_target_are_combined(using: Using) -> None:
-    _, observation = first_of(using)
-    with using() as session:
+def test_flags_of_the_observation_and_of_the_target_are_combined(
+    session_scope: SessionScope,
+) -> None:
+    _, observation = first_of(session_scope)
+    with session_scope() as session:
         for flag_type, bit in (("tess_quality_flag", 64), ("base_quality_flag", 2)):
             session.add(
                 QualityFlagArray(
@@ -215,41 +229,43 @@ def test_flags_of_the_observation_and_of_the_target_are_combined(using: Using) -
                 )
             )
         session.flush()
-    first, _, other_sector, *_ = read_all(using)
+    first, _, other_sector, *_ = read_all(session_scope)
     assert first.quality["tess_quality_flag"].tolist() == [64 | bit for bit in range(SIZE)]
     assert first.quality["base_quality_flag"].tolist() == [2] * SIZE
     assert set(other_sector.quality) == {"tess_quality_flag"}
 
 
-def test_the_highest_bit_survives_combination(using: Using) -> None:
-    _, observation = first_of(using)
+def test_the_highest_bit_survives_combination(session_scope: SessionScope) -> None:
+    _, observation = first_of(session_scope)
     change(
-        using,
+        session_scope,
         "INSERT INTO quality_flag_array (type, observation_id, quality_flags) "
         "VALUES ('tess_quality_flag', :id, array_fill(-2147483648, ARRAY[6]))",
         id=observation,
     )
-    combined = read_all(using)[0].quality["tess_quality_flag"]
+    combined = read_all(session_scope)[0].quality["tess_quality_flag"]
     assert (combined & 0xFFFFFFFF).tolist() == [2**31 | bit for bit in range(SIZE)]
 
 
-def test_a_light_curve_without_flags_is_read_all_the_same(using: Using) -> None:
-    change(using, "DELETE FROM quality_flag_array")
-    assert [dict(data.quality) for data in read_all(using)] == [{}] * 8
+def test_a_light_curve_without_flags_is_read_all_the_same(session_scope: SessionScope) -> None:
+    change(session_scope, "DELETE FROM quality_flag_array")
+    assert [dict(data.quality) for data in read_all(session_scope)] == [{}] * 8
 
 
-def test_what_light_curves_share_cannot_be_changed_by_one_of_them(using: Using) -> None:
-    data = read_all(using)[0]
+def test_what_light_curves_share_cannot_be_changed_by_one_of_them(
+    session_scope: SessionScope,
+) -> None:
+    data = read_all(session_scope)[0]
     for shared in (data.cadence, data.time, data.quality["tess_quality_flag"]):
         with pytest.raises(ValueError, match="read-only"):
             shared[0] = 0
     data.flux[0] = 0  # one's own
 
 
-def test_uncommitted_rows_are_seen(using: Using) -> None:
-    with using() as session:
+def test_uncommitted_rows_are_seen(session_scope: SessionScope) -> None:
+    with session_scope() as session:
         store(session.connection(), [product(103, 1)])
-    assert {data.target for data in read_all(using)} == {101, 102, 103}
+    assert {data.target for data in read_all(session_scope)} == {101, 102, 103}
 
 
 # What is refused
@@ -292,13 +308,13 @@ BROKEN = {
 
 @pytest.mark.parametrize(("statement", "told"), BROKEN.values(), ids=BROKEN)
 def test_lengths_that_disagree_are_an_error_that_names_them(
-    using: Using, statement: str, told: str
+    session_scope: SessionScope, statement: str, told: str
 ) -> None:
-    dataset, observation = first_of(using)
-    with using() as session:
+    dataset, observation = first_of(session_scope)
+    with session_scope() as session:
         session.execute(sa.text(statement), {"dataset": dataset, "observation": observation})
     with pytest.raises(DataError, match=r"nothing is joined by position") as raised:
-        read_all(using)
+        read_all(session_scope)
     message = str(raised.value)
     assert message.startswith(f"DataSet {dataset} (TIC 101, observation {observation})")
     assert told in message
@@ -355,13 +371,13 @@ every_refusal = pytest.mark.parametrize(("statement", "told"), REFUSED.values(),
 @every_refusal
 @pytest.mark.parametrize("chunk_bytes", [None, 1], ids=["at once", "in chunks"])
 def test_arrays_that_are_no_light_curve_are_an_error_that_says_why(
-    using: Using, statement: str, told: str, chunk_bytes: int | None
+    session_scope: SessionScope, statement: str, told: str, chunk_bytes: int | None
 ) -> None:
-    dataset, observation = first_of(using)
-    with using() as session:
+    dataset, observation = first_of(session_scope)
+    with session_scope() as session:
         session.execute(sa.text(statement), {"dataset": dataset, "observation": observation})
     with pytest.raises(DataError) as raised:
-        read_all(using, chunk_bytes=chunk_bytes)
+        read_all(session_scope, chunk_bytes=chunk_bytes)
     assert f"DataSet {dataset} (TIC 101, observation {observation})" in str(raised.value)
     assert told in str(raised.value)
 
@@ -373,14 +389,14 @@ def test_arrays_that_are_no_light_curve_are_an_error_that_says_why(
 )
 @pytest.mark.parametrize("chunk_bytes", [None, 1], ids=["at once", "in chunks"])
 def test_the_others_are_read_if_bad_ones_may_be_skipped(
-    using: Using, statement: str, told: str, chunk_bytes: int | None
+    session_scope: SessionScope, statement: str, told: str, chunk_bytes: int | None
 ) -> None:
-    everything = read_all(using)
-    dataset, observation = first_of(using)
-    with using() as session:
+    everything = read_all(session_scope)
+    dataset, observation = first_of(session_scope)
+    with session_scope() as session:
         session.execute(sa.text(statement), {"dataset": dataset, "observation": observation})
     with pytest.warns(UserWarning, match="light curves were skipped") as caught:
-        left = read_all(using, "skip", chunk_bytes=chunk_bytes)
+        left = read_all(session_scope, "skip", chunk_bytes=chunk_bytes)
     assert len(caught) == 1
     message = str(caught[0].message)
     assert told in message
@@ -397,12 +413,12 @@ def test_the_others_are_read_if_bad_ones_may_be_skipped(
         assert np.array_equal(data.time, unharmed[data.dataset].time)
 
 
-def test_null_arrays_of_another_makers_tables_are_named(using: Using) -> None:
-    dataset, _ = first_of(using)
-    change(using, "ALTER TABLE dataset ALTER values DROP NOT NULL")
-    change(using, "UPDATE dataset SET values = NULL WHERE id = :id", id=dataset)
+def test_null_arrays_of_another_makers_tables_are_named(session_scope: SessionScope) -> None:
+    dataset, _ = first_of(session_scope)
+    change(session_scope, "ALTER TABLE dataset ALTER values DROP NOT NULL")
+    change(session_scope, "UPDATE dataset SET values = NULL WHERE id = :id", id=dataset)
     with pytest.raises(DataError, match=rf"DataSet {dataset} .* its values are NULL"):
-        read_all(using)
+        read_all(session_scope)
 
 
 @pytest.mark.parametrize(
@@ -414,37 +430,41 @@ def test_null_arrays_of_another_makers_tables_are_named(using: Using) -> None:
     ],
 )
 def test_null_arrays_that_light_curves_share_are_named(
-    using: Using, table: str, column: str, what: str
+    session_scope: SessionScope, table: str, column: str, what: str
 ) -> None:
-    with using() as session:
-        found = Search(Lender(using), criteria()).found(session)
+    with session_scope() as session:
+        found = Search(Lender(session_scope), criteria()).found(session)
         known = missions(session)
-    change(using, f"ALTER TABLE {table} ALTER {column} DROP NOT NULL")
-    change(using, f"UPDATE {table} SET {column} = NULL")
+    change(session_scope, f"ALTER TABLE {table} ALTER {column} DROP NOT NULL")
+    change(session_scope, f"UPDATE {table} SET {column} = NULL")
     with pytest.raises(DataError, match=f"its {what} NULL"):
-        list(records.records(using, found, known))
+        list(records.records(session_scope, found, known))
 
 
-def test_a_light_curve_that_was_deleted_since_it_was_found_is_named(using: Using) -> None:
-    ids = dataset_ids(using)
-    found = stream(using, "skip")
-    change(using, "DELETE FROM dataset WHERE id = :id", id=ids[0])
+def test_a_light_curve_that_was_deleted_since_it_was_found_is_named(
+    session_scope: SessionScope,
+) -> None:
+    ids = dataset_ids(session_scope)
+    found = stream(session_scope, "skip")
+    change(session_scope, "DELETE FROM dataset WHERE id = :id", id=ids[0])
     with pytest.warns(UserWarning, match=rf"1 of 8 .*DataSet {ids[0]} .*deleted meanwhile"):
         assert {data.dataset for data in found} == set(ids[1:])
 
 
-def test_an_observation_that_was_deleted_since_it_was_found_is_named(using: Using) -> None:
-    _, observation = first_of(using)
-    found = stream(using, "skip")
-    change(using, "DELETE FROM observation WHERE id = :id", id=observation)
+def test_an_observation_that_was_deleted_since_it_was_found_is_named(
+    session_scope: SessionScope,
+) -> None:
+    _, observation = first_of(session_scope)
+    found = stream(session_scope, "skip")
+    change(session_scope, "DELETE FROM observation WHERE id = :id", id=observation)
     with pytest.warns(UserWarning, match=r"4 of 8 .*deleted meanwhile"):
         assert len(list(found)) == 4
 
 
-def test_nothing_is_warned_of_if_all_is_well(using: Using) -> None:
+def test_nothing_is_warned_of_if_all_is_well(session_scope: SessionScope) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert len(read_all(using, "skip")) == 8
+        assert len(read_all(session_scope, "skip")) == 8
 
 
 # How often
@@ -466,14 +486,14 @@ def arrays_sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("chunk_bytes", [None, 1, 500], ids=["at once", "one by one", "by some"])
 def test_each_array_is_sent_once(
-    using: Using, arrays_sent: list[int], chunk_bytes: int | None
+    session_scope: SessionScope, arrays_sent: list[int], chunk_bytes: int | None
 ) -> None:
     change(
-        using,
+        session_scope,
         "INSERT INTO quality_flag_array (type, observation_id, quality_flags) "
         "SELECT 'base_quality_flag', id, array_fill(1, ARRAY[6]) FROM observation",
     )
-    assert len(read_all(using, chunk_bytes=chunk_bytes)) == 8
+    assert len(read_all(session_scope, chunk_bytes=chunk_bytes)) == 8
     cadences, times, flags, datasets = (arrays_sent.count(kind) for kind in range(4))
     assert cadences == 2  # observations
     assert times == 4  # targets in observations
@@ -482,23 +502,23 @@ def test_each_array_is_sent_once(
 
 
 def test_an_observation_that_no_longer_fits_is_sent_again(
-    using: Using, arrays_sent: list[int], monkeypatch: pytest.MonkeyPatch
+    session_scope: SessionScope, arrays_sent: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "_KEPT_BYTES", 0)
-    found = read_all(using, chunk_bytes=1)
+    found = read_all(session_scope, chunk_bytes=1)
     assert [data.cadence[0] for data in found] == [100, 100, 200, 200] * 2
     assert arrays_sent.count(0) == 4
 
 
 @pytest.mark.parametrize(("chunk_bytes", "copies"), [(None, 1), (10**6, 1), (1, 4)])
 def test_a_chunk_is_one_statement_however_many_light_curves_it_has(
-    using: Using,
+    session_scope: SessionScope,
     caplog: pytest.LogCaptureFixture,
     statements: list[str],
     chunk_bytes: int | None,
     copies: int,
 ) -> None:
-    found = stream(using, chunk_bytes=chunk_bytes)
+    found = stream(session_scope, chunk_bytes=chunk_bytes)
     statements.clear()
     with caplog.at_level(logging.DEBUG, logger="lcdb_notebook.read.fetch"):
         assert len(list(found)) == 8
@@ -508,11 +528,14 @@ def test_a_chunk_is_one_statement_however_many_light_curves_it_has(
 
 @pytest.mark.parametrize("broken", ["one", "all"])
 def test_bad_arrays_cost_two_statements_more_however_many_there_are(
-    using: Using, caplog: pytest.LogCaptureFixture, statements: list[str], broken: str
+    session_scope: SessionScope,
+    caplog: pytest.LogCaptureFixture,
+    statements: list[str],
+    broken: str,
 ) -> None:
-    where = "" if broken == "all" else f"WHERE id = {dataset_ids(using)[0]}"
-    change(using, f"UPDATE dataset SET values = ARRAY[ARRAY[1],ARRAY[2]] {where}")
-    found = stream(using, "skip", chunk_bytes=None)
+    where = "" if broken == "all" else f"WHERE id = {dataset_ids(session_scope)[0]}"
+    change(session_scope, f"UPDATE dataset SET values = ARRAY[ARRAY[1],ARRAY[2]] {where}")
+    found = stream(session_scope, "skip", chunk_bytes=None)
     statements.clear()
     with (
         caplog.at_level(logging.DEBUG, logger="lcdb_notebook.read.fetch"),
@@ -524,14 +547,14 @@ def test_bad_arrays_cost_two_statements_more_however_many_there_are(
 
 
 def test_an_observation_that_cannot_be_read_is_asked_for_once(
-    using: Using, caplog: pytest.LogCaptureFixture, statements: list[str]
+    session_scope: SessionScope, caplog: pytest.LogCaptureFixture, statements: list[str]
 ) -> None:
     change(
-        using,
+        session_scope,
         "UPDATE observation SET cadence_reference[1] = NULL WHERE id = :id",
-        id=first_of(using)[1],
+        id=first_of(session_scope)[1],
     )
-    found = stream(using, "skip", chunk_bytes=1)
+    found = stream(session_scope, "skip", chunk_bytes=1)
     statements.clear()
     with (
         caplog.at_level(logging.DEBUG, logger="lcdb_notebook.read.fetch"),
@@ -543,26 +566,26 @@ def test_an_observation_that_cannot_be_read_is_asked_for_once(
     assert len(statements) == 1
 
 
-def test_other_calls_may_come_between_two_records(using: Using) -> None:
-    found = stream(using, chunk_bytes=1)
+def test_other_calls_may_come_between_two_records(session_scope: SessionScope) -> None:
+    found = stream(session_scope, chunk_bytes=1)
     read_so_far = []
     for data in found:
         read_so_far.append(data.dataset)
-        with using() as session:
+        with session_scope() as session:
             assert session.scalar(sa.select(sa.func.count()).select_from(DataSet)) == 8
     assert len(read_so_far) == 8
 
 
-def test_a_stream_may_be_left_before_its_end(using: Using) -> None:
-    found = stream(using, chunk_bytes=1)
+def test_a_stream_may_be_left_before_its_end(session_scope: SessionScope) -> None:
+    found = stream(session_scope, chunk_bytes=1)
     next(found)
     found.close()  # type: ignore[attr-defined]
-    assert len(read_all(using)) == 8
+    assert len(read_all(session_scope)) == 8
 
 
-def test_memory_is_that_of_a_chunk(using: Using) -> None:
+def test_memory_is_that_of_a_chunk(session_scope: SessionScope) -> None:
     # Ten thousand times the size, so that arrays are what counts.
-    with using() as session:
+    with session_scope() as session:
         cadence = np.arange(60_000)
         flux = cadence.astype(np.float64)
         big = product(
@@ -582,7 +605,7 @@ def test_memory_is_that_of_a_chunk(using: Using) -> None:
 
     count = 0
     tracemalloc.start()
-    for _ in stream(using, chunk_bytes=4 * 2**20):
+    for _ in stream(session_scope, chunk_bytes=4 * 2**20):
         count += 1
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -600,29 +623,31 @@ def _same(big: Product) -> dict[str, Any]:
     }
 
 
-def test_times_that_are_missing_between_two_others_ascend_all_the_same(using: Using) -> None:
-    with using() as session:
+def test_times_that_are_missing_between_two_others_ascend_all_the_same(
+    session_scope: SessionScope,
+) -> None:
+    with session_scope() as session:
         row = session.scalars(sa.select(TargetSpecificTime)).first()
         assert row is not None
         times = row.barycentric_julian_dates.copy()
         times[2] = np.nan
         row.barycentric_julian_dates = times
         session.flush()
-    assert len(read_all(using)) == 8
+    assert len(read_all(session_scope)) == 8
 
 
 # While the rest arrives
 
 
 def test_light_curves_are_right_in_whatever_order_the_server_sends(
-    using: Using, monkeypatch: pytest.MonkeyPatch
+    session_scope: SessionScope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with using() as session:
+    with session_scope() as session:
         for observation in session.scalars(sa.select(Observation)):
             flags = np.full(observation.cadence_reference.size, 2**20)
             session.add(QualityFlagArray(observation=observation, quality_flags=flags))
         session.flush()
-    expected = read_all(using)
+    expected = read_all(session_scope)
     assert all(data.quality["base_quality_flag"].all() for data in expected)
     ordered = fetching._statement
 
@@ -633,7 +658,7 @@ def test_light_curves_are_right_in_whatever_order_the_server_sends(
 
     monkeypatch.setattr(fetching, "_statement", reversed_arms)
     for chunk_bytes in (None, 1):
-        found = read_all(using, chunk_bytes=chunk_bytes)
+        found = read_all(session_scope, chunk_bytes=chunk_bytes)
         assert [data.dataset for data in found] == [data.dataset for data in expected]
         for one, other in zip(found, expected, strict=True):
             assert np.array_equal(one.flux, other.flux, equal_nan=True)
@@ -643,7 +668,7 @@ def test_light_curves_are_right_in_whatever_order_the_server_sends(
 
 
 def test_light_curves_are_made_while_others_arrive(
-    using: Using, monkeypatch: pytest.MonkeyPatch
+    session_scope: SessionScope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_in: set[str] = set()
     make = Assembly.light_curve
@@ -653,6 +678,6 @@ def test_light_curves_are_made_while_others_arrive(
         return make(self, *arguments)
 
     monkeypatch.setattr(Assembly, "light_curve", noted)
-    assert len(read_all(using)) == 8
+    assert len(read_all(session_scope)) == 8
     # The thread that copies; in another one than the main thread all is done where it is asked for.
     assert made_in == {"lcdb-query"}

@@ -54,7 +54,7 @@ def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
 
 @pytest.fixture
 def session(db: lcdb.Database) -> Iterator[orm.Session]:
-    with db.using() as session:
+    with db.session_scope() as session:
         yield session
 
 

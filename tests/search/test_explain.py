@@ -172,7 +172,7 @@ class Lender:
         self._session = session
 
     @contextmanager
-    def using(self) -> Iterator[orm.Session]:
+    def session_scope(self) -> Iterator[orm.Session]:
         yield self._session
 
 

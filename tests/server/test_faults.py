@@ -279,7 +279,7 @@ COPY_OUT: dict[str, Callable[[lcdb.Database], Any]] = {
 
 
 def one_dataset(db: lcdb.Database) -> DataSet:
-    with db.using() as session:
+    with db.session_scope() as session:
         return session.scalars(sa.select(DataSet).limit(1)).one()
 
 
@@ -361,7 +361,7 @@ def test_one_process_of_the_server_killed_is_one_error(db: lcdb.Database, server
     with (
         soon(ConnectionFailedError, "no connection to") as fault,
         when(lambda: sleeping(server, "%sleep(30)"), lambda: os.kill(pid, signal.SIGKILL), fault),
-        db.using() as session,
+        db.session_scope() as session,
     ):
         session.execute(sleep)
     # The server ends all its other processes then, and recovers.
@@ -393,7 +393,7 @@ def test_an_embedded_server_killed_while_it_sends_is_started_again() -> None:
             with (
                 soon(ConnectionFailedError, "no connection to") as fault,
                 when(busy, lambda: os.kill(found.pid, signal.SIGKILL), fault),
-                db.using() as session,
+                db.session_scope() as session,
             ):
                 session.execute(sa.text("SELECT pg_sleep(30)"))
             watcher.dispose()
@@ -491,7 +491,7 @@ def test_a_full_disk_is_one_error_and_stores_nothing(
         large = np.zeros(500_000)
         with soon(LCDBError, "disk is full: nothing of this call was stored") as fault:
             fault.append(time.monotonic())
-            with writable.using() as session:
+            with writable.session_scope() as session:
                 session.add(
                     DataSet(
                         target_id=few.target_id, observation_id=few.observation_id, values=large

@@ -99,7 +99,7 @@ SLOW = sa.text("SELECT pg_sleep(30)")
 
 
 def test_a_signal_that_another_thread_gets_is_noticed_too(db: lcdb.Database) -> None:
-    with db.using() as session:
+    with db.session_scope() as session:
         driver = raw_connection(session)
 
     def work() -> None:
@@ -115,7 +115,7 @@ def test_a_signal_that_another_thread_gets_is_noticed_too(db: lcdb.Database) -> 
 
 
 def slow_using(db: lcdb.Database) -> None:
-    with db.using() as session:
+    with db.session_scope() as session:
         session.execute(SLOW)
 
 
@@ -124,7 +124,7 @@ def slow_session(db: lcdb.Database) -> None:
 
 
 def slow_raw(db: lcdb.Database) -> None:
-    with db.using() as session:
+    with db.session_scope() as session:
         driver = raw_connection(session)
         with driver.cursor() as cursor:
             interruptible(driver, lambda: cursor.execute("SELECT pg_sleep(30)"))
@@ -132,7 +132,7 @@ def slow_raw(db: lcdb.Database) -> None:
 
 def slow_parts(db: lcdb.Database) -> None:
     """Many short statements, so that a cancel may come between two of them."""
-    with db.using() as session:
+    with db.session_scope() as session:
         driver = raw_connection(session)
 
         def work() -> None:
@@ -144,7 +144,7 @@ def slow_parts(db: lcdb.Database) -> None:
 
 
 def slow_progress(db: lcdb.Database) -> None:
-    with db.using() as session:
+    with db.session_scope() as session:
         driver = raw_connection(session)
         with driver.cursor() as cursor:
             interruptible(

@@ -60,7 +60,7 @@ def a_light_curve(db: lcdb.Database, processing: str) -> Any:
 
 CALLS: dict[str, Call] = {
     "Database.__repr__": lambda db, _: repr(db),
-    "Database.using": lambda db, _: using(db),
+    "Database.session_scope": lambda db, _: session_scope(db),
     "Database.targets": lambda db, _: db.targets(sector=1),
     "Database.observations": lambda db, _: db.observations(target=1),
     "Database.instruments": lambda db, _: db.instruments(),
@@ -123,8 +123,8 @@ CHANGES: dict[str, Call] = {
 WRITE = {**CALLS, **CHANGES}
 
 
-def using(db: lcdb.Database) -> None:
-    with db.using() as session:
+def session_scope(db: lcdb.Database) -> None:
+    with db.session_scope() as session:
         session.execute(sa.text("SELECT 1"))
 
 
@@ -137,7 +137,7 @@ def one(db: lcdb.Database) -> lcdb.Selection:
 
 
 def some_datasets(db: lcdb.Database) -> list[DataSet]:
-    with db.using() as session:
+    with db.session_scope() as session:
         return list(session.scalars(sa.select(DataSet).limit(3)))
 
 
@@ -300,7 +300,7 @@ def test_two_threads_take_turns(url: str, watch: Watch) -> None:
     with lcdb.connect(url) as db:
 
         def first() -> None:
-            with db.using() as session:
+            with db.session_scope() as session:
                 session.scalar(sa.text("SELECT 1"))
                 inside.append("first in")
                 entered.set()
@@ -310,7 +310,7 @@ def test_two_threads_take_turns(url: str, watch: Watch) -> None:
 
         def second() -> None:
             waiting.set()
-            with db.using() as session:
+            with db.session_scope() as session:
                 session.scalar(sa.text("SELECT 1"))
                 inside.append("second")
 
@@ -359,14 +359,14 @@ def test_many_threads_read_what_one_would(url: str, watch: Watch) -> None:
 
 
 def test_a_call_within_a_call_needs_not_wait(url: str) -> None:
-    with lcdb.connect(url) as db, db.using(), db.using() as session:
+    with lcdb.connect(url) as db, db.session_scope(), db.session_scope() as session:
         assert session.scalar(sa.text("SELECT 1")) == 1
         assert len(db.targets()) == 2
 
 
 def test_an_error_lets_the_next_thread_in(url: str) -> None:
     with lcdb.connect(url) as db:
-        with pytest.raises(ZeroDivisionError), db.using():
+        with pytest.raises(ZeroDivisionError), db.session_scope():
             raise ZeroDivisionError
         results: list[int] = []
         thread = threading.Thread(target=lambda: results.append(len(db.targets())))

@@ -98,7 +98,7 @@ def state(url: str) -> Any:
 
 
 def run(db: lcdb.Database, statement: str) -> None:
-    with db.using() as session:
+    with db.session_scope() as session:
         session.connection().exec_driver_sql(statement)
 
 
@@ -370,7 +370,7 @@ READS = {
 
 @pytest.mark.parametrize(("statement", "answer"), READS.values(), ids=READS)
 def test_whatever_reads_is_run(db: lcdb.Database, statement: str, answer: Any) -> None:
-    with db.using() as session:
+    with db.session_scope() as session:
         assert session.connection().exec_driver_sql(statement).scalar() == answer
 
 

@@ -242,7 +242,7 @@ FAILURES: dict[str, Callable[[Server], object]] = {
 
 
 def cut_off(db: lcdb.Database) -> None:
-    with db.using() as session:
+    with db.session_scope() as session:
         session.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
 

@@ -29,7 +29,7 @@ def apart(sessions: Sessions, task: Task) -> Iterator[orm.Session]:
     LCDBError
         In place of the driver's errors.
     """
-    with sessions.using() as session:
+    with sessions.session_scope() as session:
         bind = session.get_bind()
         shared = session.in_transaction() or not isinstance(bind, sa.Engine)
         if shared:

@@ -96,7 +96,7 @@ def write_folder(
         What became of each, as :func:`lcdb_notebook.read.export.export` tells it.
     """
     settings = _Settings(format, quality_bitmask, flagged, time_format, as_flux)
-    with search.sessions.using() as session:
+    with search.sessions.session_scope() as session:
         found = search.found(session)
         found.require()
         missions = results.missions(session)
@@ -139,7 +139,7 @@ def _files(
     database: str,
 ) -> list[_File]:
     """Say which files are to be there, and what each is made from."""
-    with search.sessions.using() as session:
+    with search.sessions.session_scope() as session:
         told = lineage.histories(session, part.rows)
     files = []
     for row in part.rows:
@@ -178,7 +178,7 @@ def _written(
     )
     with Progress(0, "light curve", False) as silent:
         made = outcomes(
-            search.sessions.using, wanted, missions, chunk_bytes=_CHUNK_BYTES, bar=silent
+            search.sessions.session_scope, wanted, missions, chunk_bytes=_CHUNK_BYTES, bar=silent
         )
         for file, size in zip(files, there, strict=True):
             if size is not None:

@@ -92,7 +92,7 @@ def export_parquet(
     optional.required("pyarrow.parquet", extra="parquet", wanted_by="export(format='parquet')")
     if on_error not in ("raise", "skip"):
         raise TypeError(f"on_error= is 'raise' or 'skip', not {on_error!r}")
-    with search.sessions.using() as session:
+    with search.sessions.session_scope() as session:
         found = search.found(session)
         found.require()
         missions = results.missions(session)
@@ -103,7 +103,7 @@ def export_parquet(
     rows = _by_observation(found, there)
     with Progress(len(found.rows), "light curve", progress) as bar:
         arrays = outcomes(
-            search.sessions.using,
+            search.sessions.session_scope,
             Found(rows, found.observations),
             missions,
             bar=_Later(bar, len(there)),
@@ -190,7 +190,7 @@ def _by_observation(found: Found, there: dict[int, Path]) -> list[Row]:
 def _histories(search: Search, rows: Sequence[Row]) -> Iterator[str]:
     for start in range(0, len(rows), _HISTORIES):
         some = rows[start : start + _HISTORIES]
-        with search.sessions.using() as session:
+        with search.sessions.session_scope() as session:
             told = lineage.histories(session, some)
         yield from (told[row.dataset] for row in some)
 

@@ -53,7 +53,7 @@ class _Reader:
         self._lock = threading.Lock()
 
     @contextmanager
-    def using(self) -> Iterator[orm.Session]:
+    def session_scope(self) -> Iterator[orm.Session]:
         with self._lock, translated(self.description), orm.Session(self._engine) as session:
             yield session
 
@@ -135,7 +135,7 @@ def reading(which: Source) -> Iterator[orm.Session]:
         if which.name not in _readers:
             _readers[which.name] = _Reader(_address(which))
         reader = _readers[which.name]
-    with reader.using() as session:
+    with reader.session_scope() as session:
         yield session
 
 
@@ -150,7 +150,7 @@ def reading_once(
     with _one_partition:
         reader = _Reader(_address(which))
         try:
-            yield reader.using
+            yield reader.session_scope
         finally:
             reader.close()
 

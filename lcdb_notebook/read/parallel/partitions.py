@@ -43,7 +43,7 @@ def to_dask(
 ) -> dd.DataFrame:
     """Make a Dask DataFrame of the light curves of a search: see :meth:`Selection.to_dask`."""
     dataframe = optional.required("dask.dataframe", extra="dask", wanted_by="to_dask()")
-    with search.sessions.using() as session:
+    with search.sessions.session_scope() as session:
         found = search.found(session)
         found.require()
         missions = results.missions(session)
@@ -79,13 +79,13 @@ def read_partition(
     import pandas as pd
 
     made: list[LightCurveData] = []
-    with reading_once(where) as using, Progress(0, "light curve", False) as silent:
-        with using() as session:
+    with reading_once(where) as session_scope, Progress(0, "light curve", False) as silent:
+        with session_scope() as session:
             found = results.find_again(session, datasets)
             missions = results.missions(session)
             told = lineage.histories(session, found.rows)
         known = {id_: (own.get(id_, one), size) for id_, (one, size) in found.observations.items()}
-        for data in outcomes(using, Found(found.rows, known), missions, bar=silent):
+        for data in outcomes(session_scope, Found(found.rows, known), missions, bar=silent):
             if isinstance(data, LightCurveData):
                 made.append(data)
             elif on_error == "raise":

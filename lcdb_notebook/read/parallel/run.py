@@ -62,7 +62,7 @@ def map_light_curves(
     import cloudpickle
 
     _check(function, client, workers, of, on_error)
-    with search.sessions.using() as session:
+    with search.sessions.session_scope() as session:
         found = search.found(session)
         found.require()
         where = source(session, database)

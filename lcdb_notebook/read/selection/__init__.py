@@ -67,7 +67,7 @@ class Selection(Onward):
         NotFoundError
             If something that was asked for is not in the database at all.
         """
-        with self._search.sessions.using() as session:
+        with self._search.sessions.session_scope() as session:
             return self._search.found(session).table()
 
     @property
@@ -79,7 +79,7 @@ class Selection(Onward):
         LightCurveNotFoundError
             If there is none.
         """
-        with self._search.sessions.using() as session:
+        with self._search.sessions.session_scope() as session:
             found = self._search.found(session)
             found.require()
         return [row.dataset for row in found.rows]
@@ -144,7 +144,7 @@ class Selection(Onward):
     ) -> pd.DataFrame:
         """Read everything into one DataFrame: see :func:`.to_pandas`."""
         found = list(self._read(None, on_error, progress, quality_bitmask))
-        with self._search.sessions.using() as session:
+        with self._search.sessions.session_scope() as session:
             told = lineage.histories(session, found)
         return convert.to_pandas(
             found,
@@ -172,7 +172,7 @@ class Selection(Onward):
             If there is none.
         """
         # One loan for all: to take a connection and give it back costs as much as a statement.
-        with self._search.sessions.using() as session:
+        with self._search.sessions.session_scope() as session:
             found = self._one(session)
             missions = results.missions(session)
             (data,) = records(lambda: nullcontext(session), found, missions, chunk_bytes=None)
@@ -221,10 +221,10 @@ class Selection(Onward):
         Parameters are those of :func:`lcdb_notebook.lightcurve.convert.to_lightcurve`, and of
         :meth:`read`.
         """
-        with self._search.sessions.using() as session:
+        with self._search.sessions.session_scope() as session:
             self._search.found(session).require()
         in_order = convert.by_start(list(self._read(None, on_error, progress, quality_bitmask)))
-        with self._search.sessions.using() as session:
+        with self._search.sessions.session_scope() as session:
             told = lineage.histories(session, in_order)
         return convert.to_lightcurves(
             in_order,
@@ -247,7 +247,7 @@ class Selection(Onward):
         """Draw flux against time, flagged cadences apart: see :func:`lcdb_notebook.plot.plot`."""
         from lcdb_notebook import plot
 
-        with self._search.sessions.using() as session:
+        with self._search.sessions.session_scope() as session:
             found = self._search.found(session)
             found.require()
         if ax is None:
@@ -276,7 +276,7 @@ class Selection(Onward):
         """Say in words and in a table what there is, also where it is nothing."""
         few = self._search.cut(slice(0, _ROWS_SHOWN))
         try:
-            with self._search.sessions.using() as session:
+            with self._search.sessions.session_scope() as session:
                 found = self._search.kept or few.found(session)
                 missing = self._search.missing(session)
         except NotFoundError as error:
@@ -299,12 +299,12 @@ class Selection(Onward):
         if on_error not in ("raise", "skip"):
             raise TypeError(f"on_error= is 'raise' or 'skip', not {on_error!r}")
         search = self._search
-        with search.sessions.using() as session:
+        with search.sessions.session_scope() as session:
             found = search.found(session)
             explain.check_one_catalog(found.rows, search.wanted)
             missions = results.missions(session)
         return records(
-            search.sessions.using,
+            search.sessions.session_scope,
             found,
             missions,
             chunk_bytes=chunk_bytes,

@@ -105,7 +105,7 @@ class Onward:
         [1153, 1153]
         """
         found = list(self._read(None, on_error, progress, quality_bitmask))
-        with self._search.sessions.using() as session:
+        with self._search.sessions.session_scope() as session:
             told = lineage.histories(session, found)
         return convert.to_nested(
             found,
