@@ -221,35 +221,6 @@ def test_rows_longer_than_a_block_are_read_whatever_the_pieces(piece: int) -> No
     assert table(read_in_pieces(data, fields, cuts, 8192)) == table(rows)
 
 
-@given(
-    st.integers(0, 12),
-    st.integers(0, 4),
-    st.sampled_from(ARRAYS),
-    st.sampled_from([*SCALARS, wire.BOOL, wire.UUID, wire.TIMESTAMPTZ, wire.TEXT]),
-    st.data(),
-)
-def test_a_run_of_rows_is_encoded_as_its_rows_are(
-    count: int, length: int, array: wire.Field, scalar: wire.Field, data: st.DataObject
-) -> None:
-    fields = [scalar, array, array]
-    one = st.lists(present(scalar), min_size=count, max_size=count)
-    cells = st.lists(numbers(array), min_size=count * length, max_size=count * length)
-    block = np.array(data.draw(cells), array.numbers[0].native).reshape(count, length)
-    keys: wire.Column = data.draw(one)
-    if scalar in SCALARS:
-        keys = np.array(keys, scalar.numbers[0].native)
-    run = wire.Rows(count, (keys, block, None))
-    assert wire.encode(fields, [run]) == wire.encode(fields, list(run))
-
-
-def test_a_run_of_many_blocks_is_encoded_as_its_rows_are() -> None:
-    fields = [wire.INT8, wire.FLOAT8_ARRAY, wire.INT4_ARRAY]
-    cells = np.arange(300 * 1000)
-    run = wire.Rows(300, (cells[:300], (cells / 3).reshape(300, -1), cells.reshape(300, -1)))
-    rows = [(9, None, None), *run, (8, [], [])]
-    assert wire.encode(fields, [rows[0], run, rows[-1]]) == wire.encode(fields, rows)
-
-
 # ---------------------------------------------------------------------------------------------
 # Runs
 
@@ -386,23 +357,23 @@ def test_an_empty_array_is_written_without_dimensions_as_the_server_does(empty: 
         (HEAD[:11] + struct.pack(">Ii", 1 << 16, 0) + TRAILER, wire.INT4, "OIDs"),
         (HEAD[:11] + struct.pack(">Ii", 0, -1) + TRAILER, wire.INT4, "extension of -1"),
         (HEAD[:11] + struct.pack(">Ii", 0, 2**31 - 1), wire.INT4, "extension of 2147483647"),
-        (HEAD, wire.INT4, "after 0 whole rows and 0 more bytes"),
-        (stream(b"abcd")[:-2], wire.INT4, "after 1 whole rows and 0 more bytes"),
+        (HEAD, wire.INT4, "after 0 complete rows and 0 more bytes"),
+        (stream(b"abcd")[:-2], wire.INT4, "after 1 complete rows and 0 more bytes"),
         (stream(b"abcd") + b"\0", wire.INT4, "1 bytes follow the trailer"),
-        (stream(b"abcd", b"abcd"), wire.INT4, r"row 1 .* has 2 fields where 1 were"),
-        (HEAD + b"\xff\xfe", wire.INT4, "has -2 fields"),
-        (HEAD + b"\0\1\xff\xff\xff\xfe", wire.INT4, "claims -2 bytes"),
-        (HEAD + b"\0\1\x7f\xff\xff\xff", wire.TEXT, "claims 2147483647 bytes"),
-        (stream(b"abc"), wire.INT4, r'column 1 \("id", int4\) of row 1 has 3 bytes .* has 4'),
-        (stream(b"abc"), wire.INT, "has 3 bytes where its type has 2 or 4 or 8"),
-        (stream(b"abc"), wire.UUID, "has 3 bytes where its type has 16"),
-        (stream(b"\2"), wire.BOOL, "neither true"),
+        (stream(b"abcd", b"abcd"), wire.INT4, r"row 1 .* must have 1 fields .*, got 2"),
+        (HEAD + b"\xff\xfe", wire.INT4, "must have 1 fields .*, got -2"),
+        (HEAD + b"\0\1\xff\xff\xff\xfe", wire.INT4, "length of -2 bytes"),
+        (HEAD + b"\0\1\x7f\xff\xff\xff", wire.TEXT, "length of 2147483647 bytes"),
+        (stream(b"abc"), wire.INT4, r'column 1 \("id", int4\) of row 1 must have 4 bytes, got 3'),
+        (stream(b"abc"), wire.INT, "must have 2 or 4 or 8 bytes, got 3"),
+        (stream(b"abc"), wire.UUID, "must have 16 bytes, got 3"),
+        (stream(b"\2"), wire.BOOL, "must be 0 or 1"),
         (stream(b"\xff\xfe"), wire.TEXT, "client_encoding"),
         (stream(struct.pack(">q", 2**63 - 1)), wire.TIMESTAMPTZ, "infinite"),
         (stream(struct.pack(">q", -(2**63))), wire.TIMESTAMPTZ, "infinite"),
         (stream(b"abcdefgh"), wire.INT8_ARRAY, "too few for an array"),
         (stream(array_bytes(0, 1700, [(1, 1)], b"abcdefgh")), wire.INT8_ARRAY, "OID 1700"),
-        (stream(array_bytes(0, 701, [(1, 1)], ONE)), wire.INT_ARRAY, "elements are float8"),
+        (stream(array_bytes(0, 701, [(1, 1)], ONE)), wire.INT_ARRAY, "elements of type float8"),
         (stream(array_bytes(2, 701, [(1, 1)], ONE)), wire.FLOAT_ARRAY, "flags 2"),
         (stream(array_bytes(0, 701, [(1, 1)] * 2, ONE)), wire.FLOAT_ARRAY, "2 dimensions"),
         (stream(array_bytes(0, 701, [], ONE)), wire.FLOAT_ARRAY, "0 dimensions in 24 bytes"),
@@ -410,27 +381,51 @@ def test_an_empty_array_is_written_without_dimensions_as_the_server_does(empty: 
         (stream(struct.pack(">4i", 1, 0, 701, 0)), wire.FLOAT_ARRAY, "too few"),
         (stream(array_bytes(0, 701, [(2, 1)], ONE)), wire.FLOAT_ARRAY, "2 elements in 32"),
         (stream(array_bytes(0, 701, [(-1, 1)], b"")), wire.FLOAT_ARRAY, "-1 elements"),
-        (stream(array_bytes(0, 701, [(2**31 - 1, 1)], ONE)), wire.FLOAT_ARRAY, "do not add up"),
-        (stream(array_bytes(1, 701, [(2**31 - 1, 1)], ONE)), wire.FLOAT_ARRAY, "do not add up"),
-        (stream(array_bytes(0, 701, [(1, 1)], NULL)), wire.FLOAT_ARRAY, "do not add up"),
-        (stream(array_bytes(1, 701, [(2, 1)], NULL + ONE[:-4])), wire.FLOAT_ARRAY, "add up"),
-        (stream(array_bytes(0, 701, [(2, 1)], ONE + ONE[:8])), wire.FLOAT_ARRAY, "add up"),
-        (stream(array_bytes(1, 701, [(4, 1)], ONE + ONE)), wire.FLOAT_ARRAY, "elements that do"),
-        (stream(array_bytes(1, 701, [(3, 1)], NULL * 5)), wire.FLOAT_ARRAY, "elements that do"),
+        (
+            stream(array_bytes(0, 701, [(2**31 - 1, 1)], ONE)),
+            wire.FLOAT_ARRAY,
+            "which is impossible",
+        ),
+        (
+            stream(array_bytes(1, 701, [(2**31 - 1, 1)], ONE)),
+            wire.FLOAT_ARRAY,
+            "which is impossible",
+        ),
+        (stream(array_bytes(0, 701, [(1, 1)], NULL)), wire.FLOAT_ARRAY, "which is impossible"),
+        (
+            stream(array_bytes(1, 701, [(2, 1)], NULL + ONE[:-4])),
+            wire.FLOAT_ARRAY,
+            "which is impossible",
+        ),
+        (
+            stream(array_bytes(0, 701, [(2, 1)], ONE + ONE[:8])),
+            wire.FLOAT_ARRAY,
+            "which is impossible",
+        ),
+        (
+            stream(array_bytes(1, 701, [(4, 1)], ONE + ONE)),
+            wire.FLOAT_ARRAY,
+            "element lengths that do not",
+        ),
+        (
+            stream(array_bytes(1, 701, [(3, 1)], NULL * 5)),
+            wire.FLOAT_ARRAY,
+            "element lengths that do not",
+        ),
         (
             stream(array_bytes(1, 701, [(2, 1)], ONE + struct.pack(">i", -2))),
             wire.FLOAT_ARRAY,
-            "elements that do not add up",
+            "element lengths that do not match its size",
         ),
         (
             stream(array_bytes(1, 701, [(2, 1)], struct.pack(">i", -2) + ONE)),
             wire.FLOAT_ARRAY,
-            "elements that do not add up",
+            "element lengths that do not match its size",
         ),
         (
             stream(array_bytes(0, 23, [(2, 1)], INT_ONE + b"\0\0\0\5abcd")),
             wire.INT_ARRAY,
-            "of row 1 has an element not of 4 bytes",
+            "of row 1 has an element that is not 4 bytes",
         ),
         (
             stream(array_bytes(1, 23, [(3, 1)], NULL + INT_ONE + NULL)),
@@ -451,7 +446,7 @@ def test_damage_inside_a_run_is_blamed_on_its_own_row() -> None:
     size = (len(data) - 21) // 40
     data[19 + 32 * size - 9] = 7
     with pytest.raises(
-        WireError, match=r'"values", float8\[\]\) of row 32 has an element not of 8'
+        WireError, match=r'"values", float8\[\]\) of row 32 has an element that is not 8'
     ):
         wire.decode(bytes(data), fields)
 
@@ -547,10 +542,9 @@ def test_reading_a_long_stream_takes_the_memory_of_a_block() -> None:
 
 
 def test_writing_a_long_stream_takes_the_memory_of_a_block() -> None:
-    block = np.zeros((500, 2000))
-    items: list[wire.Rows | tuple[Any]] = [wire.Rows(500, (block,)), ([1.0] * 9,)] * 2
+    long, short = (np.zeros(2000),), ([1.0] * 9,)
     with memory_peak() as peak:
-        writer = wire.RowWriter([wire.FLOAT8_ARRAY], iter(items))
+        writer = wire.RowWriter([wire.FLOAT8_ARRAY], ([long] * 500 + [short]) * 2)
         size = sum(map(len, iter(lambda: writer.read(8192), b"")))
         assert size == 21 + 2 * (500 * (26 + 24_000) + 26 + 9 * 12)
         assert peak() < 2 << 20
@@ -592,21 +586,21 @@ def test_a_reader_that_failed_takes_nothing_more() -> None:
         (wire.INT2, 40_000, "cannot be written"),
         (wire.INT4, 1.5, "cannot be written"),
         (wire.INT8, 2**63, "cannot be written"),
-        (wire.FLOAT8, "1.5", "it is a str"),
+        (wire.FLOAT8, "1.5", "unsupported type str"),
         (wire.FLOAT8, 10**400, "cannot be written"),
         (wire.FLOAT4, 1e300, "cannot be written"),
-        (wire.BOOL, 1, "it is a int"),
-        (wire.TEXT, b"a", "it is a bytes"),
+        (wire.BOOL, 1, "unsupported type int"),
+        (wire.TEXT, b"a", "unsupported type bytes"),
         (wire.TEXT, "a\0b", "NUL"),
         (wire.TEXT, "\ud800", "surrogates"),
-        (wire.UUID, "x", "it is a str"),
+        (wire.UUID, "x", "unsupported type str"),
         (wire.TIMESTAMPTZ, datetime(2020, 1, 1), "time zone"),
         (wire.INT2_ARRAY, [1, 40_000], "1 to 40000 do not fit int2"),
         (wire.INT8_ARRAY, np.array([2**63], "u8"), "do not fit int8"),
         (wire.INT4_ARRAY, [1.5], "float64 does not fit int4"),
         (wire.FLOAT4_ARRAY, [1e300], "do not fit float4"),
-        (wire.FLOAT8_ARRAY, [[1.0]], "2 dimensions where 1 were expected"),
-        (wire.FLOAT8_ARRAY, 1.0, "0 dimensions where 1 were expected"),
+        (wire.FLOAT8_ARRAY, [[1.0]], "one-dimensional array, got 2 dimensions"),
+        (wire.FLOAT8_ARRAY, 1.0, "one-dimensional array, got 0 dimensions"),
         (wire.FLOAT8_ARRAY, [1.0, None], "object does not fit"),
         (wire.FLOAT8_ARRAY, ["1"], "does not fit"),
         (wire.FLOAT8_ARRAY, [[1.0], [1.0, 2.0]], "cannot be written"),
@@ -620,23 +614,13 @@ def test_a_value_that_does_not_fit_is_named(field: wire.Field, value: Any, messa
     assert f'column 2 ("it", {field.label}) of row 2' in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([(1,)], "row 1 has 1 values for 2 columns"),
-        ([wire.Rows(1, (None,))], "1 columns for 2 fields"),
-        ([wire.Rows(1, (None, np.zeros(1)))], "1 dimensions where 2 were"),
-        ([wire.Rows(2, (None, np.zeros((1, 3))))], "1 values for 2 rows"),
-        ([wire.Rows(1, (np.array([2**40]), None))], "do not fit int4"),
-    ],
-)
-def test_rows_of_another_shape_than_the_fields_are_refused(rows: Any, message: str) -> None:
-    with pytest.raises(WireError, match=message):
-        wire.encode([wire.INT4, wire.FLOAT8_ARRAY], rows)
+def test_encode_refuses_a_row_of_another_length_than_the_fields() -> None:
+    with pytest.raises(WireError, match="row 1 has 1 values for 2 columns"):
+        wire.encode([wire.INT4, wire.FLOAT8_ARRAY], [(1,)])
 
 
 def test_a_field_of_several_types_cannot_be_written() -> None:
-    with pytest.raises(WireError, match="choose the one type"):
+    with pytest.raises(WireError, match="must have one type"):
         wire.encode([wire.INT_ARRAY], [])
 
 
@@ -760,12 +744,12 @@ def test_scalars_go_through_the_server_and_come_back(
         ("ARRAY[1, NULL]::int4[]", wire.INT_ARRAY, "1 NULL elements"),
         ("ARRAY[[1, 2], [3, 4]]::float8[]", wire.FLOAT_ARRAY, "2 dimensions"),
         ("ARRAY[1.5]::numeric[]", wire.FLOAT_ARRAY, "OID 1700"),
-        ("ARRAY[1]::int4[]", wire.FLOAT_ARRAY, "elements are int4"),
+        ("ARRAY[1]::int4[]", wire.FLOAT_ARRAY, "elements of type int4"),
         ("ARRAY['a']::text[]", wire.INT_ARRAY, "OID 25"),
-        ("1::int4", wire.INT8, "has 4 bytes where its type has 8"),
+        ("1::int4", wire.INT8, "must have 8 bytes, got 4"),
         ("'infinity'::timestamptz", wire.TIMESTAMPTZ, "infinite"),
         ("'2000-01-01 BC'::timestamptz", wire.TIMESTAMPTZ, "years 1 to 9999"),
-        ("1, 2", wire.INT4, "has 2 fields where 1 were asked for"),
+        ("1, 2", wire.INT4, "must have 1 fields .*, got 2"),
     ],
 )
 def test_what_the_server_sends_but_the_field_is_not_is_named(

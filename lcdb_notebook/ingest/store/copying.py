@@ -78,7 +78,7 @@ def write_rows(
     connection: sa.Connection,
     table: str,
     columns: Sequence[str],
-    rows: Iterable[Sequence[Any] | wire.Rows],
+    rows: Iterable[Sequence[Any]],
     types: Types,
     *,
     like: str | None = None,
@@ -92,7 +92,7 @@ def write_rows(
     table, columns
         Where they go; a column that is not named gets its default.
     rows
-        One sequence a row, or runs of rows; encoded while they are sent.
+        One sequence a row; encoded while they are sent.
     types
         From :func:`column_types`.
     like

@@ -1,18 +1,18 @@
-r"""PostgreSQL's binary COPY stream to and from numpy; knows bytes, and no database.
+r"""Convert PostgreSQL's binary COPY stream to and from numpy arrays, without a connection.
 
-Reading: give :class:`RowReader` to ``cursor.copy_expert`` as the file that it writes to; runs of
-rows of equal shape arrive together as :class:`Rows`. Writing: give it :class:`RowWriter` as the
-file that it reads from. :func:`decode` and :func:`encode` do the same with a whole stream in
-memory.
+To read, pass a :class:`RowReader` to ``cursor.copy_expert`` as the file that it writes to;
+consecutive rows of equal shape arrive together as :class:`Rows`. To write, pass a
+:class:`RowWriter` as the file that it reads from. :func:`decode` and :func:`encode` do the same
+with a whole stream in memory.
 
-The format is that of the PostgreSQL manual, "COPY", "Binary Format"; the bytes inside a field are
-those of the types' ``send`` functions in the server's source (``array_send`` in
+The stream's format is documented in the PostgreSQL manual, "COPY", "Binary Format"; the bytes
+within a field are those of the types' ``send`` functions in the server's source (``array_send`` in
 ``src/backend/utils/adt/arrayfuncs.c``, and so on).
 
 Examples
 --------
 >>> import numpy as np
->>> from lcdb_notebook import wire
+>>> from lcdb_notebook.server import wire
 >>> fields = [wire.INT8.named("id"), wire.FLOAT8_ARRAY.named("values")]
 >>> stream = wire.encode(fields, [(1, np.array([0.5, np.nan])), (2, None)])
 >>> stream[:11]

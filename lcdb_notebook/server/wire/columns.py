@@ -1,4 +1,4 @@
-"""From the bytes of a run of rows to its columns."""
+"""Decode the bytes of a run of rows into columns."""
 
 from __future__ import annotations
 
@@ -25,22 +25,24 @@ def decode_column(
 
     Parameters
     ----------
-    slot
+    slot : Slot
         The field's place in each row.
-    buffer, start, count, stride
+    buffer : bytes or memoryview
+        The bytes that hold the run.
+    start, count, stride : int
         The run: ``count`` rows, ``stride`` bytes apart, the first at ``start``.
-    row
-        The first row's number in the stream, from 0, for messages.
+    row : int
+        Number of the first row in the stream, from 0, for messages.
 
     Returns
     -------
     Column
-        In fresh memory: nothing of ``buffer`` is referred to.
+        In newly allocated memory, because ``buffer`` is reused for the next block.
 
     Raises
     ------
     WireError
-        If bytes are no value of the field's type.
+        If the bytes are not a valid value of the field's type.
     """
     if slot.size is None:
         return None
@@ -57,7 +59,7 @@ def decode_column(
         case Kind.BOOL:
             bits = np.ndarray((count,), np.uint8, buffer, first, (stride,))
             if (bits > 1).any():
-                raise _wrong(slot, row, bits <= 1, "is neither true (1) nor false (0)")
+                raise _wrong(slot, row, bits <= 1, "must be 0 or 1")
             return bits.astype(np.bool_)
         case Kind.TIMESTAMPTZ:
             times = np.ndarray((count,), ">i8", buffer, first, (stride,)).tolist()
@@ -90,7 +92,9 @@ def _arrays(
     prefixes = np.ndarray(shape, _NATIVE_INT32, buffer, first, strides)
     same = prefixes == number.prefix
     if not same.all():
-        raise _wrong(slot, row, same.all(axis=1), f"has an element not of {number.size} bytes")
+        raise _wrong(
+            slot, row, same.all(axis=1), f"has an element that is not {number.size} bytes long"
+        )
     return _native(np.ndarray(shape, number.sent, buffer, first + 4, strides), slot.field.dtype)
 
 
@@ -117,7 +121,12 @@ def _arrays_with_nulls(
             else:
                 break
         if word != len(words) or slot.length - len(elements) != slot.nulls:
-            raise _wrong(slot, row + k, np.zeros(1, np.bool_), "has elements that do not add up")
+            raise _wrong(
+                slot,
+                row + k,
+                np.zeros(1, np.bool_),
+                "has element lengths that do not match its size",
+            )
         octets = np.frombuffer(bytes(buffer[at : at + size]), np.uint8)
         starts = 4 * np.array(places, np.intp) + 4
         gathered = octets[starts[:, None] + np.arange(number.size)]
@@ -126,7 +135,7 @@ def _arrays_with_nulls(
 
 
 def _wrong(slot: Slot, row: int, good: npt.NDArray[np.bool_], why: str) -> WireError:
-    """Make the error for the first row, counted from ``row``, that is not good."""
+    """Build the error for the first row, counted from ``row``, that is not good."""
     place = where(slot.field, slot.position, row + int(good.argmin()))
     return WireError(f"{place} {why}; the stream is damaged")
 
@@ -147,5 +156,5 @@ def _moment(slot: Slot, microseconds: int, row: int) -> datetime:
     except OverflowError as error:
         raise WireError(
             f"{where(slot.field, slot.position, row)} is infinite, or outside the years 1 to 9999 "
-            "that Python knows; cast the column to text in the query"
+            "that Python supports; cast the column to text in the query"
         ) from error

@@ -1,4 +1,4 @@
-"""Reading a COPY stream: blocks of bytes become runs of rows."""
+"""Read a COPY stream: blocks of bytes become runs of rows."""
 
 from __future__ import annotations
 
@@ -33,42 +33,43 @@ _FLAGS = struct.Struct(">Ii")
 def _reuse_freed_memory() -> None:
     """Keep the C library from returning each block to the system, to ask for it anew.
 
-    Zeroing pages again costs more than decoding into them. glibc raises its thresholds for that,
-    once for the process, when a large piece is freed: mallopt(3), M_MMAP_THRESHOLD. The piece is
-    never touched, so it takes no memory; to another C library this means nothing.
+    Having the kernel zero pages again costs more than decoding into them. glibc raises its
+    threshold for doing so, once per process, when a large block is freed: mallopt(3),
+    M_MMAP_THRESHOLD. The block is never written to, so it uses no memory. Other C libraries are
+    not affected.
     """
     np.empty(16 << 20, np.uint8)
 
 
 class RowReader:
-    """A file for ``cursor.copy_expert`` to write to, which decodes what it is given.
+    """A file for ``cursor.copy_expert`` to write to, which decodes the rows of a query.
 
-    Rows arrive in the order of the stream, as runs of rows of equal shape; a run never spans two
+    Rows arrive in the order of the stream, as runs of rows of equal shape. A run never spans two
     blocks, and at most one block of bytes is held (more only while a single row is longer). The
-    stream may be cut anywhere; psycopg2 hands over one row a call, and then nothing is copied
-    twice. Text is read as UTF-8, so the connection's ``client_encoding`` has to be that.
+    stream may be split anywhere; psycopg2 passes one row per call, and then no byte is copied
+    twice. Text is decoded as UTF-8, so the connection's ``client_encoding`` must be UTF8.
 
-    As a context manager, :meth:`close` is called where no exception is under way. After an
-    exception the reader takes nothing more.
+    As a context manager, it calls :meth:`close` if the block ends without an exception. After an
+    exception the reader cannot be used again.
 
     Parameters
     ----------
-    fields
+    fields : sequence of Field
         The columns of the query, in order.
-    consume
-        Called with each run. What it raises comes out of :meth:`write`.
-    block_bytes
-        Bytes gathered before they are decoded. DESIGN.md measured 256 kB to 512 kB as best; more
-        falls out of the processor's cache.
+    consume : callable
+        Called with each run. :meth:`write` raises the exceptions that it raises.
+    block_bytes : int, optional
+        Bytes gathered before they are decoded. Blocks of 256 kB to 512 kB were measured to be
+        fastest; larger ones do not fit into the processor's cache.
 
     Attributes
     ----------
     rows : int
-        How many rows have been handed to ``consume``.
+        How many rows have been passed to ``consume``.
 
     Examples
     --------
-    >>> from lcdb_notebook import wire
+    >>> from lcdb_notebook.server import wire
     >>> fields = [wire.INT4.named("id"), wire.FLOAT8_ARRAY.named("values")]
     >>> with RowReader(fields, lambda run: print(run.count, run.columns[1].shape)) as reader:
     ...     size = reader.write(wire.encode(fields, [(1, [0.5, 1.5]), (2, [2.5, 3.5]), (3, [])]))
@@ -89,7 +90,7 @@ class RowReader:
         self._block_bytes = block_bytes
         self._memory = memoryview(bytearray(block_bytes))
         self._held = 0
-        # Bytes that an incomplete row needs, from its start, before another look at it.
+        # Bytes that an incomplete row needs, counted from its start, before it is parsed again.
         self._needed = 0
         # Bytes that are gathered before anything else is done.
         self._limit = block_bytes
@@ -99,23 +100,23 @@ class RowReader:
         _reuse_freed_memory()
 
     def write(self, data: bytes) -> int:
-        """Take the next bytes of the stream.
+        """Add the next bytes of the stream.
 
         Parameters
         ----------
-        data
+        data : bytes
             Any number of bytes.
 
         Returns
         -------
         int
-            How many there were.
+            The number of bytes in ``data``.
 
         Raises
         ------
         WireError
-            If the stream is not a binary COPY stream of the reader's fields. It may be found out
-            only some calls later, or by :meth:`close`.
+            If the stream is not a binary COPY stream of the reader's fields. Because bytes are
+            decoded in blocks, a later call or :meth:`close` may raise this.
         """
         size = len(data)
         end = self._held + size
@@ -127,7 +128,7 @@ class RowReader:
         return size
 
     def close(self) -> None:
-        """Decode what is held, and check that the stream has come to its end.
+        """Decode the bytes still held, and check that the stream is complete.
 
         Raises
         ------
@@ -137,8 +138,8 @@ class RowReader:
         self._decode(self._memory, self._held)
         if not self._ended:
             raise WireError(
-                f"the COPY stream stops after {self.rows} whole rows and {self._held} more bytes, "
-                "without a trailer; the connection was lost, or the file is truncated"
+                f"the COPY stream ends after {self.rows} complete rows and {self._held} more "
+                "bytes, without a trailer; the connection was lost, or the file is truncated"
             )
 
     def __enter__(self) -> Self:
@@ -154,7 +155,7 @@ class RowReader:
             self.close()
 
     def _take(self, data: bytes) -> None:
-        """Make room by decoding what is held; a long row that comes whole is never copied."""
+        """Make room by decoding the bytes held; a long row passed in one piece is not copied."""
         if self._held:
             self._decode(self._memory, self._held)
         if not self._held:
@@ -168,7 +169,10 @@ class RowReader:
             self._decode(self._memory, end)
 
     def _reserve(self, size: int) -> None:
-        """Have room for ``size`` bytes: asked for as they come, whatever lengths a row claims."""
+        """Make room for ``size`` bytes.
+
+        Memory grows with the bytes received, never with the length that a row claims to have.
+        """
         if size > len(self._memory):
             larger = memoryview(bytearray(max(size, 2 * len(self._memory))))
             larger[: self._held] = self._memory[: self._held]
@@ -176,9 +180,9 @@ class RowReader:
         self._limit = min(len(self._memory), max(self._block_bytes, self._needed))
 
     def _decode(self, buffer: Buffer, end: int) -> None:
-        """Hand on every whole row in ``buffer[:end]``, and keep the rest."""
+        """Pass on every complete row in ``buffer[:end]``, and keep the rest."""
         if self._failed:
-            raise WireError("this reader has failed before; read the stream anew with another one")
+            raise WireError("this reader has failed before; read the stream again with a new one")
         self._failed = True
         start = 0 if self._begun else self._preamble(buffer, end)
         needed = end + 1
@@ -196,7 +200,7 @@ class RowReader:
                     break
                 self._layout = layout
                 count = layout.count(buffer, start, end)
-            start += self._hand_on(buffer, start, count)
+            start += self._pass_on(buffer, start, count)
         if self._ended and start < end:
             raise WireError(f"{end - start} bytes follow the trailer of the COPY stream")
         self._needed = needed - start
@@ -204,7 +208,7 @@ class RowReader:
         self._failed = False
 
     def _keep(self, buffer: Buffer, start: int, end: int) -> None:
-        """Hold what is left of a block until the rest of its row has come."""
+        """Keep the rest of a block until the remaining bytes of its row arrive."""
         rest = bytes(buffer[start:end])
         self._held = 0
         self._reserve(len(rest))
@@ -212,12 +216,12 @@ class RowReader:
         self._held = len(rest)
 
     def _preamble(self, buffer: Buffer, end: int) -> int:
-        """Check the head of the stream; return where its rows begin, or 0 if it is incomplete."""
+        """Check the stream's header; return where the rows begin, or 0 if it is incomplete."""
         seen = bytes(buffer[: min(end, len(SIGNATURE))])
         if seen != SIGNATURE[: len(seen)]:
             raise WireError(
-                f"this is no PostgreSQL binary COPY stream: it begins with {seen!r} and not with "
-                f"{SIGNATURE!r}; was COPY given FORMAT binary?"
+                f"not a PostgreSQL binary COPY stream: it must begin with {SIGNATURE!r}, got "
+                f"{seen!r}; use COPY ... (FORMAT binary)"
             )
         if end < PREAMBLE_BYTES:
             return 0
@@ -226,8 +230,8 @@ class RowReader:
         flags, extension = _FLAGS.unpack_from(buffer, len(SIGNATURE))
         if flags & CRITICAL_FLAGS:
             raise WireError(
-                f"the COPY stream has flags {flags:#010x}, of which the upper half is not known; "
-                "bit 16 says rows with OIDs, which PostgreSQL 11 and older wrote"
+                f"the COPY stream has unsupported flags {flags:#010x}; bit 16 means rows with "
+                "OIDs, which PostgreSQL 11 and older could write"
             )
         if not 0 <= extension <= LONGEST_FIELD:
             raise WireError(f"the COPY stream claims a header extension of {extension} bytes")
@@ -236,8 +240,8 @@ class RowReader:
         self._begun = True
         return PREAMBLE_BYTES + extension
 
-    def _hand_on(self, buffer: Buffer, start: int, count: int) -> int:
-        """Decode ``count`` rows of the present layout and return how many bytes they were."""
+    def _pass_on(self, buffer: Buffer, start: int, count: int) -> int:
+        """Decode ``count`` rows of the current layout and return their size in bytes."""
         layout = self._layout
         assert layout is not None
         columns = tuple(
@@ -255,25 +259,25 @@ def decode(data: bytes, fields: Sequence[Field]) -> list[tuple[Any, ...]]:
 
     Parameters
     ----------
-    data
+    data : bytes
         The stream, from its signature to its trailer.
-    fields
+    fields : sequence of Field
         Its columns, in order.
 
     Returns
     -------
     list of tuple
-        One tuple a row, in the stream's order: int, float, bool, str, UUID, datetime (UTC), 1-D
+        One tuple per row, in the stream's order: int, float, bool, str, UUID, datetime (UTC), 1-D
         arrays, and None for NULL.
 
     Raises
     ------
     WireError
-        If the bytes are anything else.
+        If the bytes are not a complete stream of these fields.
 
     Examples
     --------
-    >>> from lcdb_notebook import wire
+    >>> from lcdb_notebook.server import wire
     >>> stream = b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"\0\1\0\0\0\2hi" + b"\xff\xff"
     >>> decode(stream, [wire.TEXT])
     [('hi',)]

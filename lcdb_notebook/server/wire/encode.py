@@ -1,4 +1,4 @@
-"""Writing a COPY stream: rows, or runs of them, become blocks of bytes."""
+"""Write a COPY stream: rows become blocks of bytes."""
 
 from __future__ import annotations
 
@@ -7,35 +7,33 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from lcdb_notebook.errors import WireError
-from lcdb_notebook.server.wire.fields import SIGNATURE, TRAILER, Field, Kind
-from lcdb_notebook.server.wire.rows import Rows
-from lcdb_notebook.server.wire.values import encode_row, encode_run
+from lcdb_notebook.server.wire.fields import SIGNATURE, TRAILER, Field
+from lcdb_notebook.server.wire.values import encode_row
 
 BLOCK_BYTES: Final = 256 * 1024
-"""Bytes made at a time; a single row may be longer."""
+"""Bytes encoded at a time; a single row may be longer."""
 
 _HEAD: Final = SIGNATURE + bytes(8)
 
 
 class RowWriter:
-    """A file for ``cursor.copy_expert`` to read from, which encodes rows as they are asked for.
+    """A file for ``cursor.copy_expert`` to read from, which encodes rows on demand.
 
-    Nothing but the present block is in memory. A row is a sequence with one value a field: int,
-    float, bool, str, UUID, datetime with a time zone, a one-dimensional array or sequence of
-    numbers, or None for NULL. In the place of a row may stand a
-    :class:`~lcdb_notebook.server.wire.Rows`, whose columns are encoded together.
+    Only the current block is in memory. A row is a sequence with one value per field: int, float,
+    bool, str, UUID, datetime with a time zone, a one-dimensional array or sequence of numbers, or
+    None for NULL.
 
-    psycopg2 turns an exception in :meth:`read` into its own ``QueryCanceled`` and forgets the
-    cause; as a context manager the writer raises the first one instead. Pass ``size`` to
-    ``copy_expert``: its 8 kB a call are slower than a block.
+    psycopg2 replaces an exception raised by :meth:`read` with its own ``QueryCanceled`` and drops
+    the cause; as a context manager the writer raises the original exception. Pass ``size`` to
+    ``copy_expert``: its default of 8 kB per call is slower than a block per call.
 
     Parameters
     ----------
-    fields
+    fields : sequence of Field
         The columns of the table, in the order of the COPY statement, each of the table's own type:
         the server converts nothing.
-    rows
-        Rows and runs, in any order; read once.
+    rows : iterable of sequence
+        The rows, read once.
 
     Attributes
     ----------
@@ -45,15 +43,15 @@ class RowWriter:
     Examples
     --------
     >>> import numpy as np
-    >>> from lcdb_notebook import wire
-    >>> run = wire.Rows(2, (np.array([1, 2]), np.zeros((2, 3))))
-    >>> with RowWriter([wire.INT8, wire.FLOAT8_ARRAY], [run, (3, None)]) as writer:
+    >>> from lcdb_notebook.server import wire
+    >>> rows = [(1, np.zeros(3)), (2, np.ones(3)), (3, None)]
+    >>> with RowWriter([wire.INT8, wire.FLOAT8_ARRAY], rows) as writer:
     ...     stream = writer.read()
     >>> len(stream), writer.rows
     (187, 3)
     """
 
-    def __init__(self, fields: Sequence[Field], rows: Iterable[Sequence[Any] | Rows]) -> None:
+    def __init__(self, fields: Sequence[Field], rows: Iterable[Sequence[Any]]) -> None:
         self.rows = 0
         self._fields = tuple(fields)
         self._error: BaseException | None = None
@@ -63,27 +61,27 @@ class RowWriter:
         for position, field in enumerate(self._fields):
             if len(field.numbers) > 1:
                 raise WireError(
-                    f"column {position + 1} is given as {field.label}; to write it, choose the "
-                    "one type that the table has"
+                    f"column {position + 1} must have one type to be written, got {field.label}; "
+                    "use the type of the table's column"
                 )
 
     def read(self, size: int = -1) -> bytes:
-        """Give the next bytes of the stream.
+        """Return the next bytes of the stream.
 
         Parameters
         ----------
-        size
-            At most how many; all that are left if negative.
+        size : int, optional
+            The maximum number of bytes; all that remain if negative.
 
         Returns
         -------
         bytes
-            Empty at the end of the stream, and only there.
+            Empty only at the end of the stream.
 
         Raises
         ------
         WireError
-            If a value does not fit its field. Whatever the iterator of rows raises comes through.
+            If a value does not fit its field. Exceptions of the iterator of rows are passed on.
         """
         if size < 0:
             return b"".join(iter(lambda: self.read(BLOCK_BYTES), b""))
@@ -112,47 +110,30 @@ class RowWriter:
         if self._error is not None and error is not None and error is not self._error:
             raise self._error from error
 
-    def _encode(self, rows: Iterable[Sequence[Any] | Rows]) -> Iterator[bytes]:
-        """Make the stream, in blocks of about :data:`BLOCK_BYTES`, none of them empty."""
-        parts: list[Any] = [_HEAD]
+    def _encode(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+        """Build the stream, in blocks of about :data:`BLOCK_BYTES`, none of them empty."""
+        parts: list[bytes | memoryview] = [_HEAD]
         held = len(_HEAD)
-        for block, count in self._parts(rows):
-            self.rows += count
-            parts += block
-            held += sum(map(len, block))
+        for row in rows:
+            encoded = encode_row(self._fields, row, self.rows)
+            self.rows += 1
+            parts += encoded
+            held += sum(map(len, encoded))
             if held >= BLOCK_BYTES:
                 yield b"".join(parts)
                 parts, held = [], 0
         yield b"".join([*parts, TRAILER])
 
-    def _parts(
-        self, rows: Iterable[Sequence[Any] | Rows]
-    ) -> Iterator[tuple[list[bytes | memoryview], int]]:
-        """Encode rows singly, and runs some at a time, as buffers and the rows they hold."""
-        alike = all(field.kind is not Kind.TEXT for field in self._fields)
-        row = 0
-        for item in rows:
-            if not isinstance(item, Rows):
-                yield encode_row(self._fields, item, row), 1
-                row += 1
-            elif alike:
-                for block, count in encode_run(self._fields, item, row, BLOCK_BYTES):
-                    yield [block], count
-                row += item.count
-            else:
-                # Texts differ in length, and with them the places of all that follows.
-                for single in item:
-                    yield encode_row(self._fields, single, row), 1
-                    row += 1
 
-
-def encode(fields: Sequence[Field], rows: Iterable[Sequence[Any] | Rows]) -> bytes:
-    r"""Encode rows as one whole stream.
+def encode(fields: Sequence[Field], rows: Iterable[Sequence[Any]]) -> bytes:
+    r"""Encode rows as one complete stream.
 
     Parameters
     ----------
-    fields, rows
-        As for :class:`RowWriter`.
+    fields : sequence of Field
+        The columns of the table, each of one type.
+    rows : iterable of sequence
+        One value per field; None for NULL.
 
     Returns
     -------
@@ -166,7 +147,7 @@ def encode(fields: Sequence[Field], rows: Iterable[Sequence[Any] | Rows]) -> byt
 
     Examples
     --------
-    >>> from lcdb_notebook import wire
+    >>> from lcdb_notebook.server import wire
     >>> encode([wire.INT2], [(258,)])[19:]
     b'\x00\x01\x00\x00\x00\x02\x01\x02\xff\xff'
     """

@@ -1,4 +1,4 @@
-"""What a column of a COPY stream may be, and the constants of the format."""
+"""The types that a column of a COPY stream may have, and the constants of the format."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 
-# Manual, "COPY", "Binary Format": 11 bytes of signature, then int32 flags, of which bit 16 says
-# that rows carry OIDs and bits 16-31 must not be ignored, then int32 length of an extension.
+# PostgreSQL manual, "COPY", "Binary Format": 11 bytes of signature, then int32 flags, of which bits
+# 16-31 must not be ignored (bit 16: rows contain OIDs), then the int32 length of an extension.
 SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0"
 PREAMBLE_BYTES: Final = len(SIGNATURE) + 8
 CRITICAL_FLAGS: Final = 0xFFFF0000
 TRAILER: Final = b"\xff\xff"
 
-# MaxAllocSize in src/include/utils/memutils.h: no value of the server is longer.
+# MaxAllocSize in src/include/utils/memutils.h: the server cannot hold a longer value.
 LONGEST_FIELD: Final = 0x3FFFFFFF
 
 # array_send: int32 dimensions, flags, element OID; then int32 length and lower bound for each.
@@ -30,7 +30,7 @@ TIMESTAMP_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Kind(enum.Enum):
-    """The ways in which a field's bytes are read."""
+    """The ways in which the bytes of a field are decoded."""
 
     NUMBER = enum.auto()
     ARRAY = enum.auto()
@@ -46,12 +46,12 @@ class Number:
 
     Parameters
     ----------
-    name
-        As SQL calls it.
-    oid
-        As ``src/include/catalog/pg_type.dat`` numbers it.
-    code
-        numpy's code for it: ``f8``.
+    name : str
+        Its name in SQL.
+    oid : int
+        Its number in ``src/include/catalog/pg_type.dat``.
+    code : str
+        Its numpy type code: ``f8``.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Number:
 
     @cached_property
     def prefix(self) -> int:
-        """What an element's length looks like when its four bytes are read in native order."""
+        """An element's length as its four big-endian bytes look when read in native order."""
         return int.from_bytes(self.size.to_bytes(4, "big"), sys.byteorder)
 
 
@@ -85,15 +85,15 @@ class Field:
 
     Parameters
     ----------
-    label
-        The type as messages call it.
-    kind
-        How its bytes are read.
-    numbers
+    label : str
+        The type, for messages.
+    kind : Kind
+        How its bytes are decoded.
+    numbers : tuple of Number, optional
         The numeric types accepted for the value, or for the array's elements.
-    dtype
+    dtype : numpy.dtype, optional
         The dtype of decoded numbers.
-    name
+    name : str, optional
         The column's name, for messages.
 
     Examples
@@ -109,12 +109,12 @@ class Field:
     name: str = ""
 
     def named(self, name: str) -> Field:
-        """Give the field a column's name, which error messages then use."""
+        """Return a copy with a column's name, for error messages."""
         return replace(self, name=name)
 
     @property
     def is_integer(self) -> bool:
-        """Whether the decoded numbers are integers, which cannot stand for NULL."""
+        """Whether the decoded numbers are integers, which cannot represent NULL."""
         return self.dtype is not None and self.dtype.kind == "i"
 
     def __repr__(self) -> str:

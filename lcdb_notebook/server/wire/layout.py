@@ -1,8 +1,9 @@
-"""Where everything stands in a row, read off one row and recognised in the next ones.
+"""The byte layout of a row, parsed from one row and compared with those that follow.
 
-Rows of equal shape have the same bytes everywhere but in their values, at the same places. A
-:class:`Layout` holds those bytes, so that any number of rows is compared with it in a few strided
-numpy operations; a row that passes has been checked in full, save the lengths of array elements.
+Rows of equal shape differ only in their values; all other bytes (field counts, lengths, array
+headers) are the same, at the same offsets. A :class:`Layout` holds those bytes, so that any number
+of rows is compared with it in a few strided numpy operations. A row that is equal has been checked
+completely, except for the lengths of array elements.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ _INT32 = struct.Struct(">i")
 _FIVE_INT32 = struct.Struct(">iiIii")
 _THREE_INT32 = struct.Struct(">iiI")
 _FIXED_BYTES = {Kind.BOOL: 1, Kind.UUID: 16, Kind.TIMESTAMPTZ: 8}
-# Rows compared at first; four times more each time that all are alike, so that rows which differ
-# from one to the next never cost the comparison of the whole block.
+# Rows compared first; four times as many each time that all of them match, so that rows of
+# changing shape never cost the comparison of a whole block.
 _FIRST_WINDOW = 32
 
 
@@ -44,17 +45,19 @@ class Slot:
 
     Parameters
     ----------
-    field, position
-        The field, and its number among them from 0.
-    offset
-        Of the value's first byte from the row's; for an array, of its first element's length.
-    size
-        Bytes of the value, or of all elements with their lengths; None where the field is NULL.
-    number
+    field : Field
+        The field.
+    position : int
+        Its index in the row, from 0.
+    offset : int, optional
+        Bytes from the start of the row to the value; for an array, to its first element's length.
+    size : int or None, optional
+        Bytes of the value, or of all elements with their lengths; None if the field is NULL.
+    number : Number or None, optional
         The numeric type found.
-    length
-        Elements of an array.
-    nulls
+    length : int, optional
+        Number of elements of an array.
+    nulls : int, optional
         How many of them are NULL.
     """
 
@@ -69,19 +72,19 @@ class Slot:
 
 @dataclass(frozen=True)
 class Layout:
-    """The shape of a row: its bytes in all, those that are fixed, and the slots for values."""
+    """The shape of a row: its size in bytes, its fixed bytes, and the slots for values."""
 
     size: int
     fixed: tuple[tuple[int, Bytes], ...]
     slots: tuple[Slot, ...]
 
     def count(self, buffer: Buffer, start: int, end: int) -> int:
-        """How many rows of this shape follow one another from ``start``, complete before ``end``.
+        """Count the complete rows of this shape between ``start`` and ``end``.
 
         Returns
         -------
         int
-            0 where the first row differs or is incomplete.
+            0 if the first row differs or is incomplete.
         """
         available = (end - start) // self.size
         found, window = 0, _FIRST_WINDOW
@@ -105,7 +108,7 @@ class Layout:
 
 
 class LayoutBuilder:
-    """Collects a row's fixed bytes and slots in order; used by reader and writer alike."""
+    """Collects the fixed bytes and the slots of a row, in order."""
 
     def __init__(self, fields: int) -> None:
         self._fixed: list[tuple[int, Bytes]] = []
@@ -115,7 +118,7 @@ class LayoutBuilder:
 
     @property
     def offset(self) -> int:
-        """Where the next byte goes."""
+        """The offset of the next byte."""
         return self._start + len(self._pending)
 
     def null(self, field: Field, position: int) -> None:
@@ -134,7 +137,7 @@ class LayoutBuilder:
         length: int = 0,
         nulls: int = 0,
     ) -> None:
-        """Append a field of ``size`` bytes, of which an array's ``header`` is fixed."""
+        """Append a field: ``header``, which is fixed, and a value of ``size`` bytes."""
         self._pending += _INT32.pack(len(header) + size)
         self._pending += header
         offset = self.offset
@@ -155,7 +158,7 @@ class LayoutBuilder:
 
 
 def where(field: Field, position: int, row: int) -> str:
-    """Name a field in a message: ``column 2 ("values", float8[]) of row 17``."""
+    """Return a field's name for messages: ``column 2 ("values", float8[]) of row 17``."""
     name = f'"{field.name}", ' if field.name else ""
     return f"column {position + 1} ({name}{field.label}) of row {row + 1}"
 
@@ -163,22 +166,24 @@ def where(field: Field, position: int, row: int) -> str:
 def read_layout(
     fields: Sequence[Field], buffer: Buffer, start: int, end: int, row: int
 ) -> Layout | int:
-    """Walk through the row that begins at ``start``.
+    """Parse the row that begins at ``start``.
 
     Parameters
     ----------
-    fields
-        What the row should hold.
-    buffer, start, end
-        The bytes held, those of the row beginning at ``start``; ``end - start`` is at least 2.
-    row
-        The row's number in the stream, from 0, for messages.
+    fields : sequence of Field
+        The fields that the row should have.
+    buffer : bytes or memoryview
+        The bytes held.
+    start, end : int
+        Where the row begins, and where the bytes held end; ``end - start`` is at least 2.
+    row : int
+        Number of the row in the stream, from 0, for messages.
 
     Returns
     -------
     Layout or int
-        The shape of the row; or, where the row is not complete, the least position that ``end``
-        has to reach before it is worth another try.
+        The shape of the row; or, if the row is incomplete, the smallest ``end`` with which parsing
+        can get further.
 
     Raises
     ------
@@ -189,8 +194,8 @@ def read_layout(
     if count != len(fields):
         names = ", ".join(field.name or field.label for field in fields)
         raise WireError(
-            f"row {row + 1} of the COPY stream has {count} fields where {len(fields)} were asked "
-            f"for ({names}); the stream is of another query, or damaged"
+            f"row {row + 1} of the COPY stream must have {len(fields)} fields ({names}), got "
+            f"{count}; the stream is damaged, or belongs to a different query"
         )
     builder = LayoutBuilder(count)
     for position, field in enumerate(fields):
@@ -203,8 +208,8 @@ def read_layout(
             continue
         if not 0 <= size <= LONGEST_FIELD:
             raise WireError(
-                f"{where(field, position, row)} claims {size} bytes, which no PostgreSQL value "
-                "has; the stream is damaged"
+                f"{where(field, position, row)} has an impossible length of {size} bytes; the "
+                "stream is damaged"
             )
         if field.kind is Kind.ARRAY:
             header = min(size, ARRAY_HEADER_BYTES)
@@ -219,7 +224,7 @@ def read_layout(
 
 
 def _scalar(field: Field, position: int, size: int, row: int) -> Number | None:
-    """Check a scalar's bytes against its type, and pick the numeric type that has so many."""
+    """Check the size of a scalar, and return the numeric type of that size, if it is a number."""
     if field.kind is Kind.NUMBER:
         for number in field.numbers:
             if number.size == size:
@@ -230,15 +235,15 @@ def _scalar(field: Field, position: int, size: int, row: int) -> Number | None:
     else:
         expected = str(_FIXED_BYTES[field.kind])
     raise WireError(
-        f"{where(field, position, row)} has {size} bytes where its type has {expected}; "
-        "cast the column in the query, or ask for its own type"
+        f"{where(field, position, row)} must have {expected} bytes, got {size}; cast the "
+        "column in the query, or use the field of its type"
     )
 
 
 def _read_array(
     builder: LayoutBuilder, field: Field, position: int, header: bytes, size: int, row: int
 ) -> None:
-    """Check an array's header against its type and its bytes, and append it."""
+    """Check an array's header against its type and size, and append it."""
     place = where(field, position, row)
     if len(header) < EMPTY_ARRAY_BYTES:
         raise WireError(f"{place} has {size} bytes, too few for an array")
@@ -247,18 +252,17 @@ def _read_array(
     if number is None:
         found = TYPE_NAMES.get(oid, f"the type with OID {oid}")
         raise WireError(
-            f"{place} is not an array of that type: its elements are {found}; cast the column in "
-            "the query, or ask for its own type"
+            f"{place} has elements of type {found}; cast the column in the query, or use the "
+            "field of its type"
         )
     if flags not in (0, 1):
-        raise WireError(f"{place} has array flags {flags} where 0 and 1 are known")
+        raise WireError(f"{place} has array flags {flags}; they must be 0 or 1")
     if dimensions == 0 and size == EMPTY_ARRAY_BYTES:
         builder.value(field, position, 0, header=header, number=number)
         return
     if dimensions != 1:
         raise WireError(
-            f"{place} is an array of {dimensions} dimensions in {size} bytes where one dimension "
-            "was expected"
+            f"{place} must be a one-dimensional array, got {dimensions} dimensions in {size} bytes"
         )
     if len(header) < ARRAY_HEADER_BYTES:
         raise WireError(f"{place} has {size} bytes, too few for an array of one dimension")
@@ -268,13 +272,13 @@ def _read_array(
     nulls, rest = divmod(missing, number.size)
     if rest or not 0 <= nulls <= length or (nulls and not flags):
         raise WireError(
-            f"{place} claims {length} elements in {size} bytes, which do not add up; the stream is "
+            f"{place} has {length} elements in {size} bytes, which is impossible; the stream is "
             "damaged"
         )
     if nulls and field.is_integer:
         raise WireError(
-            f"{place} has {nulls} NULL elements, and integers have no value for that; replace them "
-            "in the query or in the table"
+            f"{place} has {nulls} NULL elements, which integers cannot represent; replace them in "
+            "the query or in the table"
         )
     elements = size - ARRAY_HEADER_BYTES
     builder.value(

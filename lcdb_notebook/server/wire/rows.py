@@ -1,4 +1,4 @@
-"""A run of rows, column by column."""
+"""Runs of rows, stored by column."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import numpy as np
 import numpy.typing as npt
 
 Column = npt.NDArray[Any] | list[str] | list[UUID] | list[datetime] | None
-"""A column of a run: numbers and booleans are an array of shape (rows,), arrays one of shape (rows,
-length), the rest a list; None where every row of the run is NULL."""
+"""A column of a run: an array of shape (rows,) for numbers and booleans, of shape (rows, length)
+for arrays, and a list for other types; None if every row of the run is NULL."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Consecutive rows of equal shape: equal lengths of arrays and texts, NULL in the same columns.
 
-    Because rows of one run are NULL together, a column needs no mask: it is there, or it is None.
+    Because the rows of one run are NULL in the same columns, a column needs no mask.
 
     Parameters
     ----------
-    count
+    count : int
         Number of rows.
-    columns
-        One :data:`Column` a field. Decoded numbers are contiguous, in native byte order, and own
-        their memory together: ``columns[1][0]`` is a view that keeps its whole run alive, which is
-        at most about one block (see :class:`~lcdb_notebook.server.wire.RowReader`).
-    first
+    columns : tuple of Column
+        One :data:`Column` per field. Decoded numbers are contiguous, in native byte order, and
+        share their memory: ``columns[1][0]`` is a view that keeps its whole run alive, which is
+        about one block of :class:`~lcdb_notebook.server.wire.RowReader` at most.
+    first : int, optional
         Position of the first row in the stream, from 0.
 
     Examples
@@ -54,7 +54,7 @@ class Rows:
         return zip(*(self._values(column) for column in self.columns), strict=False)
 
     def _values(self, column: Column) -> Any:
-        """Iterate over a column: Python's own numbers, and views of arrays."""
+        """Iterate over a column: Python numbers, or views of arrays."""
         if column is None:
             return repeat(None, self.count)
         if isinstance(column, np.ndarray) and column.ndim == 1:

@@ -1,11 +1,11 @@
-"""From values to the bytes of rows: one row at a time, or a run of them together."""
+"""Encode the values of one row as the bytes of a COPY stream."""
 
 from __future__ import annotations
 
 import operator
 import struct
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,8 +21,7 @@ from lcdb_notebook.server.wire.fields import (
     Kind,
     Number,
 )
-from lcdb_notebook.server.wire.layout import Layout, LayoutBuilder, Slot, where
-from lcdb_notebook.server.wire.rows import Column, Rows
+from lcdb_notebook.server.wire.layout import where
 
 _INT16 = struct.Struct(">h")
 _INT32 = struct.Struct(">i")
@@ -44,17 +43,17 @@ def encode_row(
 
     Parameters
     ----------
-    fields
+    fields : sequence of Field
         The columns.
-    row
-        One value a column.
-    number
-        The row's number in the stream, from 0, for messages.
+    row : sequence
+        One value per column.
+    number : int
+        Number of the row in the stream, from 0, for messages.
 
     Returns
     -------
-    list of buffers
-        To be joined; the arrays among them are not copied once more.
+    list of bytes or memoryview
+        Pieces to be joined, so that arrays are copied only once.
 
     Raises
     ------
@@ -70,7 +69,7 @@ def encode_row(
             continue
         try:
             if field.kind is Kind.ARRAY:
-                values = _numbers(field, value, 1)
+                values = _numbers(field, value)
                 header = array_header(field.numbers[0], len(values))
                 elements = _elements(field.numbers[0], values)
                 parts += (_INT32.pack(len(header) + len(elements)), header, elements)
@@ -83,79 +82,36 @@ def encode_row(
     return parts
 
 
-def encode_run(
-    fields: Sequence[Field], run: Rows, first: int, block_bytes: int
-) -> Iterator[tuple[bytes, int]]:
-    """Encode a run of rows without texts, many together.
-
-    Parameters
-    ----------
-    fields, run
-        The columns, and their values.
-    first
-        The first row's number in the stream, from 0, for messages.
-    block_bytes
-        About how many bytes to make at a time.
-
-    Yields
-    ------
-    tuple of bytes and int
-        The next rows, and how many they are.
-
-    Raises
-    ------
-    WireError
-        If a column does not fit its field.
-    """
-    if len(run.columns) != len(fields):
-        raise WireError(
-            f"the run at row {first + 1} has {len(run.columns)} columns for {len(fields)} fields"
-        )
-    builder = LayoutBuilder(len(fields))
-    columns: list[npt.NDArray[Any] | None] = []
-    for position, (field, column) in enumerate(zip(fields, run.columns, strict=True)):
-        try:
-            columns.append(_column(builder, field, position, column, run.count))
-        except (TypeError, ValueError, OverflowError, struct.error) as error:
-            raise WireError(
-                f"{where(field, position, first)} and on cannot be written: {error}"
-            ) from error
-    layout = builder.build()
-    step = max(1, block_bytes // layout.size)
-    for start in range(0, run.count, step):
-        yield _fill(layout, columns, start, min(start + step, run.count))
-
-
 def array_header(number: Number, length: int) -> bytes:
-    """Write an array's first bytes, up to its elements, as ``array_send`` does.
+    """Build the header of an array, as ``array_send`` writes it in front of the elements.
 
     Parameters
     ----------
-    number
+    number : Number
         Type of the elements.
-    length
-        How many there are.
+    length : int
+        Number of elements.
 
     Returns
     -------
     bytes
-        12 for an empty array, which has no dimensions, and 20 otherwise.
+        12 bytes for an empty array, which has no dimensions, and 20 otherwise.
 
     Raises
     ------
     ValueError
-        If the array is longer than PostgreSQL takes.
+        If the array is longer than PostgreSQL accepts.
 
     Examples
     --------
-    >>> from lcdb_notebook import wire
+    >>> from lcdb_notebook.server import wire
     >>> array_header(wire.INT4.numbers[0], 2).hex(" ", 4)
     '00000001 00000000 00000017 00000002 00000001'
     """
     if not length:
         return _EMPTY.pack(0, 0, number.oid)
     if ARRAY_HEADER_BYTES + length * (4 + number.size) > LONGEST_FIELD:
-        raise ValueError(f"{length} elements are more than the 1 GB that PostgreSQL takes")
+        raise ValueError(f"{length} elements exceed PostgreSQL's limit of 1 GB per value")
     return _SHAPE.pack(1, 0, number.oid, length, 1)
 
 
@@ -170,40 +126,40 @@ def _scalar(field: Field, value: Any) -> bytes:
         case Kind.TEXT if isinstance(value, str):
             text = value.encode()
             if b"\0" in text:
-                raise ValueError("PostgreSQL's text takes no NUL character")
+                raise ValueError("text must not contain NUL characters")
             if len(text) > LONGEST_FIELD:
-                raise ValueError("the text is longer than the 1 GB that PostgreSQL takes")
+                raise ValueError("the text exceeds PostgreSQL's limit of 1 GB per value")
             return _INT32.pack(len(text)) + text
         case Kind.UUID if isinstance(value, uuid.UUID):
             return _INT32.pack(16) + value.bytes
         case Kind.TIMESTAMPTZ if isinstance(value, datetime):
             return _INT32.pack(8) + _INT64.pack(_microseconds(value))
-    raise TypeError(f"it is a {type(value).__name__}")
+    raise TypeError(f"unsupported type {type(value).__name__}")
 
 
 def _real(value: Any) -> float:
     if isinstance(value, str | bytes):
-        raise TypeError(f"it is a {type(value).__name__}")
+        raise TypeError(f"unsupported type {type(value).__name__}")
     return float(value)
 
 
 def _microseconds(value: datetime) -> int:
     if value.utcoffset() is None:
-        raise ValueError("the datetime has no time zone; give it one, such as datetime.UTC")
+        raise ValueError("datetime has no time zone; use for example datetime.UTC")
     return (value - TIMESTAMP_EPOCH) // _MICROSECOND
 
 
-def _numbers(field: Field, value: Any, dimensions: int) -> npt.NDArray[Any]:
-    """Take numbers that the field's type holds without loss, in native byte order."""
+def _numbers(field: Field, value: Any) -> npt.NDArray[Any]:
+    """Convert to the field's type, in native byte order; refuse numbers that would change."""
     dtype = field.numbers[0].native
     if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
-        raise ValueError("masked values have no place in an array; fill them first")
+        raise ValueError("masked values cannot be stored in an array; fill them first")
     values = np.asarray(value)
-    if values.ndim != dimensions:
-        raise ValueError(f"{values.ndim} dimensions where {dimensions} were expected")
+    if values.ndim != 1:
+        raise ValueError(f"expected a one-dimensional array, got {values.ndim} dimensions")
     if values.dtype == dtype:
         return values
-    # An empty list says nothing of its type.
+    # numpy makes float64 of an empty list, whatever it was meant to hold.
     kinds = "biuf" if not (field.is_integer and values.size) else "biu"
     if values.dtype.kind not in kinds:
         raise TypeError(f"an array of {values.dtype} does not fit {field.label}")
@@ -221,69 +177,8 @@ def _numbers(field: Field, value: Any, dimensions: int) -> npt.NDArray[Any]:
 
 
 def _elements(number: Number, values: npt.NDArray[Any]) -> memoryview:
-    """Write each element behind its length."""
+    """Write each element preceded by its length."""
     elements = np.empty(len(values), [("length", ">i4"), ("value", number.sent)])
     elements["length"] = number.size
     elements["value"] = values
     return elements.view(np.uint8).data
-
-
-def _column(
-    builder: LayoutBuilder, field: Field, position: int, column: Column, count: int
-) -> npt.NDArray[Any] | None:
-    """Append a column of a run to its layout, and return its values as numpy can place them."""
-    if column is None:
-        builder.null(field, position)
-        return None
-    if len(column) != count:
-        raise ValueError(f"it has {len(column)} values for {count} rows")
-    match field.kind:
-        case Kind.ARRAY:
-            values = _numbers(field, column, 2)
-            number, length = field.numbers[0], values.shape[1]
-            builder.value(
-                field,
-                position,
-                length * (4 + number.size),
-                header=array_header(number, length),
-                number=number,
-                length=length,
-            )
-            return values
-        case Kind.NUMBER:
-            values = _numbers(field, column, 1)
-            builder.value(field, position, field.numbers[0].size, number=field.numbers[0])
-            return values
-    # The few bytes of the others, lengths off, side by side.
-    single = [_scalar(field, value)[4:] for value in column]
-    size = len(single[0]) if single else 0
-    builder.value(field, position, size)
-    return np.frombuffer(b"".join(single), np.uint8).reshape(count, size)
-
-
-def _fill(
-    layout: Layout, columns: Sequence[npt.NDArray[Any] | None], start: int, stop: int
-) -> tuple[bytes, int]:
-    """Write rows ``start`` to ``stop`` of a run."""
-    count = stop - start
-    block = np.empty((count, layout.size), np.uint8)
-    for offset, fixed in layout.fixed:
-        block[:, offset : offset + len(fixed)] = fixed
-    for slot, column in zip(layout.slots, columns, strict=True):
-        if column is not None and slot.size:
-            _place(slot, column[start:stop], block)
-    return block.tobytes(), count
-
-
-def _place(slot: Slot, values: npt.NDArray[Any], block: npt.NDArray[np.uint8]) -> None:
-    """Write one column's values into their places in the rows of a block."""
-    stride = block.strides[0]
-    number = slot.number
-    if number is None:
-        block[:, slot.offset : slot.offset + values.shape[1]] = values
-    elif slot.field.kind is Kind.NUMBER:
-        np.ndarray(values.shape, number.sent, block.data, slot.offset, (stride,))[:] = values
-    else:
-        strides = (stride, 4 + number.size)
-        np.ndarray(values.shape, ">i4", block.data, slot.offset, strides)[:] = number.size
-        np.ndarray(values.shape, number.sent, block.data, slot.offset + 4, strides)[:] = values
