@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event, orm
@@ -29,6 +31,17 @@ from lcdb_notebook.server import embedded
 
 # Before anything imports pyplot: no test may wait for a window.
 os.environ["MPLBACKEND"] = "Agg"
+
+# A shell without job control has what it runs in the background ignore Ctrl-C, and a process passes
+# that on to its children; here Ctrl-C is sent to both.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Deadlines and the pace of drawing examples are about the speed of the machine, not about the code.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 class EmbeddedServer:
@@ -139,7 +152,15 @@ def _database(server_url: sa.URL) -> Iterator[str]:
 
 
 class ForDoctests:
-    """What doctests use: a conftest's own fixtures end at its folder, a plugin's do not."""
+    """What doctests use too: a conftest's own fixtures end at its folder, a plugin's do not."""
+
+    @pytest.fixture(autouse=True)
+    @staticmethod
+    def _no_figure_is_left() -> Iterator[None]:
+        """Close the figures of a test, which another would find open in the same process."""
+        yield
+        if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
+            pyplot.close("all")
 
     @pytest.fixture(scope="session")
     @classmethod
@@ -226,14 +247,6 @@ def data_folder(pytestconfig: pytest.Config) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real light curves: no folder {folder} (LCDB_TEST_DATA names another)")
     return folder
-
-
-@pytest.fixture
-def interrupts_arrive() -> Iterator[None]:
-    """Undo what a shell does to what it runs in the background: it has Ctrl-C ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

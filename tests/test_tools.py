@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import lightkurve
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from astropy import timeseries, units
@@ -48,12 +47,6 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-
-
-@pytest.fixture(autouse=True)
-def _close_figures() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -78,7 +78,7 @@ def backends(url: str) -> list[Any]:
             connection.execute(
                 sa.text(
                     "SELECT pid, state, xact_start, application_name FROM pg_stat_activity "
-                    "WHERE datname = :name"
+                    "WHERE datname = :name AND backend_type = 'client backend'"
                 ),
                 {"name": sa.make_url(url).database},
             )

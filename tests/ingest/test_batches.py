@@ -228,13 +228,15 @@ def test_a_session_on_a_connection_decides_by_itself(
     assert count(engine, DataSet) == 0
 
 
-@pytest.mark.usefixtures("interrupts_arrive")
 def test_an_interrupt_ends_an_ingest_that_waits_for_another_writer(
     own_engine: sa.Engine, star_files: list[Path]
 ) -> None:
     other = own_engine.connect()
     other.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.store'))")
-    waiting = sa.text("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    waiting = sa.text(
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
 
     def interrupt_once_it_waits() -> None:
         with own_engine.connect() as connection:

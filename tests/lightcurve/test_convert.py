@@ -488,14 +488,11 @@ def test_it_is_written_to_a_fits_file_though_little_is_known(
 
 @every_kind
 def test_it_is_drawn(make: Callable[..., LightCurveData]) -> None:
-    from matplotlib import pyplot as plt
-
     lc = convert.to_lightcurve(make())
     # Without errors lightkurve draws no error bars, and says so.
     for draw in (lc.plot, lc.scatter, *([] if make is foreign else [lc.errorbar])):
         ax = draw()
         assert lc.label in [text.get_text() for text in ax.get_legend().get_texts()]
-        plt.close(ax.figure)
 
 
 @every_kind

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -28,12 +27,6 @@ from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 TESS = Clock("btjd", "d", Decimal(2457000), "jd", "tdb")
 KEPLER = Clock("bkjd", "d", Decimal(2454833), "jd", "tdb")
 CADENCES = 1000
-
-
-@pytest.fixture(autouse=True)
-def _close_figures() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def light_curve(

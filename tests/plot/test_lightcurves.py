@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,6 @@ from lcdb_notebook.plot import MOST_PANELS, check_panels, plot
 TESS = Clock("btjd", "d", Decimal("2457000.0000"), "jd", "tdb")
 KEPLER = Clock("bkjd", "d", Decimal(2454833), "jd", "tdb")
 CADENCES = 1000
-
-
-@pytest.fixture(autouse=True)
-def _close_figures() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def light_curve(

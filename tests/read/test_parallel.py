@@ -452,13 +452,7 @@ def test_an_interrupt_ends_all_processes_and_leaves_the_database_usable(
 ) -> None:
     begun = tmp_path / "begun"
     program = subprocess.Popen(
-        # A shell without job control has its background jobs ignore SIGINT, and so their children.
-        [
-            sys.executable,
-            "-c",
-            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-            + PROGRAM.format(begun=str(begun), url=url),
-        ],
+        [sys.executable, "-c", PROGRAM.format(begun=str(begun), url=url)],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -362,11 +362,8 @@ def test_a_dataframe_of_nothing_is_empty(db: lcdb.Database) -> None:
 
 
 def test_a_selection_is_drawn(db: lcdb.Database) -> None:
-    from matplotlib import pyplot as plt
-
     ax = db.search(1, sector=1, processing="raw").plot()
     assert ax.lines or ax.collections
-    plt.close("all")
 
 
 @pytest.mark.parametrize("option", [{"on_error": "ignore"}, {"flagged": "dorp"}])

@@ -425,15 +425,12 @@ def labels(ax: Any) -> list[Any]:
     ids=["chain", "wide", "tree of 60", "cycle", "alone", "two stars"],
 )
 def test_every_dataset_has_a_label_and_none_overlaps_another(found: Lineage) -> None:
-    from matplotlib import pyplot as plt
-
     ax = found.plot()
     extents = labels(ax)
     assert len(extents) == len(found)
     assert not [(a, b) for a, b in combinations(extents, 2) if a.overlaps(b)]
     width, height = ax.figure.canvas.get_width_height()
     assert all(min(e.x0, e.y0) >= 0 and e.x1 <= width and e.y1 <= height for e in extents)
-    plt.close()
 
 
 def test_labels_shrink_to_fit_a_given_axes() -> None:
@@ -532,7 +529,6 @@ def test_thousands_are_summed_up_and_can_still_be_drawn(shape: str) -> None:
     ax.figure.canvas.draw()
     assert len(ax.collections) == 3
     assert max(plt.gcf().get_size_inches()) < 15
-    plt.close()
 
 
 def test_the_repr_counts() -> None:

@@ -102,7 +102,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
 def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run another process that starts the server, says which one it got, and stays."""
     code = (
-        "import sys; from lcdb_notebook import embedded; "
+        "import sys; from lcdb_notebook.server import embedded; "
         "from lcdb_notebook.server.embedded.pidfile import PidFile; "
         "server = embedded.start(sys.argv[1]); "
         "print(PidFile.read(server.folder / 'data').pid, flush=True); sys.stdin.read()"
@@ -412,7 +412,7 @@ def test_programs_in_roots_closed_folder_are_copied_for_all_to_run_and_root_to_c
 @as_root
 def test_an_ordinary_user_gets_a_server_of_their_own() -> None:
     code = (
-        "import sys; from lcdb_notebook import embedded; server = embedded.start(sys.argv[1]); "
+        "import sys; from lcdb_notebook.server import embedded; server = embedded.start(sys.argv[1]); "
         "import os, psycopg2; url = server.url(); "
         "connection = psycopg2.connect(dbname=url.database, user=url.username, **url.query); "
         "print(os.stat(server.folder).st_uid, connection.server_version)"
@@ -663,7 +663,8 @@ def small_disk(options: str) -> Iterator[Path]:
         try:
             yield folder
         finally:
-            subprocess.run(["umount", folder], check=True)
+            # Lazily, as a process of a server that has just ended may still hold a file.
+            subprocess.run(["umount", "-l", folder], check=True)
 
 
 @as_root
@@ -689,7 +690,9 @@ def test_on_a_read_only_disk_the_error_says_so() -> None:
 def test_data_whose_disk_has_become_read_only_are_not_served_and_the_error_says_so() -> None:
     with small_disk("size=200m") as disk:
         embedded.start(disk / "db").stop()
-        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        # It is busy until the last of the server's processes has closed its files.
+        read_only = ["mount", "-o", "remount,ro", disk]
+        wait_until(lambda: subprocess.run(read_only, check=False).returncode == 0)
         with pytest.raises(EmbeddedServerError, match="disk is read-only"):
             embedded.start(disk / "db")
 

@@ -24,6 +24,8 @@ from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import DataSet, Target
 from lcdb_notebook.search.lineage import Lineage
 
+from .stopwatch import Stopwatch
+
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 Call = Callable[[lcdb.Database, Path], Any]
@@ -212,10 +214,10 @@ class Watch:
 
     def wait(self, condition: Callable[[], bool], seconds: float = 20) -> float:
         """Wait until something is so, and give the seconds that it took."""
-        began = time.monotonic()
+        began = Stopwatch()
         while not condition():
-            assert time.monotonic() - began < seconds, (self.backends(), self.locks())
-        return time.monotonic() - began
+            assert began.seconds() < seconds, (self.backends(), self.locks())
+        return began.seconds()
 
 
 CONNECT_BY_THEMSELVES = {"Selection.map", "Selection.to_dask"}
