@@ -412,7 +412,8 @@ def test_programs_in_roots_closed_folder_are_copied_for_all_to_run_and_root_to_c
 @as_root
 def test_an_ordinary_user_gets_a_server_of_their_own() -> None:
     code = (
-        "import sys; from lcdb_notebook.server import embedded; server = embedded.start(sys.argv[1]); "
+        "import sys; from lcdb_notebook.server import embedded; "
+        "server = embedded.start(sys.argv[1]); "
         "import os, psycopg2; url = server.url(); "
         "connection = psycopg2.connect(dbname=url.database, user=url.username, **url.query); "
         "print(os.stat(server.folder).st_uid, connection.server_version)"
