@@ -34,6 +34,9 @@ from lcdb_notebook.read.parallel.address import APPLICATION_NAME
 from lcdb_notebook.read.parallel.batches import Share, Shares
 from lcdb_notebook.read.parallel.results import Measured, values
 
+# Workers cannot import the modules of tests, as they cannot import a notebook.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
 # Neither is typed.
 Client: Any = distributed.Client
 LocalCluster: Any = distributed.LocalCluster

@@ -1,1 +1,0 @@
-"""The tests, a folder for each wing."""
