@@ -692,7 +692,7 @@ def test_data_whose_disk_has_become_read_only_are_not_served_and_the_error_says_
     with small_disk("size=200m") as disk:
         embedded.start(disk / "db").stop()
         # It is busy until the last of the server's processes has closed its files.
-        read_only = ["mount", "-o", "remount,ro", disk]
+        read_only: list[str | Path] = ["mount", "-o", "remount,ro", disk]
         wait_until(lambda: subprocess.run(read_only, check=False).returncode == 0)
         with pytest.raises(EmbeddedServerError, match="disk is read-only"):
             embedded.start(disk / "db")
