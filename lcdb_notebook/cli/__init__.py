@@ -1,7 +1,7 @@
-"""The command ``lcdb-notebook``: fill a database, see what it holds, back it up.
+"""The command ``lcdb-notebook``: fill a database, list its contents, back it up.
 
-Exit codes: 0, all is well; 1, some files were skipped; 2, nothing could be done, for a reason that
-is told in one line; 130, interrupted.
+Exit codes: 0, success; 1, some files were skipped; 2, failure, with the reason in one line; 130,
+interrupted.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from collections.abc import Sequence
 from lcdb_notebook import __version__
 from lcdb_notebook.cli import app, backup, demo, info, ingest
 from lcdb_notebook.cli.options import CODES, FAILED, INTERRUPTED, LAYOUT, Parser
-from lcdb_notebook.cli.output import complain
+from lcdb_notebook.cli.output import print_error
 from lcdb_notebook.errors import LCDBError
 
 __all__ = ["main"]
 
 COMMANDS = (demo, ingest, info, app, backup)
-"""A module each, whose ``add`` tells a parser its arguments and the function that does it."""
+"""The modules of the commands; ``add`` of each adds its arguments to a parser."""
 
 _EXAMPLES = """\
 examples:
-  lcdb-notebook demo                        try it out: synthetic stars, on a server of your own
-  lcdb-notebook ingest ~/.lightkurve/cache  take in all that lightkurve has ever downloaded
+  lcdb-notebook demo                        try it with synthetic stars on the embedded server
+  lcdb-notebook ingest ~/.lightkurve/cache  ingest all files that lightkurve has downloaded
   lcdb-notebook ingest 'qlp/*.fits.gz' --url postgresql://ada@pdo.example.org/lightcurvedb
-  lcdb-notebook info --config db.conf       see what that database holds
+  lcdb-notebook info --config db.conf       list the contents of that database
   lcdb-notebook app                         explore it in a browser, without a notebook
-  lcdb-notebook backup lightcurves.dump     write all of it into one file
+  lcdb-notebook backup lightcurves.dump     back it up into one file
 """
 
 
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Parameters
     ----------
-    arguments
-        As after ``lcdb-notebook`` on the command line; None takes those of this process.
+    arguments : sequence of str, optional
+        The words after ``lcdb-notebook`` on the command line; by default those of this process.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises
     ------
     SystemExit
-        If the arguments make no sense (2), or after ``--help`` and ``--version`` (0).
+        If the arguments are invalid (2), or after ``--help`` and ``--version`` (0).
     """
     parser = _parser()
     given = parser.parse_args(arguments)
@@ -57,26 +57,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return FAILED
     with warnings.catch_warnings(record=True) as caught:
-        # Told at the end, in a line each, whatever PYTHONWARNINGS makes of them.
+        # Printed at the end, one line each, even if PYTHONWARNINGS turns warnings into errors.
         warnings.simplefilter("default", UserWarning)
         try:
             code: int = given.run(given)
         except LCDBError as error:
-            complain(traceback.format_exc() if given.debug else f"lcdb-notebook: {error}")
+            print_error(traceback.format_exc() if given.debug else f"lcdb-notebook: {error}")
             code = FAILED
         except KeyboardInterrupt:
-            complain("lcdb-notebook: interrupted")
+            print_error("lcdb-notebook: interrupted")
             code = INTERRUPTED
         for warning in caught:
-            complain(f"lcdb-notebook: warning: {warning.message}")
+            print_error(f"lcdb-notebook: warning: {warning.message}")
     return code
 
 
 def _parser() -> Parser:
     parser = Parser(
         prog="lcdb-notebook",
-        description="A LightcurveDB for notebooks: fill it, and see what is in it.",
-        epilog=f"{_EXAMPLES}\nlcdb-notebook COMMAND --help tells more.\n{CODES}",
+        description="Fill a LightcurveDB, list its contents, explore it, back it up.",
+        epilog=f"{_EXAMPLES}\nOptions of a command: lcdb-notebook COMMAND --help\n{CODES}",
         formatter_class=LAYOUT,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

@@ -1,4 +1,4 @@
-"""``lcdb-notebook app``: the explorer as a page of its own, for those who write no Python."""
+"""``lcdb-notebook app``: serve the explorer as a web page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.cli.options import LAYOUT, add_common
-from lcdb_notebook.cli.output import say
+from lcdb_notebook.cli.output import print_output
 from lcdb_notebook.database import connect
 from lcdb_notebook.errors import ConfigurationError, LCDBError
 from lcdb_notebook.errors.optional import required
@@ -29,7 +29,7 @@ __all__ = ["add", "page", "run"]
 HOST, PORT = "127.0.0.1", 8866
 NOTEBOOK = "explore.ipynb"
 
-# The kernels of the pages inherit it, and nobody else can read it: it may hold a password.
+# The kernels of the pages inherit it. Other users cannot read it, so it may contain a password.
 _DATABASE = "LCDB_APP_DATABASE"
 
 
@@ -40,8 +40,8 @@ def add(commands: Commands) -> None:
         help="explore a database in a browser, without a notebook",
         formatter_class=LAYOUT,
         description="Explore a database in a browser, without a notebook and without Python.\n"
-        "The page is served to this computer alone, to whoever has its whole address, and cannot\n"
-        "change the database. Ctrl-C ends it.",
+        "The page is served on this computer only, to everyone who has its full address, and "
+        "cannot\nchange the database. Press Ctrl-C to stop it.",
         epilog="examples:\n  lcdb-notebook app\n"
         "  lcdb-notebook app --no-browser --port 8900 --config db.conf",
     )
@@ -49,31 +49,31 @@ def add(commands: Commands) -> None:
         "--port",
         type=_port,
         metavar="N",
-        help=f"where to serve it (default: {PORT}, or one that is free)",
+        help=f"the port (default: {PORT}, or another free one)",
     )
     command.add_argument(
         "--no-browser",
         dest="browser",
         action="store_false",
-        help="say the address, and open no browser",
+        help="print the address without opening a browser",
     )
     add_common(command)
     command.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Serve the page until somebody ends it, and give the exit code."""
+    """Serve the page until it is interrupted, and return the exit code."""
     voila = required("voila.app", extra="app", wanted_by="lcdb-notebook app")
     port = _free(given.port)
     where = {"url": given.url, "config": given.config, "embedded": given.embedded}
-    # Open all the time, so that no server of one's own has to start for every page.
+    # Kept open, so that the embedded server need not start for every page.
     with connect(**where) as database:
         folder = Path(tempfile.mkdtemp(prefix="lcdb-app-"))
         os.environ[_DATABASE] = json.dumps(where)
         try:
             token = secrets.token_urlsafe(24)
             address = f"http://{HOST}:{port}/?token={token}"
-            say(f"{database!r}\n\nIts page, until you press Ctrl-C:\n\n    {address}\n")
+            print_output(f"{database!r}\n\nPress Ctrl-C to stop. The page is at\n\n    {address}\n")
             if given.browser:
                 webbrowser.open(address)
             _serve(voila.Voila, _notebook(folder), folder, port, token)
@@ -84,7 +84,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def page() -> None:
-    """Show the explorer, or an error in its place, in a kernel that :func:`run` has started."""
+    """Display the explorer, or an error message, in a kernel that :func:`run` has started."""
     import ipywidgets as widgets
     from IPython.display import display
 
@@ -102,7 +102,7 @@ def _serve(voila: type[Any], notebook: Path, folder: Path, port: int, token: str
 
     connections = folder / "connections"
     connections.mkdir(mode=0o700)
-    # As a configuration, since everybody on the machine can read the arguments of a command.
+    # As a configuration, because other users can read the arguments of a command.
     settings = {
         "ip": HOST,
         "port": port,
@@ -138,28 +138,28 @@ def _notebook(folder: Path) -> Path:
     return path
 
 
-def _free(asked: int | None) -> int:
-    """Give the port that was asked for, or one that is free."""
-    for port in (PORT, 0) if asked is None else (asked,):
+def _free(requested: int | None) -> int:
+    """Return the requested port, or by default a free one."""
+    for port in (PORT, 0) if requested is None else (requested,):
         with socket.socket() as probe:
-            # As servers bind: one that was closed a moment ago is free.
+            # As servers do, so that a port that was closed a moment ago counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))
             except OSError as error:
-                if asked is not None:
+                if requested is not None:
                     raise ConfigurationError(
-                        f"--port {asked}: {error.strerror or error}; another port may be free, and "
-                        "without --port one is found"
+                        f"--port {requested}: {error.strerror or error}; choose another port, or "
+                        "omit --port to find a free one"
                     ) from error
                 continue
             found: int = probe.getsockname()[1]
             return found
-    raise ConfigurationError("no port of this computer is free")
+    raise ConfigurationError("no free port found")
 
 
 def _port(text: str) -> int:
     number = int(text)
     if not 1 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{number} is no port; they go from 1 to 65535")
+        raise argparse.ArgumentTypeError(f"must be a port from 1 to 65535, got {number}")
     return number

@@ -1,4 +1,4 @@
-"""``lcdb-notebook demo``: synthetic stars, and a picture of one."""
+"""``lcdb-notebook demo``: load synthetic stars and plot one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lcdb_notebook import demo
 from lcdb_notebook.cli.info import summary
 from lcdb_notebook.cli.options import LAYOUT, add_common, positive
-from lcdb_notebook.cli.output import say
+from lcdb_notebook.cli.output import print_output
 from lcdb_notebook.database import Database, connect
 from lcdb_notebook.errors import ConfigurationError
 
@@ -26,57 +26,61 @@ PLOTTED = {
     "photometry": "DEMO aperture 2px",
     "processing": "DEMO SYS_RM",
 }
-"""What the command draws: a planet's transits between momentum dumps and stray light."""
+"""The light curve that is plotted: transits between momentum dumps and stray light."""
 
 
 def add(commands: Commands) -> None:
     """Add the command to a parser."""
-    about = "load synthetic stars, say what is there, draw a light curve"
+    about = "load synthetic stars, list the contents, plot a light curve"
     command = commands.add_parser(
         "demo",
         help=about,
         formatter_class=LAYOUT,
-        description=f"{about[0].upper()}{about[1:]}.\nOnly what is missing is loaded. Unless you "
-        "name a database here, they go to the server\nof your own, whatever is configured.",
+        description=f"{about[0].upper()}{about[1:]}.\nOnly missing stars are loaded. Unless --url "
+        "or --config names a database, they go to\nthe embedded server, whatever is configured.",
         epilog="example:\n  lcdb-notebook demo --targets 100 --plot star.pdf",
     )
     command.add_argument(
-        "--targets", type=positive, default=24, metavar="N", help="how many stars (default: 24)"
+        "--targets",
+        type=positive,
+        default=24,
+        metavar="N",
+        help="number of stars (default: 24)",
     )
     command.add_argument(
         "--plot",
         type=Path,
         default=Path("lcdb_demo.png"),
         metavar="FILE",
-        help="where to draw a light curve (default: lcdb_demo.png in this folder)",
+        help="the file of the plot (default: lcdb_demo.png in this folder)",
     )
     add_common(command)
     command.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Do it, and give the exit code."""
+    """Run the command and return the exit code."""
     file: Path = given.plot
     _check_plot(file)
     elsewhere = given.url is not None or given.config is not None
-    # Synthetic stars go to a shared database only if that was named here and now.
+    # Synthetic stars go to a shared database only if the command line names it.
     embedded = given.embedded if elsewhere or given.embedded is not None else True
     with connect(
         given.url, config=given.config, embedded=embedded, write=True, create=True
     ) as database:
-        say(f"{database!r}\n")
+        print_output(f"{database!r}\n")
         added = demo.load(database.session, given.targets)
         if added:
-            say(f"Loaded the demonstration data: {added:,} new light curves.\n")
+            print_output(f"Loaded the demonstration data: {added:,} new light curves.\n")
         else:
-            say("The demonstration data are there already.\n")
-        say(summary(database))
+            print_output("The demonstration data already exist.\n")
+        print_output(summary(database))
         _plot(database, file)
     own = isinstance(given.embedded, str) and str(Path(given.embedded).expanduser().absolute())
     where = "..." if elsewhere else f"embedded={own or True!r}"
-    say(
-        "\nTo go on, open the notebook 01_quickstart.ipynb in JupyterLab:\n\n    make lab\n\n"
-        "or in a Python of your own:\n\n"
+    print_output(
+        "\nNext, open the notebook 01_quickstart.ipynb in JupyterLab:\n\n    make lab\n\n"
+        "or run in Python:\n\n"
         "    import lcdb_notebook as lcdb\n"
         f"    db = lcdb.connect({where})\n"
         "    db.search(1, sector=1)"
@@ -85,10 +89,10 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _check_plot(file: Path) -> None:
-    """Refuse a file that no plot can be written to, before anything is done."""
+    """Refuse a file that no plot can be written to, before anything is loaded."""
     import matplotlib as mpl
 
-    # A screen that does not answer must not stop a picture from being written.
+    # Writing a file must not depend on a display.
     mpl.use("Agg")
     from matplotlib.backend_bases import FigureCanvasBase
 
@@ -98,7 +102,7 @@ def _check_plot(file: Path) -> None:
             f"--plot {file}: the name must end in .{', .'.join(sorted(known))}"
         )
     if not file.absolute().parent.is_dir():
-        raise ConfigurationError(f"--plot {file}: there is no folder {file.absolute().parent}")
+        raise ConfigurationError(f"--plot {file}: no folder {file.absolute().parent}")
 
 
 def _plot(database: Database, file: Path) -> None:
@@ -113,4 +117,4 @@ def _plot(database: Database, file: Path) -> None:
         raise ConfigurationError(f"cannot write {file}: {error.strerror or error}") from error
     finally:
         plt.close(figure)
-    say(f"\nOne of them, with its flagged cadences marked, is drawn in {file.absolute()}")
+    print_output(f"\nPlotted one light curve, its flagged cadences marked, in {file.absolute()}")

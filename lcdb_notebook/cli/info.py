@@ -1,4 +1,4 @@
-"""``lcdb-notebook info``: which database it is, and what it holds."""
+"""``lcdb-notebook info``: list the contents of a database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from lcdb_notebook.cli.options import LAYOUT, add_common
-from lcdb_notebook.cli.output import say
+from lcdb_notebook.cli.output import print_output
 from lcdb_notebook.database import Database, connect
 from lcdb_notebook.search import listings
 
@@ -20,10 +20,10 @@ def add(commands: Commands) -> None:
     """Add the command to a parser."""
     command = commands.add_parser(
         "info",
-        help="say which database it is and what it holds",
+        help="list the contents of a database",
         formatter_class=LAYOUT,
-        description="Say which database it is, and how many stars, observations and light curves "
-        "it holds.",
+        description="Print which database is used, and how many stars, observations and light "
+        "curves it contains.",
         epilog="example:\n  lcdb-notebook info --config ~/.config/lightcurvedb/db.conf",
     )
     add_common(command)
@@ -31,21 +31,21 @@ def add(commands: Commands) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Do it, and give the exit code."""
+    """Run the command and return the exit code."""
     with connect(given.url, config=given.config, embedded=given.embedded) as database:
-        say(f"{database!r}\n")
-        say(summary(database))
+        print_output(f"{database!r}\n")
+        print_output(summary(database))
     return 0
 
 
 def summary(database: Database) -> str:
-    """Lay out what a database holds: a line a thing, with its number and names."""
+    """Return a table of the contents of a database: one kind of object per line."""
     with database.session_scope() as session:
         table = listings.summary(session)
     if table.loc[table["what"] == "light curves", "number"].sum() == 0:
         return (
-            "It holds no light curves yet. `lcdb-notebook ingest PATH` takes files in, and "
-            "`lcdb-notebook demo` loads synthetic stars."
+            "It contains no light curves yet. Run `lcdb-notebook ingest PATH` to ingest files, or "
+            "`lcdb-notebook demo` to load synthetic stars."
         )
     lines = []
     for row in table.itertuples():

@@ -1,4 +1,4 @@
-"""``lcdb-notebook ingest``: light-curve files into a database."""
+"""``lcdb-notebook ingest``: ingest light-curve files into a database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from lcdb_notebook.cli.options import CODES, LAYOUT, SKIPPED, add_common
-from lcdb_notebook.cli.output import say
+from lcdb_notebook.cli.output import print_output
 from lcdb_notebook.database import connect
 
 if TYPE_CHECKING:
@@ -19,32 +19,35 @@ def add(commands: Commands) -> None:
     """Add the command to a parser."""
     command = commands.add_parser(
         "ingest",
-        help="take light-curve files in",
+        help="ingest light-curve files",
         formatter_class=LAYOUT,
-        description="Take light-curve files in: SPOC, TESS-SPOC, QLP, TGLC, Kepler and K2, .fits "
-        "or .h5, gzip-compressed or not.\nA file goes in as a whole or not at all, and one that is "
-        "there already changes nothing.",
+        description="Ingest light-curve files: SPOC, TESS-SPOC, QLP, TGLC, Kepler and K2, .fits or "
+        ".h5, gzip-compressed or not.\nA file is ingested completely or not at all; ingesting it "
+        "again changes nothing.",
         epilog="examples:\n  lcdb-notebook ingest ~/.lightkurve/cache\n"
         "  lcdb-notebook ingest 'sector-*/*.fits.gz' tess2018206045859-s0001-*_lc.fits\n"
         f"  lcdb-notebook ingest files --embedded=/data/mine\n\n{CODES}",
     )
     command.add_argument(
-        "paths", nargs="+", metavar="PATH", help="a file, a folder with all below it, or a pattern"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a file, a folder with its subfolders, or a pattern",
     )
     command.add_argument(
         "--on-error",
         choices=("skip", "raise"),
         default="skip",
-        help="skip bad files and say why (default), or stop at the first",
+        help="skip bad files and print the reasons (default), or stop at the first",
     )
     add_common(command)
     command.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Do it, and give the exit code."""
+    """Run the command and return the exit code."""
     with connect(given.url, config=given.config, embedded=given.embedded, write=True) as database:
-        say(repr(database))
+        print_output(repr(database))
         report = database.ingest(given.paths, on_error=given.on_error)
-    say(repr(report))
+    print_output(repr(report))
     return SKIPPED if report.skipped else 0

@@ -1,4 +1,4 @@
-"""What the commands have in common: their exit codes, their layout, and which database is meant."""
+"""What the commands share: exit codes, layout of the help, and the options of the database."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ __all__ = [
 SKIPPED, FAILED, INTERRUPTED = 1, 2, 130
 
 CODES = """\
-exit codes: 0 all is well, 1 some files were skipped, 2 it failed, 130 it was interrupted
+exit codes: 0 success, 1 some files were skipped, 2 failure, 130 interrupted
 """
 
 LAYOUT = argparse.RawDescriptionHelpFormatter
 
 
 class Parser(argparse.ArgumentParser):
-    """Repeats no password when it complains of an argument."""
+    """An argument parser whose messages contain no password."""
 
     def error(self, message: str) -> NoReturn:
-        """End with the usage, the complaint and exit code 2."""
+        """Exit with the usage, the message and exit code 2."""
         super().error(without_password(message))
 
 
 def add_common(command: argparse.ArgumentParser) -> None:
-    """Add the options that say which database is meant, and ``--debug``."""
+    """Add the options that name the database, and ``--debug``."""
     which = command.add_argument_group(
-        "which database",
-        "Without any of these: ~/.config/lightcurvedb/db.conf, then the environment (LCDB_URL,\n"
-        "PGHOST, ...), then a PostgreSQL server of your own, which is started if need be.",
+        "database",
+        "Default: ~/.config/lightcurvedb/db.conf, then the environment (LCDB_URL, PGHOST, ...),\n"
+        "then the embedded PostgreSQL server, which is started if it does not run.",
     ).add_mutually_exclusive_group()
     which.add_argument("--url", help="postgresql://user@host:port/database")
     which.add_argument(
@@ -56,15 +56,15 @@ def add_common(command: argparse.ArgumentParser) -> None:
         nargs="?",
         const=True,
         metavar="FOLDER",
-        help="the server of your own, whatever else is configured; its data are in FOLDER "
+        help="the embedded server, whatever else is configured, with its data in FOLDER "
         "(default: $LCDB_DATA, or your user data folder)",
     )
-    command.add_argument("--debug", action="store_true", help="show where in the code it failed")
+    command.add_argument("--debug", action="store_true", help="print the traceback of an error")
 
 
 def positive(text: str) -> int:
-    """Read a whole number of at least 1."""
+    """Return a number of at least 1, for argparse."""
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
     return number

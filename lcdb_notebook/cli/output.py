@@ -1,23 +1,23 @@
-"""How the command talks: to standard output, to standard error, and never of a password."""
+"""Print to standard output and standard error, never a password."""
 
 from __future__ import annotations
 
 import re
 import sys
 
-__all__ = ["complain", "say", "without_password"]
+__all__ = ["print_error", "print_output", "without_password"]
 
 
-def say(text: str) -> None:
-    """Print what was asked for."""
+def print_output(text: str) -> None:
+    """Print a result to standard output."""
     print(without_password(text), flush=True)
 
 
-def complain(text: str) -> None:
-    """Print what went wrong, where it does not mix with what was asked for."""
+def print_error(text: str) -> None:
+    """Print a warning or an error to standard error."""
     print(without_password(text), file=sys.stderr, flush=True)
 
 
 def without_password(text: str) -> str:
-    """Blot out the password of every URL: a person may give one where a path is expected."""
+    """Return a text with the password of every URL masked: one may be passed as a path."""
     return re.sub(r"(://[^/\s:@]*:)[^\s/]*@", r"\1***@", text)

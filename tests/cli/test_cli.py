@@ -87,7 +87,7 @@ def test_demo_loads_says_what_is_there_draws_and_tells_how_to_go_on(
 def test_a_second_demo_changes_nothing(filled: str, capsys: pytest.CaptureFixture[str]) -> None:
     before = contents(filled)
     assert main(["demo", "--url", filled]) == 0
-    assert "there already" in capsys.readouterr().out
+    assert "already exist" in capsys.readouterr().out
     assert contents(filled) == before
 
 
@@ -194,7 +194,7 @@ UNREACHABLE = "postgresql://ada:s3cret@localhost:1/stars"
         (["ingest", "x.fits", "--url", UNREACHABLE], "localhost"),
         (["demo", "--url", UNREACHABLE], "localhost"),
         (["demo", "--plot", "star.docx"], "must end in ..., .png"),
-        (["demo", "--plot", "no/such/star.png"], "there is no folder"),
+        (["demo", "--plot", "no/such/star.png"], "no folder"),
     ],
 )
 def test_a_persons_mistake_is_told_in_one_line(

@@ -364,7 +364,10 @@ def test_a_port_that_is_none_is_named_with_its_file(
         ("[Other]\npassword = hunter2", "no section [Credentials]"),
         ("password = hunter2", "line 1"),
         ("[Credentials]\nusername = a\nhunter2\n", "line 3"),
-        ("[Credentials]\npassword = hunter2\npassword = hunter2", "twice, in line 3"),
+        (
+            "[Credentials]\npassword = hunter2\npassword = hunter2",
+            "repeats a section or a key in line 3",
+        ),
     ],
 )
 def test_a_file_that_makes_no_sense_is_named_and_never_quoted(

@@ -297,7 +297,7 @@ def test_a_folder_that_was_opened_to_others_is_closed_again(spoilt: Path) -> Non
 def test_the_folder_of_another_user_is_refused_and_left_alone(folder: Path) -> None:
     folder.mkdir(mode=0o755)
     os.chown(folder, NOBODY, NOBODY)
-    with pytest.raises(EmbeddedServerError, match=r"belongs to nobody.*Give another folder"):
+    with pytest.raises(EmbeddedServerError, match=r"belongs to nobody.*Choose another folder"):
         embedded.start(folder)
     assert folder.stat().st_uid == NOBODY
     assert mode(folder) == 0o755
@@ -373,7 +373,7 @@ def test_roots_closed_folder_stays_closed_and_the_data_go_elsewhere() -> None:
         with embedded.start(asked) as server:
             try:
                 assert query(server, "SELECT 1") == 1
-                assert server.folder.parent == folders.ROOTS_PLACE
+                assert server.folder.parent == folders.ROOTS_FOLDER
                 assert mode(server.folder) == 0o700
                 assert mode(closed) == 0o700
                 assert not asked.exists()
@@ -672,7 +672,7 @@ def small_disk(options: str) -> Iterator[Path]:
 @pytest.mark.parametrize("size", ["size=10m", "size=10m,nr_inodes=2"])
 def test_on_a_full_disk_the_error_says_so_and_no_half_is_left(size: str) -> None:
     with small_disk(size) as disk:  # no room for initdb; not even for a lock file
-        with pytest.raises(EmbeddedServerError, match="disk is full: make room"):
+        with pytest.raises(EmbeddedServerError, match="disk is full; free some space"):
             embedded.start(disk / "db")
         assert not (disk / "db" / "data").exists()
         assert not (disk / "db" / "data.new").exists()
@@ -706,7 +706,7 @@ def test_data_whose_disk_has_become_full_are_served_again_once_there_is_room() -
             while True:
                 file.write(bytes(4096))
                 file.flush()
-        with pytest.raises(EmbeddedServerError, match="disk is full: make room"):
+        with pytest.raises(EmbeddedServerError, match="disk is full; free some space"):
             embedded.start(disk / "db")
         (disk / "ballast").unlink()
         with embedded.start(disk / "db") as server:

@@ -1,6 +1,6 @@
-"""Decide which database is meant, without asking any network.
+"""Decide which database to connect to, without using the network.
 
-The first of these that is there wins, and nothing after it is looked at:
+The first of these that exists is used, and nothing after it is read:
 
 1. the ``url`` given;
 2. the file given as ``config``, or ``~/.config/lightcurvedb/db.conf``, which LightcurveDB's users
@@ -14,11 +14,11 @@ A ``db.conf``::
 
     [Credentials]
     username = ada
-    password = as it is: no quotes, no %-encoding; empty for ~/.pgpass
+    password = written literally: no quotes, no %-encoding; empty for ~/.pgpass
     database_name = lightcurvedb
     database_host = pdo.example.org
     database_port = 5432
-    # sslmode, sslrootcert, sslcert and sslkey, if wanted; paths may begin with ~
+    # optional: sslmode, sslrootcert, sslcert and sslkey; paths may begin with ~
 
 No message, ``str`` or ``repr`` from here contains a password.
 """
@@ -40,7 +40,7 @@ __all__ = ["Address", "OpenToOthersWarning", "resolve"]
 
 CONFIG_FILE = Path(".config/lightcurvedb/db.conf")
 
-# One of these says which server is meant. PGUSER or PGPASSWORD alone do not.
+# Each of these names a server or a database. PGUSER or PGPASSWORD alone do not.
 _LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGPORT")
 
 
@@ -50,15 +50,15 @@ class Address:
 
     Parameters
     ----------
-    origin
-        Who said so, for people: ``"the url given"``, a file, ``"LCDB_URL"``, ``"PG* variables"`` or
-        ``"embedded server in ..."``.
-    url
-        What to connect to, always with the driver ``postgresql+psycopg2``; ``None`` for the
-        embedded server. A URL without any parts leaves everything to libpq.
-    folder
-        The embedded server's folder; ``None`` for any other.
-    label
+    origin : str
+        Where the address comes from, for messages: ``"the url given"``, a file, ``"LCDB_URL"``,
+        ``"PG* variables"`` or ``"embedded server in ..."``.
+    url : sqlalchemy.engine.URL or None, optional
+        The database's URL, always with the driver ``postgresql+psycopg2``; None for the embedded
+        server. A URL without any parts leaves everything to libpq.
+    folder : pathlib.Path or None, optional
+        The embedded server's folder; None for any other server.
+    label : str, optional
         The server and database in short, without a password.
 
     Examples
@@ -85,21 +85,21 @@ def resolve(
     environ: Mapping[str, str] | None = None,
     home: Path | None = None,
 ) -> Address:
-    """Decide which database is meant.
+    """Decide which database to connect to.
 
     Parameters
     ----------
-    url
+    url : str or sqlalchemy.engine.URL, optional
         ``postgresql://user:password@host:port/database?sslmode=require``.
-    config
+    config : str or path-like, optional
         Path of a ``db.conf``.
-    embedded
-        True for the embedded server whatever else is there, a path for the one in that folder,
-        False for never.
-    environ
+    embedded : bool, str or path-like, optional
+        True for the embedded server whatever else is configured, a path for the one in that
+        folder, False to forbid it.
+    environ : mapping of str to str, optional
         The environment; by default that of this process.
-    home
-        The home folder in which to look for ``db.conf``; by default one's own.
+    home : pathlib.Path, optional
+        The home folder that may contain ``db.conf``; by default the user's.
 
     Returns
     -------
@@ -109,13 +109,13 @@ def resolve(
     Raises
     ------
     ConfigurationError
-        If two arguments contradict each other, a URL or a file makes no sense, or nothing names a
-        database and the embedded server is forbidden.
+        If an argument has the wrong type, two arguments contradict each other, a URL or a file is
+        invalid, or no database is configured and the embedded server is forbidden.
 
     Warns
     -----
     OpenToOthersWarning
-        If other users can read the password in a ``db.conf`` of one's own; once a file.
+        If other users can read the password in the user's own ``db.conf``; once per file.
 
     Examples
     --------
@@ -125,12 +125,12 @@ def resolve(
     embedded server in /data/tess
     """
     environ = os.environ if environ is None else environ
-    wanted = {"url": url, "config": config, "embedded": None if embedded is False else embedded}
-    given = [name for name, value in wanted.items() if value is not None]
+    sources = {"url": url, "config": config, "embedded": None if embedded is False else embedded}
+    given = [f"{name}=" for name, value in sources.items() if value is not None]
     if len(given) > 1:
         raise ConfigurationError(
-            f"{' and '.join(f'{name}=' for name in given)} contradict each other: "
-            "each of them says which database is meant. Give one of them."
+            f"{' and '.join(given)} contradict each other, because each names a database; pass "
+            "only one of them"
         )
     if url is not None:
         return _at(read_url(url, "the url given"), "the url given")
@@ -147,8 +147,8 @@ def resolve(
         return _from_libpq(environ)
     if embedded is False:
         raise ConfigurationError(
-            f"nothing says which database to use, and embedded=False. Looked at: url= and config= "
-            f"(not given), {standard} (not there), LCDB_URL (not set), "
+            "no database is configured, and embedded=False forbids the embedded server. Tried: "
+            f"url= and config= (not given), {standard} (not found), LCDB_URL (not set), "
             f"{', '.join(_LIBPQ_VARIABLES)} (not set)."
         )
     return _embedded(None, environ)
@@ -157,7 +157,7 @@ def resolve(
 def _home() -> Path:
     try:
         return Path.home()
-    except RuntimeError:  # a user without a home: then no db.conf in it either
+    except RuntimeError:  # a user without a home folder has no db.conf in it
         return Path("/nonexistent")
 
 

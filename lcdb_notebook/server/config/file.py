@@ -1,4 +1,4 @@
-"""``db.conf``, the file that LightcurveDB's users already have."""
+"""Read ``db.conf``, the configuration file of LightcurveDB."""
 
 from __future__ import annotations
 
@@ -32,36 +32,35 @@ def read_file(path: Path) -> URL:
 
     Parameters
     ----------
-    path
+    path : pathlib.Path
         An INI file with the section ``[Credentials]``.
 
     Returns
     -------
     sqlalchemy.engine.URL
-        With the password as it stands in the file.
+        With the password exactly as written in the file.
 
     Raises
     ------
     ConfigurationError
-        If it cannot be read, or lacks something; the message names the file and what is wrong.
+        If it cannot be read, or a key is missing; the message names the file and what is wrong.
 
     Warns
     -----
     OpenToOthersWarning
-        Once a file, if it is one's own, has a password in it, and others can read it. (ssh looks at
-        its keys in the same way: what the administrator keeps in ``/etc`` for all is not ours to
-        close.)
+        Once per file, if it belongs to this user, contains a password, and others can read it. As
+        ssh does with keys, a file of another owner (the administrator's in ``/etc``) is accepted.
     """
     values, status = _read(path)
     missing = [key for key in _KEYS if key not in values]
     if missing:
         raise ConfigurationError(
-            f"{path} has no {', '.join(missing)} in its section [{SECTION}]; add what is missing. "
-            f"It needs {', '.join(_KEYS)}."
+            f"{path} has no {', '.join(missing)} in its section [{SECTION}]; it needs "
+            f"{', '.join(_KEYS)}"
         )
     empty = [key for key in _KEYS if key != "password" and not values[key]]
     if empty:
-        raise ConfigurationError(f"{path} has nothing after {', '.join(empty)} =.")
+        raise ConfigurationError(f"{path}: {', '.join(empty)} must not be empty")
     port = check_port(values["database_port"], str(path), "database_port")
     user, host, database = (values[k] for k in ("username", "database_host", "database_name"))
     if values["password"]:
@@ -87,15 +86,15 @@ def _warn_if_open(path: Path, status: os.stat_result) -> None:
     _warned_of.add(path)
     warnings.warn(
         f"other users of this machine can read the password in {path} (mode "
-        f"{stat.S_IMODE(status.st_mode):04o}). Close it to them: chmod 600 {path}",
+        f"{stat.S_IMODE(status.st_mode):04o}); run: chmod 600 {path}",
         OpenToOthersWarning,
         stacklevel=5,
     )
 
 
 def _read(path: Path) -> tuple[dict[str, str], os.stat_result]:
-    # A RawConfigParser takes % as it stands. No reason is chained: configparser's quote
-    # the line, and UnicodeDecodeError carries the whole file.
+    # A RawConfigParser, because a password may contain %. No reason is chained: configparser's
+    # errors quote the line, and a UnicodeDecodeError carries the whole file.
     parser = configparser.RawConfigParser()
     reason = ""
     try:
@@ -107,13 +106,13 @@ def _read(path: Path) -> tuple[dict[str, str], os.stat_result]:
     except UnicodeDecodeError:
         reason = f"{path} is not a text file in UTF-8."
     except configparser.MissingSectionHeaderError as error:
-        reason = f"{path} does not begin with [{SECTION}]: see line {error.lineno}."
+        reason = f"{path} must begin with [{SECTION}], but line {error.lineno} comes before it."
     except configparser.ParsingError as error:
         lines = ", ".join(str(number) for number, _ in error.errors)
-        reason = f"{path} is not a configuration file: line {lines} is not of the form key = value."
+        reason = f"{path} is not a configuration file: line {lines} is not key = value."
     except configparser.Error as error:
         line = getattr(error, "lineno", None)
-        reason = f"{path} names a section or a key twice" + (f", in line {line}." if line else ".")
+        reason = f"{path} repeats a section or a key" + (f" in line {line}." if line else ".")
     if reason:
         raise ConfigurationError(reason)
     if not parser.has_section(SECTION):

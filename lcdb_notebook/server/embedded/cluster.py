@@ -1,4 +1,4 @@
-"""PostgreSQL itself: make its data folder, launch it, see whether it runs, stop it."""
+"""PostgreSQL itself: create its data folder, start it, check whether it runs, stop it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["SUPERUSER", "Cluster"]
 
 SUPERUSER = "postgres"
 
-# builtin C.UTF-8: code point order, whatever this machine's C library; indexes on text stay valid
+# The built-in C.UTF-8 sorts by code point, independent of the C library: indexes on text stay valid
 # when that library is upgraded, and the folder can move to another machine.
 _LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
@@ -33,22 +33,22 @@ _SETTINGS = {
     "port": str(PORT),
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    # No replicas of a laptop: less to write when much is loaded. fsync stays on.
+    # No replicas, so less is written when much is loaded. fsync stays on.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "min_wal_size": "32MB",
-    # Errors go to the client that made them; here they would fill the disk, statements included.
+    # Errors go to the client that caused them; logged with statements they could fill the disk.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_checkpoints": "off",
 }
-# A server that crashed first replays what it had written last, at most some GB (max_wal_size).
+# After a crash the server first replays its write-ahead log, at most some GB (max_wal_size).
 _RECOVERY_LIMIT = 600
 
-_CURES = {
-    "No space left on device": "The disk is full: make room and try again.",
-    "Disk quota exceeded": "Your disk quota is used up: make room and try again.",
-    "Read-only file system": "The disk is read-only: give another folder, with embedded=... .",
+_ADVICE = {
+    "No space left on device": "The disk is full; free some space and try again.",
+    "Disk quota exceeded": "Your disk quota is used up; free some space and try again.",
+    "Read-only file system": "The disk is read-only; choose another folder with embedded=... .",
     "could not create shared memory": "The system has too little shared memory for another server.",
     "too many clients": "Close notebooks, or connections, that are no longer needed.",
     "still in use": "A process of an earlier server still runs: end the postgres processes first.",
@@ -58,14 +58,14 @@ _CURES = {
 class Cluster:
     """The data of one server and the process that serves them.
 
-    The caller holds ``start.lock`` while it calls anything here that changes something.
+    The caller must hold ``start.lock`` while it calls a method that changes anything.
 
     Parameters
     ----------
-    folder
-        A folder as :func:`~lcdb_notebook.server.embedded.folder.prepare` left it.
-    account
-        Who owns it.
+    folder : pathlib.Path
+        A folder returned by :func:`~lcdb_notebook.server.embedded.folder.prepare`.
+    account : Account
+        Its owner.
     """
 
     def __init__(self, folder: Path, account: Account) -> None:
@@ -77,8 +77,8 @@ class Cluster:
     def initialise(self) -> None:
         """Run ``initdb`` unless there are data already.
 
-        It works in ``data.new`` and renames it, so that a half-made data folder is never mistaken
-        for a whole one.
+        It works in ``data.new`` and renames that at the end, so that an incomplete data folder is
+        never mistaken for a complete one.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class Cluster:
             return
         draft = self.folder / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
-        made = self.account.run(
+        created = self.account.run(
             [
                 server_programs(self.account) / "initdb",
                 f"--pgdata={draft}",
@@ -101,9 +101,9 @@ class Cluster:
                 *_LOCALE,
             ]
         )
-        if made.returncode:
+        if created.returncode:
             shutil.rmtree(draft, ignore_errors=True)
-            raise self._failure("initdb cannot make a data folder", made.stdout)
+            raise self._failure("initdb cannot create a data folder", created.stdout)
         draft.rename(self.data)
 
     def _refuse_other_version(self) -> None:
@@ -111,26 +111,29 @@ class Cluster:
             found = (self.data / "PG_VERSION").read_text().strip()
         except FileNotFoundError:
             raise EmbeddedServerError(
-                f"{self.data} is not a PostgreSQL data folder: it has no PG_VERSION. Bring its "
-                "contents back from a backup, or move it away to begin with an empty database."
+                f"{self.data} is not a PostgreSQL data folder: it has no PG_VERSION. Restore its "
+                "contents from a backup, or move it away to begin with an empty database."
             ) from None
         if found != str(MAJOR_VERSION):
             raise EmbeddedServerError(
-                f"the data in {self.data} are of PostgreSQL {found}, and this package brings "
+                f"the data in {self.data} are of PostgreSQL {found}, and this package contains "
                 f"PostgreSQL {MAJOR_VERSION}; they were not touched. Dump them with PostgreSQL "
-                f"{found} (pg_dump -Fc) and bring the dump into a new folder (lcdb-notebook "
-                "restore FILE --embedded=FOLDER), or give another folder."
+                f"{found} (pg_dump -Fc) and restore the dump into a new folder (lcdb-notebook "
+                "restore FILE --embedded=FOLDER), or choose another folder."
             )
 
     def running(self, timeout: float) -> Path | None:
-        """Give the socket's folder of the server that runs on these data, if one does.
+        """Return the socket's folder of the server that runs on these data, or None.
 
-        Waits, for at most ``timeout`` seconds, for one that is just starting or stopping.
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait for a server that is starting or stopping.
 
         Raises
         ------
         EmbeddedServerError
-            If it runs on another host or out of reach, or does not finish what it is doing.
+            If it runs on another host, its socket is gone, or it does not finish in time.
         """
         deadline = time.monotonic() + timeout
         while (found := PidFile.read(self.data)) is not None:
@@ -142,8 +145,8 @@ class Cluster:
                 if is_private(found.sockets, self.account):
                     return found.sockets
                 raise EmbeddedServerError(
-                    f"the server of {self.folder} runs (process {found.pid}), but its socket's "
-                    f"folder {found.sockets} is gone or no longer private. Close the "
+                    f"the server of {self.folder} runs (process {found.pid}), but the folder of "
+                    f"its socket, {found.sockets}, is gone or no longer private. Close the "
                     f"notebooks that use it, and run: kill -INT {found.pid}"
                 )
             if time.monotonic() > deadline:
@@ -155,13 +158,17 @@ class Cluster:
         return None
 
     def launch(self, timeout: float) -> Path:
-        """Start the server and its keeper; give the socket's folder once it is ready.
+        """Start the server and its keeper, and return the socket's folder once it is ready.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait for the processes of an earlier server to exit.
 
         Raises
         ------
         EmbeddedServerError
-            If it ends instead, with the end of its log; or if processes of an earlier one are in
-            the way for ``timeout`` seconds.
+            If it does not start, with the last lines of its log.
         """
         programs = server_programs(self.account)
         sockets = socket_folder(self.folder, self.account)
@@ -181,13 +188,13 @@ class Cluster:
             )
             if self._comes_up(keeper):
                 return sockets
-            said = self.log.last_lines()
-            # Whoever launched it before us may have been killed in the middle of that.
-            if "already exists" in said and (other := self.running(timeout)) is not None:
+            output = self.log.last_lines()
+            # Another process may have been killed while it was starting the server.
+            if "already exists" in output and (other := self.running(timeout)) is not None:
                 return other
             # After a kill -9 the other processes of the old server need a moment to notice.
-            if "still in use" not in said or time.monotonic() > deadline:
-                raise self._failure("PostgreSQL does not start", said)
+            if "still in use" not in output or time.monotonic() > deadline:
+                raise self._failure("PostgreSQL does not start", output)
             time.sleep(0.05)
 
     def _comes_up(self, keeper: subprocess.Popen[bytes]) -> bool:
@@ -204,9 +211,14 @@ class Cluster:
         return False
 
     def stop(self, timeout: float) -> None:
-        """Stop the server that runs on these data, if one does, and wait until it is gone.
+        """Stop the server that runs on these data, if any, and wait until it is gone.
 
-        The caller holds the exclusive lock on ``users.lock``: nobody uses it.
+        The caller must hold the exclusive lock on ``users.lock``, which shows that it is unused.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait for it.
         """
         found = PidFile.read(self.data)
         if found is None or not found.is_alive():
@@ -221,6 +233,13 @@ class Cluster:
 
     def connect(self, sockets: Path, database: str) -> Connection:
         """Connect as the superuser, in autocommit.
+
+        Parameters
+        ----------
+        sockets : pathlib.Path
+            The folder of the socket.
+        database : str
+            The name of the database.
 
         Raises
         ------
@@ -237,7 +256,7 @@ class Cluster:
                 connect_timeout=10,
             )
         except psycopg2.OperationalError as error:
-            raise self._failure("the server runs but refuses", str(error)) from error
+            raise self._failure("the server refuses the connection", str(error)) from error
         opened.autocommit = True
         return opened
 
@@ -258,7 +277,7 @@ class Cluster:
             opened.close()
 
     def _admit(self) -> None:
-        """Let in whoever owns the server, under every role, and nobody else."""
+        """Admit the account that owns the server, under every role, and no other."""
         names = {self.account.name} | ({"root"} if self.account.switched else set())
         lines = [f'lcdb "{name}" all\n' for name in sorted(names)]
         write_private(self.data / "pg_ident.conf", "".join(lines), self.account)
@@ -269,14 +288,14 @@ class Cluster:
             host = (self.folder / "host").read_text(encoding="utf-8").strip()
             if host != socket.gethostname():
                 raise EmbeddedServerError(
-                    f"the server of {self.folder} runs on the host {host!r}, and this is "
-                    f"{socket.gethostname()!r}; two at once would destroy the data. Close the "
-                    f"notebooks there. If that host is gone, or was a container: "
+                    f"the server of {self.folder} runs on the host {host!r}, and this host is "
+                    f"{socket.gethostname()!r}; two servers at once would destroy the data. Close "
+                    f"the notebooks there. If that host is gone, or was a container, run: "
                     f"rm '{self.data / 'postmaster.pid'}'"
                 )
 
-    def _failure(self, what: str, said: str) -> EmbeddedServerError:
-        said = "\n".join(said.strip().splitlines()[-12:])
-        cures = (cure for text, cure in _CURES.items() if text in said)
-        cure = next(cures, f"The server's log is {self.log.path}.")
-        return EmbeddedServerError(f"{what} in {self.folder}. {cure} It said:\n{said}")
+    def _failure(self, what: str, output: str) -> EmbeddedServerError:
+        output = "\n".join(output.strip().splitlines()[-12:])
+        advice = (advice for text, advice in _ADVICE.items() if text in output)
+        first = next(advice, f"The server's log is {self.log.path}.")
+        return EmbeddedServerError(f"{what} in {self.folder}. {first} Its output:\n{output}")

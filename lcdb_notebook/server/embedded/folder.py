@@ -1,4 +1,4 @@
-"""Private folders, the socket's place, and locks: everything that keeps other people out."""
+"""Private folders, the socket's folder, and locks: what keeps other users out."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 PORT = 5432
-"""Only a part of the socket's name: nothing listens on a TCP port."""
+"""Only part of the socket's name: the server listens on no TCP port."""
 
-ROOTS_PLACE = Path("/var/lib/lcdb_notebook")
+ROOTS_FOLDER = Path("/var/lib/lcdb_notebook")
 
 _SOCKET_NAME = f".s.PGSQL.{PORT}"
-# sun_path has 108 bytes on Linux and 104 on macOS, its closing zero included: unix(7), unix(4).
+# sun_path has 108 bytes on Linux and 104 on macOS, including the final zero: unix(7), unix(4).
 _SOCKET_PATH_LIMIT = 107 if sys.platform == "linux" else 103
-# libpq takes a comma for a list of hosts, and PostgreSQL quotes a list of folders with '"'.
+# libpq splits hosts at a comma, and PostgreSQL quotes a list of folders with '"'.
 _PLAIN = re.compile(r"[\w/.\- +~=]+")
 _OURS = {
     "data",
@@ -51,17 +51,22 @@ _OURS = {
     "host.new",
 }
 _OURS |= {_SOCKET_NAME, f"{_SOCKET_NAME}.lock", "lost+found", ".DS_Store"}
-_ANOTHER = "Give another folder, with embedded=... or in the variable LCDB_DATA."
-_CURES = {
-    errno.ENOSPC: "The disk is full: make room, or give a folder on another disk.",
-    errno.EDQUOT: "Your disk quota is used up: make room, or give a folder on another disk.",
+_ANOTHER = "Choose another folder, with embedded=... or in the variable LCDB_DATA."
+_ADVICE = {
+    errno.ENOSPC: "The disk is full; free some space, or choose a folder on another disk.",
+    errno.EDQUOT: "Your disk quota is used up; free some space, or choose another disk.",
     errno.EROFS: f"The disk is read-only. {_ANOTHER}",
 }
 
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turn what the operating system refuses into an error with a cure.
+    """Turn an OSError into an EmbeddedServerError with advice.
+
+    Parameters
+    ----------
+    doing : str
+        What the block does, for the message "cannot ...".
 
     Raises
     ------
@@ -73,41 +78,41 @@ def explained(doing: str) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise EmbeddedServerError(
-            f"cannot {doing}: {reason}. {_CURES.get(error.errno or 0, _ANOTHER)}"
+            f"cannot {doing}: {reason}. {_ADVICE.get(error.errno or 0, _ANOTHER)}"
         ) from error
 
 
 def prepare(folder: Path, account: Account) -> Path:
-    """Create or check the server's folder: its owner's alone, and nothing else in it.
+    """Create or check the server's folder: private, and with nothing else in it.
 
     Parameters
     ----------
-    folder
-        Where it was asked for.
-    account
-        Who will own it.
+    folder : pathlib.Path
+        The folder that the user chose.
+    account : Account
+        Its owner.
 
     Returns
     -------
     pathlib.Path
-        Where it is: symbolic links resolved; for root, a folder in ``/var/lib/lcdb_notebook`` when
-        the server's account cannot reach the one asked for.
+        The folder with symbolic links resolved. For root, a folder in ``/var/lib/lcdb_notebook`` if
+        the server's account cannot reach the chosen one.
 
     Raises
     ------
     EmbeddedServerError
-        If it belongs to someone else, cannot be closed to others, or holds other things.
+        If it belongs to another user, cannot be closed to others, or contains other files.
     """
     folder = folder.expanduser().resolve()
     if "\n" in str(folder):
-        raise EmbeddedServerError(f"the path {str(folder)!r} has a line break in it. {_ANOTHER}")
+        raise EmbeddedServerError(f"the path {str(folder)!r} contains a line break. {_ANOTHER}")
     if account.switched:
         folder = _within_reach(folder, account)
     if not folder.exists():
         for missing in [p for p in reversed(folder.parents) if not p.exists()]:
             missing.mkdir(exist_ok=True)
             if account.switched:
-                # Newly made and root's: the server's account passes through, nobody looks inside.
+                # New and root's: the server's account may pass through, but not list it.
                 missing.chmod(0o711)
         folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
@@ -129,7 +134,7 @@ def prepare(folder: Path, account: Account) -> Path:
         if folder.lstat().st_mode & 0o077:
             raise EmbeddedServerError(
                 f"{folder} is open to other users and cannot be closed to them (mode "
-                f"{stat.filemode(folder.lstat().st_mode)}); its file system may know no "
+                f"{stat.filemode(folder.lstat().st_mode)}); its file system may not support "
                 f"permissions. {_ANOTHER}"
             )
     return folder
@@ -139,13 +144,13 @@ def _within_reach(folder: Path, account: Account) -> Path:
     existing = next(p for p in [folder.parent, *folder.parents] if p.exists())
     if account.can_enter(existing):
         return folder
-    ROOTS_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if not account.can_enter(ROOTS_PLACE):
+    ROOTS_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not account.can_enter(ROOTS_FOLDER):
         raise EmbeddedServerError(
-            f"the server's account {account.name!r} reaches neither {folder} nor {ROOTS_PLACE}. "
+            f"the server's account {account.name!r} can enter neither {folder} nor {ROOTS_FOLDER}. "
             f"{_ANOTHER}"
         )
-    return ROOTS_PLACE / f"{folder.name}-{_digest(folder)}"
+    return ROOTS_FOLDER / f"{folder.name}-{_digest(folder)}"
 
 
 def _refuse_strangers(folder: Path) -> None:
@@ -156,34 +161,34 @@ def _refuse_strangers(folder: Path) -> None:
         raise EmbeddedServerError(
             f"{folder} is the data folder of another PostgreSQL "
             f"{(folder / 'PG_VERSION').read_text().strip()} server (this is {MAJOR_VERSION}), and "
-            f"was not touched. Connect to that server with a URL, or give a folder of its own."
+            f"was not touched. Connect to that server with a URL, or choose an empty folder."
         )
     raise EmbeddedServerError(
-        f"{folder} holds other things ({', '.join(sorted(names - _OURS)[:3])}, ...) and would have "
-        f"to be closed to everybody else. Give the server a folder of its own, such as "
+        f"{folder} contains other files ({', '.join(sorted(names - _OURS)[:3])}, ...) and would "
+        f"have to be closed to other users. Choose an empty folder for the server, such as "
         f"{folder / 'postgres'}."
     )
 
 
 def socket_folder(folder: Path, account: Account) -> Path:
-    """Find a private folder, short enough, for the server's socket.
+    """Find a private folder with a short enough path for the server's socket.
 
     Parameters
     ----------
-    folder
-        The server's folder, as :func:`prepare` left it.
-    account
-        Who will own it.
+    folder : pathlib.Path
+        The server's folder, as returned by :func:`prepare`.
+    account : Account
+        Its owner.
 
     Returns
     -------
     pathlib.Path
-        ``folder`` itself where it fits, otherwise ``/tmp/lcdb-<uid>-<digest>``.
+        ``folder`` itself if its path is short enough, otherwise ``/tmp/lcdb-<uid>-<digest>``.
 
     Raises
     ------
     EmbeddedServerError
-        If other users sit on every name that could be used.
+        If other users have taken every name that could be used.
     """
     fits = len(os.fsencode(folder / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT
     if fits and _PLAIN.fullmatch(str(folder)):
@@ -207,12 +212,12 @@ def socket_folder(folder: Path, account: Account) -> Path:
                 return place
     raise EmbeddedServerError(
         f"the path {folder} is too long for a socket, and no private folder named {stem} can be "
-        f"had in {' or '.join(map(str, bases))}. Give a folder with a shorter path."
+        f"created in {' or '.join(map(str, bases))}. Choose a folder with a shorter path."
     )
 
 
 def is_private(folder: Path, account: Account) -> bool:
-    """Tell whether a path is a real folder of this account that nobody else can enter."""
+    """Return whether a path is a real folder of this account that no other user can enter."""
     try:
         found = folder.lstat()
     except OSError:
@@ -221,7 +226,7 @@ def is_private(folder: Path, account: Account) -> bool:
 
 
 def open_lock(path: Path, account: Account) -> int:
-    """Open a lock file, created if need be, and give its descriptor."""
+    """Open a lock file, creating it if necessary, and return its descriptor."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
@@ -235,7 +240,7 @@ def open_lock(path: Path, account: Account) -> int:
 def write_private(path: Path, text: str, account: Account) -> None:
     """Write a file that belongs to the server's account and that only it can read.
 
-    Never through a link that may stand there: a new file replaces it.
+    A new file replaces the old one, so a symbolic link at that path is never followed.
     """
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
@@ -248,9 +253,21 @@ def write_private(path: Path, text: str, account: Account) -> None:
 
 
 def acquire(descriptor: int, operation: int, timeout: float) -> bool:
-    """Take a ``flock``, trying until a timeout in seconds, and tell whether it was had.
+    """Take a ``flock``, trying until a timeout.
 
-    ``operation`` is :data:`fcntl.LOCK_SH` or :data:`fcntl.LOCK_EX`.
+    Parameters
+    ----------
+    descriptor : int
+        Of the lock file.
+    operation : int
+        :data:`fcntl.LOCK_SH` or :data:`fcntl.LOCK_EX`.
+    timeout : float
+        Seconds to try.
+
+    Returns
+    -------
+    bool
+        Whether the lock was taken.
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -1,4 +1,4 @@
-"""The keeper: the process that runs the server and stops it once nobody uses it any more."""
+"""The keeper: a process that runs the server and stops it when its last user is gone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lcdb_notebook.server.embedded.account import Account
 
 __all__ = ["ServerLog", "spawn"]
 
-# It runs the server as its child and waits, in a thread, for the exclusive lock on the users' file;
-# when it gets that, nobody uses the server any more. Its end gives the lock back. A process of its
-# own, because a notebook that is killed can do nothing afterwards.
+# It runs the server as its child and waits, in a thread, for the exclusive lock on users.lock; when
+# it gets that, the server has no user left. The lock is released when the keeper exits. It is a
+# separate process, because a notebook that is killed cannot stop the server.
 _KEEPER = """
 import fcntl, os, signal, sys, threading
 uid, gid, lock, sockets, *command = sys.argv[1:]
@@ -40,11 +40,11 @@ _keepers: list[subprocess.Popen[bytes]] = []
 
 
 class ServerLog:
-    """The server's log: one megabyte, and the one before it.
+    """The server's log: at most about one megabyte, and the previous one.
 
     Parameters
     ----------
-    path
+    path : pathlib.Path
         The file ``server.log``.
     """
 
@@ -53,7 +53,7 @@ class ServerLog:
         self._start = 0
 
     def open(self) -> int:
-        """Open it for a new start of the server and give the descriptor."""
+        """Open it for a new start of the server and return the descriptor."""
         if self.path.exists() and self.path.stat().st_size > _SIZE_LIMIT:
             self.path.replace(self.path.with_name(f"{self.path.name}.old"))
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -62,14 +62,14 @@ class ServerLog:
         return descriptor
 
     def last_lines(self) -> str:
-        """Give the last lines that were written since it was opened."""
+        """Return the last 12 lines written since it was opened."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._start)
-                said = file.read().decode("utf-8", "replace")
+                output = file.read().decode("utf-8", "replace")
         except OSError:
             return ""
-        return "\n".join(said.splitlines()[-12:])
+        return "\n".join(output.splitlines()[-12:])
 
 
 def spawn(
@@ -79,21 +79,21 @@ def spawn(
 
     Parameters
     ----------
-    command
+    command : list of str
         The server's command line.
-    folder
-        The server's folder, with ``users.lock`` in it, on which the caller holds a shared lock.
-    sockets
-        The socket's folder; the keeper removes it when it is empty at the end.
-    account
-        Whom both run as.
-    log
-        Where both write.
+    folder : pathlib.Path
+        The server's folder with ``users.lock``, on which the caller holds a shared lock.
+    sockets : pathlib.Path
+        The socket's folder; the keeper removes it at the end if it is empty.
+    account : Account
+        The account that runs both.
+    log : ServerLog
+        The log that both write to.
 
     Returns
     -------
     subprocess.Popen
-        The keeper; it ends when the server ends.
+        The keeper, which exits when the server exits.
     """
     users = folder / "users.lock"
     words = [str(account.uid), str(account.gid), str(users), str(sockets), *command]
@@ -107,11 +107,11 @@ def spawn(
             cwd="/",
             env=account.environment(),
             umask=0o077,
-            start_new_session=True,  # an interrupt in the notebook is not for the server
+            start_new_session=True,  # Ctrl-C in the notebook must not reach the server
         )
     finally:
         os.close(descriptor)
-    # Kept, and asked whether they have ended, so that they do not stay behind as zombies.
+    # Keep and poll them, so that those that have exited do not remain as zombies.
     _keepers[:] = [earlier for earlier in _keepers if earlier.poll() is None]
     _keepers.append(keeper)
     return keeper

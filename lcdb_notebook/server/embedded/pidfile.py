@@ -1,4 +1,4 @@
-"""``postmaster.pid``: which process serves a data folder, and whether it still does."""
+"""Read ``postmaster.pid``: which process serves a data folder, and whether it still runs."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _NO_SUCH_PROCESS = 2**31 - 1
 
 @dataclass(frozen=True)
 class PidFile:
-    """What ``postmaster.pid`` says; its lines are fixed in PostgreSQL's ``pidfile.h``.
+    """The contents of ``postmaster.pid``, whose lines PostgreSQL defines in ``pidfile.h``.
 
     Parameters
     ----------
-    data
-        The data folder that it lies in.
-    pid
+    data : pathlib.Path
+        The data folder that contains it.
+    pid : int
         The number of the process that wrote it.
-    sockets
-        The folder of its socket.
-    status
+    sockets : pathlib.Path
+        The folder of the server's socket.
+    status : str
         ``"starting"``, ``"ready"`` or ``"stopping"``.
     """
 
@@ -39,7 +39,7 @@ class PidFile:
 
     @classmethod
     def read(cls, data: Path) -> PidFile | None:
-        """Read it; ``None`` where there is none, or one that is only just being written."""
+        """Read it; return None if it does not exist or is only partly written."""
         try:
             lines = os.fsdecode((data / "postmaster.pid").read_bytes()).splitlines()
             pid = int(lines[0])
@@ -49,10 +49,10 @@ class PidFile:
         return cls(data, pid, Path(lines[4]), lines[7].strip() or "starting")
 
     def is_alive(self) -> bool:
-        """Tell whether the process is the server of these data, and not one that got its number."""
+        """Return whether the process is the server of these data, not one with a reused number."""
         if Path("/proc/self/cwd").exists():
             with suppress(OSError):
-                # PostgreSQL lives in its data folder. A dead process not yet waited for has none.
+                # PostgreSQL works in its data folder; a zombie process has no working folder.
                 return Path(f"/proc/{self.pid}/cwd").readlink() == self.data
             return False
         shown = subprocess.run(

@@ -1,4 +1,4 @@
-"""Use a server together: start or join it, and leave it to the others."""
+"""Start an embedded server, or join one that other processes use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DATABASE = "lightcurvedb"
 
 @dataclass
 class _Use:
-    """The share of this process in one server."""
+    """How this process uses one server."""
 
     cluster: Cluster
     lock: int  # descriptor with the shared lock on users.lock
@@ -33,15 +33,15 @@ class _Use:
 
 
 class Server:
-    """A share in the running server of one folder; :func:`start` gives it.
+    """The running server of one folder, as returned by :func:`start`.
 
-    Give it back with :meth:`stop`, or as a ``with`` block; at the end of the process it is given
-    back anyway.
+    Release it with :meth:`stop` or use it as a ``with`` block; it is also released when the process
+    ends. The server stops when its last user has released it.
 
     Attributes
     ----------
     folder : pathlib.Path
-        Where the data, the log and the locks are.
+        The folder of the data, the log and the locks.
     """
 
     def __init__(self, use: _Use) -> None:
@@ -88,24 +88,24 @@ class Server:
 
         Parameters
         ----------
-        timeout
+        timeout : float, optional
             Seconds to wait for it.
 
         Raises
         ------
         EmbeddedServerError
-            If this share was given back, or the server does not start.
+            If it was released with :meth:`stop`, or does not start.
         """
         with _guard, explained(f"start the server in {self.folder} again"):
             use = _uses.get(self.folder)
             if self._stopped or use is None:
                 raise EmbeddedServerError(
-                    f"this share in the server of {self.folder} was given back; call start() again."
+                    f"the server of {self.folder} was released with stop(); call start() again"
                 )
             self._sockets = use.sockets = _run(use.cluster, timeout)
 
     def stop(self) -> None:
-        """Give this share back; the server stops if nobody else uses it. Twice does nothing."""
+        """Release the server, which stops if it has no other user; a second call does nothing."""
         with _guard:
             use = _uses.get(self.folder)
             if self._stopped or use is None:
@@ -126,21 +126,21 @@ def start(folder: Path | str, *, timeout: float = 60.0) -> Server:
 
     Parameters
     ----------
-    folder
-        Where it keeps its data; created with mode 0700. It holds nothing else.
-    timeout
+    folder : pathlib.Path or str
+        The folder for its data and nothing else; created with mode 0700.
+    timeout : float, optional
         Seconds to wait for the server, and for other processes that are starting or stopping it.
 
     Returns
     -------
     Server
-        One share in it, with an existing database ``lightcurvedb``.
+        The running server, with a database ``lightcurvedb``.
 
     Raises
     ------
     EmbeddedServerError
-        If the folder is not one's own, or the server does not start; the message says why and
-        what to do.
+        If the folder belongs to another user, or the server does not start; the message contains
+        the reason and what to do.
 
     Examples
     --------
@@ -169,25 +169,25 @@ def start(folder: Path | str, *, timeout: float = 60.0) -> Server:
 
 
 def _join(cluster: Cluster, timeout: float) -> int:
-    """Become one of the server's users; wait for whoever is just stopping it."""
+    """Become a user of the server; wait while another process is stopping it."""
     lock = open_lock(cluster.folder / "users.lock", cluster.account)
     if not acquire(lock, fcntl.LOCK_SH, timeout):
         os.close(lock)
         raise EmbeddedServerError(
             f"the server of {cluster.folder} has been stopping for {timeout:g} s. Wait until its "
-            f"postgres processes are gone, and see {cluster.log.path}."
+            f"postgres processes have exited; its log is {cluster.log.path}."
         )
     return lock
 
 
 def _run(cluster: Cluster, timeout: float) -> Path:
-    """Have the server running, with one process at a time looking after that."""
+    """Start the server unless it runs; only one process at a time may do this."""
     lock = open_lock(cluster.folder / "start.lock", cluster.account)
     try:
         if not acquire(lock, fcntl.LOCK_EX, timeout):
             raise EmbeddedServerError(
                 f"another process has been starting the server of {cluster.folder} for "
-                f"{timeout:g} s. See {cluster.log.path}, or end that process."
+                f"{timeout:g} s. Stop that process; the server's log is {cluster.log.path}."
             )
         cluster.initialise()
         sockets = cluster.running(timeout) or cluster.launch(timeout)
@@ -198,15 +198,15 @@ def _run(cluster: Cluster, timeout: float) -> Path:
 
 
 def _leave(use: _Use, timeout: float = 30.0) -> None:
-    """Stop being a user; if that was the last one, return when the server is gone.
+    """Stop being a user; if this was the last one, return when the server is gone.
 
-    The lock is given back by closing it, and asked for anew: a forked child may hold the same one,
-    and turning that into an exclusive lock would stop the server under the child.
+    The lock is closed and opened again, because a forked child may hold the same one: converting
+    that into an exclusive lock would stop the server while the child uses it.
     """
     os.close(use.lock)
     try:
         lock = open_lock(use.cluster.folder / "users.lock", use.cluster.account)
-    except OSError:  # the folder was deleted: the keeper has the lock, and stops the server
+    except OSError:  # the folder was deleted; the keeper gets the lock and stops the server
         return
     deadline = time.monotonic() + timeout
     try:
@@ -216,7 +216,7 @@ def _leave(use: _Use, timeout: float = 30.0) -> None:
                 return
             if acquire(lock, fcntl.LOCK_SH, 0):
                 return  # there are other users
-            time.sleep(0.005)  # the keeper has it, and is stopping the server
+            time.sleep(0.005)  # the keeper has the lock and is stopping the server
     finally:
         os.close(lock)
 
@@ -228,8 +228,8 @@ def _leave_all() -> None:
 
 
 def _renew_guard() -> None:
-    # A child has the open locks of its parent, and so its share; only a thread of the parent, which
-    # the child does not have, may be holding this one.
+    # A child inherits the open lock files. This lock may be held by a thread of the parent, which
+    # does not exist in the child and would never release it.
     global _guard
     _guard = threading.RLock()
 
