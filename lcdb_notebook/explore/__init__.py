@@ -1,1 +1,1 @@
-"""Explorers: targets, light curves, flags and lineage by clicking, and back to code."""
+"""Interactive explorers of targets, light curves, quality flags and lineage."""

@@ -1,4 +1,4 @@
-"""Light curves of one target: which observations, which photometry, which processing."""
+"""DataSetList: choose observations, photometry and processing of one target."""
 
 from __future__ import annotations
 
@@ -9,35 +9,45 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from lcdb_notebook.explore.widget.base import Part
+from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Sessions
 from lcdb_notebook.read.selection import Selection
 from lcdb_notebook.search.browse import TargetRow
-from lcdb_notebook.search.criteria import RAW, Criteria, criteria
+from lcdb_notebook.search.criteria import RAW, Criteria
+from lcdb_notebook.search.criteria import criteria as search_criteria
 from lcdb_notebook.search.results import Found, Search
 from lcdb_notebook.search.rows import Row
 
-__all__ = ["DataSetList", "narrowed"]
+__all__ = ["DataSetList", "narrow"]
 
-_NOT_SAID = "not said"
-_ROWS_SHOWN, _ROWS_STILL = 5, 40
+_UNKNOWN = "unknown"
+_ROWS_SHOWN, _ROWS_STATIC = 5, 40
 
 
-class DataSetList(Part):
+class DataSetList(Panel):
     """Choose among the light curves of a target.
 
     Parameters
     ----------
-    sessions
+    sessions : Sessions
         The database.
 
     Attributes
     ----------
-    selection
-        Trait: the Selection of what is chosen, with its rows already found; None without a target.
-    datasets
-        Trait: ids of all DataSets of the target, a tuple.
+    selection : Selection or None
+        Trait: the light curves chosen; None without a target.
+    datasets : tuple of int
+        Trait: the ids of all DataSets of the target.
+
+    Examples
+    --------
+    >>> from lcdb_notebook.search.browse import TargetRow
+    >>> db = getfixture("demo_database")
+    >>> part = DataSetList(db)
+    >>> part.show(TargetRow(1, 0, "DEMO"))
+    >>> part.selection.table["processing"].unique().tolist()
+    ['DEMO DET']
     """
 
     css = "lcdb-datasets"
@@ -50,9 +60,11 @@ class DataSetList(Part):
         self._sessions = sessions
         self._found = Found((), {})
         self._setting = False
-        self._observations = _several("Observations", "When, and by what; Ctrl adds, Shift spans")
-        self._photometry = _several("Photometry", "How the light was extracted")
-        self._processing = _several("Processing", "What was done to it; raw is nothing")
+        self._observations = _list_box(
+            "Observations", "Ctrl-click adds to the choice, Shift-click chooses a range"
+        )
+        self._photometry = _list_box("Photometry", "The aperture or the PSF fit")
+        self._processing = _list_box("Processing", "Processing after extraction; raw is none")
         self._lists = (self._observations, self._photometry, self._processing)
         row = widgets.Box(self._lists)
         row.add_class("lcdb-row")
@@ -60,28 +72,31 @@ class DataSetList(Part):
         for one in self._lists:
             self.watch(one, self._changed, "index")
 
-    def show(self, target: TargetRow | None, wanted: Criteria | None = None) -> None:
+    def show(self, target: TargetRow | None, criteria: Criteria | None = None) -> None:
         """List the light curves of a target, and choose those of one kind.
+
+        The light curves chosen at first have one photometry, processing, pipeline and exposure
+        time, so that they can be stitched.
 
         Parameters
         ----------
-        target
-            Whose; None empties the list.
-        wanted
-            The filters by which the target was found: what they match is chosen among.
+        target : TargetRow or None
+            The target; None empties the lists.
+        criteria : Criteria, optional
+            The filters by which the target was found. Light curves that match are preferred.
         """
-        with self.trouble.watching("list the light curves"):
+        with self.error_box.watching("list the light curves"):
             if target is None:
                 self._found = Found((), {})
                 self._fill(())
                 return
-            of_target = criteria(target.number, catalog=target.catalog)
+            of_target = search_criteria(target.number, catalog=target.catalog)
             with self._sessions.session_scope() as session:
                 self._found = Search(self._sessions, of_target).found(session)
                 matching = None
-                if wanted is not None and _filters(wanted):
+                if criteria is not None and _filters(criteria):
                     both = dataclasses.replace(
-                        wanted, numbers=of_target.numbers, catalogs=of_target.catalogs
+                        criteria, numbers=of_target.numbers, catalogs=of_target.catalogs
                     )
                     found = Search(self._sessions, both).found(session)
                     matching = {row.dataset for row in found.rows}
@@ -89,21 +104,26 @@ class DataSetList(Part):
             self._fill(_of_one_kind(self._found, rows or self._found.rows))
 
     def choose(self, dataset: int) -> None:
-        """Choose a single one of the light curves listed.
+        """Choose one light curve.
+
+        Parameters
+        ----------
+        dataset : int
+            The id of its DataSet.
 
         Raises
         ------
         KeyError
-            If it is not among them.
+            If the target has no such DataSet.
         """
         for row in self._found.rows:
             if row.dataset == dataset:
                 self._select((row,), only=row)
                 return
-        raise KeyError(f"DataSet {dataset} is none of this target's")
+        raise KeyError(f"DataSet {dataset} does not belong to this target")
 
     def _fill(self, chosen: Sequence[Row]) -> None:
-        """List what there is, choose some of it, and tell of it once."""
+        """Fill the lists and choose some rows, announcing the choice once."""
         rows = self._found.rows
         self._setting = True
         try:
@@ -124,7 +144,7 @@ class DataSetList(Part):
     def _labels(self, which: widgets.SelectMultiple, keys: list[Any]) -> list[str]:
         if which is self._observations:
             return _observation_labels(self._found, keys)
-        nothing = RAW if which is self._processing else _NOT_SAID
+        nothing = RAW if which is self._processing else _UNKNOWN
         return [nothing if key is None else key for key in keys]
 
     def _select(self, rows: Sequence[Row], *, only: Row | None = None) -> None:
@@ -157,46 +177,50 @@ class DataSetList(Part):
             and row.processing in processing
             and (only is None or row.dataset == only.dataset)
         ]
-        self.selection = narrowed(self._sessions, self._found, rows) if rows else None
+        self.selection = narrow(self._sessions, self._found, rows) if rows else None
         if not self._found.rows:
-            told = "no light curve"
+            text = "no light curve"
         elif rows:
-            told = f"{len(rows):,} of {len(self._found.rows):,} light curves chosen"
+            text = f"{len(rows):,} of {len(self._found.rows):,} light curves chosen"
         else:
-            told = "no light curve is all of that; choose in each list"
-        self.painted(told)
+            text = "no light curve matches; choose at least one entry in each list"
+        self.rendered(text)
 
-    def still(self) -> tuple[bytes | None, str]:
-        """Give the light curves that are chosen as a table."""
+    def static_html(self) -> str:
+        """Return a table of the light curves chosen."""
         if self.selection is None:
-            return None, ""
-        table = self.selection.table.head(_ROWS_STILL)
-        return None, str(table.to_html(index=False, na_rep=""))
+            return ""
+        table = self.selection.table.head(_ROWS_STATIC)
+        return str(table.to_html(index=False, na_rep=""))
 
 
-def narrowed(sessions: Sessions, found: Found, rows: Sequence[Row]) -> Selection:
-    """Give some light curves of one target as a Selection that a line of code can find again.
+def narrow(sessions: Sessions, found: Found, rows: Sequence[Row]) -> Selection:
+    """Return some light curves of one target as a Selection that one line of code can reproduce.
 
-    Nothing is queried: what is known of the rows goes into the Selection.
+    Nothing is queried; the Selection contains the rows given.
 
     Parameters
     ----------
-    sessions
+    sessions : Sessions
         The database.
-    found
+    found : Found
         All light curves of the target.
-    rows
-        Some of them, in their order. Where no search finds exactly these, those of the first run
-        of neighbours among them are taken.
+    rows : sequence of Row
+        Some of them, in the same order. If no search finds exactly these, the first contiguous run
+        of them is used.
+
+    Returns
+    -------
+    Selection
     """
     first = rows[0]
     chosen = {row.dataset for row in rows}
-    told: dict[str, Any] = {"catalog": first.catalog, **_when(found, rows)}
+    arguments: dict[str, Any] = {"catalog": first.catalog, **_when(found, rows)}
     methods = list(dict.fromkeys(row.photometry for row in rows))
     if None not in methods:
-        told["photometry"] = methods[0] if len(methods) == 1 else methods
+        arguments["photometry"] = methods[0] if len(methods) == 1 else methods
     steps = list(dict.fromkeys(row.processing or RAW for row in rows))
-    told["processing"] = steps[0] if len(steps) == 1 else steps
+    arguments["processing"] = steps[0] if len(steps) == 1 else steps
     observations = {row.observation for row in rows}
     matching = [
         row
@@ -205,7 +229,7 @@ def narrowed(sessions: Sessions, found: Found, rows: Sequence[Row]) -> Selection
         and (None in methods or row.photometry in methods)
         and (row.processing or RAW) in steps
     ]
-    search = Search(sessions, criteria(first.target, **told))
+    search = Search(sessions, search_criteria(first.target, **arguments))
     search.kept = Found(matching, found.observations)
     if len(matching) == len(chosen):
         return Selection(search)
@@ -217,38 +241,38 @@ def narrowed(sessions: Sessions, found: Found, rows: Sequence[Row]) -> Selection
 
 
 def _when(found: Found, rows: Sequence[Row]) -> dict[str, Any]:
-    """Say which observations: by the fields that people say, if these find exactly them."""
-    wanted = {row.observation for row in rows}
+    """Return search arguments for the observations: their fields if possible, else their ids."""
+    chosen = {row.observation for row in rows}
     everything = {row.observation for row in found.rows}
     about = {id_: found.observations[id_][0] for id_ in everything}
-    chronologies = {about[id_].chronology for id_ in wanted}
+    chronologies = {about[id_].chronology for id_ in chosen}
     names = [*next(iter(chronologies))] if len(chronologies) == 1 else []
-    told: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     matching = everything
     for name in [*names, "author", "exptime"]:
         values = list(dict.fromkeys(about[row.observation].fields.get(name) for row in rows))
         if None in values:
             continue
         left = {id_ for id_ in matching if about[id_].fields.get(name) in values}
-        if left == matching and told:
+        if left == matching and arguments:
             continue
-        told[name], matching = (values[0] if len(values) == 1 else values), left
-        if matching == wanted:
-            return told
-    ids = sorted(wanted)
+        arguments[name], matching = (values[0] if len(values) == 1 else values), left
+        if matching == chosen:
+            return arguments
+    ids = sorted(chosen)
     return {"observation": ids[0] if len(ids) == 1 else ids}
 
 
-def _filters(wanted: Criteria) -> bool:
-    open_ = dataclasses.replace(wanted, numbers=None, target_ids=None, catalogs=())
+def _filters(criteria: Criteria) -> bool:
+    open_ = dataclasses.replace(criteria, numbers=None, target_ids=None, catalogs=())
     return open_ != Criteria()
 
 
 def _of_one_kind(found: Found, rows: Sequence[Row]) -> list[Row]:
-    """Choose what a person would look at first, which can be joined to one light curve.
+    """Choose the light curves to show first, which can be stitched to one.
 
-    Of the first photometry the light curves of one processing, one pipeline and one exposure time:
-    those that there are most sectors of, processed rather than raw, the first where that is equal.
+    They have the first photometry, and one processing, pipeline and exposure time: that with the
+    most sectors; in a tie processed rather than raw, then the first.
     """
     kinds: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
@@ -262,7 +286,7 @@ def _of_one_kind(found: Found, rows: Sequence[Row]) -> list[Row]:
 
 
 def _observation_labels(found: Found, ids: list[int]) -> list[str]:
-    """Name observations by what they say of themselves; two that are named alike, by id as well."""
+    """Return a label for each observation, with its id if the labels would not be unique."""
     labels = []
     for id_ in ids:
         about, cadences = found.observations[id_]
@@ -281,7 +305,7 @@ def _observation_labels(found: Found, ids: list[int]) -> list[str]:
     ]
 
 
-def _several(name: str, tooltip: str) -> widgets.SelectMultiple:
+def _list_box(name: str, tooltip: str) -> widgets.SelectMultiple:
     made = widgets.SelectMultiple(
         options=(), rows=_ROWS_SHOWN, description=name, tooltip=tooltip, layout={"width": "auto"}
     )

@@ -1,4 +1,4 @@
-"""Explorer: targets, light curve and lineage on one page, and what was clicked as code."""
+"""Explorer: targets, light curves and lineage on one page, with the code that reproduces them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lcdb_notebook.explore.lineage import LineageExplorer
 from lcdb_notebook.explore.targets import TargetList
 from lcdb_notebook.explore.view.code import name_of, selection_code
 from lcdb_notebook.explore.widget.background import Debounced
-from lcdb_notebook.explore.widget.base import Part
+from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.cells import replace_earlier
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Explorable
@@ -27,37 +27,45 @@ if TYPE_CHECKING:
 
 __all__ = ["Explorer"]
 
-# Seconds: the light curve is drawn first.
+# Seconds: the lineage is drawn after the light curve.
 _BEFORE_LINEAGE = 0.05
 
 
-class Explorer(Part):
-    """Find a target, look at its light curves, and follow them to where they came from.
+class Explorer(Panel):
+    """Find a target, view its light curves and quality flags, and follow their lineage.
 
-    Made by :meth:`lcdb_notebook.Database.explore`. A cell that is run again closes the explorer
-    that it made before.
+    Created by :meth:`lcdb_notebook.Database.explore`. Running a cell again closes the explorer that
+    the cell created before.
 
     Parameters
     ----------
-    database
-        See :class:`~lcdb_notebook.explore.widget.protocols.Explorable`.
-    start
-        Where to begin: the arguments of a search.
+    database : Explorable
+        A :class:`~lcdb_notebook.Database`, or an object with the same methods.
+    start : Criteria, optional
+        The initial search.
 
     Attributes
     ----------
-    target
-        Trait: the target that is chosen, with ``number``, ``catalog`` and ``id``; or None.
-    selection
-        Trait: what is drawn, a Selection; or None. May be assigned.
-    dataset
-        Trait: the id of the DataSet that is drawn, if it is exactly one; else None.
-    settings
-        Trait: how it is drawn; a frozen dataclass.
-    code
-        Trait: Python that gives what is drawn, without the explorer.
-    targets, datasets, light_curve, lineage
-        The parts; each works by itself, too.
+    target : TargetRow or None
+        Trait: the target chosen, with ``number``, ``catalog`` and ``id``.
+    selection : Selection or None
+        Trait: the light curves drawn. May be assigned.
+    dataset : int or None
+        Trait: the id of the DataSet drawn, if it is exactly one.
+    settings : Settings
+        Trait: how the light curves are drawn. May be assigned.
+    code : str
+        Trait: Python code that reads what is drawn without the explorer.
+    targets, datasets, light_curve, lineage : Panel
+        The four explorers on the page, each of which also works by itself.
+
+    Examples
+    --------
+    >>> db = getfixture("demo_database")
+    >>> explorer = db.explore(3, sector=1, processing="raw")
+    >>> explorer.target.number, len(explorer.selection)
+    (3, 1)
+    >>> explorer.close()
     """
 
     css = "lcdb-explorer"
@@ -79,7 +87,7 @@ class Explorer(Part):
         self._code = widgets.Textarea(
             rows=2,
             description="The same in Python",
-            tooltip="Gives what is drawn; copy it into a cell",
+            tooltip="Copy this into a cell to read what is drawn",
             layout={"width": "100%"},
         )
         self._code.add_class("lcdb-stacked")
@@ -105,17 +113,59 @@ class Explorer(Part):
             self._target_chosen(None)
 
     def lightcurve(self) -> lightkurve.LightCurve:
-        """Give exactly what is drawn: see :meth:`LightCurveExplorer.lightcurve`."""
+        """Read what is drawn as one LightCurve; sectors are stitched.
+
+        Returns
+        -------
+        lightkurve.LightCurve
+
+        Raises
+        ------
+        LightCurveNotFoundError
+            If nothing is drawn.
+        AmbiguousError
+            If light curves of different photometry or processing are drawn over each other.
+        DataError
+            If ``settings`` divide by a median flux that is zero or negative.
+
+        Examples
+        --------
+        >>> db = getfixture("demo_database")
+        >>> explorer = db.explore(1, sector=1, exptime=1800, processing="raw")
+        >>> explorer.lightcurve().meta["TARGETID"]
+        1
+        >>> explorer.close()
+        """
         return self.light_curve.lightcurve()
 
     def lightcurves(self) -> lightkurve.LightCurveCollection:
-        """Give exactly what is drawn: see :meth:`LightCurveExplorer.lightcurves`."""
+        """Read what is drawn as a LightCurve for each DataSet, in order of time.
+
+        Returns
+        -------
+        lightkurve.LightCurveCollection
+
+        Raises
+        ------
+        LightCurveNotFoundError
+            If nothing is drawn.
+        DataError
+            If ``settings`` divide by a median flux that is zero or negative.
+
+        Examples
+        --------
+        >>> db = getfixture("demo_database")
+        >>> explorer = db.explore(1, exptime=1800, processing="DEMO DET")
+        >>> [lc.meta["SECTOR"] for lc in explorer.lightcurves()]
+        [1, 2]
+        >>> explorer.close()
+        """
         return self.light_curve.lightcurves()
 
     @guarded("show the target")
     def _target_chosen(self, _change: Any) -> None:
         self.target = self.targets.target
-        self.datasets.show(self.target, self.targets.wanted.criteria)
+        self.datasets.show(self.target, self.targets.target_filter.criteria)
 
     @guarded("choose light curves")
     def _datasets_chosen(self, _change: Any) -> None:
@@ -127,7 +177,7 @@ class Explorer(Part):
         ids = [] if selection is None else selection.datasets
         self.dataset = ids[0] if len(ids) == 1 else None
         self.light_curve.selection = selection
-        self._write()
+        self._write_code()
         if self.lineage.lineage is not None:
             self._mark_node()
 
@@ -154,14 +204,14 @@ class Explorer(Part):
     @guarded("change how it is drawn")
     def _settings_drawn(self, _change: Any) -> None:
         self.settings = self.light_curve.settings
-        self._write()
+        self._write_code()
 
     @guarded("change how it is drawn")
     def _set(self, change: Any) -> None:
         if change["new"] != self.light_curve.settings:
             self.light_curve.settings = change["new"]
 
-    def _write(self) -> None:
+    def _write_code(self) -> None:
         if self.selection is None:
             self.code = ""
         else:
@@ -170,13 +220,16 @@ class Explorer(Part):
         self._code.value = self.code
 
     def _drawn(self, _change: Any) -> None:
-        self.painted("")
+        self.rendered("")
 
-    def still(self) -> tuple[bytes | None, str]:
-        """Give the picture that is drawn, what it is of, and the targets."""
-        png, told = self.light_curve.still()
+    def static_png(self) -> bytes | None:
+        """Return the picture of the light curve."""
+        return self.light_curve.static_png()
+
+    def static_html(self) -> str:
+        """Return tables of the light curves and of the targets, and the code."""
         code = f"<pre>{html.escape(self.code)}</pre>" if self.code else ""
-        return png, told + code + self.targets.still()[1]
+        return self.light_curve.static_html() + code + self.targets.static_html()
 
 
 def _column(name: str, *parts: widgets.Widget) -> widgets.VBox:

@@ -1,4 +1,4 @@
-"""LightCurveExplorer: light curves drawn for some settings, which are clicked and never typed."""
+"""LightCurveExplorer: light curves, their quality flags, and common processing steps."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lcdb_notebook.errors import LightCurveNotFoundError
 from lcdb_notebook.explore.controls.flag_list import FlagList
 from lcdb_notebook.explore.controls.steps import Steps
 from lcdb_notebook.explore.figures.lightcurve_figure import LightCurveFigure
-from lcdb_notebook.explore.view.outputs import GivesBack
-from lcdb_notebook.explore.view.period import Peak, strongest_period
-from lcdb_notebook.explore.view.prepare import Drawn, cost, drawn
+from lcdb_notebook.explore.view import outputs
+from lcdb_notebook.explore.view.period import Peak, find_period
+from lcdb_notebook.explore.view.prepare import Prepared, cost, prepare
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.explore.widget import lightcurve_style
 from lcdb_notebook.explore.widget.background import Debounced, Task
-from lcdb_notebook.explore.widget.base import Part
+from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.event_loop import in_this_thread
 from lcdb_notebook.lightcurve import convert
@@ -29,40 +29,42 @@ from lcdb_notebook.plot.panels import MOST_PANELS
 from lcdb_notebook.read.selection import Selection
 
 if TYPE_CHECKING:
+    import lightkurve
+
     from lcdb_notebook.lightcurve.record import LightCurveData
 
 __all__ = ["LightCurveExplorer"]
 
-# Cadences that are read, and seconds that a picture takes, while nobody minds to wait.
+# Cadences to read, and estimated seconds to draw, up to which work runs synchronously.
 _READ_AT_ONCE, _DRAWN_AT_ONCE = 1_500_000, 0.25
 
-# Seconds between two pictures at least, when clicks come faster than they can be drawn.
-_BREATH = 0.06
+# Minimum seconds between two pictures, when clicks come faster than they can be drawn.
+_PAUSE = 0.06
 
 _WIDTHS = (360, 560, 720, 960, 1200)
 _WIDTH = 720
 
 
-class LightCurveExplorer(GivesBack, Part):
-    """Light curves, their flags, and what is done to them.
+class LightCurveExplorer(Panel):
+    """Draw light curves, choose quality flags, and normalize, flatten, bin and fold.
 
     Parameters
     ----------
-    selection
-        What to draw: see the trait.
-    settings
-        How to begin.
-    width
-        CSS pixels of the figure.
+    selection : Selection, optional
+        The light curves to draw.
+    settings : Settings, optional
+        The initial settings.
+    width : int, optional
+        Width of the figure in CSS pixels.
 
     Attributes
     ----------
-    selection
-        Trait: the :class:`~lcdb_notebook.read.selection.Selection` that is drawn; None for nothing.
-    settings
-        Trait: the :class:`~lcdb_notebook.explore.view.settings.Settings` that it is drawn with.
-    width
-        Trait: CSS pixels of the figure.
+    selection : Selection or None
+        Trait: the light curves drawn. May be assigned.
+    settings : Settings
+        Trait: how they are drawn. May be assigned.
+    width : int
+        Trait: width of the figure in CSS pixels. May be assigned.
 
     Examples
     --------
@@ -78,6 +80,8 @@ class LightCurveExplorer(GivesBack, Part):
 
     css = "lcdb-lightcurve"
 
+    selection = traitlets.Instance(Selection, allow_none=True)
+    settings = traitlets.Instance(Settings)
     width = traitlets.Int(_WIDTH)
 
     def __init__(
@@ -89,20 +93,19 @@ class LightCurveExplorer(GivesBack, Part):
     ) -> None:
         super().__init__()
         self._records: list[LightCurveData] = []
-        self._counted: dict[str, tuple[int, int]] = {}
         self._last: Settings | None = None
         self._drawn_at = 0.0
-        self._later = Debounced(self._draw, _BREATH)
+        self._later = Debounced(self._draw, _PAUSE)
         self.when_closed(self._later.cancel)
         self._flags = FlagList()
         self._steps = Steps()
-        self._figure = LightCurveFigure(width, self._read_out, self._leave)
+        self._figure = LightCurveFigure(width, self._show_readout, self._leave)
         self.when_closed(self._figure.close)
-        self._told = widgets.HTML()
-        self._told.add_class("lcdb-readout")
-        self._move = widgets.ToggleButton(description="Move", tooltip="Drag the light curve about")
-        self._zoom = widgets.ToggleButton(description="Zoom", tooltip="Drag a box to zoom into")
-        self._whole = widgets.Button(description="Show all", tooltip="Undo moving and zooming")
+        self._readout = widgets.HTML()
+        self._readout.add_class("lcdb-readout")
+        self._move = widgets.ToggleButton(description="Move", tooltip="Drag to move the view")
+        self._zoom = widgets.ToggleButton(description="Zoom", tooltip="Drag a box to zoom in")
+        self._show_all = widgets.Button(description="Show all", tooltip="Reset the view")
         self._widths = widgets.Dropdown(
             options=[(f"{size} px", size) for size in _WIDTHS],
             value=width if width in _WIDTHS else None,
@@ -111,14 +114,14 @@ class LightCurveExplorer(GivesBack, Part):
             layout={"width": "10em"},
             style={"description_width": "auto"},
         )
-        for button in (self._move, self._zoom, self._whole):
+        for button in (self._move, self._zoom, self._show_all):
             button.layout.width = "auto"
-        tools = widgets.Box((self._move, self._zoom, self._whole, self._widths))
+        tools = widgets.Box((self._move, self._zoom, self._show_all, self._widths))
         tools.add_class("lcdb-row")
-        # Keyboards reach the canvas last, for the way out of it is by way of Python.
+        # Last in the tab order: leaving the canvas by keyboard goes through Python.
         controls = widgets.VBox((self._flags, self._steps))
         controls.add_class("lcdb-controls")
-        canvas = widgets.VBox((tools, self._figure.canvas, self._told))
+        canvas = widgets.VBox((tools, self._figure.canvas, self._readout))
         canvas.add_class("lcdb-figure")
         both = widgets.Box((controls, canvas))
         both.add_class("lcdb-beside")
@@ -128,7 +131,7 @@ class LightCurveExplorer(GivesBack, Part):
         self.watch(self._move, lambda _: self._set_mode("move"), "value")
         self.watch(self._zoom, lambda _: self._set_mode("zoom"), "value")
         self.watch(self._widths, self._width_chosen, "value")
-        self._whole.on_click(lambda _: self._figure.home())
+        self._show_all.on_click(lambda _: self._figure.home())
         self._steps.find.on_click(lambda _: self.find_period())
         self.settings = settings or Settings()
         self.width = width
@@ -136,12 +139,86 @@ class LightCurveExplorer(GivesBack, Part):
         if selection is None:
             self._draw()
 
-    def still(self) -> tuple[bytes | None, str]:
-        """Give the picture as it is, and what it is of."""
+    def lightcurve(self) -> lightkurve.LightCurve:
+        """Read what is drawn as one LightCurve; sectors are stitched.
+
+        Returns
+        -------
+        lightkurve.LightCurve
+
+        Raises
+        ------
+        LightCurveNotFoundError
+            If nothing is drawn.
+        AmbiguousError
+            If light curves of different photometry or processing are drawn over each other.
+
+        Examples
+        --------
+        >>> db = getfixture("demo_database")
+        >>> found = db.search(1, sector=1, exptime=1800, processing="DEMO DET")[:1]
+        >>> LightCurveExplorer(found, settings=Settings(normalize=True)).lightcurve().flux.unit
+        Unit(dimensionless)
+        """
+        return outputs.read_one(self.selection, self.settings)
+
+    def lightcurves(self) -> lightkurve.LightCurveCollection:
+        """Read what is drawn as a LightCurve for each DataSet, in order of time.
+
+        Returns
+        -------
+        lightkurve.LightCurveCollection
+
+        Raises
+        ------
+        LightCurveNotFoundError
+            If nothing is drawn.
+
+        Examples
+        --------
+        >>> db = getfixture("demo_database")
+        >>> found = db.search(1, sector=1, exptime=1800, processing="DEMO DET")
+        >>> len(LightCurveExplorer(found).lightcurves())
+        2
+        """
+        return outputs.read_collection(self.selection, self.settings)
+
+    def code(self, found: str = "") -> str:
+        """Return Python code that reads what is drawn.
+
+        Parameters
+        ----------
+        found : str, optional
+            An expression for the Selection, for example ``db.search(1, sector=1)``.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        LightCurveNotFoundError
+            If nothing is drawn.
+
+        Examples
+        --------
+        >>> db = getfixture("demo_database")
+        >>> found = db.search(1, sector=1, exptime=1800, processing="DEMO DET")[:1]
+        >>> print(LightCurveExplorer(found).code("found"))
+        found.lightcurve(quality_bitmask="default")
+        """
+        return outputs.written(self.selection, self.settings, found)
+
+    def static_png(self) -> bytes | None:
+        """Return the picture, zoomed as on the page."""
+        drawn = self.selection is not None and self._records
+        return self._figure.png() if drawn else None
+
+    def static_html(self) -> str:
+        """Return a table of the light curves."""
         if self.selection is None or not self._records:
-            return None, ""
-        table: str = self.selection.table.to_html(index=False, na_rep="")
-        return self._figure.png(), table
+            return ""
+        return str(self.selection.table.to_html(index=False, na_rep=""))
 
     # Reading
 
@@ -160,7 +237,7 @@ class LightCurveExplorer(GivesBack, Part):
         in_steps = in_this_thread()
 
         def work(task: Task) -> list[LightCurveData]:
-            # One chunk at a time, where the database's session is at home, and clicks between.
+            # Each record is read in the event loop, which handles clicks in between.
             read: list[LightCurveData] = []
             while (data := in_steps(lambda: next(records, None))) is not None:
                 read.append(data)
@@ -185,7 +262,7 @@ class LightCurveExplorer(GivesBack, Part):
         self._steps.settings = self.settings
         if not self._records:
             return
-        if time.monotonic() - self._drawn_at > _BREATH:
+        if time.monotonic() - self._drawn_at > _PAUSE:
             self._draw()
         else:
             self._later()
@@ -197,19 +274,19 @@ class LightCurveExplorer(GivesBack, Part):
         if not records:
             self.work.stop()
             self._figure.empty()
-            self.painted(
-                "No light curve is chosen." if self.selection is None else "Nothing found."
+            self.rendered(
+                "No light curve is chosen." if self.selection is None else "No light curve found."
             )
             return
         at_once = cost(records, settings) < _DRAWN_AT_ONCE
         self.work.run(
-            lambda task: drawn(records, settings, task.check),
+            lambda task: prepare(records, settings, task.check),
             lambda shown: self._paint(shown, settings),
             doing="draw the light curve",
             at_once=at_once,
         )
 
-    def _paint(self, shown: Drawn, settings: Settings) -> None:
+    def _paint(self, shown: Prepared, settings: Settings) -> None:
         before, self._last = self._last, settings
         only_flags = before is not None and (
             dataclasses.replace(
@@ -219,11 +296,11 @@ class LightCurveExplorer(GivesBack, Part):
         )
         panels = len({data.observation.id for data in shown.records})
         if panels > MOST_PANELS and not settings.joined:
-            # A figure holds no more.
+            # A figure cannot have more panels.
             settings = dataclasses.replace(settings, joined=True)
         self._figure.draw(shown, settings, anew=not only_flags)
         self._drawn_at = time.monotonic()
-        self.painted(self._summary(settings))
+        self.rendered(self._summary(settings))
 
     def _summary(self, settings: Settings) -> str:
         total = flagged = 0
@@ -231,16 +308,10 @@ class LightCurveExplorer(GivesBack, Part):
             timed = np.isfinite(data.time)
             total += int(np.count_nonzero(timed))
             flagged += int(np.count_nonzero(timed & condemned(data, settings.quality_bitmask)))
-        asked = settings.quality_bitmask
-        said = (
-            asked
-            if isinstance(asked, str)
-            else " + ".join(asked)
-            if isinstance(asked, tuple)
-            else asked
-        )
+        bitmask = settings.quality_bitmask
+        mask = " + ".join(bitmask) if isinstance(bitmask, tuple) else bitmask
         curves = f"{len(self._records)} light curves, " if len(self._records) > 1 else ""
-        return f"{curves}{total:,} cadences; flags “{said}” take {flagged:,} away."
+        return f"{curves}{total:,} cadences; quality mask “{mask}” removes {flagged:,}."
 
     # Controls
 
@@ -258,60 +329,64 @@ class LightCurveExplorer(GivesBack, Part):
         self._widths.value = self.width if self.width in _WIDTHS else None
         if self.width != self._figure.width:
             self._figure.set_width(self.width)
-            self.painted(self._summary(self.settings) if self._records else "")
+            self.rendered(self._summary(self.settings) if self._records else "")
 
     def _width_chosen(self, change: Any) -> None:
         if change["new"] is not None:
             self.width = change["new"]
 
-    def _set_mode(self, mode: str) -> None:
-        chosen, other = (self._move, self._zoom) if mode == "move" else (self._zoom, self._move)
+    def _set_mode(self, button: str) -> None:
+        chosen, other = (self._move, self._zoom) if button == "move" else (self._zoom, self._move)
         if chosen.value:
             other.value = False
         toolbar = self._figure.canvas.toolbar
-        wanted = "pan/zoom" if self._move.value else "zoom rect" if self._zoom.value else ""
-        if str(toolbar.mode) == wanted:
+        mode = "pan/zoom" if self._move.value else "zoom rect" if self._zoom.value else ""
+        if str(toolbar.mode) == mode:
             return
-        if wanted == "pan/zoom" or (not wanted and str(toolbar.mode) == "pan/zoom"):
+        if mode == "pan/zoom" or (not mode and str(toolbar.mode) == "pan/zoom"):
             toolbar.pan()
         else:
             toolbar.zoom()
 
-    def _read_out(self, text: str) -> None:
+    def _show_readout(self, text: str) -> None:
         shown = f'<span role="status">{text}</span>' if text else ""
-        if self._told.value != shown:
-            self._told.value = shown
+        if self._readout.value != shown:
+            self._readout.value = shown
 
     def _leave(self, direction: int) -> None:
-        (self._whole if direction < 0 else self._steps.find).focus()
+        (self._show_all if direction < 0 else self._steps.find).focus()
 
     # Periods
 
     @guarded("find a period")
     def find_period(self) -> None:
-        """Fold on the strongest peak of the periodogram of what is drawn, unfolded and unbinned."""
-        records = self._records
+        """Search for a period in the background, and fold on it.
+
+        The search uses what is drawn, before folding and binning, with the method chosen on the
+        page (box least squares or Lomb-Scargle).
+
+        Raises
+        ------
+        LightCurveNotFoundError
+            If no light curve is drawn. Like all errors of the search, it is shown on the page
+            instead.
+
+        Examples
+        --------
+        >>> db = getfixture("demo_database")
+        >>> explorer = LightCurveExplorer(db.search(1, exptime=1800, processing="DEMO DET")[:1])
+        >>> explorer.find_period()
+        >>> explorer.settings.folded
+        True
+        """
+        records, settings, method = self._records, self.settings, self._steps.method.value
         if not records:
-            raise LightCurveNotFoundError("no light curve is drawn, so it has no period")
-        settings = dataclasses.replace(
-            self.settings, period=None, epoch=None, bin=None, apart=False
+            raise LightCurveNotFoundError("no light curve is drawn; choose one first")
+        self.work.run(
+            lambda task: find_period(records, settings, method, task),
+            self._found,
+            doing="find a period",
         )
-        method = self._steps.method.value
-
-        def work(task: Task) -> Peak:
-            shown = drawn(records, settings, task.check).records
-            times, fluxes = [], []
-            for data in shown:
-                good = ~condemned(data, settings.quality_bitmask) & np.isfinite(data.flux)
-                middle = np.median(data.flux[good]) if good.any() else 1.0
-                times.append(data.time[good])
-                # One level for all sectors.
-                fluxes.append(data.flux[good] / middle if middle else data.flux[good])
-            return strongest_period(
-                np.concatenate(times), np.concatenate(fluxes), method, task.progress
-            )
-
-        self.work.run(work, self._found, doing="find a period")
 
     def _found(self, peak: Peak) -> None:
         self.settings = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""Where light curves came from: a graph to click in, lists that say the same, before and after."""
+"""LineageExplorer: the graph of a lineage, and before and after a processing step."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import ipywidgets as widgets
 import traitlets
 
 from lcdb_notebook.explore.figures.canvas import canvas, close, new_figure
-from lcdb_notebook.explore.figures.lineage_figure import GraphPicture
+from lcdb_notebook.explore.figures.lineage_figure import LineageFigure
 from lcdb_notebook.explore.widget.background import Debounced
-from lcdb_notebook.explore.widget.base import Part
+from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Lineages, Searches
 
@@ -22,33 +22,42 @@ if TYPE_CHECKING:
 __all__ = ["LineageExplorer"]
 
 _ROWS_SHOWN = 5
-# Not None: a drop-down of that value shows nothing, and its first arrow key comes to nothing.
+# Not None: a Dropdown with the value None shows no label and ignores the first arrow key.
 _NOTHING = ("nothing", -1)
 
-# Of before and after: there is room beside the lineage on a page of 1,600 pixels.
+# Figure of before and after: fits beside the lineage on a page 1,600 pixels wide.
 _INCHES = (6.7, 4.2)
 
 
-class LineageExplorer(Part):
-    """The sources of light curves and what was derived from them; two of them over each other.
+class LineageExplorer(Panel):
+    """Show the sources of light curves and what was derived from them, and compare two of them.
 
     Parameters
     ----------
-    database
-        Gives lineages and light curves: see :mod:`lcdb_notebook.explore.widget.protocols`.
+    database : Explorable
+        A :class:`~lcdb_notebook.Database`, or an object with its ``lineage`` and ``search``.
 
     Attributes
     ----------
-    datasets
-        Trait: ids of the DataSets whose lineage is shown.
-    node
-        Trait: id of the DataSet that is chosen, or None.
-    other
-        Trait: id of the one that it is compared with, or None.
-    compare
+    datasets : tuple of int
+        Trait: ids of the DataSets whose lineage is shown. May be assigned.
+    node : int or None
+        Trait: id of the DataSet chosen.
+    other : int or None
+        Trait: id of the DataSet that it is compared with.
+    compare : str
         Trait: "ratio" or "difference".
-    lineage
-        The :class:`~lcdb_notebook.search.lineage.Lineage` that is drawn, or None.
+    lineage : Lineage or None
+        The lineage drawn.
+
+    Examples
+    --------
+    >>> db = getfixture("demo_database")
+    >>> raw = db.search(1, sector=1, exptime=1800, processing="raw")[:1]
+    >>> explorer = LineageExplorer(db)
+    >>> explorer.datasets = tuple(raw.datasets)
+    >>> len(explorer.lineage)
+    3
     """
 
     css = "lcdb-lineage"
@@ -66,15 +75,17 @@ class LineageExplorer(Part):
         self._searches: Searches = database
         self._setting = False
         self._records: dict[int, LightCurveData] = {}
-        self._graph = GraphPicture(self._clicked, lambda: self._nodes.focus())
+        self._graph = LineageFigure(self._clicked, lambda: self._nodes.focus())
         self.when_closed(self._graph.close)
-        # On the page from the beginning: a canvas that comes later does not learn its size.
+        # Created before it is needed: ipympl canvases added later do not learn their size.
         figure = new_figure(*_INCHES)
         self._both = canvas(figure)
         self._axes = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
         self.when_closed(lambda: close(self._both))
-        self._nodes = _choice("Chosen", "The light curve that is looked at")
-        self._others = _choice("Compare with", "Draws both over each other; in the picture: Shift")
+        self._nodes = _choice("Chosen", "The light curve shown above")
+        self._others = _choice(
+            "Compare with", "Draw both over each other; or Shift-click in the picture"
+        )
         self._how = widgets.ToggleButtons(
             options=[("ratio", "ratio"), ("difference", "difference")],
             description="Below",
@@ -82,8 +93,8 @@ class LineageExplorer(Part):
             style={"button_width": "auto"},
         )
         self._how.add_class("lcdb-stacked")
-        self._parents = _neighbours("Made from", "Sources of the chosen one; Enter goes there")
-        self._children = _neighbours("Made of it", "Derived from the chosen one")
+        self._parents = _neighbours("Sources", "Light curves that the chosen one was derived from")
+        self._children = _neighbours("Derived", "Light curves derived from the chosen one")
         chooser = widgets.Box((self._nodes, self._others, self._how))
         chooser.add_class("lcdb-row")
         lists = widgets.Box((self._parents, self._children))
@@ -108,14 +119,14 @@ class LineageExplorer(Part):
         self.observe(self._mark, ["node", "other"])
         self.observe(self._draw_both, ["node", "other", "compare"])
 
-    # What is shown
+    # The lineage
 
     @guarded("find the lineage")
     def _show(self, _change: Any) -> None:
         if self.datasets:
             known = self.lineage
             if known is None or not set(self.datasets) <= set(known.graph):
-                # Nobody's in particular, so that no box is marked but the one that is chosen.
+                # Without this the boxes of all datasets would be marked, not only the chosen one.
                 known = copy.copy(self._lineages.lineage(list(self.datasets)))
                 known.asked = ()
             else:
@@ -140,8 +151,8 @@ class LineageExplorer(Part):
         finally:
             self._setting = False
         self._graph.choose(self.node)
-        self._tell()
-        self.painted(self._in_words())
+        self._update_lists()
+        self.rendered(self._description())
 
     def _name(self, id_: int) -> str:
         assert self.lineage is not None
@@ -150,8 +161,8 @@ class LineageExplorer(Part):
         when = f", observation {node['observation']}" if several else ""
         return f"{self.lineage.label(id_)}{when}"
 
-    def _tell(self) -> None:
-        """Write the chosen one into the drop-downs, and its neighbours into the lists."""
+    def _update_lists(self) -> None:
+        """Show the chosen node in the drop-downs, and its neighbours in the lists."""
         self._setting = True
         try:
             self._nodes.value = _NOTHING[1] if self.node is None else self.node
@@ -173,16 +184,16 @@ class LineageExplorer(Part):
         finally:
             self._setting = False
 
-    def _in_words(self) -> str:
+    def _description(self) -> str:
         if self.lineage is None:
             return "no lineage"
         number = len(self.lineage)
-        told = f"{number:,} light curve{'' if number == 1 else 's'}"
+        text = f"{number:,} light curve{'' if number == 1 else 's'}"
         if self.node is not None:
-            told += f"; {self.lineage.label(self.node)} is chosen"
+            text += f"; {self.lineage.label(self.node)} is chosen"
         if self.other is not None:
-            told += f", compared with {self.lineage.label(self.other)}"
-        return told
+            text += f", compared with {self.lineage.label(self.other)}"
+        return text
 
     # Choosing
 
@@ -211,7 +222,7 @@ class LineageExplorer(Part):
     @guarded("choose a light curve")
     def _neighbour_chosen(self, change: Any) -> None:
         if not self._setting and change["new"] is not None:
-            # Arrow keys pass over some before they stop at one.
+            # Arrow keys may pass several entries before they stop.
             self._step_soon(change["new"])
 
     def _step(self, dataset: int) -> None:
@@ -224,9 +235,9 @@ class LineageExplorer(Part):
         if self.node is not None and self.node not in self.lineage.graph:
             self.datasets = (self.node,)
         self._graph.choose(self.node, self.other)
-        self._tell()
+        self._update_lists()
         if self.other is None:
-            self.painted(self._in_words())
+            self.rendered(self._description())
 
     # Before and after
 
@@ -248,15 +259,15 @@ class LineageExplorer(Part):
         self._comparison.layout.display = None
         self._both.manager.resize(*(100 * side for side in _INCHES))
         self._both.draw()
-        self.painted(self._in_words())
+        self.rendered(self._description())
 
     def _in_order(self, one: int, other: int) -> tuple[int, int]:
-        """Put the source first, where one was made of the other."""
+        """Return both, the source first if one was derived from the other."""
         assert self.lineage is not None
         return (other, one) if other in self.lineage.sources(one) else (one, other)
 
     def _read(self, dataset: int) -> LightCurveData:
-        """Read a light curve, once while this lineage is shown."""
+        """Read a light curve; it is cached while this lineage is shown."""
         if dataset not in self._records:
             assert self.lineage is not None
             node = self.lineage.graph.nodes[dataset]
@@ -267,9 +278,9 @@ class LineageExplorer(Part):
             (self._records[dataset],) = found[at].read()
         return self._records[dataset]
 
-    def still(self) -> tuple[bytes | None, str]:
-        """Give the lineage as it draws itself."""
-        return None, "" if self.lineage is None else self.lineage._repr_html_()
+    def static_html(self) -> str:
+        """Return the drawing of the lineage."""
+        return "" if self.lineage is None else self.lineage._repr_html_()
 
 
 def _choice(name: str, tooltip: str) -> widgets.Dropdown:

@@ -1,4 +1,4 @@
-"""Targets: a search box, filters that say what they leave, and a list paged in SQL."""
+"""TargetList: a search box, filters with counts of targets, and a paged list."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
+from lcdb_notebook.explore.controls.counts import FacetCounts
 from lcdb_notebook.explore.controls.filters import Filters
-from lcdb_notebook.explore.controls.search_text import Typed, typed
-from lcdb_notebook.explore.widget.background import Debounced, Task, Work
-from lcdb_notebook.explore.widget.base import Part, close_all
+from lcdb_notebook.explore.controls.search_text import SearchText, parse_search_text
+from lcdb_notebook.explore.widget.background import Debounced, Task
+from lcdb_notebook.explore.widget.base import Panel, close_all
 from lcdb_notebook.explore.widget.error_box import guarded
-from lcdb_notebook.explore.widget.own_connection import apart
+from lcdb_notebook.explore.widget.own_connection import own_connection
 from lcdb_notebook.explore.widget.protocols import Sessions
 from lcdb_notebook.search import browse
 from lcdb_notebook.search.browse import Page, TargetRow, Wanted
@@ -25,35 +26,44 @@ __all__ = ["TargetList"]
 
 _PAGE = 100
 _ROWS_SHOWN = 12
-_ROWS_STILL = 20
-_COUNTS_KEPT = 500
+_ROWS_STATIC = 20
 
-# Seconds. A list comes quickly, so it waits for little; counts may read much, and wait for a pause.
+# Seconds. Lists are fast, so they hardly wait; counts may be slow, and wait for a pause.
 _BEFORE_LIST, _BEFORE_COUNTS, _BEFORE_CHOICE = 0.015, 0.25, 0.04
 
 
-class TargetList(Part):
-    """Find a target by the beginning of its number, and by what was observed of it.
+class TargetList(Panel):
+    """Find a target by the first digits of its number, and by its observations.
 
     Parameters
     ----------
-    sessions
+    sessions : Sessions
         The database.
-    start
-        What is wanted at first: the arguments of a search.
+    start : Criteria, optional
+        The initial search.
 
     Attributes
     ----------
-    target
-        Trait: the :class:`~lcdb_notebook.search.browse.TargetRow` that is chosen, or None.
-    wanted
-        Trait: the :class:`~lcdb_notebook.search.browse.Wanted` that is listed.
+    target : TargetRow or None
+        Trait: the target chosen, with ``number``, ``id`` and ``catalog``.
+    target_filter : Wanted
+        Trait: the digits and the filters of the list.
+    counted : int
+        Trait: how often all counts beside the filters were completed.
+
+    Examples
+    --------
+    >>> from lcdb_notebook.search.criteria import criteria
+    >>> db = getfixture("demo_database")
+    >>> part = TargetList(db, criteria(3, sector=1))
+    >>> part.target.number, part.target.catalog
+    (3, 'DEMO')
     """
 
     css = "lcdb-targets"
 
     target = traitlets.Instance(TargetRow, allow_none=True)
-    wanted = traitlets.Instance(Wanted)
+    target_filter = traitlets.Instance(Wanted)
 
     def __init__(self, sessions: Sessions, start: Criteria | None = None) -> None:
         super().__init__()
@@ -64,19 +74,24 @@ class TargetList(Part):
         self._offset = 0
         self._total: int | None = None
         self._showing = False
-        self._counting = Work(self.trouble)
-        self._counted: dict[tuple[Any, ...], Any] = {}
-        # Not on the page: the numbers come when they come.
-        self.when_closed(lambda: close_all([self._counting]))
         with sessions.session_scope() as session:
             values = browse.choices(session)
         self._catalogs = {name.upper(): name for name in values["catalog"]}
         self._filters = Filters(values, self._whole)
+        self._counts = FacetCounts(
+            sessions,
+            self._filters,
+            self.error_box,
+            show_total=self._show_total,
+            finished=self._counts_finished,
+        )
+        # Its progress bar is not on the page.
+        self.when_closed(lambda: close_all([self._counts.work]))
         self._box = widgets.Text(
-            value=_as_typed(start),
+            value=_search_text(start),
             placeholder="2611…, or a list of numbers",
             description="Catalog number",
-            tooltip="The first digits of a catalog number, or a pasted list of whole numbers",
+            tooltip="The first digits of a catalog number, or a list of complete numbers",
             continuous_update=True,
         )
         self._box.add_class("lcdb-stacked")
@@ -85,14 +100,14 @@ class TargetList(Part):
             options=(),
             rows=_ROWS_SHOWN,
             description="Targets",
-            tooltip="Arrow keys go on to the next page by themselves",
+            tooltip="Arrow keys continue on the next page",
             layout={"width": "100%"},
         )
         self._list.add_class("lcdb-stacked")
         self._list.add_class("lcdb-list")
-        self._before = _button("Previous", "arrow-left", "The page before", self._turn_back)
-        self._after = _button("Next", "arrow-right", "The page after", self._turn_on)
-        self._clear = _button("Clear filters", "times", "Leave every filter open", self._open_all)
+        self._before = _button("Previous", "arrow-left", "Previous page", self._turn_back)
+        self._after = _button("Next", "arrow-right", "Next page", self._turn_on)
+        self._clear = _button("Clear filters", "times", "Remove all filters", self._open_all)
         self._where = widgets.Label()
         pager = widgets.Box((self._before, self._after, self._where, self._clear))
         pager.add_class("lcdb-row")
@@ -104,36 +119,36 @@ class TargetList(Part):
         for waiting in (self._list_soon, self._count_soon, self._choose_soon):
             self.when_closed(waiting.cancel)
         self.watch(self._box, lambda _: self._list_soon(), "value")
-        self.watch(self._filters, lambda _: self._list_soon(), "wanted")
+        self.watch(self._filters, lambda _: self._list_soon(), "target_filter")
         self.watch(self._list, self._picked, "index")
         self._ask(at_once=True)
 
-    # What is asked for
+    # The query
 
     @guarded("list the targets")
     def _ask(self, *, at_once: bool = False) -> None:
-        asked = typed(self._box.value)
-        if asked.mistake:
+        text = parse_search_text(self._box.value)
+        if text.mistake:
             self.work.stop()
-            self._show(Page(), 0, note=asked.mistake)
+            self._show(Page(), 0, note=text.mistake)
             return
-        self.wanted = self._wanted(asked)
-        self._counting.stop()
+        self.target_filter = self._filter(text)
+        self._counts.stop()
         self._total = None
         self._load(at_once=at_once)
 
-    def _wanted(self, asked: Typed) -> Wanted:
-        wanted: Wanted = self._filters.wanted
+    def _filter(self, text: SearchText) -> Wanted:
+        target_filter: Wanted = self._filters.target_filter
         changed: dict[str, Any] = {}
-        if asked.numbers:
-            changed["numbers"] = asked.numbers
-        if asked.catalog is not None:
-            name = self._catalogs.get(asked.catalog.upper(), asked.catalog)
+        if text.numbers:
+            changed["numbers"] = text.numbers
+        if text.catalog is not None:
+            name = self._catalogs.get(text.catalog.upper(), text.catalog)
             changed["catalogs"] = (name,)
         return dataclasses.replace(
-            wanted,
-            digits=asked.digits,
-            criteria=dataclasses.replace(wanted.criteria, **changed),
+            target_filter,
+            digits=text.digits,
+            criteria=dataclasses.replace(target_filter.criteria, **changed),
         )
 
     def _load(
@@ -145,11 +160,11 @@ class TargetList(Part):
         keep: TargetRow | None = None,
         at_once: bool = False,
     ) -> None:
-        wanted = self.wanted
+        target_filter = self.target_filter
 
         def work(task: Task) -> Page:
-            with apart(self._sessions, task) as session:
-                return browse.page(session, wanted, size=_PAGE, after=after, before=before)
+            with own_connection(self._sessions, task) as session:
+                return browse.page(session, target_filter, size=_PAGE, after=after, before=before)
 
         def then(page: Page) -> None:
             if before is not None:
@@ -168,7 +183,7 @@ class TargetList(Part):
         self._showing = True
         try:
             with self._list.hold_sync():
-                # This selects the first one, which nobody asked for.
+                # Assigning options selects the first one.
                 self._list.options = [f"{row.catalog} {row.number}" for row in page.rows]
                 held = keep if keep is not None else self.target
                 self._list.index = page.rows.index(held) if held in page.rows else None
@@ -176,8 +191,8 @@ class TargetList(Part):
             self._showing = False
         self._before.disabled = not page.more_before
         self._after.disabled = not page.more_after
-        self._tell_where()
-        self.painted(note or self._in_words())
+        self._show_position()
+        self.rendered(note or self._description())
         if not note:
             self._count_soon()
             if len(page.rows) == 1 and not (page.more_before or page.more_after):
@@ -186,24 +201,24 @@ class TargetList(Part):
                 self._showing = False
                 self._choose()
 
-    def _tell_where(self) -> None:
+    def _show_position(self) -> None:
         rows = len(self._page.rows)
         total = "" if self._total is None else f" of {self._total:,}"
         self._where.value = (
             f"{self._offset + 1:,} to {self._offset + rows:,}{total}" if rows else "none"
         )
 
-    def _in_words(self) -> str:
+    def _description(self) -> str:
         page = self._page
         whole = not (page.more_before or page.more_after)
         number = len(page.rows) if whole else self._total
-        numbers = self.wanted.criteria.numbers
-        asked = f" of {len(numbers):,} asked for" if numbers is not None else ""
+        numbers = self.target_filter.criteria.numbers
+        requested = f" of {len(numbers):,} requested" if numbers is not None else ""
         if number == 0:
-            return f"no target{asked or ' like that'}"
+            return f"no target{requested or ' matches'}"
         if number is None:
             return "many targets"
-        return f"{number:,} target{'' if number == 1 else 's'}{asked}"
+        return f"{number:,} target{'' if number == 1 else 's'}{requested}"
 
     @guarded("choose a target")
     def _picked(self, _change: Any) -> None:
@@ -215,8 +230,8 @@ class TargetList(Part):
         index, rows = self._list.index, self._page.rows
         if index is None or index >= len(rows):
             return
-        # Counting may take seconds, and what comes now should not share the server with it.
-        self._counting.stop()
+        # Counting may take seconds and would slow down the queries that follow.
+        self._counts.stop()
         self._count_soon.cancel()
         self.target = rows[index]
         self._count_soon()
@@ -238,75 +253,40 @@ class TargetList(Part):
         for facet in self._filters.facets.values():
             facet.reset()
 
-    # The numbers beside the filters
+    # The counts beside the filters
 
     @guarded("count targets")
     def _count(self) -> None:
-        """Count one thing after the other, so that none waits for the slowest."""
-        facets = self._filters.facets
-        for name, facet in facets.items():
-            if self._key(name) not in self._counted:
-                # Numbers of another list would be believed.
-                facet.forget_counts()
-        self._tally("", list(facets))
+        self._counts.start(self.target_filter)
 
-    def _key(self, facet: str) -> tuple[Any, ...]:
-        wanted = self.wanted.without(facet) if facet else self.wanted
-        return (facet, wanted.digits, wanted.flagged, repr(wanted.criteria))
+    def _show_total(self, total: int) -> None:
+        self._total = total
+        self._show_position()
+        self._set_status(self._description())
 
-    def _tally(self, facet: str, further: list[str]) -> None:
-        wanted = self.wanted.without(facet) if facet else self.wanted
-        key = self._key(facet)
+    def _counts_finished(self) -> None:
+        self.counted += 1
 
-        def work(task: Task) -> tuple[dict[Any, int], int]:
-            if key in self._counted:
-                kept: tuple[dict[Any, int], int] = self._counted[key]
-                return kept
-            with apart(self._sessions, task) as session:
-                # What a facet leaves open is the whole where it is open already.
-                same = facet and wanted == self.wanted and self._total is not None
-                whole = self._total if same else browse.count(session, wanted)
-                assert whole is not None
-                return (browse.counts(session, wanted, facet) if facet else {}), whole
+    counted = traitlets.Int(0, help="How often all counts beside the filters were completed.")
 
-        def then(result: tuple[dict[Any, int], int]) -> None:
-            if len(self._counted) >= _COUNTS_KEPT:
-                self._counted.clear()
-            self._counted[key] = result
-            counts, whole = result
-            if facet:
-                self._filters.facets[facet].show_counts(counts, whole)
-            else:
-                self._total = whole
-                self._tell_where()
-                self._say(self._in_words())
-            if further:
-                self._tally(further[0], further[1:])
-            else:
-                self.counted += 1
+    # Static version
 
-        self._counting.run(work, then, doing="count targets")
-
-    counted = traitlets.Int(0, help="How often all numbers beside the filters were completed.")
-
-    # How it shows where there are no widgets
-
-    def still(self) -> tuple[bytes | None, str]:
-        """Give the first rows as a table."""
+    def static_html(self) -> str:
+        """Return a table of the first targets."""
         rows = "".join(
             f"<tr><td>{html.escape(row.catalog)}</td><td>{row.number}</td></tr>"
-            for row in self._page.rows[:_ROWS_STILL]
+            for row in self._page.rows[:_ROWS_STATIC]
         )
-        more = len(self._page.rows) > _ROWS_STILL or self._page.more_after
-        told = f"<p>{html.escape(self._where.value)}</p>" if more else ""
+        more = len(self._page.rows) > _ROWS_STATIC or self._page.more_after
+        position = f"<p>{html.escape(self._where.value)}</p>" if more else ""
         table = f"<table><tr><th>catalog</th><th>target</th></tr>{rows}</table>"
-        return None, table + told
+        return table + position
 
 
-def _as_typed(start: Criteria) -> str:
-    """Write the numbers of a search as a person would have typed them."""
+def _search_text(start: Criteria) -> str:
+    """Return the text of the search box for the numbers of a search."""
     numbers = start.numbers or ()
-    # A comma says that a single number is whole.
+    # With a comma a single number is complete; without, it is the beginning of numbers.
     return ", ".join(map(str, numbers)) + ("," if len(numbers) == 1 else "")
 
 

@@ -1,9 +1,9 @@
 """Light curves on matplotlib Axes.
 
-``plot`` draws flux against time with the flagged cadences apart, ``fold`` on a period,
-``before_after`` a processing step, ``quality_timeline`` one row a flag. Each takes records or
-lightkurve's light curves, draws on ``ax`` if one is given, and gives the Axes back. ``Drawing`` is
-what ``plot`` draws, kept so that it can be changed.
+``plot`` draws flux against time and marks flagged cadences, ``fold`` draws flux against phase,
+``before_after`` compares a light curve before and after a processing step, and ``quality_timeline``
+shows when each quality flag was set. Each accepts records or lightkurve's light curves, draws on
+``ax`` if given, and returns the Axes. ``Drawing`` is an updatable drawing as made by ``plot``.
 """
 
 from lcdb_notebook.plot.comparing import before_after

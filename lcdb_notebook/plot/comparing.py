@@ -1,4 +1,4 @@
-"""Before and after a processing step: one light curve over the other, and their ratio."""
+"""A light curve before and after a processing step, and their ratio or difference."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.plot.curves import LightCurves, levelled, one_of
+from lcdb_notebook.plot.curves import LightCurves, normalized, one_of
 from lcdb_notebook.plot.drawing import draw, limits
 from lcdb_notebook.plot.flagged import flagged_cadences, marks_of
+from lcdb_notebook.plot.labels import curve_labels, distinguishing_fields, time_label, title
 from lcdb_notebook.plot.lightcurves import Flagged, hidden_cadences
 from lcdb_notebook.plot.panels import WIDTH, one_panel
-from lcdb_notebook.plot.wording import curve_labels, telling_fields, time_label, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["before_after"]
 
-# Sky blue below, black above: of Okabe and Ito's palette those that differ most in lightness.
+# The two colours of Okabe and Ito's palette that differ most in lightness.
 _COLOURS = ("#56B4E9", "#000000")
 
 
@@ -38,38 +38,44 @@ def before_after(
     quality_bitmask: flags.Bitmask = "default",
     flagged: Flagged = "drop",
 ) -> Axes:
-    """Draw a light curve, what was made of it over it, and below what the step took out.
+    """Draw a light curve before and after a processing step, and below their ratio or difference.
 
-    Where the two are of different units (electron / s, and relative flux), each is divided by the
-    median of its good cadences; magnitudes beside fluxes become relative flux (Pogson 1856).
+    If the units differ (for example electron / s and relative flux), each light curve is divided by
+    the median of its good cadences, and magnitudes become relative flux (Pogson 1856).
 
     Parameters
     ----------
-    before, after
-        One light curve each, as for :func:`plot`: a source and one derived from it, or a LightCurve
-        and its ``flatten()``.
-    axes
-        Two to draw on, the upper one and the lower one; None makes a new figure. To draw again on
-        the same, clear both first.
-    compare
-        What the lower one shows: the "ratio" before / after, or the "difference" before − after;
-        None is the difference for magnitudes, else the ratio.
-    quality_bitmask, flagged
-        As for :func:`plot`.
+    before, after : LightCurveData, lightkurve.LightCurve or Selection
+        One light curve each, for example a source and one derived from it, or a LightCurve and its
+        ``flatten()``.
+    axes : sequence of matplotlib.axes.Axes, optional
+        The upper and the lower Axes; without it there is a new figure. Clear both before drawing on
+        them again.
+    compare : {"ratio", "difference"}, optional
+        Whether the lower Axes show before / after or before − after. Without it, the ratio, but the
+        difference for magnitudes.
+    quality_bitmask : str, int or iterable, optional
+        Which flags make a cadence bad: "none", "default", "hard" or "hardest", bits, a flag, or
+        several flags or names.
+    flagged : {"drop", "apart", "keep"}, optional
+        "drop" omits bad cadences, "apart" draws them with a mark for each flag, "keep" draws them
+        like all others.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The upper one; the other is ``.figure.axes[1]`` where the figure is new.
+        The upper Axes. In a new figure the lower ones are ``ax.figure.axes[1]``.
 
     Raises
     ------
-    LightCurveNotFoundError, AmbiguousError
-        If ``before`` or ``after`` is none or several, or their clocks differ.
+    LightCurveNotFoundError
+        If ``before`` or ``after`` is empty.
+    AmbiguousError
+        If ``before`` or ``after`` has several light curves, or their clocks differ.
     DataError
         If they have no cadence in common.
     TypeError
-        If ``compare`` is something else.
+        If ``compare`` or ``flagged`` has another value.
 
     Examples
     --------
@@ -82,9 +88,11 @@ def before_after(
     """
     source, derived = one_of(before, "before"), one_of(after, "after")
     if compare not in ("ratio", "difference", None):
-        raise TypeError(f"compare= is 'ratio', 'difference' or None, not {compare!r}")
+        raise TypeError(f"compare must be 'ratio', 'difference' or None, got {compare!r}")
     if source.unit.strip() != derived.unit.strip():
-        source, derived = (levelled(_as_flux(data), quality_bitmask) for data in (source, derived))
+        source, derived = (
+            normalized(_as_flux(data), quality_bitmask) for data in (source, derived)
+        )
     both = [source, derived]
     one_panel(both)
     first, second = _common(source, derived)
@@ -95,7 +103,7 @@ def before_after(
     draw(
         upper,
         both,
-        title=title(both, telling_fields(both)),
+        title=title(both, distinguishing_fields(both)),
         labels=_labels(both),
         flagged=apart,
         marks=marks_of([apart]),
@@ -107,7 +115,7 @@ def before_after(
     with np.errstate(divide="ignore", invalid="ignore"):
         one, other = source.flux[first], derived.flux[second]
         values = one / other if how == "ratio" else one - other
-    taken_out = replace(
+    compared = replace(
         source,
         cadence=source.cadence[first],
         time=source.time[first],
@@ -117,10 +125,10 @@ def before_after(
         quality={},
     )
     either = [bad[0][first] | bad[1][second]]
-    lower.set_ylim(*limits([taken_out], either))
+    lower.set_ylim(*limits([compared], either))
     lower.axhline(1 if how == "ratio" else 0, color="#999999", lw=0.8, zorder=1)
     hidden = [hidden_cadences(either[0], "keep" if flagged == "keep" else "drop")]
-    draw(lower, [taken_out], title="", labels=[""], flagged={}, marks={}, hidden=hidden)
+    draw(lower, [compared], title="", labels=[""], flagged={}, marks={}, hidden=hidden)
     lower.set_ylabel(_label(how, source.unit))
     lower.set_xlabel(time_label(source))
     return upper
@@ -133,7 +141,7 @@ def _label(how: str, unit: str) -> str:
 
 
 def _labels(both: Sequence[LightCurveData]) -> list[str]:
-    """Name each by what the other is not; nothing more where they are named alike."""
+    """Return "before" and "after", each with what distinguishes its light curve."""
     names = curve_labels(both)
     if any(name.startswith("dataset ") for name in names):
         names = ["" if name.startswith("dataset ") else name for name in names]
@@ -150,9 +158,10 @@ def _as_flux(data: LightCurveData) -> LightCurveData:
 def _common(
     one: LightCurveData, other: LightCurveData
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Say which elements of both are the same cadences: by number in an observation, or by time.
+    """Return the indices of common cadences, matched by number in an observation, else by time.
 
-    Pipelines place the same cadence seconds apart, so a quarter of a cadence is the same time.
+    Times of the same cadence differ by seconds between pipelines, so times match within a quarter
+    of a cadence.
     """
     numbered = all(np.unique(data.cadence).size == data.cadence.size for data in (one, other))
     if numbered and one.observation.id == other.observation.id:
@@ -163,7 +172,7 @@ def _common(
         first, second = _nearest(one.time, other.time)
     if first.size == 0:
         raise DataError(
-            f"{one!r} and {other!r} have no cadence in common; compare light curves of the same "
+            f"{one!r} and {other!r} have no cadence in common; choose light curves of the same "
             "star, sector and exposure time"
         )
     return first, second

@@ -1,4 +1,4 @@
-"""What can be drawn: records, lightkurve's light curves, and anything that holds several."""
+"""Conversion of everything that can be drawn to records."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 
-__all__ = ["LightCurves", "levelled", "one_of", "records_of"]
+__all__ = ["LightCurves", "normalized", "one_of", "records_of"]
 
 LightCurves: TypeAlias = Any
-"""A LightCurveData or a lightkurve LightCurve, or several: a Selection, a list, a collection."""
+"""A LightCurveData, a lightkurve LightCurve, or an iterable of these such as a Selection."""
 
-# Epochs of the formats that lightkurve registers, and of astropy's own two that count days.
+# The time formats of lightkurve, and the two of astropy that count days.
 _CLOCKS = {
     "btjd": Clock("btjd", "d", Decimal(2457000), "jd", "tdb"),
     "bkjd": Clock("bkjd", "d", Decimal(2454833), "jd", "tdb"),
@@ -36,45 +36,77 @@ _FLAGS_OF |= {"K2": "kepler_quality_flag"}
 
 
 def records_of(light_curves: LightCurves) -> list[LightCurveData]:
-    """Give everything as plain records.
+    """Return light curves as records.
 
     Parameters
     ----------
-    light_curves
-        A LightCurveData, a lightkurve LightCurve, or an iterable of these.
+    light_curves : LightCurveData, lightkurve.LightCurve, or iterable of these
+        The light curves.
+
+    Returns
+    -------
+    list of LightCurveData
 
     Raises
     ------
     TypeError
-        If something is neither, or a light curve that is folded already.
+        If an object is not a light curve, or is already folded.
     LightCurveNotFoundError
-        If there is none.
+        If there are no light curves.
     """
     records = list(_records(light_curves))
     if not records:
-        raise LightCurveNotFoundError("there is no light curve to draw; .table shows what there is")
+        raise LightCurveNotFoundError(
+            "there are no light curves to draw; .table lists what was found"
+        )
     return records
 
 
 def one_of(light_curves: LightCurves, what: str) -> LightCurveData:
-    """Give the one light curve, which ``what`` names in the error.
+    """Return exactly one light curve.
+
+    Parameters
+    ----------
+    light_curves : LightCurveData, lightkurve.LightCurve, or iterable of these
+        One light curve.
+    what : str
+        The name of the argument, for the error message.
+
+    Returns
+    -------
+    LightCurveData
 
     Raises
     ------
     AmbiguousError
         If there are several.
+    LightCurveNotFoundError
+        If there are none.
     """
     records = records_of(light_curves)
     if len(records) > 1:
         raise AmbiguousError(
-            f"{what} is one light curve, and {len(records)} were given: {records[0]!r}, "
+            f"{what} must be one light curve, got {len(records)}: {records[0]!r}, "
             f"{records[1]!r}{', ...' if len(records) > 2 else ''}"
         )
     return records[0]
 
 
-def levelled(data: LightCurveData, quality_bitmask: flags.Bitmask) -> LightCurveData:
-    """Divide by the median of the good cadences; magnitudes have it subtracted."""
+def normalized(data: LightCurveData, quality_bitmask: flags.Bitmask) -> LightCurveData:
+    """Divide by the median of the good cadences; for magnitudes, subtract it.
+
+    Parameters
+    ----------
+    data : LightCurveData
+        The light curve.
+    quality_bitmask : str, int or iterable
+        Which flags make a cadence bad.
+
+    Returns
+    -------
+    LightCurveData
+        Unchanged if it has no flux, or if the median is zero.
+    """
     good = ~condemned(data, quality_bitmask) & np.isfinite(data.flux) & np.isfinite(data.time)
     chosen = data.flux[good if good.any() else np.isfinite(data.flux)]
     if chosen.size == 0:
@@ -90,7 +122,7 @@ def _records(given: LightCurves) -> Iterator[LightCurveData]:
         yield given
     elif hasattr(given, "flux") and hasattr(given, "meta"):
         yield _record(given)
-    # LightCurveCollection has no __iter__, only __getitem__.
+    # LightCurveCollection has only __getitem__, not __iter__.
     elif isinstance(given, Iterable) or hasattr(given, "__getitem__"):
         if isinstance(given, str | bytes | dict):
             raise _not_drawn(given)
@@ -102,19 +134,19 @@ def _records(given: LightCurves) -> Iterator[LightCurveData]:
 
 def _not_drawn(given: object) -> TypeError:
     return TypeError(
-        "what can be drawn is a light curve of this package or lightkurve's, a Selection, or a "
-        f"list of these, not {given!r} ({type(given).__name__})"
+        "light_curves must be a LightCurveData, a lightkurve LightCurve, a Selection, or a list of "
+        f"these, got {given!r} ({type(given).__name__})"
     )
 
 
 def _record(lc: Any) -> LightCurveData:
-    """Take what is drawn out of a lightkurve LightCurve."""
+    """Convert a lightkurve LightCurve to a record."""
     from astropy.time import Time
 
     if not isinstance(lc.time, Time):
         raise TypeError(
-            f"this {type(lc).__name__} is folded already; give lcdb_notebook.plot.fold() the light "
-            "curve as it was before, and the period"
+            f"this {type(lc).__name__} is already folded; pass the light curve before folding, and "
+            "the period, to lcdb.plot.fold()"
         )
     meta = lc.meta
     clock, time = _time(lc.time)
@@ -122,7 +154,7 @@ def _record(lc: Any) -> LightCurveData:
     unit = getattr(lc.flux, "unit", None)
     catalog, target = _star(meta)
     fields = {name: meta.get(name.upper()) for name in (*_CHRONOLOGY, "author", "exptime")}
-    # Observations are told apart by their id alone, and files have none.
+    # Observations are distinguished by id, and light curves from files have none.
     unnumbered = -abs(hash(tuple(map(str, fields.values()))))
     processing = str(meta.get("PROCESSING") or meta.get("FLUX_ORIGIN") or "raw")
     photometry = meta.get("PHOTOMETRY")
@@ -159,7 +191,7 @@ def _time(time: Any) -> tuple[Clock, npt.NDArray[np.float64]]:
     unit = _UNITS.get(getattr(form, "unit", 0.0))
     epoch = getattr(form, "epoch_val", None)
     if unit is None or not isinstance(epoch, int | float):
-        # Dates and the like make no axis.
+        # Dates and times of day cannot be drawn as numbers.
         return _CLOCKS["jd"], _filled(time.jd)
     exactly = Decimal(repr(epoch)) + Decimal(repr(form.epoch_val2 or 0))
     clock = Clock(time.format, unit, exactly, form.epoch_format, form.epoch_scale)
@@ -167,14 +199,14 @@ def _time(time: Any) -> tuple[Clock, npt.NDArray[np.float64]]:
 
 
 def _star(meta: Any) -> tuple[str, int]:
-    """Read the catalog and the number off ``LABEL``; the number is -1 where it is only a name."""
+    """Return catalog and number from ``LABEL``; the number is -1 if it is a name."""
     label = str(meta.get("LABEL") or meta.get("OBJECT") or "").strip()
     catalog, _, number = label.rpartition(" ")
     return (catalog, int(number)) if catalog and number.isdecimal() else (label, -1)
 
 
 def _quality(lc: Any) -> dict[str, npt.NDArray[np.int64]]:
-    """Find the columns of flags; of those that were averaged the bits mean nothing any more."""
+    """Return the flags by type; none for a binned light curve, because its flags are averaged."""
     if "time_bin_size" in lc.colnames:
         return {}
     own = lc.meta.get("QUALITY_TYPE") or _FLAGS_OF.get(str(lc.meta.get("MISSION")), "")
@@ -187,6 +219,6 @@ def _quality(lc: Any) -> dict[str, npt.NDArray[np.int64]]:
 
 
 def _filled(values: Any) -> npt.NDArray[np.float64]:
-    """Give plain float64, NaN where it is masked."""
+    """Return float64, NaN where masked."""
     found: npt.NDArray[np.float64] = np.ma.filled(np.ma.asarray(values, np.float64), np.nan)
     return np.atleast_1d(found)

@@ -1,4 +1,4 @@
-"""Points, edges, titles and legends on one Axes."""
+"""Points, titles and legends of one Axes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.flagged import Bools, Flag, Mark, count, legend_entries
-from lcdb_notebook.plot.wording import flux_label
+from lcdb_notebook.plot.labels import flux_label
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-# The cool half of the palette in flagged.py.
+# Black and the cool colours of Okabe and Ito's palette; flags have the warm ones.
 CURVE_COLOURS = ("#000000", "#0072B2", "#CC79A7", "#56B4E9", "#999999")
 _LEGEND_POINTS = 8.0
 
@@ -36,21 +36,31 @@ def draw(
     hidden: Sequence[Bools],
     colours: Sequence[str] = CURVE_COLOURS,
 ) -> list[Artist]:
-    """Draw light curves of one unit into an Axes whose y limits are set already.
+    """Draw light curves of one unit on an Axes whose y limits are already set.
 
     Parameters
     ----------
-    labels
-        A name for each light curve; those of one name have one colour and one legend entry.
-    flagged, marks
-        Flags that are drawn apart, and how.
-    hidden
-        For each light curve the cadences that are not among its points.
+    ax : matplotlib.axes.Axes
+        The Axes.
+    records : sequence of LightCurveData
+        The light curves.
+    title : str
+        The title, if the Axes do not have one.
+    labels : sequence of str
+        A label for each light curve. Those with the same label share a colour and a legend entry.
+    flagged : mapping
+        For each flag to mark, by name, masks of its cadences in each record.
+    marks : mapping
+        The colour and the shape of each flag, by name.
+    hidden : sequence of numpy.ndarray
+        For each record, bool of shape (cadences,): cadences not to draw as points.
+    colours : sequence of str, optional
+        The colours of light curves, repeated if there are more labels.
 
     Returns
     -------
     list of matplotlib.artist.Artist
-        What was drawn; removing them leaves the Axes as they were.
+        What was drawn, for removing it.
     """
     from matplotlib.lines import Line2D
 
@@ -73,13 +83,13 @@ def draw(
         drawn += points(ax, time, flux, style, label=label, zorder=3)
         legend.append(Line2D([], [], **style, label=label))
     ax.set_ylabel(flux_label(records[0].unit))
-    # matplotlib's "+1.4e6" in a corner is easily overlooked, and stands in the legend's way.
+    # An offset such as "+1.4e6" in a corner is easily overlooked, and overlaps the legend.
     ax.ticklabel_format(axis="both", useOffset=False, style="plain")
     return drawn + head(ax, title, legend)
 
 
 def point_size(records: Sequence[LightCurveData]) -> float:
-    """Choose the diameter of points, in points of 1/72 inch: the more, the smaller."""
+    """Return the diameter of points in 1/72 inch, smaller for more cadences."""
     cadences = max(1, sum(data.flux.size for data in records))
     return float(np.clip(8 - 1.5 * np.log10(cadences), 1.8, 5.0))
 
@@ -87,7 +97,7 @@ def point_size(records: Sequence[LightCurveData]) -> float:
 def points(
     ax: Axes, time: Floats, flux: Floats, style: dict[str, Any], *, label: str, zorder: float
 ) -> list[Artist]:
-    """Draw single points, and triangles at the edge below or above which some of them are."""
+    """Draw points, and triangles at the edges for points outside of the y limits."""
     finite = np.isfinite(time) & np.isfinite(flux)
     time, flux = time[finite], flux[finite]
     drawn: list[Artist] = [
@@ -115,9 +125,12 @@ def points(
 
 
 def head(ax: Axes, title: str, legend: Sequence[Line2D]) -> list[Artist]:
-    """Put the title over the legend, and both over the Axes, where they hide no data.
+    """Put the legend above the Axes, where it hides no data, and the title above the legend.
 
-    Returns the legend, if there is one.
+    Returns
+    -------
+    list of matplotlib.artist.Artist
+        The legend, or nothing.
     """
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
@@ -131,7 +144,7 @@ def head(ax: Axes, title: str, legend: Sequence[Line2D]) -> list[Artist]:
         for line in legend
     )
     available = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted()).width * 72
-    # Marks, and the space between columns, take 3.5 letters' width.
+    # Marks and the space between columns are as wide as 3.5 letters.
     columns = int(np.clip(available // (longest + 3.5 * _LEGEND_POINTS), 1, len(legend)))
     rows = -(-len(legend) // columns)
     shown = ax.legend(
@@ -152,13 +165,26 @@ def head(ax: Axes, title: str, legend: Sequence[Line2D]) -> list[Artist]:
 
 
 def limits(records: Sequence[LightCurveData], bad: Sequence[Bools]) -> tuple[float, float]:
-    """Choose bottom and top of the y axis; the docstring of :func:`plot` says how.
+    """Return bottom and top of the y axis.
 
-    ``bad`` are, for each light curve, the cadences that do not count.
+    They span the percentiles 0.5 to 99.5 of the good cadences, and whatever is within twice that
+    span beyond.
+
+    Parameters
+    ----------
+    records : sequence of LightCurveData
+        The light curves of the Axes.
+    bad : sequence of numpy.ndarray
+        For each record, bool of shape (cadences,): cadences to ignore.
+
+    Returns
+    -------
+    tuple of float
+        Reversed for magnitudes.
     """
     finite = [np.isfinite(data.flux) & np.isfinite(data.time) for data in records]
     kept = [f & ~b for f, b in zip(finite, bad, strict=True)]
-    # Where everything is flagged there is nothing better to go by.
+    # If all cadences are flagged, use all.
     chosen = kept if any(k.any() for k in kept) else finite
     flux = np.concatenate([data.flux[c] for data, c in zip(records, chosen, strict=True)])
     if flux.size == 0:
@@ -172,6 +198,6 @@ def limits(records: Sequence[LightCurveData], bad: Sequence[Bools]) -> tuple[flo
 
 
 def wider(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
-    """Span both, in the direction of the first."""
+    """Return limits that contain both, in the direction of the first."""
     low, high = min(*one, *other), max(*one, *other)
     return (low, high) if one[0] < one[1] else (high, low)

@@ -1,4 +1,4 @@
-"""Flagged cadences: which flag condemns which, and how each flag looks."""
+"""Flagged cadences, and the marks of flags."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy.typing as npt
 from lcdb_notebook import flags
 from lcdb_notebook.lightcurve.quality import condemning_bits
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.plot.wording import star
+from lcdb_notebook.plot.labels import star
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Flag: TypeAlias = list[Bools]
-"""Which cadences carry a flag: a mask for each record of a panel."""
+"""For each record of a panel, a mask of the cadences with a flag."""
 Mark: TypeAlias = tuple[str, str]
 """Colour and shape."""
 
-# Okabe & Ito 2008 (https://jfly.uni-koeln.de/color/), which the colour-blind tell apart: the cool
-# colours are for light curves, the warm ones and green for flags, which differ in shape as well.
+# The colour-blind safe palette of Okabe & Ito 2008 (https://jfly.uni-koeln.de/color/): cool colours
+# for light curves, warm ones and green for flags, which also differ in shape.
 _FLAG_MARKS = (
     ("#D55E00", "x"),
     ("#009E73", "s"),
@@ -37,7 +37,7 @@ OTHERS = "other flags"
 def flagged_cadences(
     records: Sequence[LightCurveData], quality_bitmask: flags.Bitmask
 ) -> dict[str, Flag]:
-    """Name each flag that condemns cadences with a flux, and say which cadences of each record."""
+    """Return, for each flag that makes cadences bad, masks of its cadences that have a flux."""
     found: dict[str, Flag] = {}
     for number, data in enumerate(records):
         drawn = np.isfinite(data.time) & np.isfinite(data.flux)
@@ -51,14 +51,14 @@ def flagged_cadences(
 
 
 def marks_of(flagged_of: Iterable[Mapping[str, Flag]]) -> dict[str, Mark]:
-    """Give the most frequent flags marks, the same in every panel; the last is of the others."""
+    """Assign marks to the most frequent flags, the same in all panels, and one to all others."""
     points: Counter[str] = Counter()
     for flagged in flagged_of:
         for name, masks in flagged.items():
             points[name] += sum(int(np.count_nonzero(mask)) for mask in masks)
     names = [name for name, _ in points.most_common()]
     if len(names) == len(_FLAG_MARKS) + 1:
-        # "other flags" would take the same room as the only one's name.
+        # Name the last one instead of "other flags", which would take the same space.
         return dict(zip(names, (*_FLAG_MARKS, _OTHER_MARK), strict=True))
     return {**dict(zip(names, _FLAG_MARKS, strict=False)), OTHERS: _OTHER_MARK}
 
@@ -66,7 +66,7 @@ def marks_of(flagged_of: Iterable[Mapping[str, Flag]]) -> dict[str, Mark]:
 def legend_entries(
     flagged: Mapping[str, Flag], marked: Mapping[str, Mark]
 ) -> Iterator[tuple[str, Mark, Flag]]:
-    """Give what one panel draws, in the order of the marks; unmarked flags are drawn together."""
+    """Yield the flags of one panel in the order of the marks; flags without a mark together."""
     unmarked = [masks for name, masks in flagged.items() if name not in marked]
     for name, mark in marked.items():
         if name in flagged:
@@ -76,7 +76,7 @@ def legend_entries(
 
 
 def count(records: Sequence[LightCurveData], masks: Sequence[Bools]) -> int:
-    """Count cadences, each once however many light curves of its star and observation show it."""
+    """Count cadences, once each if several light curves of an observation and target share them."""
     of_sampling: dict[tuple[Any, ...], Bools] = {}
     for data, mask in zip(records, masks, strict=True):
         key = (*star(data), data.observation.id)

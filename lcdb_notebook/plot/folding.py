@@ -1,4 +1,4 @@
-"""Flux against phase: light curves folded on a period, with binned points over them."""
+"""Flux against phase, with binned points."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy.typing as npt
 from lcdb_notebook import flags
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.plot.curves import LightCurves, levelled, records_of
+from lcdb_notebook.plot.curves import LightCurves, normalized, records_of
 from lcdb_notebook.plot.drawing import draw, limits, points
 from lcdb_notebook.plot.flagged import flagged_cadences, marks_of
+from lcdb_notebook.plot.labels import curve_labels, distinguishing_fields, time_unit, title
 from lcdb_notebook.plot.lightcurves import Flagged, hidden_cadences
 from lcdb_notebook.plot.panels import new_figure, one_panel
-from lcdb_notebook.plot.wording import curve_labels, telling_fields, time_unit, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["fold"]
 
-# Of Okabe and Ito's palette, and apart from the blues and black of light curves.
+# Vermilion of Okabe and Ito's palette, in contrast to the cool colours of light curves.
 _BINNED = "#D55E00"
 
 
@@ -38,30 +38,33 @@ def fold(
     quality_bitmask: flags.Bitmask = "default",
     flagged: Flagged = "drop",
 ) -> Axes:
-    """Draw flux against phase: time since the nearest epoch, from half a period before it.
+    """Draw flux against phase, with binned points.
 
-    Light curves of several sectors, apertures or processing steps are folded together. They are
-    first brought to one level, each divided by the median of its good cadences; magnitudes have it
-    subtracted. A single one is drawn as it is.
+    Phase is the time since the nearest epoch, from minus half a period to half a period. Several
+    light curves (sectors, apertures, processing steps) are folded together, after dividing each by
+    the median of its good cadences, or subtracting it for magnitudes. A single light curve keeps
+    its level.
 
     Parameters
     ----------
-    light_curves
-        As for :func:`plot`.
-    period
-        In the unit of the mission's time (days), or a Quantity.
-    ax
-        Where to draw; None makes a new figure. To draw again with another period, clear it first.
-    epoch
-        Which instant is phase 0, such as the middle of a transit: a number in the mission's time
-        format, or an astropy Time (in TDB at the barycentre, as the light curves are); None is the
-        first cadence.
-    bins
-        Into how many equal parts of the period to gather cadences; the median of each is drawn
-        over them. None draws none.
-    quality_bitmask, flagged
-        As for :func:`plot`. The binned points never contain flagged cadences, unless they are to
-        be kept.
+    light_curves : LightCurveData, lightkurve.LightCurve, Selection, or iterable of these
+        The light curves, in one unit and one time format.
+    period : float or astropy.units.Quantity
+        The period, as a number in the unit of the mission's time (days) or a Quantity.
+    ax : matplotlib.axes.Axes, optional
+        The Axes; without it there is a new figure. Clear it before drawing another period on it.
+    epoch : float or astropy.time.Time, optional
+        A time of phase 0, such as the middle of a transit: a number in the mission's time format,
+        or a Time (in TDB at the barycentre, as the light curves are). None is the first
+        cadence.
+    bins : int or None, optional
+        The number of bins in phase. The median of each is drawn; None draws no bins.
+    quality_bitmask : str, int or iterable, optional
+        Which flags make a cadence bad: "none", "default", "hard" or "hardest", bits, a flag, or
+        several flags or names.
+    flagged : {"drop", "apart", "keep"}, optional
+        "drop" omits bad cadences, "apart" draws them with a mark for each flag, "keep" treats them
+        like all others. The bins include bad cadences only with "keep".
 
     Returns
     -------
@@ -74,7 +77,9 @@ def fold(
     AmbiguousError
         If units or clocks differ.
     ValueError
-        If ``period`` is not positive and finite, ``epoch`` not finite, or ``bins`` below 1.
+        If ``period`` is not positive and finite, ``epoch`` is not finite, or ``bins`` is below 1.
+    TypeError
+        If ``flagged`` has another value.
 
     Examples
     --------
@@ -88,12 +93,12 @@ def fold(
     one_panel(records)
     length = _in_unit(period, records[0])
     if not (np.isfinite(length) and length > 0):
-        raise ValueError(f"a period is a positive number, not {period!r}")
+        raise ValueError(f"period must be a positive number, got {period!r}")
     if bins is not None and bins < 1:
-        raise ValueError(f"bins= is 1 or more, or None for no binned points, not {bins!r}")
+        raise ValueError(f"bins must be at least 1, or None for no bins, got {bins!r}")
     start = _epoch(epoch, records)
     if len(records) > 1:
-        records = [levelled(data, quality_bitmask) for data in records]
+        records = [normalized(data, quality_bitmask) for data in records]
     bad = [condemned(data, quality_bitmask) for data in records]
     hidden = [hidden_cadences(one, flagged) for one in bad]
     folded = [replace(data, time=_phase(data.time, length, start)) for data in records]
@@ -101,7 +106,7 @@ def fold(
         ax = new_figure(4.0).add_subplot()
     ax.set_ylim(*limits(folded, bad))
     apart = flagged_cadences(folded, quality_bitmask) if flagged == "apart" else {}
-    name = title(records, telling_fields(records), joined=True)
+    name = title(records, distinguishing_fields(records), joined=True)
     unit = time_unit(records[0])
     draw(
         ax,
@@ -122,14 +127,14 @@ def fold(
 
 
 def _in_unit(period: Any, data: LightCurveData) -> float:
-    """Give a period in the unit of the light curve's clock."""
+    """Return a period in the unit of the mission's time."""
     from astropy.units import Quantity
 
     return float(period.to_value(data.clock.unit) if isinstance(period, Quantity) else period)
 
 
 def _epoch(epoch: Any, records: Sequence[LightCurveData]) -> float:
-    """Give the instant of phase 0 in the clock of the light curves."""
+    """Return the time of phase 0 in the mission's time."""
     if epoch is None:
         first = min(float(np.fmin.reduce(data.time, initial=np.inf)) for data in records)
         return first if np.isfinite(first) else 0.0
@@ -137,7 +142,7 @@ def _epoch(epoch: Any, records: Sequence[LightCurveData]) -> float:
         records[0].clock.time_format()
         epoch = epoch.tdb.to_value(records[0].clock.format_name)
     if not np.isfinite(float(epoch)):
-        raise ValueError(f"an epoch is a number in the mission's time format, not {epoch!r}")
+        raise ValueError(f"epoch must be a finite time in the mission's format, got {epoch!r}")
     return float(epoch)
 
 

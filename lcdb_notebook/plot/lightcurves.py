@@ -1,4 +1,4 @@
-"""Flux against time, flagged cadences apart: drawn once, or again and again on the same Axes."""
+"""Flux against time with flagged cadences marked, drawn once or updated in place."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
 from lcdb_notebook.plot.drawing import draw, limits, wider
 from lcdb_notebook.plot.flagged import Bools, Flag, flagged_cadences, marks_of
+from lcdb_notebook.plot.labels import curve_labels, time_label
 from lcdb_notebook.plot.panels import Panel, axes_of, height_of, new_figure, one_panel, panels_of
-from lcdb_notebook.plot.wording import curve_labels, time_label
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Drawing", "Flagged", "hidden_cadences", "plot"]
 
 Flagged: TypeAlias = Literal["apart", "drop", "keep"]
-"""What becomes of flagged cadences: marks of their own, nothing, or points like all others."""
+"""How flagged cadences are drawn: with a mark for each flag, not at all, or like all others."""
 
 
 def plot(
@@ -38,54 +38,53 @@ def plot(
     flagged: Flagged = "apart",
     joined: bool = False,
 ) -> Axes:
-    """Draw flux against time, flagged cadences apart.
+    """Draw flux against time and mark flagged cadences.
 
-    Cadences are single points, never joined, so a gap stays a gap. Those that ``quality_bitmask``
-    condemns have a colour and a shape of their own, and the legend names their flags with the
-    number of cadences drawn: a cadence with two flags has both marks and counts twice, one without
-    flux is nowhere. The six or seven most frequent flags are named, the rest are "other flags".
+    Cadences are points without lines, so gaps remain visible. Bad cadences have a mark for each
+    flag, and the legend lists the flags with the number of cadences drawn. A cadence with two flags
+    has both marks and counts twice; a cadence without flux is not drawn. The six or seven most
+    frequent flags are listed by name, the rest as "other flags".
 
-    Good cadences alone set the y axis, so that no flagged outlier squashes them: it spans their
-    percentiles 0.5 to 99.5 and goes on to whatever is less than twice that span further out, such
-    as a deep eclipse. Points beyond it are triangles at the edge, where they point to.
+    The y axis fits the good cadences: it spans their percentiles 0.5 to 99.5, and whatever is
+    within twice that span beyond, such as a deep eclipse. Points outside are triangles at
+    the edge.
 
-    Magnitudes are drawn as they are stored, brightest on top. The colours are those of Okabe and
-    Ito (2008, https://jfly.uni-koeln.de/color/; Wong 2011, Nature Methods 8, 441), which the
-    colour-blind tell apart.
+    Magnitudes are drawn as stored, with the brightest on top. The colours are from the colour-blind
+    safe palette of Okabe and Ito (2008, https://jfly.uni-koeln.de/color/; Wong 2011, Nature Methods
+    8, 441).
 
     Parameters
     ----------
-    light_curves
-        Records or lightkurve's light curves, one or several, best in the order of
-        :attr:`Selection.table`.
-    ax
-        Where to draw everything, whatever sectors and stars it is of. Without it there is a new
-        figure with a panel for each observation: apertures and processing steps lie over each
-        other if their units agree, else one panel below the other, and panels of one star, one
-        pipeline and one unit share the y axis.
-    quality_bitmask
-        Which flags condemn a cadence: see :func:`lcdb_notebook.flags.bitmask`.
-    flagged
-        "apart" draws flagged cadences apart, "drop" leaves them out, "keep" draws them as points
+    light_curves : LightCurveData, lightkurve.LightCurve, Selection, or iterable of these
+        One or several light curves.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw all light curves. Without it there is a new figure with a panel for each
+        observation. Apertures and processing steps share a panel if their units agree, and panels
+        of the same target, pipeline and unit share the y axis.
+    quality_bitmask : str, int or iterable, optional
+        Which flags make a cadence bad: "none", "default", "hard" or "hardest", bits, a flag, or
+        several flags or names.
+    flagged : {"apart", "drop", "keep"}, optional
+        "apart" draws bad cadences with a mark for each flag, "drop" omits them, "keep" draws them
         like all others.
-    joined
-        Draw all observations of a star by one pipeline in one panel, one after the other.
+    joined : bool, optional
+        Draw all observations of a target by one pipeline in one panel.
 
     Returns
     -------
     matplotlib.axes.Axes
-        ``ax``, or the topmost panel; ``.figure.axes`` are all of them, ``.figure.savefig(...)``
-        writes them to a file.
+        ``ax``, or the topmost panel. ``.figure.axes`` lists all panels, and
+        ``.figure.savefig(...)`` writes them to a file.
 
     Raises
     ------
     LightCurveNotFoundError
         If there are no light curves.
     AmbiguousError
-        If there are more panels than :data:`MOST_PANELS`, or units or clocks that one ``ax`` cannot
-        show together.
+        If there are more than 40 panels (:data:`MOST_PANELS`), or if the light curves for ``ax``
+        differ in unit or time format.
     TypeError
-        If something is no light curve, or ``flagged`` is none of its three values.
+        If an object is not a light curve, or ``flagged`` has another value.
 
     Examples
     --------
@@ -100,23 +99,36 @@ def plot(
 
 
 class Drawing:
-    """A drawing of light curves that can be changed: other flags, other points, the same figure.
+    """A drawing of light curves, as made by :func:`plot`, that can be updated in place.
 
-    :func:`plot` makes one and gives its Axes. Keep the Drawing where something is to be toggled:
-    :meth:`update` replaces the points and leaves figure, Axes and what others drew on them alone.
+    :meth:`update` replaces the points. The figure, its Axes, and anything else on them remain.
 
     Parameters
     ----------
-    light_curves, ax, quality_bitmask, flagged, joined
-        As for :func:`plot`.
-    figure
-        A figure to fill with panels, such as one that a widget shows; without it and without
-        ``ax`` there is a new one.
+    light_curves : LightCurveData, lightkurve.LightCurve, Selection, or iterable of these
+        One or several light curves.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw all light curves.
+    figure : matplotlib.figure.Figure or SubFigure, optional
+        A figure to fill with panels. Without ``figure`` and ``ax`` there is a new figure.
+    quality_bitmask : str, int or iterable, optional
+        Which flags make a cadence bad: "none", "default", "hard" or "hardest", bits, a flag, or
+        several flags or names.
+    flagged : {"apart", "drop", "keep"}, optional
+        "apart" draws bad cadences with a mark for each flag, "drop" omits them, "keep" draws them
+        like all others.
+    joined : bool, optional
+        Draw all observations of a target by one pipeline in one panel.
 
     Attributes
     ----------
     axes : list of matplotlib.axes.Axes
-        From top to bottom.
+        The panels, from top to bottom.
+
+    Raises
+    ------
+    LightCurveNotFoundError, AmbiguousError, TypeError
+        As for :func:`plot`.
 
     Examples
     --------
@@ -160,16 +172,36 @@ class Drawing:
         flagged: Flagged | None = None,
         joined: bool | None = None,
     ) -> None:
-        """Draw again what has changed; what is left out stays as it is.
+        """Update the drawing; arguments that are omitted keep their values.
 
-        A view that somebody zoomed into stays while the same stars, observations and units are
-        shown. Otherwise, panels and all are made anew, in the same figure. It asks the canvas for a
-        redraw when there is time (``draw_idle``).
+        The zoom is kept while the same targets, observations and units are shown. Otherwise the
+        panels are replaced, in the same figure. The canvas is redrawn when idle (``draw_idle``).
+
+        Parameters
+        ----------
+        light_curves : LightCurveData, lightkurve.LightCurve, Selection, or iterable, optional
+            Other light curves.
+        quality_bitmask : str, int or iterable, optional
+            Which flags make a cadence bad.
+        flagged : {"apart", "drop", "keep"}, optional
+            How bad cadences are drawn.
+        joined : bool, optional
+            Whether all observations of a target share a panel.
 
         Raises
         ------
         LightCurveNotFoundError, AmbiguousError, TypeError
-            As :func:`plot`; the drawing is then as it was.
+            As for :func:`plot`; the drawing then remains unchanged.
+
+        Examples
+        --------
+        >>> db = getfixture("demo_database")
+        >>> drawing = Drawing(db.search(1, exptime=1800, processing="DEMO DET"))
+        >>> len(drawing.axes)
+        2
+        >>> drawing.update(joined=True)
+        >>> len(drawing.axes)
+        1
         """
         before = (self._records, self._quality_bitmask, self._flagged, self._joined)
         if light_curves is not None:
@@ -188,7 +220,7 @@ class Drawing:
 
     def _draw(self) -> None:
         records, preset, how = self._records, self._quality_bitmask, self._flagged
-        # All that may fail comes first, so that a failure leaves the drawing as it was.
+        # Whatever may raise comes first, so that the drawing is unchanged after an exception.
         panels = (
             panels_of(records, joined=self._joined) if self._given is None else one_panel(records)
         )
@@ -227,7 +259,7 @@ class Drawing:
         self._panels = panels
 
     def _clear(self, panels: Sequence[Panel], *, same: bool) -> None:
-        """Remove what was drawn; make other Axes where other panels are wanted."""
+        """Remove what was drawn, and replace the Axes if the panels differ."""
         for artist in self._drawn:
             artist.remove()
         self._drawn = []
@@ -247,20 +279,32 @@ class Drawing:
 
 
 def hidden_cadences(bad: Bools, flagged: Flagged) -> Bools:
-    """Say which cadences are not among the points, as ``flagged`` wants it.
+    """Return which cadences are not drawn as points.
+
+    Parameters
+    ----------
+    bad : numpy.ndarray
+        bool of shape (cadences,): the bad cadences.
+    flagged : {"apart", "drop", "keep"}
+        How they are drawn.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool of shape (cadences,).
 
     Raises
     ------
     TypeError
-        If ``flagged`` is none of its three values.
+        If ``flagged`` has another value.
     """
     if flagged not in ("apart", "drop", "keep"):
-        raise TypeError(f"flagged= is 'apart', 'drop' or 'keep', not {flagged!r}")
+        raise TypeError(f"flagged must be 'apart', 'drop' or 'keep', got {flagged!r}")
     return np.zeros_like(bad) if flagged == "keep" else bad
 
 
 def _spans(panels: Sequence[Panel], bad: Mapping[int, Bools]) -> list[tuple[float, float]]:
-    """Choose the y limits of each panel, the same for those that share an axis."""
+    """Return the y limits of each panel, the same for panels that share the axis."""
     of_group: dict[tuple[Any, ...], list[LightCurveData]] = {}
     for panel in panels:
         of_group.setdefault(panel.shares_y_with, []).extend(panel.records)

@@ -1,4 +1,4 @@
-"""Which light curve goes into which Axes, and the figure that holds them."""
+"""Panels of a figure: which light curves share an Axes."""
 
 from __future__ import annotations
 
@@ -8,71 +8,80 @@ from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.errors import AmbiguousError
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.plot.wording import star, telling_fields, title
+from lcdb_notebook.plot.labels import distinguishing_fields, star, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
 MOST_PANELS = 40
-"""Panels of one figure at most: about as many sectors as TESS gave its continuous viewing zone."""
+"""The largest number of panels of a figure, about the number of TESS sectors of a CVZ target."""
 
 WIDTH = 9.0
-"""Inches across, which is what a notebook shows at full size."""
+"""Inches, which notebooks show at full size."""
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Light curves that share one Axes: of one target, in one unit, as a rule one observation."""
+    """Light curves that share one Axes: of one target and unit, usually of one observation."""
 
     records: list[LightCurveData]
     title: str
 
     @property
     def of(self) -> tuple[Any, ...]:
-        """Panels for which this is equal show the same thing, if perhaps other points of it."""
+        """Equal for panels of the same targets, observations and units."""
         first = self.records[0]
         observations = {data.observation.id for data in self.records}
         return (*self.shares_y_with, first.clock.format_name, frozenset(observations))
 
     @property
     def shares_y_with(self) -> tuple[Any, ...]:
-        """Panels for which this is equal have the same y axis: sectors of one pipeline."""
+        """Equal for panels that share the y axis: the same target, unit and pipeline."""
         first = self.records[0]
         return (*star(first), first.unit, first.observation.fields.get("author"))
 
 
 def check_panels(keys: Iterable[Hashable]) -> None:
-    """Refuse more panels than a figure holds.
+    """Check that light curves do not need too many panels.
 
     Parameters
     ----------
-    keys
-        For each light curve what decides its panel: star, observation, unit.
+    keys : iterable
+        For each light curve, a hashable key of its panel: target, observation and unit.
 
     Raises
     ------
     AmbiguousError
-        If there are more than :data:`MOST_PANELS` different ones.
+        If there are more than 40 (:data:`MOST_PANELS`) different keys.
+
+    Examples
+    --------
+    >>> check_panels([("TIC", 1, sector) for sector in range(1, 14)])
     """
     panels = len(set(keys))
     if panels > MOST_PANELS:
         raise AmbiguousError(
-            f"these light curves would fill {panels} panels, and a figure holds {MOST_PANELS}: "
-            "narrow the search (sector=..., processing=...), cut it (selection[:10]), join the "
-            "sectors (joined=True), or give an ax to draw all of them into one"
+            f"{panels} panels are needed, and a figure has at most {MOST_PANELS}; narrow the "
+            "search (sector=..., processing=...), slice it (selection[:10]), join the sectors "
+            "(joined=True), or pass ax to draw everything in one panel"
         )
 
 
 def panels_of(records: Sequence[LightCurveData], *, joined: bool) -> list[Panel]:
-    """Sort light curves into panels, by star, observation, unit and clock.
+    """Group light curves into panels by target, observation, unit and time format.
 
-    ``joined`` puts the observations of one star and pipeline into one panel.
+    Parameters
+    ----------
+    records : sequence of LightCurveData
+        The light curves.
+    joined : bool
+        Put all observations of a target by one pipeline into one panel.
 
     Raises
     ------
     AmbiguousError
-        If there are more than :data:`MOST_PANELS`.
+        If there are more than 40 panels.
     """
     gathered: dict[tuple[Any, ...], list[LightCurveData]] = {}
     for data in records:
@@ -81,44 +90,44 @@ def panels_of(records: Sequence[LightCurveData], *, joined: bool) -> list[Panel]
         key = (*star(data), *when, data.unit, data.clock.format_name)
         gathered.setdefault(key, []).append(data)
     check_panels(gathered)
-    telling = telling_fields(records)
+    telling = distinguishing_fields(records)
     return [Panel(members, title(members, telling, joined=joined)) for members in gathered.values()]
 
 
 def one_panel(records: Sequence[LightCurveData]) -> list[Panel]:
-    """Put everything into one panel.
+    """Return one panel with all light curves.
 
     Raises
     ------
     AmbiguousError
-        If units or clocks differ.
+        If their units or time formats differ.
     """
     for what, found in (
         ("units", sorted({data.unit or "relative flux" for data in records})),
-        ("clocks", sorted({data.clock.format_name for data in records})),
+        ("time formats", sorted({data.clock.format_name for data in records})),
     ):
         if len(found) > 1:
             raise AmbiguousError(
-                f"one ax cannot show several {what} ({', '.join(found)}): narrow the search, or "
-                "leave ax out for a panel each"
+                f"light curves on one Axes must not differ in {what}, got {', '.join(found)}; "
+                "narrow the search, or omit ax for a panel each"
             )
-    return [Panel(list(records), title(records, telling_fields(records)))]
+    return [Panel(list(records), title(records, distinguishing_fields(records)))]
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """Make a figure whose parts make room for each other."""
+    """Return a new pyplot figure with constrained layout; sizes in inches."""
     import matplotlib.pyplot as plt
 
     return plt.figure(figsize=(width, height), layout="constrained")
 
 
 def height_of(panels: Sequence[Panel]) -> float:
-    """Give the height in inches that panels need to be legible."""
+    """Return the height of a figure with these panels, in inches."""
     return len(panels) * (4.0 if len(panels) == 1 else 2.7 if len(panels) <= 4 else 2.2)
 
 
 def axes_of(panels: Sequence[Panel], figure: Figure | SubFigure) -> list[Axes]:
-    """Make the Axes of panels, one below the other."""
+    """Add the Axes of panels to a figure, one below the other."""
     axes: list[Axes] = []
     above: dict[tuple[str, Any], Axes] = {}
     for number, panel in enumerate(panels, start=1):
@@ -126,7 +135,7 @@ def axes_of(panels: Sequence[Panel], figure: Figure | SubFigure) -> list[Axes]:
         observations = frozenset(data.observation.id for data in panel.records)
         of_time = ("x", (*star(first), observations, first.clock.format_name))
         of_flux = ("y", panel.shares_y_with)
-        # Zooming in on one panel zooms those that show the same cadences or the same flux.
+        # Panels of the same cadences zoom together in x, panels of the same flux in y.
         made = figure.add_subplot(
             len(panels), 1, number, sharex=above.get(of_time), sharey=above.get(of_flux)
         )

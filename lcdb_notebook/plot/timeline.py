@@ -1,4 +1,4 @@
-"""When which quality flag was set: one row a flag, over time."""
+"""When each quality flag was set."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
 from lcdb_notebook.plot.drawing import head
 from lcdb_notebook.plot.flagged import Bools
+from lcdb_notebook.plot.labels import distinguishing_fields, star, time_label, title
 from lcdb_notebook.plot.panels import new_figure, one_panel
-from lcdb_notebook.plot.wording import star, telling_fields, time_label, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["quality_timeline"]
 
-# Vermilion and blue of Okabe and Ito's palette; bars differ in height as well.
-_CONDEMNS, _SPARES = ("#D55E00", 0.76), ("#0072B2", 0.3)
+# Vermilion and blue of Okabe and Ito's palette; the bars also differ in height.
+_BAD, _GOOD = ("#D55E00", 0.76), ("#0072B2", 0.3)
 _FONT = 8.0
 
 Floats = npt.NDArray[np.float64]
 
 
 class _Sampling(NamedTuple):
-    """Cadences of one star in one observation, each once, with all that flags them."""
+    """The cadences of a target in an observation, and masks of the cadences with each flag."""
 
     time: Floats
     cadence: npt.NDArray[np.int64]
@@ -45,22 +45,22 @@ def quality_timeline(
     *,
     quality_bitmask: flags.Bitmask = "default",
 ) -> Axes:
-    """Draw when each quality flag was set: one row a flag, in the order of the bits.
+    """Draw when each quality flag was set, with a row for each flag in order of the bits.
 
-    A bar spans cadences in a row; the number to the right counts them, each once however many light
-    curves of its star and observation show it. High bars are of flags that ``quality_bitmask``
-    condemns. Cadences without a time are placed by their number.
+    A bar spans consecutive cadences. The number on the right counts cadences, once each if several
+    light curves of an observation and target share them. Flags that make a cadence bad have high
+    bars. Cadences without a time are placed by their number.
 
     Parameters
     ----------
-    light_curves
-        As for :func:`plot`. A LightCurve shows only flags of cadences that are in it, so read it
-        with ``flagged="keep"``.
-    ax
-        Where to draw; None makes a figure as high as there are flags. To draw again on the same,
-        clear it first.
-    quality_bitmask
-        Which flags condemn a cadence: see :func:`lcdb_notebook.flags.bitmask`.
+    light_curves : LightCurveData, lightkurve.LightCurve, Selection, or iterable of these
+        The light curves. Read a LightCurve with ``flagged="keep"``, because flagged cadences that
+        were dropped cannot be shown.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; without it there is a new figure. Clear it before drawing on it again.
+    quality_bitmask : str, int or iterable, optional
+        Which flags make a cadence bad: "none", "default", "hard" or "hardest", bits, a flag, or
+        several flags or names.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def quality_timeline(
     LightCurveNotFoundError
         If there are no light curves.
     AmbiguousError
-        If their clocks differ.
+        If their time formats differ.
 
     Examples
     --------
@@ -84,17 +84,17 @@ def quality_timeline(
     one_panel([data for data in records if data.unit == records[0].unit])
     samplings = _samplings(records)
     rows = _rows(samplings)
-    condemned = _condemned(records, quality_bitmask)
+    bad = _bad_rows(records, quality_bitmask)
     if ax is None:
         ax = new_figure(1.1 + 0.27 * max(len(rows), 3)).add_subplot()
     for number, row in enumerate(rows):
-        colour, height = _CONDEMNS if row in condemned else _SPARES
+        colour, height = _BAD if row in bad else _GOOD
         bars, cadences = [], 0
         for sampling in samplings:
             if row in sampling.flagged:
                 bars += _bars(sampling, sampling.flagged[row])
                 cadences += int(np.count_nonzero(sampling.flagged[row]))
-        # The edge keeps a single cadence visible among thousands.
+        # With an edge a single cadence is visible among thousands.
         ax.broken_barh(
             bars, (number - height / 2, height), facecolors=colour, edgecolors=colour, lw=0.6
         )
@@ -114,9 +114,9 @@ def quality_timeline(
     start, end = _span(samplings)
     ax.set_xlim(start, end)
     if not rows:
-        ax.text(0.5, 0.5, "no flag is set", transform=ax.transAxes, ha="center", va="center")
-    name = title(records, telling_fields(records), joined=True)
-    head(ax, name, _legend(rows, condemned, quality_bitmask))
+        ax.text(0.5, 0.5, "no flags are set", transform=ax.transAxes, ha="center", va="center")
+    name = title(records, distinguishing_fields(records), joined=True)
+    head(ax, name, _legend(rows, bad, quality_bitmask))
     ax.ticklabel_format(axis="x", useOffset=False, style="plain")
     ax.grid(axis="y", color="#dddddd", lw=0.6)
     ax.set_axisbelow(True)
@@ -143,7 +143,7 @@ def _samplings(records: Sequence[LightCurveData]) -> list[_Sampling]:
 
 
 def _times(data: LightCurveData) -> Floats:
-    """Give every cadence a time: where there is none, by its number from those around it."""
+    """Return the times, with missing ones interpolated by cadence number."""
     known = np.isfinite(data.time)
     if known.all() or np.count_nonzero(known) < 2:
         return data.time
@@ -157,7 +157,7 @@ def _times(data: LightCurveData) -> Floats:
 
 
 def _rows(samplings: Sequence[_Sampling]) -> list[tuple[str, str]]:
-    """List flag types, and their flags from the lowest bit to the highest."""
+    """Return the rows: flag types, and their flags from the lowest bit to the highest."""
     seen = dict.fromkeys(key for sampling in samplings for key in sampling.flagged)
 
     def place(row: tuple[str, str]) -> tuple[str, int]:
@@ -172,7 +172,7 @@ def _rows(samplings: Sequence[_Sampling]) -> list[tuple[str, str]]:
     return sorted(seen, key=place)
 
 
-def _condemned(
+def _bad_rows(
     records: Sequence[LightCurveData], quality_bitmask: flags.Bitmask
 ) -> set[tuple[str, str]]:
     return {
@@ -185,7 +185,7 @@ def _condemned(
 
 
 def _bars(sampling: _Sampling, flagged: Bools) -> list[tuple[float, float]]:
-    """Give start and length of each run of flagged cadences; a missing cadence ends a run."""
+    """Return start and length of each run of flagged cadences; a missing cadence ends a run."""
     which = np.flatnonzero(flagged & np.isfinite(sampling.time))
     if which.size == 0:
         return []
@@ -212,23 +212,23 @@ def _span(samplings: Sequence[_Sampling]) -> tuple[float, float]:
 
 
 def _short(flag_type: str) -> str:
-    """Shorten the name of a flag type to what tells it apart: ``qlp v2``."""
+    """Return a short name of a flag type: ``qlp v2``."""
     return flag_type.replace("_quality", "").replace("_flag", "").replace("_", " ")
 
 
 def _legend(
     rows: Sequence[tuple[str, str]],
-    condemned: set[tuple[str, str]],
+    bad: set[tuple[str, str]],
     quality_bitmask: flags.Bitmask,
 ) -> list[Line2D]:
     from matplotlib.lines import Line2D
 
-    asked = plain(quality_bitmask)
+    mask = plain(quality_bitmask)
     return [
         Line2D([], [], marker="s", ls="none", markersize=6, color=colour, label=label)
-        for (colour, _), label, there in (
-            (_CONDEMNS, f"condemned by quality_bitmask={asked!r}", condemned.intersection(rows)),
-            (_SPARES, "not condemned", set(rows) - condemned),
+        for (colour, _), label, shown in (
+            (_BAD, f"removed by quality_bitmask={mask!r}", bad.intersection(rows)),
+            (_GOOD, "not removed", set(rows) - bad),
         )
-        if there
+        if shown
     ]

@@ -111,7 +111,7 @@ def test_a_node_that_is_clicked_is_drawn(page: Stage) -> None:
     for root in page.ask("explorer.lineage.lineage.roots()[:2]"):
         click_node_until(page, root, f"explorer.dataset == {root}")
         assert page.ask("explorer.selection.table['processing'].tolist()") == ["raw"]
-    assert page.ask("explorer.trouble.error is None and explorer.lineage.trouble.error is None")
+    assert page.ask("explorer.error_box.error is None and explorer.lineage.error_box.error is None")
 
 
 def test_two_nodes_are_drawn_over_each_other(page: Stage) -> None:
@@ -136,10 +136,10 @@ def test_the_lineage_can_be_walked_by_keyboard_alone(page: Stage) -> None:
     page.page.keyboard.press("ArrowDown")
     root = page.until("explorer.lineage.node")
     assert page.ask("explorer.lineage.lineage.graph.in_degree(explorer.lineage.node)") == 0
-    made_of_it = page.page.get_by_label("Made of it")
+    derived = page.page.get_by_label("Derived")
     # A key in a list that the page has not filled yet goes nowhere.
-    expect(made_of_it.locator("option").first).to_be_attached()
-    made_of_it.focus()
+    expect(derived.locator("option").first).to_be_attached()
+    derived.focus()
     page.page.keyboard.press("ArrowDown")
     page.until(f"explorer.lineage.node in explorer.lineage.lineage.graph.succ[{root}]")
     page.until("explorer.dataset == explorer.lineage.node")
@@ -154,10 +154,10 @@ def test_the_code_on_the_page_is_the_code_of_the_explorer(page: Stage) -> None:
 
 
 def test_trouble_is_one_sentence_with_more_on_demand(page: Stage) -> None:
-    page.run("explorer.targets.trouble.show(ValueError('odd'), 'list the targets')")
+    page.run("explorer.targets.error_box.show(ValueError('odd'), 'list the targets')")
     told = page.page.get_by_text("Could not list the targets: ValueError: odd")
     expect(told).to_be_visible()
-    trace = part(page, "targets").locator(".lcdb-trouble pre")
+    trace = part(page, "targets").locator(".lcdb-error-box pre")
     expect(trace).to_be_hidden()
     told.click()
     expect(trace).to_be_visible()

@@ -199,7 +199,7 @@ def test_a_planet_is_found_folded_and_carried_on(curve: Curve) -> None:
 
 
 def test_a_period_that_is_typed_folds(curve: Curve) -> None:
-    field = curve.stage.page.get_by_label("on days")
+    field = curve.stage.page.get_by_label("period [days]")
     field.fill("5.3")
     curve.wait_for_picture(lambda: field.press("Enter"))
     assert curve.stage.ask("x.settings.period") == 5.3
@@ -267,7 +267,7 @@ def test_the_cursor_reads_the_nearest_cadence(curve: Curve) -> None:
     readout = curve.stage.box.locator(".lcdb-readout")
     readout.get_by_text("cadence").wait_for()
     # Points lie so close together that the nearest one may be a few pixels' worth away in time.
-    number = "int(x._told.value.split('cadence ')[1].split()[0])"
+    number = "int(x._readout.value.split('cadence ')[1].split()[0])"
     curve.stage.until(f"abs({number} - {place[0]}) < 60")
     told = readout.text_content() or ""
     assert re.search(r"time \d+\.\d+ · flux [\d.]+ · (no flag|[A-Z_0-9, ]+)", told)
@@ -280,7 +280,7 @@ def test_arrow_keys_step_from_cadence_to_cadence(curve: Curve) -> None:
     readout.get_by_text("cadence").wait_for()
     before = readout.text_content()
     curve.stage.page.keyboard.press("ArrowRight")
-    curve.stage.until(f"x._told.value and {before!r} not in x._told.value")
+    curve.stage.until(f"x._readout.value and {before!r} not in x._readout.value")
 
 
 def test_zoom_and_back(curve: Curve) -> None:
@@ -328,8 +328,8 @@ def test_a_server_that_restarts_costs_one_sentence_and_the_widget_goes_on(
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     curve.stage.run("x.selection = other")
-    curve.stage.until("x.trouble.error is not None or x._records[0].target == 2")
-    if curve.stage.ask("x.trouble.error is not None"):
+    curve.stage.until("x.error_box.error is not None or x._records[0].target == 2")
+    if curve.stage.ask("x.error_box.error is not None"):
         alert = curve.stage.box.get_by_role("alert")
         alert.wait_for()
         assert "Could not read the light curve" in alert.inner_text()
@@ -337,7 +337,7 @@ def test_a_server_that_restarts_costs_one_sentence_and_the_widget_goes_on(
         alert.locator("summary").click()
         alert.locator("pre").wait_for()
     curve.stage.run(f"x.selection = None\nx.selection = {PLANET}")
-    curve.stage.until("x.trouble.error is None and x._records[0].target == 1")
+    curve.stage.until("x.error_box.error is None and x._records[0].target == 1")
     assert curve.stage.box.get_by_role("alert").count() == 0
 
 

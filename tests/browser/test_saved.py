@@ -45,10 +45,10 @@ def lab(
 
 def assert_all_is_there(page: Page) -> None:
     """See the picture and the tables, and no word of a widget that is missing."""
-    picture = page.locator(".lcdb-still img")
+    picture = page.locator(".lcdb-static img")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.complete && image.naturalWidth") >= 700
-    shown = page.locator(".lcdb-still").inner_text()
+    shown = page.locator(".lcdb-static").inner_text()
     for told in ("TESS / Camera 1 / CCD 1", "DEMO DET", "1200", "db.search(1,"):
         assert told in shown
     for complaint in COMPLAINTS:
@@ -56,7 +56,7 @@ def assert_all_is_there(page: Page) -> None:
 
 
 def test_beside_the_widget_no_still_picture_shows(lab: Lab) -> None:
-    still = lab.page.locator(".lcdb-still")
+    still = lab.page.locator(".lcdb-static")
     expect(still).to_have_count(1)
     expect(still).to_be_hidden()
     # Not even an empty line of the page.

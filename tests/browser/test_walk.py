@@ -27,13 +27,13 @@ def test_a_planet_is_found_cleaned_traced_folded_and_carried_on(stage: Stage) ->
     status = stage.box.locator(".lcdb-lightcurve .lcdb-status")
     # Flags hurt it: without them, cadences are drawn that have no business in a transit search.
     told = stage.ask("explorer.light_curve._status.value")
-    taken = int(re.findall(r"take ([\d,]+) away", told)[0].replace(",", ""))
-    expect(status).to_contain_text(f"“default” take {taken} away")
+    taken = int(re.findall(r"removes ([\d,]+)\.", told)[0].replace(",", ""))
+    expect(status).to_contain_text(f"“default” removes {taken}.")
     assert taken > 50
     page.get_by_role("button", name="none", exact=True).click()
-    expect(status).to_contain_text("take 0 away")
+    expect(status).to_contain_text("removes 0.")
     page.get_by_role("button", name="default", exact=True).click()
-    expect(status).to_contain_text(f"take {taken} away")
+    expect(status).to_contain_text(f"removes {taken}.")
     # Back to its raw flux, by a click on the box at the left of the lineage.
     raw = stage.ask("explorer.lineage.lineage.roots()[0]")
     x, y = stage.ask(f"explorer.lineage._graph.place({raw})")
@@ -59,4 +59,4 @@ def test_a_planet_is_found_cleaned_traced_folded_and_carried_on(stage: Stage) ->
         "bool((carried.time.value == copied.time.value).all()) and len(carried) == len(copied)"
     )
     for part in ("targets", "datasets", "light_curve", "lineage"):
-        assert stage.ask(f"repr(explorer.{part}.trouble.error)") == "None"
+        assert stage.ask(f"repr(explorer.{part}.error_box.error)") == "None"

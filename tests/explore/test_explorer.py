@@ -22,16 +22,16 @@ from ipywidgets.widgets.widget import _instances as open_widgets
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.errors import LCDBError
-from lcdb_notebook.explore.controls.search_text import Typed, typed
-from lcdb_notebook.explore.datasets import DataSetList, narrowed
+from lcdb_notebook.explore.controls.search_text import SearchText, parse_search_text
+from lcdb_notebook.explore.datasets import DataSetList, narrow
 from lcdb_notebook.explore.explorer import Explorer
 from lcdb_notebook.explore.lineage import LineageExplorer
 from lcdb_notebook.explore.targets import TargetList
 from lcdb_notebook.explore.view.code import name_of, selection_code
 from lcdb_notebook.explore.widget import cells
 from lcdb_notebook.explore.widget.background import Debounced, Task, Work
-from lcdb_notebook.explore.widget.base import Part
-from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME, Trouble, guarded, sentence
+from lcdb_notebook.explore.widget.base import Panel
+from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME, ErrorBox, guarded, sentence
 from lcdb_notebook.models import DataSet, DataSetHierarchy
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.results import Search
@@ -100,22 +100,27 @@ def choose(part: TargetList, number: int) -> None:
 @pytest.mark.parametrize(
     ("text", "read"),
     [
-        ("", Typed()),
-        ("  ", Typed()),
-        ("2611", Typed(digits="2611")),
-        ("TIC 2611", Typed(digits="2611", catalog="TIC")),
-        ("TIC2611", Typed(digits="2611", catalog="TIC")),
-        ("tic", Typed(catalog="tic")),
-        ("5,", Typed(numbers=(5,))),
-        ("5 6\n7;5", Typed(numbers=(5, 6, 7))),
-        ("TIC 5, TIC 6", Typed(numbers=(5, 6), catalog="TIC")),
-        ("WASP-18", Typed(mistake="'WASP-18' is no catalog number")),
-        ("TIC 1, KIC 2", Typed(mistake="one catalog at a time, not TIC, KIC")),
-        ("1, " + "9" * 20, Typed(mistake=f"no catalog has a number as large as {'9' * 20}")),
+        ("", SearchText()),
+        ("  ", SearchText()),
+        ("2611", SearchText(digits="2611")),
+        ("TIC 2611", SearchText(digits="2611", catalog="TIC")),
+        ("TIC2611", SearchText(digits="2611", catalog="TIC")),
+        ("tic", SearchText(catalog="tic")),
+        ("5,", SearchText(numbers=(5,))),
+        ("5 6\n7;5", SearchText(numbers=(5, 6, 7))),
+        ("TIC 5, TIC 6", SearchText(numbers=(5, 6), catalog="TIC")),
+        (
+            "WASP-18",
+            SearchText(
+                mistake="'WASP-18' is not a catalog number; use 261136679 or 'TIC 261136679'"
+            ),
+        ),
+        ("TIC 1, KIC 2", SearchText(mistake="use one catalog at a time, got TIC, KIC")),
+        ("1, " + "9" * 20, SearchText(mistake=f"{'9' * 20} is too large for a catalog number")),
     ],
 )
-def test_digits_begin_a_number_and_several_are_a_list(text: str, read: Typed) -> None:
-    assert typed(text) == read
+def test_digits_begin_a_number_and_several_are_a_list(text: str, read: SearchText) -> None:
+    assert parse_search_text(text) == read
 
 
 # Targets
@@ -130,13 +135,13 @@ def test_matches_follow_each_keystroke(targets: TargetList) -> None:
     assert "no target" in targets._status.value
     box(targets, "demo 4, 5, 77")
     assert numbers(targets) == [4, 5]
-    assert "2 targets of 3 asked for" in targets._status.value
+    assert "2 targets of 3 requested" in targets._status.value
 
 
 def test_a_mistake_is_told_and_the_next_keystroke_works(targets: TargetList) -> None:
     box(targets, "3-")
-    assert "is no catalog number" in targets._status.value
-    assert targets.trouble.error is None
+    assert "is not a catalog number" in targets._status.value
+    assert targets.error_box.error is None
     box(targets, "3")
     assert numbers(targets) == [3]
 
@@ -162,7 +167,7 @@ def test_any_field_of_observations_can_become_a_filter(targets: TargetList) -> N
     targets._filters._further.value = "exptime"
     facet = targets._filters.facets["exptime"]
     facet.index = 1
-    assert targets.wanted.criteria.fields == {"exptime": (120,)} or facet.chosen
+    assert targets.target_filter.criteria.fields == {"exptime": (120,)} or facet.chosen
     assert 0 < len(numbers(targets)) < STARS or len(numbers(targets)) == STARS
 
 
@@ -174,7 +179,7 @@ def test_it_begins_where_it_is_told_to(db: lcdb.Database) -> None:
     assert facets["sector"].options[-1] == "1 or 2"
     assert facets["processing"].chosen == (None,)
     facets["sector"].index = 0
-    assert part.wanted.criteria.fields == {}
+    assert part.target_filter.criteria.fields == {}
 
 
 def test_relabelling_a_filter_chooses_nothing(targets: TargetList) -> None:
@@ -264,7 +269,7 @@ def test_what_no_search_finds_by_itself_is_cut_out_of_one(db: lcdb.Database) -> 
     with db.session_scope() as session:
         rows = found.found(session)
     for row in rows.rows:
-        selection = narrowed(db, rows, [row])
+        selection = narrow(db, rows, [row])
         assert eval(selection_code(selection), {"db": db}).datasets == [row.dataset]
 
 
@@ -289,7 +294,7 @@ def test_two_datasets_that_nothing_tells_apart_are_told_apart_by_place(
             rows = search.found(session)
         for row in rows.rows:
             if row.dataset in ids:
-                written = selection_code(narrowed(db, rows, [row]))
+                written = selection_code(narrow(db, rows, [row]))
                 assert eval(written, {"db": db}).datasets == [row.dataset]
 
 
@@ -342,7 +347,7 @@ def test_shift_and_a_click_draw_both_over_each_other(lineage: LineageExplorer) -
     assert lower.get_ylabel() == "Before / after"
     lineage._how.value = "difference"
     assert "−" in lower.get_ylabel()
-    assert lineage.trouble.error is None
+    assert lineage.error_box.error is None
 
 
 def test_lists_lead_along_the_lineage_without_a_mouse(lineage: LineageExplorer) -> None:
@@ -484,7 +489,7 @@ def test_a_node_of_the_lineage_is_drawn_and_chosen_everywhere(explorer: Explorer
         assert explorer.dataset == root
         assert explorer.selection is not None
         assert explorer.selection.table["processing"].tolist() == ["raw"]
-        assert explorer.trouble.error is None
+        assert explorer.error_box.error is None
 
 
 def test_nothing_is_queried_twice_for_one_picture(
@@ -518,10 +523,10 @@ def test_without_widgets_there_are_a_picture_and_tables(explorer: Explorer) -> N
     assert "DEMO aperture 2px" in bundle["text/html"]
 
 
-# Trouble
+# ErrorBox
 
 
-class Odd(Part):
+class Odd(Panel):
     fails = traitlets.Bool(True)
 
     @guarded("do odd things")
@@ -533,18 +538,18 @@ class Odd(Part):
 def test_an_exception_is_told_in_a_sentence_and_forgotten_on_success() -> None:
     part = Odd()
     part.do()
-    assert isinstance(part.trouble.error, ValueError)
-    shown = part.trouble._text.value
+    assert isinstance(part.error_box.error, ValueError)
+    shown = part.error_box._text.value
     assert "Could not do odd things: ValueError: &lt;b&gt;odd&lt;/b&gt;" in shown
     assert "Traceback" in shown
-    assert part.trouble.layout.display is None
-    with part.trouble.watching("do something else"):
+    assert part.error_box.layout.display is None
+    with part.error_box.watching("do something else"):
         pass
-    assert part.trouble.error is not None
+    assert part.error_box.error is not None
     part.fails = False
     part.do()
-    assert "odd" not in part.trouble._text.value
-    assert part.trouble.layout.display == "none"
+    assert "odd" not in part.error_box._text.value
+    assert part.error_box.layout.display == "none"
 
 
 def test_a_message_of_ours_needs_no_name_of_a_class() -> None:
@@ -569,7 +574,7 @@ def test_a_connection_that_is_lost_is_told_of_and_the_next_click_works(
         box(explorer.targets, "4,")
         assert explorer.target is not None
         assert explorer.target.number == 4
-        assert [part.trouble.error for part in parts] == [None] * 4
+        assert [part.error_box.error for part in parts] == [None] * 4
 
 
 def test_callbacks_of_two_threads_take_turns() -> None:
@@ -589,7 +594,7 @@ def test_callbacks_of_two_threads_take_turns() -> None:
         return got[0]
 
     assert other_thread_may()
-    with part.trouble.watching("change something"):
+    with part.error_box.watching("change something"):
         meanwhile = other_thread_may()
     assert not meanwhile
 
@@ -599,7 +604,7 @@ def test_callbacks_of_two_threads_take_turns() -> None:
 
 def test_work_goes_on_in_a_thread_and_the_newest_alone_counts() -> None:
     async def many() -> tuple[list[int], list[str]]:
-        work = Work(Trouble())
+        work = Work(ErrorBox())
         results: list[int] = []
         threads: list[threading.Thread] = []
         begun, done = asyncio.Event(), asyncio.Event()
@@ -631,7 +636,7 @@ def test_work_goes_on_in_a_thread_and_the_newest_alone_counts() -> None:
 
 def test_stop_ends_work_and_cancels_what_it_waits_for() -> None:
     async def stop() -> tuple[bool, bool]:
-        work = Work(Trouble())
+        work = Work(ErrorBox())
         waiting, cancelled = threading.Event(), threading.Event()
         loop = asyncio.get_running_loop()
         begun = asyncio.Event()
@@ -655,7 +660,7 @@ def test_stop_ends_work_and_cancels_what_it_waits_for() -> None:
 
 def test_long_work_shows_how_far_it_is() -> None:
     async def shown() -> tuple[str | None, float]:
-        work = Work(Trouble())
+        work = Work(ErrorBox())
         go = threading.Event()
         appeared = asyncio.Event()
         work.layout.observe(lambda _: appeared.set(), "display")
@@ -675,12 +680,12 @@ def test_long_work_shows_how_far_it_is() -> None:
 
 def test_an_exception_in_a_thread_is_told() -> None:
     async def fail() -> Exception | None:
-        trouble = Trouble()
+        error_box = ErrorBox()
         told = asyncio.Event()
-        trouble.layout.observe(lambda _: told.set(), "display")
-        Work(trouble).run(lambda _: 1 / 0, lambda _: None, doing="divide")
+        error_box.layout.observe(lambda _: told.set(), "display")
+        Work(error_box).run(lambda _: 1 / 0, lambda _: None, doing="divide")
         await asyncio.wait_for(told.wait(), 10)
-        return trouble.error
+        return error_box.error
 
     assert isinstance(asyncio.run(fail()), ZeroDivisionError)
 
@@ -704,18 +709,18 @@ def test_of_quick_changes_the_last_is_made() -> None:
 
 
 def test_a_count_is_cancelled_on_the_server_when_nobody_wants_it(demo_dsn: str) -> None:
-    from lcdb_notebook.explore.widget.own_connection import apart
+    from lcdb_notebook.explore.widget.own_connection import own_connection
 
     with lcdb.connect(demo_dsn) as db:
 
         async def cancel() -> bool:
-            work = Work(Trouble())
+            work = Work(ErrorBox())
             loop = asyncio.get_running_loop()
             begun, ended = asyncio.Event(), asyncio.Event()
 
             def sleep(task: Task) -> None:
                 try:
-                    with apart(db, task) as session:
+                    with own_connection(db, task) as session:
                         loop.call_soon_threadsafe(begun.set)
                         session.execute(sa.text("SELECT pg_sleep(60)"))
                 finally:

@@ -399,7 +399,7 @@ def test_one_ax_refuses_what_it_cannot_show_together(
 
 
 def test_nothing_to_draw_is_an_error() -> None:
-    with pytest.raises(LightCurveNotFoundError, match="no light curve to draw"):
+    with pytest.raises(LightCurveNotFoundError, match="no light curves to draw"):
         plot([])
 
 

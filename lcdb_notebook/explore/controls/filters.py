@@ -1,4 +1,4 @@
-"""Filters of a list of targets: one drop-down a facet, each value with what it would leave."""
+"""Filters of a list of targets: a drop-down for each facet, with counts beside its values."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ __all__ = ["Facet", "Filters"]
 
 _TOOLTIPS = {
     "catalog": "The catalog that numbers the target",
-    "instrument": "What took the observation; its parts are included",
-    "photometry": "How the light was extracted: aperture or PSF fit",
-    "processing": "What was done to the light curve after extraction; raw is nothing",
-    "flags": "Targets with quality flags, of their own or of an observation that they are in",
+    "instrument": "The instrument; its parts are included",
+    "photometry": "The aperture or the PSF fit",
+    "processing": "Processing after extraction; raw is none",
+    "flags": "Targets with quality flags, either their own or those of an observation",
 }
 
 
 class Facet(widgets.Dropdown):  # type: ignore[misc]
-    """A drop-down whose first choice leaves the facet open; values carry numbers of targets.
+    """A drop-down for one facet, with the number of targets beside each value.
 
     Parameters
     ----------
-    name
-        The facet: see :func:`lcdb_notebook.search.browse.counts`.
-    values
+    name : str
+        The facet: a field of observations, "catalog", "instrument", "photometry", "processing" or
+        "flags".
+    values : sequence of tuple
         Each value with its label.
-    chosen
-        Values to start with; several become one choice of their own.
+    chosen : tuple, optional
+        The initial values; several are one entry of the drop-down.
 
     Attributes
     ----------
-    chosen
-        Trait: a tuple of values; empty if the facet is open.
+    chosen : tuple
+        Trait: the values chosen; empty if the facet does not filter.
     """
 
     chosen = traitlets.Tuple()
@@ -57,8 +58,8 @@ class Facet(widgets.Dropdown):  # type: ignore[misc]
         self._choices += [((value,), label) for value, label in values]
         if chosen and chosen not in [values for values, _ in self._choices]:
             labels = dict(values)
-            told = " or ".join(labels.get(value, str(value)) for value in chosen)
-            self._choices.append((chosen, told))
+            label = " or ".join(labels.get(value, str(value)) for value in chosen)
+            self._choices.append((chosen, label))
         start = [values for values, _ in self._choices].index(chosen)
         super().__init__(
             options=[label for _, label in self._choices],
@@ -73,28 +74,28 @@ class Facet(widgets.Dropdown):  # type: ignore[misc]
         self.observe(self._choose, "index")
 
     def show_counts(self, counts: Mapping[Any, int], whole: int) -> None:
-        """Write beside each value how many targets it leaves.
+        """Show beside each value how many targets it leaves.
 
         Parameters
         ----------
-        counts
-            By value; one that is not in it leaves none.
-        whole
-            How many there are if the facet is left open.
+        counts : mapping
+            The number of targets by value; 0 for values that are missing.
+        whole : int
+            The number of targets without this filter.
         """
         labels = [f"any ({whole:,})"]
         for values, label in self._choices[1:]:
-            # Of several values together nothing is known.
-            told = f" ({counts.get(values[0], 0):,})" if len(values) == 1 else ""
-            labels.append(f"{label}{told}")
+            # The count of several values together is unknown.
+            count = f" ({counts.get(values[0], 0):,})" if len(values) == 1 else ""
+            labels.append(f"{label}{count}")
         self._relabel(labels)
 
     def forget_counts(self) -> None:
-        """Take the numbers away, which are of something else now."""
+        """Remove the counts, which are out of date."""
         self._relabel([label for _, label in self._choices])
 
     def reset(self) -> None:
-        """Leave the facet open."""
+        """Remove the filter."""
         self.index = 0
 
     def _relabel(self, labels: list[str]) -> None:
@@ -104,7 +105,7 @@ class Facet(widgets.Dropdown):  # type: ignore[misc]
             index = self.index
             self._relabelling = True
             try:
-                # This selects the first one.
+                # Assigning options selects the first one.
                 self.options = labels
                 self.index = index
             finally:
@@ -121,18 +122,18 @@ class Filters(widgets.Box):  # type: ignore[misc]
 
     Parameters
     ----------
-    values
-        By facet: see :func:`lcdb_notebook.search.browse.choices`.
-    start
-        What is wanted at first; what no drop-down says of it stays as it is.
+    values : mapping
+        The values of each facet, from :func:`lcdb_notebook.search.browse.choices`.
+    start : Criteria
+        The initial search. Criteria without a drop-down remain in force.
 
     Attributes
     ----------
-    wanted
-        Trait: a :class:`~lcdb_notebook.search.browse.Wanted` with everything but the number.
+    target_filter : Wanted
+        Trait: the filters, without the digits of the target number.
     """
 
-    wanted = traitlets.Instance(Wanted)
+    target_filter = traitlets.Instance(Wanted)
 
     def __init__(self, values: Mapping[str, list[Any]], start: Criteria) -> None:
         self._start = start
@@ -141,13 +142,13 @@ class Filters(widgets.Box):  # type: ignore[misc]
         self._further = widgets.Dropdown(
             options=["filter by ...", *self._fields],
             description="Further",
-            tooltip="Another field of observations to filter by",
+            tooltip="Add a filter by another field of observations",
         )
         self._further.add_class("lcdb-stacked")
         self._further.add_class("lcdb-further")
         self._further.observe(self._add, "value")
         self.facets: dict[str, Facet] = {}
-        super().__init__(wanted=Wanted(criteria=start))
+        super().__init__(target_filter=Wanted(criteria=start))
         self.add_class("lcdb-row")
         self.add_class("lcdb-filters")
         chronology = [n for n in ("sector", "quarter", "campaign") if n in self._fields][:1]
@@ -192,7 +193,7 @@ class Filters(widgets.Box):  # type: ignore[misc]
                 if facet.chosen:
                     fields[name] = facet.chosen
         flagged = self.facets["flags"].chosen
-        self.wanted = Wanted(
+        self.target_filter = Wanted(
             criteria=dataclasses.replace(self._start, **changed, fields=fields),
             flagged=flagged[0] if flagged else None,
         )

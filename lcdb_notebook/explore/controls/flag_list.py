@@ -1,4 +1,4 @@
-"""FlagList: every quality flag with the cadences it takes away, toggled singly or by preset."""
+"""FlagList: the quality flags with their numbers of cadences, chosen singly or by preset."""
 
 from __future__ import annotations
 
@@ -25,26 +25,29 @@ from lcdb_notebook.plot.flagged import count
 __all__ = ["Entry", "FlagList", "entries", "naming"]
 
 _PRESET_TOOLTIPS = {
-    "none": "No flag takes a cadence away",
-    "default": "Cadences with severe quality issues are taken away, as lightkurve does",
-    "hard": "More cadences are taken away: some of them may be good",
-    "hardest": "Every cadence with any flag of the mission is taken away",
+    "none": "No cadence is removed",
+    "default": "Remove cadences with severe quality issues, as lightkurve does",
+    "hard": "Remove more cadences; some of them may be good",
+    "hardest": "Remove every cadence with any flag of the mission",
 }
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A flag of the light curves shown.
+    """A quality flag of the light curves shown.
 
     Parameters
     ----------
-    flag_type, name, bits
-        What it is; ``bits`` has one bit.
-    cadences
-        How many cadences carry it, each counted once however many light curves show it.
-    own
-        Whether it can be asked for by itself: only flags of the type that becomes a light curve's
-        ``quality`` column can, others take part in presets.
+    flag_type, name : str
+        The type of flags and the name of the flag.
+    bits : int
+        The value of the flag, a power of two.
+    cadences : int
+        The number of cadences with the flag, each counted once even if several light curves share
+        it.
+    own : bool
+        Whether the flag can be chosen singly. Only flags of the type that becomes the ``quality``
+        column of a LightCurve can; the others are part of presets.
     """
 
     flag_type: str
@@ -55,20 +58,30 @@ class Entry:
 
     @property
     def meaning(self) -> str:
-        """What it means, and which document says so."""
+        """The meaning of the flag, and the document that defines it."""
         member = next((f for f in _members(self.flag_type) if f.value == self.bits), None)
-        means = getattr(member, "meaning", "") or "Nobody has said what this bit means."
-        told = [means, f"{self.flag_type}, value {self.bits}."]
-        told.append(_source(self.flag_type))
+        means = getattr(member, "meaning", "") or "Undocumented bit."
+        parts = [means, f"{self.flag_type}, value {self.bits}."]
+        parts.append(_source(self.flag_type))
         if not self.own:
-            told.append("It takes part in presets and cannot be chosen by itself.")
-        return "\n".join(part for part in told if part)
+            parts.append("Part of presets; cannot be chosen singly.")
+        return "\n".join(part for part in parts if part)
 
 
 def entries(records: Sequence[LightCurveData]) -> list[Entry]:
-    """List the flags of light curves, those that can be chosen first, in the order of their bits.
+    """List the quality flags of light curves: first those that can be chosen, in order of bits.
 
-    Flags of the types' own are listed even where no cadence has them.
+    All documented flags are listed, even if no cadence has them, and undocumented bits that are
+    set.
+
+    Parameters
+    ----------
+    records : sequence of LightCurveData
+        The light curves.
+
+    Returns
+    -------
+    list of Entry
     """
     primary = list(dict.fromkeys(filter(None, map(primary_type, records))))
     others = sorted({kind for data in records for kind in data.quality} - set(primary))
@@ -90,7 +103,18 @@ def entries(records: Sequence[LightCurveData]) -> list[Entry]:
 
 
 def naming(bits: int, flag_type: str) -> str | int | tuple[str, ...]:
-    """Say bits as a person would: a preset, a preset and more, names, or else the number.
+    """Return the shortest name of a bitmask: a preset, a preset and flags, flags, or the number.
+
+    Parameters
+    ----------
+    bits : int
+        The bitmask.
+    flag_type : str
+        The type of its flags.
+
+    Returns
+    -------
+    str, int or tuple of str
 
     Examples
     --------
@@ -103,27 +127,27 @@ def naming(bits: int, flag_type: str) -> str | int | tuple[str, ...]:
         return "none"
     if flag_type not in flags.types():
         return bits
-    asked = {name: flags.bitmask(name, flag_type) for name in PRESETS[1:]}
-    for name, value in asked.items():
+    presets = {name: flags.bitmask(name, flag_type) for name in PRESETS[1:]}
+    for name, value in presets.items():
         if value == bits:
             return name
     names = {f.value: f.name or "" for f in _members(flag_type)}
-    for name, value in reversed(asked.items()):
+    for name, value in reversed(presets.items()):
         if value and value & bits == value:
             more = [names.get(1 << bit) for bit in range(63) if (bits & ~value) >> bit & 1]
             if all(more):
                 return (name, *map(str, more))
-    told = [names.get(1 << bit) for bit in range(63) if bits >> bit & 1]
-    return tuple(map(str, told)) if all(told) else bits
+    known = [names.get(1 << bit) for bit in range(63) if bits >> bit & 1]
+    return tuple(map(str, known)) if all(known) else bits
 
 
 class FlagList(widgets.VBox):  # type: ignore[misc]
-    """Presets, and a box to tick for each flag.
+    """Buttons for the presets, and a checkbox for each flag.
 
     Attributes
     ----------
-    quality_bitmask
-        Trait: what is chosen, as :class:`lcdb_notebook.explore.view.settings.Settings` has it.
+    quality_bitmask : str, int or tuple of str
+        Trait: the flags chosen, as in ``Settings``.
     """
 
     quality_bitmask = traitlets.Any("default")
@@ -147,7 +171,13 @@ class FlagList(widgets.VBox):  # type: ignore[misc]
         self.add_class("lcdb-flag-list")
 
     def show(self, records: Sequence[LightCurveData]) -> None:
-        """List the flags of these light curves, with their numbers of cadences."""
+        """List the flags of light curves, with their numbers of cadences.
+
+        Parameters
+        ----------
+        records : sequence of LightCurveData
+            The light curves.
+        """
         found = entries(records)
         if found == self._entries:
             return
@@ -160,20 +190,21 @@ class FlagList(widgets.VBox):  # type: ignore[misc]
         self._list.children = self._boxes[: len(found)]
 
     @traitlets.observe("quality_bitmask")
-    def _asked(self, _change: Any) -> None:
+    def _bitmask_changed(self, _change: Any) -> None:
         self._tick()
 
     def _bits(self, flag_type: str, *, own: bool) -> int:
-        asked = self.quality_bitmask
-        preset = asked is None or (isinstance(asked, str) and asked in PRESETS)
-        return flags.bitmask(asked, flag_type) if own or preset else 0
+        bitmask = self.quality_bitmask
+        preset = bitmask is None or (isinstance(bitmask, str) and bitmask in PRESETS)
+        return flags.bitmask(bitmask, flag_type) if own or preset else 0
 
     def _tick(self) -> None:
-        """Bring presets and boxes to what is asked for."""
+        """Set the buttons and the checkboxes from ``quality_bitmask``."""
         self._quiet = True
         try:
-            asked = self.quality_bitmask
-            self._presets.value = asked if isinstance(asked, str) and asked in PRESETS else None
+            bitmask = self.quality_bitmask
+            preset = isinstance(bitmask, str) and bitmask in PRESETS
+            self._presets.value = bitmask if preset else None
             chosen: dict[str, int] = {}
             for entry, box in zip(self._entries, self._boxes, strict=False):
                 if entry.flag_type not in chosen:
@@ -197,7 +228,7 @@ class FlagList(widgets.VBox):  # type: ignore[misc]
         bits = self._bits(entry.flag_type, own=True) & ~entry.bits
         bits |= entry.bits if change["new"] else 0
         kinds = {e.flag_type for e in self._entries}
-        # A preset would be of all types of flags, and one box was ticked, of one type.
+        # A preset applies to all types of flags, but only a flag of one type was chosen.
         named = naming(bits, entry.flag_type)
         self.quality_bitmask = bits if named in PRESETS and len(kinds) > 1 and bits else named
 
@@ -213,12 +244,12 @@ def _cadences(records: Sequence[LightCurveData], kind: str, value: int) -> int:
 
 
 def _members(flag_type: str) -> Sequence[enum.IntFlag]:
-    """Give the flags of a type; of one that nobody registered there are none."""
+    """Return the flags of a type; none if the type is not registered."""
     return [*flags.flag_class(flag_type)] if flag_type in flags.types() else []
 
 
 def _source(flag_type: str) -> str:
-    """Give the paragraph of a flag class's docstring that says where its bits are defined."""
+    """Return the sources paragraph of the docstring of a flag class."""
     if flag_type not in flags.types():
         return ""
     paragraphs = (inspect.getdoc(flags.flag_class(flag_type)) or "").split("\n\n")

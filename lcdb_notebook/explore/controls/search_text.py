@@ -1,29 +1,29 @@
-"""What a person typed or pasted into the search box."""
+"""Parsing the text of the search box."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-__all__ = ["Typed", "typed"]
+__all__ = ["SearchText", "parse_search_text"]
 
 _LARGEST_NUMBER = 2**63 - 1  # of PostgreSQL's bigint
 
 
 @dataclass(frozen=True)
-class Typed:
-    """What was asked for.
+class SearchText:
+    """The contents of the search box.
 
     Parameters
     ----------
-    digits
-        The beginning of a catalog number; "" if there is none.
-    numbers
-        Whole numbers, of a list; empty if there is none.
-    catalog
-        The catalog that was named with them; None if none was.
-    mistake
-        What cannot be understood, in a sentence; "" if all can.
+    digits : str
+        The first digits of a catalog number; "" if there are none.
+    numbers : tuple of int
+        Complete catalog numbers.
+    catalog : str or None
+        The name of the catalog, if given.
+    mistake : str
+        An error message; "" if the text is valid.
     """
 
     digits: str = ""
@@ -32,21 +32,30 @@ class Typed:
     mistake: str = ""
 
 
-def typed(text: str) -> Typed:
-    """Read the beginning of a number, or a list of numbers with spaces, commas or lines between.
+def parse_search_text(text: str) -> SearchText:
+    """Parse the first digits of a number, or a list separated by spaces, commas or newlines.
 
-    A comma after a single number says that this is all of it.
+    A comma after a single number marks it as complete.
+
+    Parameters
+    ----------
+    text : str
+        The text of the search box.
+
+    Returns
+    -------
+    SearchText
 
     Examples
     --------
-    >>> typed("TIC 2611")
-    Typed(digits='2611', numbers=(), catalog='TIC', mistake='')
-    >>> typed("261136679, 38846515").numbers
+    >>> parse_search_text("TIC 2611")
+    SearchText(digits='2611', numbers=(), catalog='TIC', mistake='')
+    >>> parse_search_text("261136679, 38846515").numbers
     (261136679, 38846515)
-    >>> typed("261136679,").numbers
+    >>> parse_search_text("261136679,").numbers
     (261136679,)
-    >>> typed("WASP-18").mistake
-    "'WASP-18' is no catalog number"
+    >>> parse_search_text("WASP-18").mistake
+    "'WASP-18' is not a catalog number; use 261136679 or 'TIC 261136679'"
     """
     words = re.findall(r"[^\s,;]+", text)
     catalogs: dict[str, None] = {}
@@ -54,17 +63,19 @@ def typed(text: str) -> Typed:
     for word in words:
         split = re.fullmatch(r"([A-Za-z]*)([0-9]*)", word)
         if split is None or (split[1] and split[2] and not split[1].isupper()):
-            return Typed(mistake=f"{word!r} is no catalog number")
+            return SearchText(
+                mistake=f"{word!r} is not a catalog number; use 261136679 or 'TIC 261136679'"
+            )
         if split[1]:
             catalogs[split[1]] = None
         if split[2]:
             digits.append(split[2])
     if len(catalogs) > 1:
-        return Typed(mistake=f"one catalog at a time, not {', '.join(catalogs)}")
+        return SearchText(mistake=f"use one catalog at a time, got {', '.join(catalogs)}")
     catalog = next(iter(catalogs), None)
     if len(digits) == 1 and not re.search(r"[,;]\s*$", text):
-        return Typed(digits=digits[0], catalog=catalog)
+        return SearchText(digits=digits[0], catalog=catalog)
     numbers = tuple(dict.fromkeys(int(number) for number in digits))
     if any(number > _LARGEST_NUMBER for number in numbers):
-        return Typed(mistake=f"no catalog has a number as large as {max(numbers)}")
-    return Typed(numbers=numbers, catalog=catalog)
+        return SearchText(mistake=f"{max(numbers)} is too large for a catalog number")
+    return SearchText(numbers=numbers, catalog=catalog)

@@ -1,4 +1,4 @@
-"""Steps: what is done to a light curve after its flags, each with its own control."""
+"""Steps: controls for normalizing, flattening, binning and folding."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ _WINDOW, _MINUTES = 401, 30.0
 
 
 class Steps(widgets.VBox):  # type: ignore[misc]
-    """Controls of everything in :class:`Settings` but the flags themselves.
+    """Controls for all settings except the quality flags.
 
     Attributes
     ----------
-    settings
-        Trait: what the controls say; of its ``quality_bitmask`` they know nothing and keep it.
-    find
-        The button that asks for a period, ``method`` beside it.
+    settings : Settings
+        Trait: the settings chosen. ``quality_bitmask`` is kept unchanged.
+    find : ipywidgets.Button
+        Starts a period search.
+    method : ipywidgets.Dropdown
+        The method of the period search.
     """
 
     settings = traitlets.Instance(Settings, args=())
@@ -35,33 +37,30 @@ class Steps(widgets.VBox):  # type: ignore[misc]
         self._apart = _box(
             "Show flagged", "Draw the flagged cadences too, with a mark for each flag"
         )
-        self._joined = _box(
-            "Join sectors", "Draw all sectors in one panel, not one below the other"
-        )
+        self._joined = _box("Join sectors", "Draw all sectors in one panel")
         self._normalize = _box("Normalize", "Divide each light curve by its median")
         self._flatten = _box(
-            "Flatten", "Take slow trends out with a Savitzky-Golay filter, as lightkurve does"
+            "Flatten", "Remove slow trends with a Savitzky-Golay filter (lightkurve's flatten)"
         )
         self._window = _field(
             widgets.BoundedIntText(_WINDOW, min=5, max=99999, step=2),
-            "over cadences",
-            "Over how many cadences to flatten: an odd number",
+            "window",
+            "Window length of the filter in cadences, an odd number",
         )
-        self._bin = _box("Bin", "Gather cadences into bins, each drawn as their mean")
+        self._bin = _box("Bin", "Average the cadences in bins")
         self._minutes = _field(
             widgets.BoundedFloatText(_MINUTES, min=0.01, max=1e6, step=5),
-            "to minutes",
+            "minutes",
             "Length of a bin in minutes",
         )
         self._fold = _box("Fold", "Draw flux against phase instead of time")
         self._period = _field(
-            widgets.FloatText(1.0, step=0.001), "on days", "Period in days", wide=True
+            widgets.FloatText(1.0, step=0.001), "period [days]", "Period in days", wide=True
         )
         self._epoch = _field(
             widgets.FloatText(0.0, step=0.001),
-            "from epoch",
-            "An instant of phase 0, such as mid-transit, in the time of the axis; 0 is the first "
-            "cadence",
+            "epoch",
+            "Time of phase 0, such as mid-transit, in the time of the axis; 0 is the first cadence",
             wide=True,
         )
         self._half = _button("½", "Half the period", lambda: self._scale(0.5))
@@ -71,14 +70,14 @@ class Steps(widgets.VBox):  # type: ignore[misc]
                 options=[("transits (BLS)", "bls"), ("sine waves (Lomb-Scargle)", "lombscargle")],
                 value="bls",
             ),
-            "of",
+            "method",
             "Search for " + "; or for ".join(METHODS.values()),
             wide=True,
         )
-        self.method.layout.width = "20em"
+        self.method.layout.width = "22em"
         self.find = widgets.Button(
             description="Find period",
-            tooltip="Fold on the strongest peak of the periodogram of what is drawn",
+            tooltip="Fold on the strongest peak of the periodogram of the light curve drawn",
             layout={"width": "auto"},
         )
         self._controls: tuple[widgets.ValueWidget, ...] = (
@@ -99,28 +98,28 @@ class Steps(widgets.VBox):  # type: ignore[misc]
         self._show()
 
     @traitlets.observe("settings")
-    def _asked(self, _change: Any) -> None:
+    def _settings_changed(self, _change: Any) -> None:
         self._show()
 
     def _show(self) -> None:
-        """Bring the controls to what the settings say; fields of steps not taken keep theirs."""
-        said = self.settings
+        """Set the controls from the settings; fields of steps that are off keep their values."""
+        settings = self.settings
         self._quiet = True
         try:
-            self._apart.value, self._joined.value = said.apart, said.joined
-            self._normalize.value = said.normalize
+            self._apart.value, self._joined.value = settings.apart, settings.joined
+            self._normalize.value = settings.normalize
             for box, field, value in (
-                (self._flatten, self._window, said.flatten),
-                (self._bin, self._minutes, said.bin),
-                (self._fold, self._period, said.period),
-                (self._fold, self._epoch, said.epoch),
+                (self._flatten, self._window, settings.flatten),
+                (self._bin, self._minutes, settings.bin),
+                (self._fold, self._period, settings.period),
+                (self._fold, self._epoch, settings.epoch),
             ):
-                box.value = said.folded if box is self._fold else value is not None
+                box.value = settings.folded if box is self._fold else value is not None
                 if value is not None:
                     field.value = value
-            self._apart.disabled = said.flatten is not None or said.bin is not None
+            self._apart.disabled = settings.flatten is not None or settings.bin is not None
             for button in (self._half, self._twice):
-                button.disabled = not said.folded
+                button.disabled = not settings.folded
         finally:
             self._quiet = False
 
@@ -128,13 +127,13 @@ class Steps(widgets.VBox):  # type: ignore[misc]
         if self._quiet:
             return
         if change["owner"] in (self._period, self._epoch) and not self._fold.value:
-            # Whoever types a period wants to see it.
+            # Typing a period turns folding on.
             self._quiet = True
             self._fold.value = True
             self._quiet = False
-        self.settings = self._said()
+        self.settings = self._chosen()
 
-    def _said(self) -> Settings:
+    def _chosen(self) -> Settings:
         window = self._window.value
         period = self._period.value
         return dataclasses.replace(
@@ -149,20 +148,20 @@ class Steps(widgets.VBox):  # type: ignore[misc]
         )
 
     def _scale(self, factor: float) -> None:
-        said = self.settings
-        if said.period is not None:
-            self.settings = dataclasses.replace(said, period=said.period * factor)
+        settings = self.settings
+        if settings.period is not None:
+            self.settings = dataclasses.replace(settings, period=settings.period * factor)
 
 
 def _box(label: str, tooltip: str) -> widgets.Checkbox:
     text = labelled(label, tooltip)
-    # As wide as its first line, which is all that shows.
+    # As wide as its first line, the only one shown.
     width = f"{0.55 * len(label) + 3:.1f}em"
     return widgets.Checkbox(description=text, indent=False, layout={"width": width})
 
 
 def _field(field: Any, label: str, tooltip: str, *, wide: bool = False) -> Any:
-    """Label a field; its label belongs to it, so that screen readers know."""
+    """Label a field through its description, which screen readers read."""
     field.description, field.tooltip = label, tooltip
     field.style.description_width = "auto"
     field.layout.width = "15em" if wide else "12em"

@@ -1,1 +1,1 @@
-"""Figures of the explorers: the light curve, the lineage, the readout."""
+"""Figures of the explorers: light curve, lineage, and readout of cadences."""

@@ -1,4 +1,4 @@
-"""A matplotlib figure on the page, through ipympl, that pyplot knows nothing of."""
+"""Interactive matplotlib figures through ipympl, without pyplot."""
 
 from __future__ import annotations
 
@@ -19,25 +19,32 @@ __all__ = ["canvas", "close", "new_figure", "png"]
 
 
 def new_figure(width: float = 9.0, height: float = 4.0) -> Figure:
-    """Make a figure of so many inches that no notebook shows by itself, and nobody else keeps."""
+    """Return a figure that is not registered with pyplot, so that notebooks do not display it.
+
+    Parameters
+    ----------
+    width, height : float, optional
+        Size in inches.
+    """
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def canvas(figure: Figure) -> Any:
-    """Make the widget that shows a figure: with pan, zoom and mouse events, and no magic command.
+    """Return a widget that shows a figure, with pan, zoom and mouse events.
+
+    It must not have a tooltip, with which ipympl's canvas is not drawn.
 
     Parameters
     ----------
-    figure
-        Made by :func:`new_figure`. What it shows is told in words beside it: ipympl's canvas cannot
-        be drawn at all where it has a tooltip.
+    figure : matplotlib.figure.Figure
+        Made by :func:`new_figure`.
 
     Returns
     -------
     ipympl.backend_nbagg.Canvas
-        ``.draw_idle()`` after changes; :func:`close` in the end.
+        Call its ``draw_idle()`` after changes, and :func:`close` at the end.
     """
     from ipympl.backend_nbagg import FigureManager
 
@@ -47,10 +54,10 @@ def canvas(figure: Figure) -> Any:
     made.footer_visible = False
     made.resizable = False
     made.add_class("lcdb-canvas")
-    # Until a page shows it ipympl would write each picture into its state, too, as a PNG. Where no
-    # widget runs, Part has a picture of its own.
+    # Otherwise ipympl also writes each picture into the widget's state, as a PNG, until a page
+    # shows it. Panel has its own static picture.
     made.syncing_data_url = False
-    # Else the page may hear of the size before it has a view, and show none of it.
+    # Otherwise the page may receive the size before it has a view, and ignore it.
     made.manager.resize(*figure.bbox.size)
     return made
 
@@ -59,15 +66,15 @@ def canvas(figure: Figure) -> Any:
 def _canvas_class() -> Any:
     from ipympl.backend_nbagg import Canvas
 
-    class TurnTakingCanvas(Canvas):  # type: ignore[misc]
-        """A canvas that draws one picture at a time, and sends each as it is."""
+    class LockedCanvas(Canvas):  # type: ignore[misc]
+        """A canvas that draws one picture at a time, and always sends whole pictures."""
 
         _png_is_old: Any  # a trait of Canvas
 
         def draw(self) -> None:
-            """Draw, and send the picture."""
-            # What the page asks for arrives in a thread of its own (JupyterLab's comms over
-            # subshells): of a picture that two draw at once, the page would be sent a half.
+            """Draw the figure and send the picture to the page."""
+            # Messages of the page arrive in a subshell thread. If two threads drew at the same
+            # time, the page would receive a half-drawn picture.
             with ONE_AT_A_TIME:
                 super().draw()
 
@@ -76,10 +83,10 @@ def _canvas_class() -> Any:
                 super()._handle_message(*message)
 
         def get_diff_image(self) -> bytes | None:
-            """Give the whole picture, not what is different from the one before.
+            """Return the whole picture, or None if it is unchanged.
 
-            The page gives pictures to one ``<img>``, and of two in quick succession it may never
-            show the first: of the second, were it a difference, next to nothing would be seen.
+            ipympl sends only the differences. If two pictures arrive in quick succession, the page
+            may skip the first, and the differences of the second are then wrong.
             """
             if not self._png_is_old:
                 return None
@@ -87,19 +94,23 @@ def _canvas_class() -> Any:
             self.set_image_mode("full")
             return png(np.asarray(self.get_renderer().buffer_rgba()))
 
-    return TurnTakingCanvas
+    return LockedCanvas
 
 
 def png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Pack a picture as a PNG (W3C, "Portable Network Graphics", third edition), quickly.
+    """Encode a picture as PNG (W3C, "Portable Network Graphics", third edition), fast.
 
-    Pillow tries five filters on each row, which takes longer than packing a plot of dots on white,
-    and makes that no smaller. Here no row is filtered.
+    Pillow tries five filters on each row, which takes longer than compressing a plot of points on
+    white and does not make it smaller. Here rows are not filtered.
 
     Parameters
     ----------
-    pixels
+    pixels : numpy.ndarray
         uint8 of shape (height, width, 4): red, green, blue and opacity.
+
+    Returns
+    -------
+    bytes
 
     Examples
     --------
@@ -109,7 +120,7 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
     (720, 400)
     """
     height, width, _ = pixels.shape
-    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each begins with its filter: 0, none
+    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each row starts with its filter: 0, none
     rows[:, 1:] = pixels.reshape(height, -1)
     # Eight bits a channel; colour type 6 has opacity; no interlacing.
     header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
@@ -121,7 +132,13 @@ def png(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def close(widget: Any) -> None:
-    """Close a canvas with its toolbar, and cut the circle of figure, canvas and manager."""
+    """Close a canvas and its toolbar, and break the reference cycles with its figure.
+
+    Parameters
+    ----------
+    widget : ipympl.backend_nbagg.Canvas
+        Made by :func:`canvas`.
+    """
     manager, toolbar = widget.manager, widget.toolbar
     widget.figure.clear()
     for made in (toolbar, widget):

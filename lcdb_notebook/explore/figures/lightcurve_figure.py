@@ -1,4 +1,4 @@
-"""The figure of a light curve: drawn at once, moved and zoomed, and asked what is where."""
+"""The figure of light curves, with pan, zoom and a readout of the cadence under the cursor."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcdb_notebook.explore.figures import canvas as canvases
-from lcdb_notebook.explore.figures.readout import Points, told
-from lcdb_notebook.explore.view.prepare import Drawn
+from lcdb_notebook.explore.figures.readout import Points, readout_text
+from lcdb_notebook.explore.view.prepare import Prepared
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.plot import Drawing
@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 
 __all__ = ["LightCurveFigure"]
 
-# CSS pixels, which are matplotlib's own at 100 dots an inch.
+# CSS pixels; at 100 dots per inch they are matplotlib's pixels.
 DPI = 100
 HEIGHT_OF_ONE, HEIGHT_OF_MANY = 400, 250
 
 
 class LightCurveFigure:
-    """A figure in a canvas, which stays the same whatever is drawn in it.
+    """A canvas with one figure, which is reused for all pictures.
 
     Parameters
     ----------
-    width
+    width : int
         CSS pixels.
-    say
-        Called with what is known of the cadence under the cursor; "" where there is none.
-    leave
-        Called with 1 or -1 when the Tab key, forwards or back, is pressed inside: ipympl keeps all
-        keys for itself, and nobody could get out.
+    show_readout : callable
+        Called with a description of the cadence under the cursor, or "".
+    leave : callable
+        Called with 1 or -1 when Tab or Shift+Tab is pressed. ipympl captures all keys, so the focus
+        cannot leave the canvas otherwise.
     """
 
     def __init__(
-        self, width: int, say: Callable[[str], object], leave: Callable[[int], object]
+        self, width: int, show_readout: Callable[[str], object], leave: Callable[[int], object]
     ) -> None:
         self.width = width
-        self._say = say
+        self._show_readout = show_readout
         self._leave = leave
         self._figure = canvases.new_figure(width / DPI, HEIGHT_OF_ONE / DPI)
         self._figure.set_dpi(DPI)
         self.canvas = canvases.canvas(self._figure)
         self._drawing: Drawing | None = None
-        self._drawn = Drawn([])
+        self._drawn = Prepared([])
         self._settings = Settings()
         self._points: dict[int, Points] = {}
         self._panels: list[Panel] = []
@@ -58,7 +58,7 @@ class LightCurveFigure:
         self._rows: tuple[int, ...] = ()
         for event, call in (
             ("motion_notify_event", self._moved),
-            ("figure_leave_event", lambda _: self._say("")),
+            ("figure_leave_event", lambda _: self._show_readout("")),
             ("key_press_event", self._pressed),
         ):
             self.canvas.mpl_connect(event, call)
@@ -69,21 +69,31 @@ class LightCurveFigure:
         return [] if self._drawing is None else self._drawing.axes
 
     def empty(self) -> None:
-        """Show that there is nothing."""
-        self._drawing, self._drawn, self._points, self._at = None, Drawn([]), {}, None
+        """Show that no light curve is chosen."""
+        self._drawing, self._drawn, self._points, self._at = None, Prepared([]), {}, None
         self._figure.clear()
         self._figure.text(0.5, 0.5, "No light curve is chosen", ha="center", color="#616161")
         self.canvas.draw()
 
-    def draw(self, shown: Drawn, settings: Settings, *, anew: bool) -> None:
-        """Draw; unless ``anew``, only flags have changed, and a view zoomed into stays."""
+    def draw(self, shown: Prepared, settings: Settings, *, anew: bool) -> None:
+        """Draw light curves.
+
+        Parameters
+        ----------
+        shown : Prepared
+            The points.
+        settings : Settings
+            The settings that they were prepared with.
+        anew : bool
+            False if only the flags have changed, in which case the zoom is kept.
+        """
         self._drawn, self._settings, self._points, self._at = shown, settings, {}, None
         how: Any = {
             "quality_bitmask": settings.quality_bitmask,
             "flagged": "apart" if settings.shows_flagged else "drop",
             "joined": settings.joined or settings.folded,
         }
-        # Drawn below, without asking the page whether it would like that.
+        # Drawn below at once, in place of when the page asks for it.
         self.canvas.draw_idle = lambda: None
         try:
             if anew or self._drawing is None:
@@ -110,35 +120,35 @@ class LightCurveFigure:
             self.canvas.draw()
 
     def set_width(self, width: int) -> None:
-        """Draw as wide as that, in CSS pixels."""
+        """Set the width in CSS pixels."""
         self.width = width
         self._resize()
         self._lay_out()
         self.canvas.draw()
 
     def home(self) -> None:
-        """Show everything again."""
+        """Reset pan and zoom."""
         self.canvas.toolbar.home()
 
     def png(self) -> bytes | None:
-        """Give the picture as it is; None if there is none."""
+        """Return the picture as PNG, or None if nothing is drawn."""
         if self._drawing is None:
             return None
         return canvases.png(np.asarray(self.canvas.buffer_rgba()))
 
     def close(self) -> None:
-        """Leave nothing behind."""
-        self._drawing, self._drawn, self._points = None, Drawn([]), {}
+        """Close the canvas."""
+        self._drawing, self._drawn, self._points = None, Prepared([]), {}
         canvases.close(self.canvas)
 
-    # How it is laid out. matplotlib's own way takes longer than all the rest, so it is gone only
-    # when something has changed its size.
+    # Layout. matplotlib's constrained layout takes longer than drawing, so it runs only when the
+    # size of an element has changed.
 
     def _resize(self) -> None:
         panels = max(1, len(self.axes))
         height = HEIGHT_OF_ONE if panels == 1 else HEIGHT_OF_MANY * panels
         size = (self.width / DPI, height / DPI)
-        # A page that is told of a size, even of the same, forgets the picture that it shows.
+        # Setting the size, even to the same value, clears the picture on the page.
         if not np.allclose(size, self._figure.get_size_inches()):
             self._figure.set_size_inches(*size, forward=False)
             self.canvas.manager.resize(*self._figure.bbox.size)
@@ -161,19 +171,19 @@ class LightCurveFigure:
         columns: int = vars(legend)["_ncols"]
         return -(-len(legend.get_texts()) // columns)
 
-    def _name_phases(self, shown: Drawn, settings: Settings) -> None:
+    def _name_phases(self, shown: Prepared, settings: Settings) -> None:
         for ax in self.axes:
             ax.set_xlabel(f"Phase [days] of {settings.period:.7g} days, 0 at {shown.epoch:.5f}")
 
-    # What is where
+    # Readout
 
     def _moved(self, event: Any) -> None:
         if event.inaxes not in self.axes:
-            self._say("")
+            self._show_readout("")
             return
         panel = self.axes.index(event.inaxes)
         number = self._points_of(panel).nearest(event.inaxes, event.x, event.y)
-        self._tell(panel, number)
+        self._read_out(panel, number)
 
     def _pressed(self, event: Any) -> None:
         if event.key in ("tab", "shift+tab"):
@@ -182,17 +192,17 @@ class LightCurveFigure:
             panel, number = self._at or (0, -1 if event.key == "right" else 1)
             last = self._points_of(panel).x.size - 1
             step = 1 if event.key == "right" else -1
-            self._tell(panel, min(max(number + step, 0), last) if last >= 0 else None)
+            self._read_out(panel, min(max(number + step, 0), last) if last >= 0 else None)
 
-    def _tell(self, panel: int, number: int | None) -> None:
+    def _read_out(self, panel: int, number: int | None) -> None:
         if number is None:
-            self._say("")
+            self._show_readout("")
             return
         self._at = (panel, number)
         place = self._points_of(panel).place(number)
         settings = self._settings
-        self._say(
-            told(
+        self._show_readout(
+            readout_text(
                 self._drawn.records[place.record],
                 place.index,
                 folded=settings.folded,

@@ -1,4 +1,4 @@
-"""The picture of a lineage in which DataSets can be clicked."""
+"""A figure of a lineage in which DataSets can be clicked."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
     from lcdb_notebook.search.lineage import Lineage
 
-__all__ = ["GraphPicture"]
+__all__ = ["LineageFigure"]
 
 _DPI = 100
-# Inches: what a page of 800 pixels has room for, and the heights between which there is a picture.
+# Inches: the width that fits on a page of 800 pixels, and the limits of the height.
 _WIDTH, _LOWEST, _HIGHEST = 7.2, 1.2, 5.0
 
-# Blue and vermilion of Okabe and Ito's palette, which the drawing itself does not use.
+# Blue and vermilion of Okabe and Ito's palette, which the drawing does not use otherwise.
 CHOSEN, OTHER = "#0072B2", "#D55E00"
 
-# Pixels around a dot that count as the dot.
+# Radius in pixels in which a click counts as on a dot.
 _NEAR = 14.0
 
 
-class GraphPicture:
-    """A canvas with a lineage; what is chosen is drawn over it, and nothing else drawn again.
+class LineageFigure:
+    """A canvas with a lineage. Marks of chosen DataSets are drawn over a cached background.
 
     Parameters
     ----------
-    clicked
+    clicked : callable
         Called with the id of a DataSet, and whether Shift or Ctrl was held.
-    leave
-        Called when Tab is pressed inside: ipympl keeps all keys for itself.
+    leave : callable
+        Called when Tab is pressed, because ipympl captures all keys.
     """
 
     def __init__(self, clicked: Callable[[int, bool], object], leave: Callable[[], object]) -> None:
@@ -60,7 +60,7 @@ class GraphPicture:
         self.show(None)
 
     def show(self, lineage: Lineage | None) -> None:
-        """Draw a lineage, or nothing."""
+        """Draw a lineage; None shows that there is none."""
         self._lineage = lineage
         self._planned = self._dots = self._background = None
         self._chosen = (None, None)
@@ -68,7 +68,7 @@ class GraphPicture:
         if lineage is not None:
             self._planned = planned = layout(lineage)
             width, height = planned.size
-            # At full size if it fits, else as large as the width allows; dots fill what there is.
+            # Full size if it fits, else scaled to the width. Dots fill the figure.
             scale = min(1.0, _WIDTH * 72 / width)
             inches = float(np.clip(height * scale / 72, _LOWEST, _HIGHEST))
             self.widget.manager.resize(_WIDTH * _DPI, inches * _DPI)
@@ -80,7 +80,7 @@ class GraphPicture:
         self.widget.draw()
 
     def choose(self, one: int | None, other: int | None = None) -> None:
-        """Mark a DataSet, and one that it is compared with."""
+        """Mark a DataSet, and the one that it is compared with."""
         if (one, other) == self._chosen:
             return
         self._chosen = (one, other)
@@ -91,7 +91,7 @@ class GraphPicture:
         self.widget.blit()
 
     def at(self, x: float, y: float) -> int | None:
-        """Say which DataSet is at a place of the figure, in pixels from its lower left corner."""
+        """Return the DataSet at pixel (x, y) from the lower left corner, or None."""
         if self._planned is None:
             return None
         axes = self.figure.axes[0]
@@ -112,14 +112,14 @@ class GraphPicture:
         return None
 
     def place(self, dataset: int) -> tuple[float, float]:
-        """Say where a DataSet is in the figure, in pixels from its upper left corner."""
+        """Return the position of a DataSet in pixels from the upper left corner."""
         assert self._planned is not None
         places = self._planned.places if self._dots is None else self._dots
         x, y = self.figure.axes[0].transData.transform(places[dataset])
         return float(x), float(self.figure.bbox.height - y)
 
     def close(self) -> None:
-        """Take the picture off the page, and leave no figure behind."""
+        """Close the canvas."""
         for event in self._events:
             self.widget.mpl_disconnect(event)
         self._background = None
@@ -184,5 +184,5 @@ class GraphPicture:
                 artists = [axes.add_patch(patch)]
             for artist in artists:
                 axes.draw_artist(artist)
-                # It is on the picture now, and must not be part of the next background.
+                # It is drawn now, and must not become part of the next background.
                 artist.remove()

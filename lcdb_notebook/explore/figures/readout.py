@@ -1,4 +1,4 @@
-"""The cadence nearest to the cursor, and what is known of it."""
+"""The cadence nearest to the cursor, and its description."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from lcdb_notebook.lightcurve.record import LightCurveData
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Place", "Points", "told"]
+__all__ = ["Place", "Points", "readout_text"]
 
-# Pixels: what is further from the cursor than this was not meant.
+# Pixels: the largest distance from the cursor.
 _REACH = 40.0
 
 
 @dataclass(frozen=True)
 class Place:
-    """A cadence: its record among those drawn, and its index there."""
+    """A cadence: the number of its record, and its index in the record."""
 
     record: int
     index: int
 
 
 class Points:
-    """The points of one panel, in the order of their x, to be looked up by pixel.
+    """The points of one panel in order of x, for looking up the nearest to a pixel.
 
     Parameters
     ----------
-    x, y
-        For each record drawn, float64 of shape (cadences,), in the units of the axes.
-    shown
-        For each record, which of them are drawn.
-    numbers
+    x, y : sequence of numpy.ndarray
+        For each record, float64 of shape (cadences,), in the units of the axes.
+    shown : sequence of numpy.ndarray
+        For each record, bool of shape (cadences,): whether a point is drawn.
+    numbers : sequence of int
         The number of each record among all those drawn.
     """
 
@@ -55,7 +55,7 @@ class Points:
             for a, b, s in zip(x, y, shown, strict=True)
         ]
         xs = np.concatenate([a[w] for a, w in zip(x, which, strict=True)])
-        # Times ascend, phases do not.
+        # Times are increasing, phases are not.
         order = np.argsort(xs, kind="stable")
         self.x = xs[order]
         self.y = np.concatenate([a[w] for a, w in zip(y, which, strict=True)])[order]
@@ -63,7 +63,20 @@ class Points:
         self._record = np.repeat(numbers, [w.size for w in which])[order]
 
     def nearest(self, ax: Axes, x: float, y: float) -> int | None:
-        """Give the number of the point nearest to a pixel of the figure; None if none is near."""
+        """Return the number of the point nearest to a pixel.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes
+            The panel.
+        x, y : float
+            Pixels of the figure.
+
+        Returns
+        -------
+        int or None
+            None if no point is within 40 pixels.
+        """
         if self.x.size == 0:
             return None
         to_data = ax.transData.inverted()
@@ -80,18 +93,31 @@ class Points:
         return int(start) + best if distance[best] <= _REACH else None
 
     def place(self, number: int) -> Place:
-        """Say which cadence a point is."""
+        """Return the cadence of a point."""
         return Place(int(self._record[number]), int(self._index[number]))
 
 
-def told(drawn: LightCurveData, index: int, *, folded: bool, binned: bool) -> str:
-    """Say what is known of a cadence: number, time, flux, flags by name.
+def readout_text(drawn: LightCurveData, index: int, *, folded: bool, binned: bool) -> str:
+    """Return a description of a cadence: number, time, flux, and the names of its flags.
+
+    Parameters
+    ----------
+    drawn : LightCurveData
+        The record.
+    index : int
+        The index of the cadence in the record.
+    folded, binned : bool
+        Whether times are phases, and whether points are bins.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
     >>> db = getfixture("demo_database")
     >>> (data,) = db.search(1, sector=1, exptime=1800, processing="DEMO DET")[:1].read()
-    >>> print(told(data, 5, folded=False, binned=False))
+    >>> print(readout_text(data, 5, folded=False, binned=False))
     cadence 4702 · time 1325.4090 · flux 1.00032 · STRAYLIGHT2
     """
     parts = [] if binned else [f"cadence {drawn.cadence[index]}"]

@@ -1,1 +1,1 @@
-"""What an explorer shows: its settings, the prepared arrays, the code that repeats it."""
+"""What an explorer shows: settings, prepared arrays, and the code that reproduces them."""

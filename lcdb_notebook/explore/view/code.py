@@ -1,4 +1,4 @@
-"""Python that finds again what was clicked."""
+"""Python code that reproduces a search."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ __all__ = ["call", "name_of", "search_arguments", "selection_code"]
 
 
 def selection_code(selection: Selection, *, name: str = "db") -> str:
-    """Write the search, and the cut, that give a Selection again.
+    """Return a Python expression that finds the same light curves: a search and a slice.
 
     Parameters
     ----------
-    selection
-        What is to be found again.
-    name
-        What the database is called there.
+    selection : Selection
+        The light curves.
+    name : str, optional
+        The name of the variable that refers to the database.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -42,45 +46,80 @@ def selection_code(selection: Selection, *, name: str = "db") -> str:
 
 
 class Expression(str):
-    """Python that is written as it is."""
+    """Python code, in contrast to a value."""
 
 
-def search_arguments(wanted: Criteria, *, name: str = "db") -> dict[str, Any]:
-    """Give the arguments of a search again; "target" is its first."""
+def search_arguments(criteria: Criteria, *, name: str = "db") -> dict[str, Any]:
+    """Return the arguments of a search; "target" is the positional one.
+
+    Parameters
+    ----------
+    criteria : Criteria
+        The search.
+    name : str, optional
+        The name of the variable that refers to the database.
+
+    Returns
+    -------
+    dict
+    """
     targets = [
         Expression(f"{name}.session.get(lcdb.models.Target, {id_})")
-        for id_ in wanted.target_ids or ()
+        for id_ in criteria.target_ids or ()
     ]
-    classes = [_class(type_) for type_ in wanted.types]
+    classes = [_class(type_) for type_ in criteria.types]
     arguments: dict[str, Any] = {
-        "target": _one_or_all((*(wanted.numbers or ()), *targets)),
-        "catalog": _one_or_all(wanted.catalogs),
-        "observation": _one_or_all((*wanted.observations, *classes)),
-        **{field: _one_or_all(values) for field, values in wanted.fields.items()},
-        "instrument": _one_or_all(wanted.instruments),
-        "photometry": _one_or_all(wanted.photometry),
-        "processing": _one_or_all(tuple(name or RAW for name in wanted.processing)),
+        "target": _one_or_all((*(criteria.numbers or ()), *targets)),
+        "catalog": _one_or_all(criteria.catalogs),
+        "observation": _one_or_all((*criteria.observations, *classes)),
+        **{field: _one_or_all(values) for field, values in criteria.fields.items()},
+        "instrument": _one_or_all(criteria.instruments),
+        "photometry": _one_or_all(criteria.photometry),
+        "processing": _one_or_all(tuple(name or RAW for name in criteria.processing)),
     }
     return {argument: value for argument, value in arguments.items() if value != ()}
 
 
 def call(function: str, arguments: Mapping[str, Any]) -> str:
-    """Write a call; "target" goes first and without its name.
+    """Return the code of a call; "target" is written first and without its name.
+
+    Parameters
+    ----------
+    function : str
+        The function.
+    arguments : mapping
+        Its arguments by name.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
     >>> print(call("db.search", {"target": 261136679, "sector": 1, "processing": "PDCSAP"}))
     db.search(261136679, sector=1, processing="PDCSAP")
     """
-    told = [
+    written = [
         _literal(value) if name == "target" else f"{name}={_literal(value)}"
         for name, value in arguments.items()
     ]
-    return f"{function}({', '.join(told)})"
+    return f"{function}({', '.join(written)})"
 
 
 def name_of(thing: object, otherwise: str = "db") -> str:
-    """Find what a variable of the notebook calls something; ``otherwise`` where none does."""
+    """Return the name of a variable of the notebook that refers to an object.
+
+    Parameters
+    ----------
+    thing : object
+        The object.
+    otherwise : str, optional
+        Returned if no variable refers to it; also preferred among several.
+
+    Returns
+    -------
+    str
+    """
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:
@@ -96,7 +135,7 @@ def _one_or_all(values: tuple[Any, ...]) -> Any:
 
 
 def _class(type_: str) -> Expression:
-    """Name a class of observations: one of ours in full, another as whoever wrote it calls it."""
+    """Return the name of an observation class, qualified if it is in ``lcdb.models``."""
     class_ = sa.inspect(models.Observation).polymorphic_map[type_].class_
     ours = getattr(models, class_.__name__, None) is class_
     return Expression(f"lcdb.models.{class_.__name__}" if ours else class_.__name__)
@@ -106,7 +145,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, Expression):
         return str(value)
     if isinstance(value, str):
-        # In double quotes, as formatted code has them.
+        # With double quotes, as formatters write them.
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
         return f"[{', '.join(map(_literal, value))}]"

@@ -1,10 +1,8 @@
-"""GivesBack: what an explorer of light curves hands on, as objects and as code."""
+"""What an explorer of light curves returns: LightCurve objects, and the code that makes them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import traitlets
 
 from lcdb_notebook.errors import AmbiguousError, LightCurveNotFoundError
 from lcdb_notebook.explore.view.settings import Settings
@@ -13,63 +11,102 @@ from lcdb_notebook.read.selection import Selection
 if TYPE_CHECKING:
     import lightkurve
 
-__all__ = ["GivesBack"]
+__all__ = ["read_collection", "read_one", "written"]
 
 
-class GivesBack(traitlets.HasTraits):
-    """A Selection and the settings that it is drawn with, and what the two make."""
+def read_one(selection: Selection | None, settings: Settings) -> lightkurve.LightCurve:
+    """Read a selection as one LightCurve, processed by the settings; sectors are stitched.
 
-    selection = traitlets.Instance(Selection, allow_none=True)
-    settings = traitlets.Instance(Settings)
+    Parameters
+    ----------
+    selection : Selection or None
+        The light curves.
+    settings : Settings
+        The quality flags and the processing.
 
-    def lightcurve(self) -> lightkurve.LightCurve:
-        """Read exactly what is drawn, as one LightCurve; sectors are stitched.
+    Returns
+    -------
+    lightkurve.LightCurve
 
-        Raises
-        ------
-        LightCurveNotFoundError
-            If nothing is drawn.
-        AmbiguousError
-            If light curves lie over each other, which are not one: see :meth:`lightcurves`.
-        """
-        found, settings = self._selection(), self.settings
-        if self._overlaid(found):
-            raise AmbiguousError(
-                f"{len(found)} light curves of different photometry or processing are drawn over "
-                "each other; lightcurves() gives all, and choosing one of them makes one"
-            )
-        if len(found) == 1:
-            read = found.lightcurve(quality_bitmask=settings.quality_bitmask)
-            return settings.all(settings.each(read))
-        several = found.lightcurves(quality_bitmask=settings.quality_bitmask, progress=False)
-        return settings.all(several.stitch(settings.each))
-
-    def lightcurves(self) -> lightkurve.LightCurveCollection:
-        """Read exactly what is drawn, a LightCurve for each DataSet, in the order of time."""
-        import lightkurve
-
-        found, settings = self._selection(), self.settings
-        several = found.lightcurves(quality_bitmask=settings.quality_bitmask, progress=False)
-        return lightkurve.LightCurveCollection([settings.all(settings.each(lc)) for lc in several])
-
-    def code(self, found: str = "") -> str:
-        """Write Python that makes what is drawn.
-
-        Parameters
-        ----------
-        found
-            The expression of the Selection: ``db.search(1, sector=1)``.
-        """
-        selection = self._selection()
-        return self.settings.code(
-            found, several=len(selection) > 1, overlaid=self._overlaid(selection)
+    Raises
+    ------
+    LightCurveNotFoundError
+        If the selection is None or empty.
+    AmbiguousError
+        If its light curves differ in target, photometry or processing.
+    """
+    found = _not_empty(selection)
+    if _differ(found):
+        raise AmbiguousError(
+            f"{len(found)} light curves of different photometry or processing are drawn; choose "
+            "one of them, or call lightcurves()"
         )
+    if len(found) == 1:
+        read = found.lightcurve(quality_bitmask=settings.quality_bitmask)
+        return settings.all(settings.each(read))
+    several = found.lightcurves(quality_bitmask=settings.quality_bitmask, progress=False)
+    return settings.all(several.stitch(settings.each))
 
-    def _selection(self) -> Selection:
-        if self.selection is None or not self.selection:
-            raise LightCurveNotFoundError("no light curve is chosen, so none can be given")
-        return self.selection
 
-    def _overlaid(self, found: Selection) -> bool:
-        names = found.table[["catalog", "target", "photometry", "processing"]]
-        return len(names.drop_duplicates()) > 1
+def read_collection(
+    selection: Selection | None, settings: Settings
+) -> lightkurve.LightCurveCollection:
+    """Read a selection as a LightCurve for each DataSet, in order of time.
+
+    Parameters
+    ----------
+    selection : Selection or None
+        The light curves.
+    settings : Settings
+        The quality flags and the processing.
+
+    Returns
+    -------
+    lightkurve.LightCurveCollection
+
+    Raises
+    ------
+    LightCurveNotFoundError
+        If the selection is None or empty.
+    """
+    import lightkurve
+
+    found = _not_empty(selection)
+    several = found.lightcurves(quality_bitmask=settings.quality_bitmask, progress=False)
+    return lightkurve.LightCurveCollection([settings.all(settings.each(lc)) for lc in several])
+
+
+def written(selection: Selection | None, settings: Settings, expression: str) -> str:
+    """Return the Python code of :func:`read_one`, or of :func:`read_collection` if needed.
+
+    Parameters
+    ----------
+    selection : Selection or None
+        The light curves.
+    settings : Settings
+        The quality flags and the processing.
+    expression : str
+        An expression for the selection, for example ``db.search(1, sector=1)``.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    LightCurveNotFoundError
+        If the selection is None or empty.
+    """
+    found = _not_empty(selection)
+    return settings.code(expression, several=len(found) > 1, overlaid=_differ(found))
+
+
+def _not_empty(selection: Selection | None) -> Selection:
+    if selection is None or not selection:
+        raise LightCurveNotFoundError("no light curve is chosen; choose one first")
+    return selection
+
+
+def _differ(found: Selection) -> bool:
+    names = found.table[["catalog", "target", "photometry", "processing"]]
+    return len(names.drop_duplicates()) > 1

@@ -1,4 +1,4 @@
-"""What is drawn: the arrays of ``selection.lightcurve(...)`` for some settings, kept as records."""
+"""The arrays that are drawn: those of ``selection.lightcurve(...)`` processed by the settings."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.plot.wording import star
+from lcdb_notebook.plot.labels import star
 
 if TYPE_CHECKING:
     import lightkurve
 
-__all__ = ["Drawn", "cost", "drawn"]
+__all__ = ["Prepared", "cost", "prepare"]
 
-# Seconds a cadence, of lightkurve 2.5 on one core, rounded up: only the order of magnitude counts.
+# Seconds per cadence of lightkurve 2.5 on one core, to order of magnitude.
 _COST = {"plain": 2e-7, "flatten": 3e-6, "bin": 1e-5, "period": 1e-6}
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class Prepared:
     """Points to draw.
 
     Parameters
     ----------
-    records
-        With the times, or phases, and fluxes that are drawn. Those with flags hold flagged cadences
-        too; whether these are drawn, and how, is left to the plot.
-    epoch
-        The instant of phase 0, where folded.
+    records : list of LightCurveData
+        With the times (or phases) and fluxes to draw. Records with quality flags include the
+        flagged cadences, which the plot draws or leaves out.
+    epoch : float or None
+        The time of phase 0, if folded.
     """
 
     records: list[LightCurveData]
@@ -42,30 +42,55 @@ class Drawn:
 
 
 def cost(records: Sequence[LightCurveData], settings: Settings) -> float:
-    """Estimate how many seconds :func:`drawn` takes."""
+    """Estimate how long :func:`prepare` takes.
+
+    Parameters
+    ----------
+    records : sequence of LightCurveData
+        The light curves.
+    settings : Settings
+        The processing.
+
+    Returns
+    -------
+    float
+        Seconds.
+    """
     cadences = sum(data.time.size for data in records)
     each = [_COST[what] for what in ("flatten", "bin", "period") if getattr(settings, what)]
     return cadences * (_COST["plain"] + sum(each))
 
 
-def drawn(
+def prepare(
     records: Sequence[LightCurveData],
     settings: Settings,
     check: Callable[[], object] = lambda: None,
-) -> Drawn:
-    """Make what is drawn.
+) -> Prepared:
+    """Process light curves for drawing.
 
     Parameters
     ----------
-    records
-        In the order of their beginning.
-    settings
-        What to do with them.
-    check
-        Called between light curves; what it raises ends the work.
+    records : sequence of LightCurveData
+        The light curves, in order of time.
+    settings : Settings
+        The quality flags and the processing.
+    check : callable, optional
+        Called between light curves. An exception that it raises ends the work.
+
+    Returns
+    -------
+    Prepared
+
+    Examples
+    --------
+    >>> db = getfixture("demo_database")
+    >>> records = list(db.search(1, sector=1, exptime=1800, processing="DEMO DET")[:1].read())
+    >>> prepared = prepare(records, Settings(period=3.6, epoch=1326.0))
+    >>> abs(prepared.records[0].time).max() <= 1.8
+    np.True_
     """
     if not settings.changed:
-        return Drawn([_as_flux(data, settings) for data in records])
+        return Prepared([_as_flux(data, settings) for data in records])
     made: list[lightkurve.LightCurve] = []
     for data in records:
         check()
@@ -75,11 +100,11 @@ def drawn(
     epoch = settings.epoch
     if settings.folded:
         if epoch is None:
-            # What lightkurve takes: the first cadence that is left.
+            # As lightkurve does: the first cadence that is not flagged.
             epoch = next((float(lc.time.value[0]) for lc in made if len(lc)), 0.0)
         settings = replace(settings, epoch=epoch)
         if settings.bin is not None:
-            return Drawn(_binned_phases(records, made, settings, check), epoch)
+            return Prepared(_binned_phases(records, made, settings, check), epoch)
         made = [settings.all(lc) for lc in made]
     binned = settings.bin is not None
     shown = [_record(data, lc, binned=binned) for data, lc in zip(records, made, strict=True)]
@@ -87,11 +112,11 @@ def drawn(
         shown = [
             _with_flagged(one, data, settings) for one, data in zip(shown, records, strict=True)
         ]
-    return Drawn(shown, epoch if settings.folded else None)
+    return Prepared(shown, epoch if settings.folded else None)
 
 
 def _as_flux(data: LightCurveData, settings: Settings) -> LightCurveData:
-    """Give the record itself, or, of magnitudes, the relative flux that a LightCurve has."""
+    """Return the record; magnitudes become the relative flux of a LightCurve."""
     if data.unit.strip() != "mag":
         return data
     kept = np.isfinite(data.time)
@@ -100,7 +125,7 @@ def _as_flux(data: LightCurveData, settings: Settings) -> LightCurveData:
 
 
 def _record(data: LightCurveData, lc: Any, *, binned: bool) -> LightCurveData:
-    """Put a LightCurve's points in place of a record's; bins have no cadence and no flags."""
+    """Return the record with the points of a LightCurve; bins have no cadence and no flags."""
     return replace(
         data,
         cadence=np.arange(len(lc)) if binned else np.asarray(lc["cadenceno"], np.int64),
@@ -113,7 +138,7 @@ def _record(data: LightCurveData, lc: Any, *, binned: bool) -> LightCurveData:
 
 
 def _quality(data: LightCurveData, lc: Any) -> dict[str, npt.NDArray[np.int64]]:
-    """Find the flags of a LightCurve's rows in those of the record, which are wider than int32."""
+    """Return the flags of the LightCurve's cadences, from the record because those are int64."""
     if np.array_equal(lc["cadenceno"], data.cadence):
         return dict(data.quality)
     order = np.argsort(data.cadence, kind="stable")
@@ -124,12 +149,12 @@ def _quality(data: LightCurveData, lc: Any) -> dict[str, npt.NDArray[np.int64]]:
 def _with_flagged(
     shown: LightCurveData, data: LightCurveData, settings: Settings
 ) -> LightCurveData:
-    """Add the flagged cadences, on the same scale and folded alike, behind the others."""
+    """Append the flagged cadences, normalized and folded in the same way."""
     bad = condemned(data, settings.quality_bitmask) & np.isfinite(data.time)
     lc = convert.to_lightcurve(data, quality_bitmask=settings.quality_bitmask, flagged="keep")
     of_bad = bad[np.isfinite(data.time)]
     if settings.normalize:
-        # By the median of those that are not flagged, as they are.
+        # By the median of the cadences that are not flagged.
         lc = lc / float(np.nanmedian(_plain(lc.flux)[~of_bad])) if (~of_bad).any() else lc
     rows = settings.all(lc[of_bad]) if of_bad.any() else lc[of_bad]
     if not len(rows):
@@ -153,7 +178,7 @@ def _binned_phases(
     settings: Settings,
     check: Callable[[], object],
 ) -> list[LightCurveData]:
-    """Fold all sectors of a kind together, and gather them into bins of phase."""
+    """Fold the sectors of a target, photometry and processing together, and bin in phase."""
     import lightkurve
 
     of_kind: dict[tuple[Any, ...], list[int]] = {}
@@ -182,7 +207,7 @@ def _cut(data: LightCurveData, kept: npt.NDArray[np.bool_]) -> LightCurveData:
 
 
 def _plain(flux: Any) -> npt.NDArray[np.float64]:
-    """Give plain float64, NaN where it is masked."""
+    """Return float64 without unit, NaN where masked."""
     found: npt.NDArray[np.float64] = np.ma.filled(
         np.ma.asarray(getattr(flux, "value", flux), np.float64), np.nan
     )

@@ -1,4 +1,4 @@
-"""Settings: all that decides how a light curve is drawn, as values, as calls, as code."""
+"""Settings: how a light curve is drawn, as values, as calls of lightkurve, and as code."""
 
 from __future__ import annotations
 
@@ -25,29 +25,30 @@ class Settings:
 
     Parameters
     ----------
-    quality_bitmask
-        A preset, bits, or names of flags (and presets) in a tuple: see
-        :func:`lcdb_notebook.flags.bitmask`.
-    apart
-        Draw the flagged cadences too, with marks that are named. They are hidden wherever a light
-        curve is flattened or binned, for they take no part in that.
-    joined
-        Draw all sectors in one panel, instead of one below the other.
-    normalize
+    quality_bitmask : str, int or tuple of str, optional
+        Which flags remove a cadence: "none", "default", "hard" or "hardest", bits, or names of
+        flags and presets.
+    apart : bool, optional
+        Draw the flagged cadences too, with a mark for each flag. They are hidden if the light curve
+        is flattened or binned.
+    joined : bool, optional
+        Draw all sectors in one panel.
+    normalize : bool, optional
         Divide each light curve by its median.
-    flatten
-        Over how many cadences to take the trend out (odd, at least 5); None leaves it.
-    bin
-        Into bins of how many minutes to gather cadences; None leaves them. Of a folded light curve
-        they are bins of phase.
-    period, epoch
-        Days on which to fold, and an instant of phase 0 in the mission's time; None does not fold,
-        and begins at the first cadence.
+    flatten : int or None, optional
+        Window length of the Savitzky-Golay filter, in cadences: odd, at least 5. None does not
+        flatten.
+    bin : float or None, optional
+        Length of bins in minutes; None does not bin. If folded, the bins are in phase.
+    period : float or None, optional
+        The period in days to fold on; None does not fold.
+    epoch : float or None, optional
+        A time of phase 0, in the mission's time; None is the first cadence.
 
     Raises
     ------
     ConfigurationError
-        If a value makes no sense.
+        If a value is out of range.
 
     Examples
     --------
@@ -68,13 +69,12 @@ class Settings:
         window = self.flatten
         if window is not None and (window < 5 or window % 2 == 0):
             raise ConfigurationError(
-                f"flatten={window}: a light curve is flattened over an odd number of cadences, at "
-                "least 5 (Savitzky-Golay filter of the second order)"
+                f"flatten must be an odd number of cadences, at least 5, got {window}"
             )
         for name, value in (("bin", self.bin), ("period", self.period)):
-            # NaN is not above 0 either.
+            # This form also refuses NaN.
             if value is not None and not 0 < value < float("inf"):
-                raise ConfigurationError(f"{name}={value}: it is a length of time, above 0")
+                raise ConfigurationError(f"{name} must be positive and finite, got {value}")
 
     @property
     def folded(self) -> bool:
@@ -83,41 +83,65 @@ class Settings:
 
     @property
     def changed(self) -> bool:
-        """Whether anything is done to a light curve after its flags."""
+        """Whether a light curve is processed beyond removing flagged cadences."""
         return bool(self._to_each() or self._to_all())
 
     @property
     def shows_flagged(self) -> bool:
-        """Whether flagged cadences have a place in the picture, and are wanted there."""
+        """Whether flagged cadences are drawn."""
         return self.apart and self.flatten is None and self.bin is None
 
     def each(self, lightcurve: lightkurve.LightCurve) -> lightkurve.LightCurve:
-        """Do to a light curve what is done before several are joined."""
-        return _applied(lightcurve, self._to_each())
-
-    def all(self, lightcurve: lightkurve.LightCurve) -> lightkurve.LightCurve:
-        """Do to a light curve, of one sector or of several, what comes last."""
-        return _applied(lightcurve, self._to_all())
-
-    def code(self, found: str, *, several: bool, overlaid: bool = False) -> str:
-        """Write the expression that makes of a Selection what is drawn.
+        """Apply the steps that come before stitching.
 
         Parameters
         ----------
-        found
-            The expression of the Selection.
-        several
+        lightcurve : lightkurve.LightCurve
+            One sector.
+
+        Returns
+        -------
+        lightkurve.LightCurve
+        """
+        return _applied(lightcurve, self._to_each())
+
+    def all(self, lightcurve: lightkurve.LightCurve) -> lightkurve.LightCurve:
+        """Apply the steps that come after stitching.
+
+        Parameters
+        ----------
+        lightcurve : lightkurve.LightCurve
+            One sector, or several stitched.
+
+        Returns
+        -------
+        lightkurve.LightCurve
+        """
+        return _applied(lightcurve, self._to_all())
+
+    def code(self, found: str, *, several: bool, overlaid: bool = False) -> str:
+        """Return a Python expression that reads what is drawn.
+
+        Parameters
+        ----------
+        found : str
+            An expression for the Selection.
+        several : bool
             Whether it has more than one light curve.
-        overlaid
-            Whether those differ in more than their observation, so that they are not one.
+        overlaid : bool, optional
+            Whether those differ in more than their observation, so that they cannot be stitched.
+
+        Returns
+        -------
+        str
         """
         bitmask = self.quality_bitmask
-        # In double quotes, as formatted code has them.
-        said = json.dumps(bitmask)
+        # With double quotes, as formatters write them.
+        mask = json.dumps(bitmask)
         each, last = _written(self._to_each()), _written(self._to_all())
         if not several:
-            return f"{found}.lightcurve(quality_bitmask={said}){each}{last}"
-        read = f"{found}.lightcurves(quality_bitmask={said})"
+            return f"{found}.lightcurve(quality_bitmask={mask}){each}{last}"
+        read = f"{found}.lightcurves(quality_bitmask={mask})"
         if overlaid:
             return f"[lc{each}{last} for lc in {read}]" if each or last else read
         return f"{read}.stitch({f'lambda lc: lc{each}' if each else None}){last}"
@@ -137,8 +161,8 @@ class Settings:
         how = {"period": self.period}
         if self.epoch is not None:
             how["epoch_time"] = self.epoch
-        said = ", ".join(f"{name}={value!r}" for name, value in how.items())
-        return [("fold", how, said), *self._binning()]
+        arguments = ", ".join(f"{name}={value!r}" for name, value in how.items())
+        return [("fold", how, arguments), *self._binning()]
 
     def _binning(self) -> list[tuple[str, dict[str, Any], str]]:
         if self.bin is None:
@@ -157,4 +181,4 @@ def _applied(lightcurve: Any, calls: Calls) -> Any:
 
 
 def _written(calls: Calls) -> str:
-    return "".join(f".{name}({said})" for name, _, said in calls)
+    return "".join(f".{name}({arguments})" for name, _, arguments in calls)

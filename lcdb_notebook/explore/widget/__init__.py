@@ -1,1 +1,1 @@
-"""What the explorers are built from: base class, background work, errors, style."""
+"""Building blocks of the explorers: base class, background work, errors, style."""

@@ -1,4 +1,4 @@
-"""Work that must not freeze the page: in a thread, with a progress bar and a Stop button."""
+"""Slow work in a thread, with a progress bar and a Stop button."""
 
 from __future__ import annotations
 
@@ -12,58 +12,80 @@ from typing import Any, TypeVar
 
 import ipywidgets as widgets
 
-from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME, Trouble
+from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME, ErrorBox
 
 __all__ = ["Debounced", "Stopped", "Task", "Work"]
 
 Result = TypeVar("Result")
 
-# Seconds: work that is done sooner shows no bar, and the bar moves no more often.
+# Seconds: faster work shows no bar; minimum time between two updates of the bar.
 _PATIENCE, _STEP = 0.3, 0.1
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """Raised inside work that nobody wants any more."""
+    """Raised inside work that was stopped."""
 
 
 class Task:
-    """One piece of work under way: asks it to stop, and hears how far it is."""
+    """A piece of work in progress, which can be stopped and reports its progress.
+
+    Parameters
+    ----------
+    report : callable
+        Called with the fraction done (0 to 1) and a text.
+    """
 
     def __init__(self, report: Callable[[float, str], None]) -> None:
         self._report = report
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._cancel: Callable[[], object] | None = None
-        self._told = 0.0
+        self._reported = 0.0
 
     @property
     def stopped(self) -> bool:
-        """Whether nobody wants the result any more."""
+        """Whether :meth:`stop` was called."""
         return self._stop.is_set()
 
     def check(self) -> None:
-        """Leave here if nobody wants the result any more.
+        """Raise if the work was stopped.
 
         Raises
         ------
         Stopped
-            Which ends the work without a message.
+            Ends the work without a message on the page.
         """
         if self.stopped:
             raise Stopped
 
     def progress(self, done: float, text: str = "") -> None:
-        """Say how much is done, from 0 to 1; also a place to stop at."""
+        """Report progress, and raise if the work was stopped.
+
+        Parameters
+        ----------
+        done : float
+            The fraction done, 0 to 1.
+        text : str, optional
+            A label for the progress bar.
+
+        Raises
+        ------
+        Stopped
+            As for :meth:`check`.
+        """
         self.check()
-        if time.monotonic() - self._told >= _STEP:
-            self._told = time.monotonic()
+        if time.monotonic() - self._reported >= _STEP:
+            self._reported = time.monotonic()
             self._report(done, text)
 
     @contextmanager
     def cancelled_by(self, cancel: Callable[[], object]) -> Iterator[None]:
-        """Call ``cancel`` if the work is to be stopped while it is inside.
+        """Call ``cancel`` if the work is stopped while the block runs.
 
-        It is called from another thread, and never after the block was left.
+        Parameters
+        ----------
+        cancel : callable
+            Called from another thread, never after the block has ended.
         """
         with self._lock:
             self.check()
@@ -75,7 +97,7 @@ class Task:
                 self._cancel = None
 
     def stop(self) -> None:
-        """Have the work end at its next :meth:`check`."""
+        """Stop the work at its next :meth:`check`, and cancel its query."""
         with self._lock:
             self._stop.set()
             if self._cancel is not None:
@@ -83,18 +105,19 @@ class Task:
 
 
 class Work(widgets.HBox):  # type: ignore[misc]
-    """Runs work in a thread, the newest only, and shows a bar and a Stop button meanwhile.
+    """Run work in a thread and show a progress bar and a Stop button.
 
-    Where there is no event loop (plain Python, tests) work is done at once instead.
+    New work replaces work in progress. Without an event loop (plain Python, tests) work runs
+    synchronously.
 
     Parameters
     ----------
-    trouble
-        Where to tell of exceptions.
+    error_box : ErrorBox
+        Shows the exceptions raised by the work.
     """
 
-    def __init__(self, trouble: Trouble) -> None:
-        self._trouble = trouble
+    def __init__(self, error_box: ErrorBox) -> None:
+        self._error_box = error_box
         self._task: Task | None = None
         self._bar = widgets.FloatProgress(max=1.0, layout={"flex": "1 1 8em", "width": "auto"})
         self._text = widgets.Label()
@@ -108,7 +131,7 @@ class Work(widgets.HBox):  # type: ignore[misc]
 
     @property
     def busy(self) -> bool:
-        """Whether something is being worked at."""
+        """Whether work is in progress."""
         return self._task is not None
 
     def run(
@@ -119,27 +142,27 @@ class Work(widgets.HBox):  # type: ignore[misc]
         doing: str,
         at_once: bool = False,
     ) -> None:
-        """Do something, in place of what is being done now.
+        """Start work, replacing any work in progress.
 
         Parameters
         ----------
-        work
-            Runs in a thread; no widget may be touched there. It is given the :class:`Task`, on
-            which it calls ``check()`` or ``progress(0.5)`` now and then, so that it can be stopped.
-        then
-            Gets what ``work`` returned, where widgets may be touched, unless something newer was
-            asked for meanwhile.
-        doing
-            What it does, as it ends the sentence "Could not ..."; also beside the bar.
-        at_once
-            Work here and now, without a thread, for what is always quick.
+        work : callable
+            Runs in a thread and must not change widgets. It is called with the :class:`Task`,
+            and must call its ``check()`` or ``progress(...)`` regularly so that it can be stopped.
+        then : callable
+            Called with the result of ``work`` in the event loop, where widgets may be changed,
+            unless other work was started in the meantime.
+        doing : str
+            The action, for the label of the bar and for "Could not <doing>".
+        at_once : bool, optional
+            Run synchronously, for work that is always fast.
         """
         self.stop()
         try:
             loop = None if at_once else asyncio.get_running_loop()
         except RuntimeError:
             loop = None
-        # What a callback prints or shows belongs to the cell or message that asked for the work.
+        # Output of the callback belongs to the cell or message that started the work.
         context = contextvars.copy_context()
 
         def here(call: Callable[..., object], *args: Any) -> None:
@@ -168,14 +191,14 @@ class Work(widgets.HBox):  # type: ignore[misc]
         threading.Thread(target=thread, name="lcdb-explore", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop what is being done; its result will be dropped."""
+        """Stop the work in progress and discard its result."""
         task, self._task = self._task, None
         self.layout.display = "none"
         if task is not None:
             task.stop()
 
     def close(self) -> None:
-        """Stop, and take the bar off the page."""
+        """Stop the work and close the widget."""
         self.stop()
         super().close()
 
@@ -205,23 +228,23 @@ class Work(widgets.HBox):  # type: ignore[misc]
             if isinstance(error, Stopped):
                 return
             if error is not None:
-                self._trouble.show(error, doing)
+                self._error_box.show(error, doing)
                 return
-            with self._trouble.watching(doing):
+            with self._error_box.watching(doing):
                 then(result)
 
 
 class Debounced:
-    """A call that waits until changes have stopped coming; of quick ones the last is made.
+    """A function call that is delayed until no further call arrives for some time.
 
-    Where there is no event loop it is made at once.
+    Only the last of several quick calls is made. Without an event loop each call is made at once.
 
     Parameters
     ----------
-    call
-        What to call, with the arguments of the last change.
-    seconds
-        How long to wait for another change.
+    call : callable
+        The function.
+    seconds : float, optional
+        How long to wait for another call.
     """
 
     def __init__(self, call: Callable[..., object], seconds: float = 0.05) -> None:
@@ -230,7 +253,7 @@ class Debounced:
         self._waiting: asyncio.TimerHandle | None = None
 
     def __call__(self, *args: Any) -> None:
-        """Make the call, unless another comes soon."""
+        """Schedule the call, replacing one that is waiting."""
         self.cancel()
         try:
             loop = asyncio.get_running_loop()
@@ -240,7 +263,7 @@ class Debounced:
         self._waiting = loop.call_later(self._seconds, self._now, *args)
 
     def cancel(self) -> None:
-        """Forget a change that is still waiting."""
+        """Drop the call that is waiting, if any."""
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None

@@ -1,4 +1,4 @@
-"""Part: what every part of an explorer has: status, trouble, a static picture, a clean end."""
+"""Base class of the explorers: status line, error box, static picture, closing."""
 
 from __future__ import annotations
 
@@ -12,76 +12,110 @@ import traitlets
 
 from lcdb_notebook.explore.widget import style
 from lcdb_notebook.explore.widget.background import Work
-from lcdb_notebook.explore.widget.error_box import Trouble
+from lcdb_notebook.explore.widget.error_box import ErrorBox
 
-__all__ = ["Part", "close_all"]
+__all__ = ["Panel", "close_all"]
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-class Part(widgets.VBox):  # type: ignore[misc]
-    """A widget that tells what it shows, survives its own errors, and can be closed for good.
+class Panel(widgets.VBox):  # type: ignore[misc]
+    """Base class of the explorers, which reports its own errors and cleans up when closed.
 
-    A subclass builds its controls, gives them to :meth:`lay_out`, and calls :meth:`painted` each
-    time that its picture is complete. Observers on widgets and traits of others are made through
-    :meth:`watch`, so that :meth:`close` takes them back.
+    A subclass builds its controls, passes them to :meth:`lay_out`, and calls :meth:`rendered` each
+    time its picture is complete. It observes other widgets through :meth:`watch`, so that
+    :meth:`close` removes the observers.
 
     Attributes
     ----------
-    pictures
-        Trait: how many pictures have been completed; in the page it is the ``data-pictures`` of
-        the status line.
-    trouble
-        The strip in which exceptions are told.
-    work
-        Runs what takes long: see :class:`lcdb_notebook.explore.widget.background.Work`.
+    pictures : int
+        Trait: the number of pictures completed so far. In the page it is the attribute
+        ``data-pictures`` of the status line.
+    error_box : ErrorBox
+        Shows exceptions below the controls.
+    work : Work
+        Runs slow work in a thread, with a progress bar and a Stop button.
+    closed : bool
+        Whether :meth:`close` was called.
     """
 
     pictures = traitlets.Int(0)
 
-    #: CSS class by which tests and style sheets find the part.
+    #: CSS class of the panel, for style sheets and tests.
     css = ""
 
     def __init__(self) -> None:
         super().__init__()
         self._of_any_box = frozenset(vars(self))
-        self.trouble = Trouble()
-        self.work = Work(self.trouble)
+        self.error_box = ErrorBox()
+        self.work = Work(self.error_box)
         self._status = widgets.HTML()
         self._status.add_class("lcdb-status")
         self._undo: list[Callable[[], object]] = []
         self.closed = False
-        self.add_class("lcdb-part")
+        self.add_class("lcdb-panel")
         if self.css:
             self.add_class(self.css)
-        self._say("")
+        self._set_status("")
 
     def lay_out(self, *rows: widgets.Widget) -> None:
-        """Put the controls on the page, with status, progress and trouble below."""
-        self.children = (style.sheet(self.model_id), *rows, self._status, self.work, self.trouble)
+        """Put the controls on the page, above the status line, the progress bar and the errors.
+
+        Parameters
+        ----------
+        *rows : ipywidgets.Widget
+            The controls, from top to bottom.
+        """
+        self.children = (style.sheet(self.model_id), *rows, self._status, self.work, self.error_box)
 
     def watch(
         self, source: traitlets.HasTraits, call: Callable[[Any], object], *names: str
     ) -> None:
-        """Observe traits until this part is closed."""
+        """Observe traits of another widget until this panel is closed.
+
+        Parameters
+        ----------
+        source : traitlets.HasTraits
+            The object to observe.
+        call : callable
+            Called with the change.
+        *names : str
+            The names of the traits.
+        """
         source.observe(call, list(names))
         self._undo.append(lambda: source.unobserve(call, list(names)))
 
     def when_closed(self, call: Callable[[], object]) -> None:
-        """Have something done when this part is closed."""
+        """Register a function to call when this panel is closed.
+
+        Parameters
+        ----------
+        call : callable
+            Called without arguments. Functions are called in reverse order of registration.
+        """
         self._undo.append(call)
 
-    def painted(self, text: str) -> None:
-        """Say that the picture is complete, and what it shows, in words."""
-        self.pictures += 1
-        self._say(text)
+    def rendered(self, text: str) -> None:
+        """Count a completed picture and describe it in the status line.
 
-    def still(self) -> tuple[bytes | None, str]:
-        """Give what to show where widgets cannot run: a PNG, or None, and HTML."""
-        return None, ""
+        Parameters
+        ----------
+        text : str
+            Plain text; it is escaped.
+        """
+        self.pictures += 1
+        self._set_status(text)
+
+    def static_png(self) -> bytes | None:
+        """Return a PNG to show where widgets cannot run, or None."""
+        return None
+
+    def static_html(self) -> str:
+        """Return HTML to show where widgets cannot run; "" for nothing."""
+        return ""
 
     def close(self) -> None:
-        """Close every widget inside, take back every observer, and let go of what was drawn."""
+        """Close all widgets inside, remove all observers, and release the data and figures."""
         if self.closed:
             return
         self.closed = True
@@ -94,35 +128,36 @@ class Part(widgets.VBox):  # type: ignore[misc]
             made.unobserve_all()
         self.layout.close()
         super().close()
-        self._let_go()
+        self._release()
 
-    def _let_go(self) -> None:
-        """Forget controls, figures and light curves; parts inside, and what they say, stay.
+    def _release(self) -> None:
+        """Delete private attributes, which hold controls, figures and light curves.
 
-        A notebook keeps what its cells have given, as ``Out[5]``: a thousand, closed or not.
+        IPython keeps the results of cells, as ``Out[5]``, so a closed panel is often referenced
+        until the kernel ends.
         """
         self.children = ()
         for name in vars(self).keys() - self._of_any_box:
-            if name in ("trouble", "work") or name.startswith("_"):
+            if name in ("error_box", "work") or name.startswith("_"):
                 delattr(self, name)
 
-    def _say(self, text: str) -> None:
+    def _set_status(self, text: str) -> None:
         self._status.value = (
             f'<span role="status" aria-live="polite" data-pictures="{self.pictures}">'
             f"{html.escape(text)}</span>"
         )
 
     def _ipython_display_(self) -> None:
-        """Put the widget on the page, and below it what is to be seen where no widget can run.
+        """Display the widget, and a static version for where widgets cannot run.
 
-        JupyterLab shows one kind of an output only. Of a notebook that it trusts this is the
-        widget, which a kernel that was started since knows nothing of; so the other kind is an
-        output of its own, hidden for as long as the widget is there.
+        JupyterLab shows only one representation of an output. In a trusted notebook this is the
+        widget, even if the kernel was restarted and the widget no longer exists. The static version
+        is therefore a second output, which CSS hides while the widget is shown.
 
         Raises
         ------
         NotImplementedError
-            If it is closed: IPython then shows it as it shows any object.
+            If it is closed: IPython then displays the default representation.
         """
         if self.closed:
             raise NotImplementedError
@@ -132,7 +167,7 @@ class Part(widgets.VBox):  # type: ignore[misc]
         if "text/html" not in bundle:
             display(bundle, raw=True)  # type: ignore[no-untyped-call]
             return
-        # Converters complain of an output that has no text at all.
+        # nbconvert warns about outputs without text/plain.
         display({_WIDGET: bundle.pop(_WIDGET), "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
         display(bundle, raw=True)  # type: ignore[no-untyped-call]
 
@@ -140,22 +175,28 @@ class Part(widgets.VBox):  # type: ignore[misc]
         bundle: dict[str, Any] | None = super()._repr_mimebundle_(**how)
         if bundle is None:
             return None
-        png, told = self.still()
+        png, text = self.static_png(), self.static_html()
         encoded = base64.b64encode(png).decode() if png is not None else ""
         picture = f'<img alt="" src="data:image/png;base64,{encoded}">' if encoded else ""
-        if picture or told:
-            bundle["text/html"] = style.still(f"{picture}{told}", self.model_id)
+        if picture or text:
+            bundle["text/html"] = style.static_html(f"{picture}{text}", self.model_id)
         return bundle | ({"image/png": encoded} if encoded else {})
 
 
 def close_all(some: Sequence[widgets.Widget]) -> None:
-    """Close widgets with all that is inside them; ipywidgets keeps each until then."""
+    """Close widgets and all their children; ipywidgets references each widget until then.
+
+    Parameters
+    ----------
+    some : sequence of ipywidgets.Widget
+        The widgets to close.
+    """
     for widget in some:
-        if isinstance(widget, Part):
+        if isinstance(widget, Panel):
             widget.close()
             continue
         close_all(getattr(widget, "children", ()))
-        # Made with every widget, and not closed with it.
+        # ipywidgets creates these with every widget but does not close them with it.
         for model in ("layout", "style"):
             made = getattr(widget, model, None)
             if isinstance(made, widgets.Widget):

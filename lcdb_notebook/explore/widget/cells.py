@@ -1,4 +1,4 @@
-"""Which cell of a notebook made a widget: run again, it takes the place of what it made before."""
+"""Closing the widgets that an earlier run of the same notebook cell created."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ import ipywidgets as widgets
 
 __all__ = ["replace_earlier"]
 
-# By cell, the request that ran it last and the widgets that came of it.
+# For each cell id, the id of its last execution request and the widgets created in it.
 _made: dict[str, tuple[str, weakref.WeakSet[widgets.Widget]]] = {}
 
 
 def replace_earlier(widget: widgets.Widget) -> None:
-    """Close what earlier runs of the same cell have made; a page shows its last run alone.
+    """Close the widgets that earlier runs of the running cell registered here.
 
-    ipywidgets keeps every widget until it is closed, so each run would else leave its figures,
-    observers and light curves in the kernel. Front ends that do not say which cell is running keep
-    them until ``close()``.
+    ipywidgets references every widget until it is closed, so each run would otherwise leave its
+    figures, observers and light curves in the kernel. Front ends that do not send the id of the
+    cell keep them until ``close()``.
+
+    Parameters
+    ----------
+    widget : ipywidgets.Widget
+        A widget created by the running cell.
     """
     here = _running()
     if here is None:
@@ -34,7 +39,7 @@ def replace_earlier(widget: widgets.Widget) -> None:
 
 
 def _running() -> tuple[str, str] | None:
-    """Give the ids of the cell and of the request that are being run."""
+    """Return the ids of the running cell and of its execution request, or None."""
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:

@@ -1,4 +1,4 @@
-"""Trouble under a widget: what went wrong in one sentence, and the traceback on demand."""
+"""Errors below a widget: one sentence each, with the traceback on demand."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ import ipywidgets as widgets
 
 from lcdb_notebook.errors import LCDBError
 
-__all__ = ["ONE_AT_A_TIME", "HasTrouble", "Trouble", "guarded"]
+__all__ = ["ONE_AT_A_TIME", "ErrorBox", "HasErrorBox", "guarded"]
 
-#: Held by whatever changes widgets. JupyterLab has a kernel answer widgets in a thread of its own
-#: while a cell may be running in another, and what belongs to the cell's loop comes from there.
+#: Lock for changing widgets. JupyterLab handles widget messages in a subshell thread while a cell
+#: may run in the main thread, and callbacks of the event loop run in the main thread too.
 ONE_AT_A_TIME = threading.RLock()
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
-class Trouble(widgets.VBox):  # type: ignore[misc]
-    """A strip that is empty until something goes wrong.
+class ErrorBox(widgets.VBox):  # type: ignore[misc]
+    """A box that shows the latest exception, hidden while there is none.
 
-    It tells of one trouble at a time, and forgets it when what failed has succeeded.
+    The message disappears when the action that failed succeeds.
 
     Attributes
     ----------
-    error
-        The exception that is shown; None if all is well.
+    error : Exception or None
+        The exception that is shown.
     """
 
     error: Exception | None = None
@@ -41,33 +41,39 @@ class Trouble(widgets.VBox):  # type: ignore[misc]
         self._doing = ""
         self._text = widgets.HTML()
         self._dismiss = widgets.Button(
-            description="Dismiss", tooltip="Take this message away", layout={"width": "auto"}
+            description="Dismiss", tooltip="Hide this message", layout={"width": "auto"}
         )
         self._dismiss.on_click(lambda _: self.clear())
         super().__init__(layout={"display": "none"})
         self.children = (self._text, self._dismiss)
-        self.add_class("lcdb-trouble")
+        self.add_class("lcdb-error-box")
 
     def show(self, error: Exception, doing: str) -> None:
-        """Tell of an exception.
+        """Show an exception.
 
         Parameters
         ----------
-        error
-            What was raised.
-        doing
-            What was tried, as it ends the sentence "Could not ...".
+        error : Exception
+            The exception.
+        doing : str
+            The action that failed, as in "Could not <doing>".
         """
         self.error, self._doing = error, doing
-        told = html.escape("".join(traceback.format_exception(error)))
+        trace = html.escape("".join(traceback.format_exception(error)))
         self._text.value = (
             f'<div role="alert"><details><summary>{html.escape(sentence(error, doing))}</summary>'
-            f"<pre>{told}</pre></details></div>"
+            f"<pre>{trace}</pre></details></div>"
         )
         self.layout.display = None
 
     def clear(self, doing: str | None = None) -> None:
-        """Take the message away; with ``doing``, only one about that."""
+        """Hide the message.
+
+        Parameters
+        ----------
+        doing : str, optional
+            Hide it only if it is about this action.
+        """
         if self.error is None or doing not in (None, self._doing):
             return
         self.error = None
@@ -76,7 +82,15 @@ class Trouble(widgets.VBox):  # type: ignore[misc]
 
     @contextmanager
     def watching(self, doing: str) -> Iterator[None]:
-        """Show what is raised inside instead of raising it on; success clears the message."""
+        """Show exceptions raised inside the block instead of raising them.
+
+        Success clears the message about the same action.
+
+        Parameters
+        ----------
+        doing : str
+            The action, as in "Could not <doing>".
+        """
         with ONE_AT_A_TIME:
             try:
                 yield
@@ -86,28 +100,28 @@ class Trouble(widgets.VBox):  # type: ignore[misc]
                 self.clear(doing)
 
 
-class HasTrouble(Protocol):
-    """A widget with a strip for trouble."""
+class HasErrorBox(Protocol):
+    """A widget with an error box."""
 
     @property
-    def trouble(self) -> Trouble:
-        """Where to tell of what went wrong."""
+    def error_box(self) -> ErrorBox:
+        """The box that shows its errors."""
 
 
-Owner = TypeVar("Owner", bound=HasTrouble)
+Owner = TypeVar("Owner", bound=HasErrorBox)
 
 
 def guarded(
     doing: str,
 ) -> Callable[[Callable[Concatenate[Owner, P], Any]], Callable[Concatenate[Owner, P], None]]:
-    """Decorate a callback of a widget: its exceptions go to the strip, and the widget lives on.
+    """Decorate a callback of a widget so that its exceptions are shown in the error box.
 
-    One that is closed does nothing any more.
+    The callbacks of a closed widget do nothing.
 
     Parameters
     ----------
-    doing
-        What it does, as it ends the sentence "Could not ...".
+    doing : str
+        The action, as in "Could not <doing>".
     """
 
     def decorate(
@@ -116,7 +130,7 @@ def guarded(
         def call(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> None:
             if getattr(self, "closed", False):
                 return
-            with self.trouble.watching(doing):
+            with self.error_box.watching(doing):
                 callback(self, *args, **kwargs)
 
         functools.update_wrapper(call, callback)
@@ -126,7 +140,18 @@ def guarded(
 
 
 def sentence(error: Exception, doing: str) -> str:
-    """Say in one sentence what went wrong.
+    """Return an error message of one sentence.
+
+    Parameters
+    ----------
+    error : Exception
+        The exception. The class is named unless it is an :class:`~lcdb_notebook.errors.LCDBError`.
+    doing : str
+        The action that failed.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -134,7 +159,7 @@ def sentence(error: Exception, doing: str) -> str:
     "Could not draw the light curve: KeyError: 'sector'"
     """
     lines = str(error).strip().splitlines()
-    told = lines[0] if lines else "no reason was given"
+    text = lines[0] if lines else "no reason was given"
     if not isinstance(error, LCDBError):
-        told = f"{type(error).__name__}: {told}"
-    return f"Could not {doing}: {told}"
+        text = f"{type(error).__name__}: {text}"
+    return f"Could not {doing}: {text}"

@@ -1,4 +1,4 @@
-"""Have something done in this thread, where the database's session is at home, from another one."""
+"""Calling functions in the thread of the event loop, where the database's session is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ Result = TypeVar("Result")
 
 
 def in_this_thread() -> Callable[[Callable[[], Result]], Result]:
-    """Give a function that has something done in this thread, wherever it is called itself."""
+    """Return a function that calls another function in the present thread.
+
+    SQLAlchemy sessions must not be used by two threads at once, so work in a thread calls whatever
+    uses the session through this.
+
+    Returns
+    -------
+    callable
+        Called with a function without arguments, from any thread, it returns the function's result.
+    """
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -23,10 +32,10 @@ def in_this_thread() -> Callable[[Callable[[], Result]], Result]:
 
     def here(call: Callable[[], Result]) -> Result:
         try:
-            at_home = asyncio.get_running_loop() is loop
+            in_loop = asyncio.get_running_loop() is loop
         except RuntimeError:
-            at_home = False
-        if at_home:
+            in_loop = False
+        if in_loop:
             return call()
         return asyncio.run_coroutine_threadsafe(done(call), loop).result()
 

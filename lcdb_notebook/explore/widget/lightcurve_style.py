@@ -1,4 +1,4 @@
-"""How the light curve's part of an explorer looks, beside what all parts share."""
+"""The style sheet of LightCurveExplorer, in addition to the common one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import ipywidgets as widgets
 
 __all__ = ["SHEET", "labelled", "sheet"]
 
-#: The flags and the steps stand beside the figure where there is room, else above it. In a dark
-#: theme the picture is turned over with its hues kept, so that no kernel has to know the theme.
+#: Flags and steps are beside the figure on wide pages, else above it. In a dark theme a filter
+#: inverts the lightness of the picture and keeps its hues; the kernel does not know the theme.
 SHEET = """
 .lcdb-beside { display: flex; flex-flow: row-reverse wrap-reverse; gap: 16px;
   align-items: flex-end; justify-content: flex-end; overflow: visible; }
@@ -40,16 +40,21 @@ body[data-jp-theme-light="false"] .lcdb-canvas { background: #111; }
 
 
 def labelled(label: str, tooltip: str) -> str:
-    """Make the description of a checkbox out of its label and of what it means.
+    """Return the description of a checkbox: its label, and its tooltip on the lines below.
 
-    ipywidgets shows no tooltip on a checkbox that has a description, but the description itself. So
-    this holds both, and the sheet shows its first line alone; screen readers read all of it.
+    ipywidgets uses the description of a checkbox as its tooltip. The style sheet shows only the
+    first line; screen readers read all lines.
+
+    Parameters
+    ----------
+    label, tooltip : str
+        The visible label, and the text shown when the mouse is over it.
     """
     return f"{label}\n{tooltip}"
 
 
 def sheet() -> widgets.HTML:
-    """Make the widget that carries the sheet; it takes no room."""
+    """Return an invisible widget with the style sheet."""
     widget = widgets.HTML(f"<style>{SHEET}</style>", layout={"display": "none"})
     widget.add_class("lcdb-sheet")
     return widget

@@ -1,4 +1,4 @@
-"""Queries beside the database's session: they hold nobody up, and end when nobody wants them."""
+"""Cancellable queries on a separate connection."""
 
 from __future__ import annotations
 
@@ -13,16 +13,27 @@ from lcdb_notebook.explore.widget.background import Task
 from lcdb_notebook.explore.widget.protocols import Sessions
 from lcdb_notebook.server.driver_errors import translated
 
-__all__ = ["apart"]
+__all__ = ["own_connection"]
 
 
 @contextmanager
-def apart(sessions: Sessions, task: Task) -> Iterator[orm.Session]:
-    """Lend a session for one piece of work; when that is stopped, its statement is cancelled.
+def own_connection(sessions: Sessions, task: Task) -> Iterator[orm.Session]:
+    """Open a session on a separate connection; stopping the task cancels its statement.
 
-    It has a connection of its own, so a light curve is not kept waiting by a count. What the
-    database's session has not committed would not be seen there; so where there is such a
-    transaction under way, that session itself is lent.
+    Reading a light curve therefore need not wait for a slow count. Uncommitted rows of the
+    database's session are invisible to other connections, so while that session is in a
+    transaction, the session itself is used instead.
+
+    Parameters
+    ----------
+    sessions : Sessions
+        The database.
+    task : Task
+        The work that queries.
+
+    Yields
+    ------
+    sqlalchemy.orm.Session
 
     Raises
     ------

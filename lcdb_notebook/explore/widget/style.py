@@ -1,34 +1,34 @@
-"""How explorers look: one sheet of CSS for JupyterLab, light and dark, and for Voilà."""
+"""The style sheet of the explorers, for JupyterLab in light and dark, and for Voilà."""
 
 from __future__ import annotations
 
 import ipywidgets as widgets
 
-__all__ = ["SHEET", "sheet", "still"]
+__all__ = ["SHEET", "sheet", "static_html"]
 
-#: Colours are JupyterLab's own, which follow its theme; where there is no theme, those of a light
-#: one. Parts wrap below one another when there is no room beside.
+#: Colours are variables of JupyterLab's theme, with those of its light theme as fallback. Panels
+#: wrap below one another on narrow pages.
 SHEET = """
-.lcdb-part { gap: 6px; color: var(--jp-content-font-color1, #212121); min-width: 0;
+.lcdb-panel { gap: 6px; color: var(--jp-content-font-color1, #212121); min-width: 0;
   overflow: visible; width: 100%; box-sizing: border-box; }
-.lcdb-part .widget-label, .lcdb-part label { color: var(--jp-content-font-color1, #212121); }
-.lcdb-part .widget-box { min-width: 0; }
-.lcdb-part button:focus-visible, .lcdb-part input:focus-visible, .lcdb-part select:focus-visible,
-.lcdb-part textarea:focus-visible, .lcdb-part summary:focus-visible {
+.lcdb-panel .widget-label, .lcdb-panel label { color: var(--jp-content-font-color1, #212121); }
+.lcdb-panel .widget-box { min-width: 0; }
+.lcdb-panel button:focus-visible, .lcdb-panel input:focus-visible, .lcdb-panel select:focus-visible,
+.lcdb-panel textarea:focus-visible, .lcdb-panel summary:focus-visible {
   outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
-.lcdb-part select { font-variant-numeric: tabular-nums; background: var(--jp-layout-color1, #fff);
+.lcdb-panel select { font-variant-numeric: tabular-nums; background: var(--jp-layout-color1, #fff);
   color: var(--jp-content-font-color1, #212121); }
 .lcdb-row { display: flex; flex-flow: row wrap; gap: 6px; align-items: flex-end;
   overflow: visible; }
 .lcdb-status { color: var(--jp-content-font-color2, #616161); min-height: 1.6em; }
 .lcdb-status .widget-html-content { line-height: 1.4; white-space: normal; }
-.lcdb-trouble { border-left: 4px solid var(--jp-error-color1, #d32f2f); padding: 4px 8px;
+.lcdb-error-box { border-left: 4px solid var(--jp-error-color1, #d32f2f); padding: 4px 8px;
   background: var(--jp-layout-color2, #f5f5f5); flex-flow: row wrap; align-items: flex-start;
   gap: 8px; }
-.lcdb-trouble .widget-html { flex: 1 1 20em; }
-.lcdb-trouble .widget-html-content { line-height: 1.4; }
-.lcdb-trouble summary { cursor: pointer; white-space: normal; overflow-wrap: anywhere; }
-.lcdb-trouble pre { max-height: 20em; overflow: auto; font-size: 12px;
+.lcdb-error-box .widget-html { flex: 1 1 20em; }
+.lcdb-error-box .widget-html-content { line-height: 1.4; }
+.lcdb-error-box summary { cursor: pointer; white-space: normal; overflow-wrap: anywhere; }
+.lcdb-error-box pre { max-height: 20em; overflow: auto; font-size: 12px;
   background: var(--jp-layout-color1, #fff); color: var(--jp-content-font-color1, #212121); }
 .lcdb-work { flex-flow: row wrap; align-items: center; gap: 0 8px; overflow: visible; }
 .lcdb-work > .widget-label { width: auto; }
@@ -36,15 +36,16 @@ SHEET = """
 .lcdb-work > .widget-label, .lcdb-work > button { flex: none; }
 .lcdb-canvas { background: #fff; border: 1px solid var(--jp-border-color2, #e0e0e0);
   border-radius: 3px; max-width: 100%; overflow: hidden; }
-.lcdb-part .lcdb-stacked { display: flex; flex-flow: column nowrap; align-items: stretch;
+.lcdb-panel .lcdb-stacked { display: flex; flex-flow: column nowrap; align-items: stretch;
   height: auto; margin: 0; min-width: 0; }
-.lcdb-part .lcdb-stacked > .widget-label { width: auto; text-align: left; height: auto;
+.lcdb-panel .lcdb-stacked > .widget-label { width: auto; text-align: left; height: auto;
   line-height: 1.5; align-self: flex-start; }
-.lcdb-part .lcdb-stacked > select, .lcdb-part .lcdb-stacked > input,
-.lcdb-part .lcdb-stacked > textarea { width: 100%; box-sizing: border-box; flex: 0 0 auto; }
-.lcdb-part .widget-select.lcdb-stacked > select,
-.lcdb-part .widget-select-multiple.lcdb-stacked > select { height: auto; padding: 2px; }
-.lcdb-part .widget-dropdown.lcdb-stacked > select { height: var(--jp-widgets-inline-height, 28px); }
+.lcdb-panel .lcdb-stacked > select, .lcdb-panel .lcdb-stacked > input,
+.lcdb-panel .lcdb-stacked > textarea { width: 100%; box-sizing: border-box; flex: 0 0 auto; }
+.lcdb-panel .widget-select.lcdb-stacked > select,
+.lcdb-panel .widget-select-multiple.lcdb-stacked > select { height: auto; padding: 2px; }
+.lcdb-panel .widget-dropdown.lcdb-stacked > select {
+  height: var(--jp-widgets-inline-height, 28px); }
 .lcdb-code > textarea { field-sizing: content; min-height: 3em; }
 .lcdb-filters > .lcdb-stacked { flex: 1 1 130px; }
 .lcdb-filters > .lcdb-facet-instrument, .lcdb-filters > .lcdb-facet-photometry,
@@ -71,33 +72,33 @@ SHEET = """
 """
 
 
-# JupyterLab takes arrow keys, Enter and letters for shortcuts of the notebook wherever the focus is
-# not in a text (https://github.com/jupyter-widgets/ipywidgets/issues/3912), so no list could be
-# used by keyboard. An element of this attribute keeps its keys, and ipywidgets cannot give it one.
+# JupyterLab treats arrow keys, Enter and letters as notebook shortcuts unless the focus is in a
+# text field (https://github.com/jupyter-widgets/ipywidgets/issues/3912), so lists could not be used
+# with the keyboard. Elements with this attribute receive their keys; ipywidgets cannot set it.
 _KEEP_KEYS = (
-    "this.closest('.lcdb-part').addEventListener('focusin', event => { "
+    "this.closest('.lcdb-panel').addEventListener('focusin', event => { "
     "if (event.target.matches('select, button, input, summary')) "
     "event.target.setAttribute('data-lm-suppress-shortcuts', 'true'); })"
 )
 
 
-# Where a widget should be JupyterLab writes "Error displaying widget", or "Loading widget...", into
-# a panel of no elements. That tells nothing to somebody who sees the picture below.
-_NO_COMPLAINT = (
-    "<style>.jp-OutputArea:has(.lcdb-still) > .jp-OutputArea-child"
+# In place of a widget that does not exist, JupyterLab writes "Error displaying widget" or "Loading
+# widget..." into a panel without elements. It is hidden, since the static version is shown below.
+_HIDE_MISSING_WIDGET = (
+    "<style>.jp-OutputArea:has(.lcdb-static) > .jp-OutputArea-child"
     " > .jp-OutputArea-output.lm-Panel:not(:has(*)) { display: none; }</style>"
 )
 
 
 def sheet(model: str) -> widgets.HTML:
-    """Make the widget that carries the sheet, and leaves keys to controls; it takes no room.
+    """Return an invisible widget with the style sheet, which also makes lists work by keyboard.
 
     Parameters
     ----------
-    model
-        Id of the widget that it belongs to, whose still picture need not show beside it.
+    model : str
+        Model id of the panel, whose static version is hidden while the panel is shown.
     """
-    hidden = f".lcdb-still-{model}, .jp-OutputArea-child:has(.lcdb-still-{model})"
+    hidden = f".lcdb-static-{model}, .jp-OutputArea-child:has(.lcdb-static-{model})"
     widget = widgets.HTML(
         f'<style onload="{_KEEP_KEYS}">{SHEET}{hidden} {{ display: none; }}</style>',
         layout={"display": "none"},
@@ -106,6 +107,14 @@ def sheet(model: str) -> widgets.HTML:
     return widget
 
 
-def still(told: str, model: str) -> str:
-    """Write the HTML that is shown where a widget cannot run, and hidden where it does."""
-    return f'<div class="lcdb-still lcdb-still-{model}">{_NO_COMPLAINT}{told}</div>'
+def static_html(content: str, model: str) -> str:
+    """Return HTML that is shown where widgets cannot run, and hidden where they can.
+
+    Parameters
+    ----------
+    content : str
+        HTML.
+    model : str
+        Model id of the panel.
+    """
+    return f'<div class="lcdb-static lcdb-static-{model}">{_HIDE_MISSING_WIDGET}{content}</div>'

@@ -1,4 +1,4 @@
-"""What a plot says: titles, labels of axes and of light curves."""
+"""Text of plots: titles, axis labels, and labels of light curves."""
 
 from __future__ import annotations
 
@@ -10,37 +10,44 @@ from lcdb_notebook.lightcurve.record import LightCurveData
 
 
 def star(data: LightCurveData) -> tuple[str, int]:
-    """Say whose light curve it is: catalog and number."""
+    """Return catalog and number of the target."""
     return data.catalog, data.target
 
 
-def telling_fields(records: Sequence[LightCurveData]) -> list[str]:
-    """Fields that tell apart observations of one star at one time: pipeline, exposure time."""
+def distinguishing_fields(records: Sequence[LightCurveData]) -> list[str]:
+    """Return the fields that distinguish simultaneous observations: pipeline, exposure time."""
     seen: dict[tuple[Any, ...], dict[str, Any]] = {}
-    telling: dict[str, None] = {}
+    differing: dict[str, None] = {}
     for data in records:
         fields = data.observation.fields
         when = (*star(data), *(fields.get(name) for name in data.observation.chronology))
         first = seen.setdefault(when, dict(fields))
-        telling |= {
+        differing |= {
             name: None
             for name in ("author", "exptime")
             if str(fields.get(name)) != str(first.get(name))
         }
-    return list(telling)
+    return list(differing)
 
 
 def star_name(data: LightCurveData) -> str:
-    """Name the star: ``TIC 261136679``; one that has only a name has no number."""
+    """Return the name of the target: ``TIC 261136679``, or just a name."""
     return data.catalog if data.target < 0 else f"{data.catalog} {data.target}".strip()
 
 
 def title(
-    records: Sequence[LightCurveData], telling: Sequence[str], *, joined: bool = False
+    records: Sequence[LightCurveData], distinguishing: Sequence[str], *, joined: bool = False
 ) -> str:
-    """Name what the light curves have in common: star, sector, ``telling`` fields, processing.
+    """Return what light curves have in common: target, sector, some fields, processing.
 
-    ``joined`` names the sectors of several, too: ``sectors 1–3, 5``.
+    Parameters
+    ----------
+    records : sequence of LightCurveData
+        The light curves.
+    distinguishing : sequence of str
+        The fields, from :func:`distinguishing_fields`.
+    joined : bool, optional
+        List the sectors if there are several: ``sectors 1–3, 5``.
     """
     first = records[0]
     parts = [star_name(first)] if len({star(d) for d in records}) == 1 else []
@@ -51,9 +58,9 @@ def title(
             for name in first.observation.chronology
             if fields.get(name) is not None
         ]
-        # A light curve from elsewhere may say nothing about its observation.
+        # A light curve from elsewhere may not have any fields.
         parts += when or ([f"observation {first.observation.id}"] * (first.observation.id > 0))
-        for name in telling:
+        for name in distinguishing:
             if fields.get(name) is not None:
                 parts.append(f"{fields[name]:g} s" if name == "exptime" else str(fields[name]))
     elif joined and len({data.observation.chronology for data in records}) == 1:
@@ -65,7 +72,7 @@ def title(
 
 
 def _several(name: str, values: Sequence[Any]) -> str:
-    """Name the values of a field, neighbours as a range: ``sectors 1–3, 5``."""
+    """Return the values of a field, consecutive ones as a range: ``sectors 1–3, 5``."""
     word = name.removesuffix("_number").replace("_", " ")
     found = sorted({value for value in values if isinstance(value, int)})
     ranges: list[list[int]] = []
@@ -74,22 +81,27 @@ def _several(name: str, values: Sequence[Any]) -> str:
             ranges[-1].append(value)
         else:
             ranges.append([value])
-    told = [str(r[0]) if len(r) == 1 else f"{r[0]}–{r[-1]}" for r in ranges]
-    return f"{word}{'s' if len(found) > 1 else ''} {', '.join(told)}"
+    parts = [str(r[0]) if len(r) == 1 else f"{r[0]}–{r[-1]}" for r in ranges]
+    return f"{word}{'s' if len(found) > 1 else ''} {', '.join(parts)}"
 
 
 def _names(data: LightCurveData) -> list[str]:
     photometry, processing = data.photometry, data.processing
-    # PDCSAP and KSPSAP say themselves that they are made of SAP.
+    # The names PDCSAP and KSPSAP include that of the photometry, SAP.
     if photometry and processing and photometry.split()[-1] in processing:
         return [processing]
     return [*([photometry] if photometry else []), processing or "raw"]
 
 
 def curve_labels(records: Sequence[LightCurveData], *, joined: bool = False) -> list[str]:
-    """Name what tells the light curves of one Axes apart; nothing for a single one.
+    """Return labels that distinguish the light curves of one Axes; "" for a single one.
 
-    ``joined`` says that sectors are not told apart, so the same name may come several times.
+    Parameters
+    ----------
+    records : sequence of LightCurveData
+        The light curves.
+    joined : bool, optional
+        Do not distinguish sectors, so that labels may repeat.
     """
     if len(records) == 1:
         return [""]
@@ -109,10 +121,10 @@ def curve_labels(records: Sequence[LightCurveData], *, joined: bool = False) -> 
 
 
 def time_label(data: LightCurveData) -> str:
-    """Name the axis of time as it is said of the mission: ``Time − 2457000 [BTJD days]``.
+    """Return the label of the time axis: ``Time − 2457000 [BTJD days]``.
 
-    Where lightkurve has a name for the mission's days, it is lightkurve's label; else it says what
-    is counted from when: ``BJD − 2448005.5 [days]``.
+    For BTJD and BKJD it is that of lightkurve; for other formats it has the epoch, as in
+    ``BJD − 2448005.5 [days]``.
     """
     clock = data.clock
     unit = time_unit(data)
@@ -131,13 +143,13 @@ def time_label(data: LightCurveData) -> str:
 
 
 def time_unit(data: LightCurveData) -> str:
-    """Name the unit in which the mission counts time: ``days``."""
+    """Return the unit of the mission's time: ``days``."""
     unit = data.clock.unit
     return {"d": "days", "day": "days", "h": "hours", "s": "seconds"}.get(unit, unit)
 
 
 def flux_label(unit: str) -> str:
-    """Name a flux by its unit."""
+    """Return the label of the flux axis."""
     if unit.strip() == "mag":
         return "Magnitude"
     return f"Flux [{unit}]" if unit.strip() else "Relative flux"
