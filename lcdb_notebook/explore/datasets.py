@@ -42,10 +42,7 @@ class DataSetList(Panel):
 
     Examples
     --------
-    >>> from lcdb_notebook.search.browse import TargetRow
-    >>> db = getfixture("demo_database")
-    >>> part = DataSetList(db)
-    >>> part.show(TargetRow(1, 0, "DEMO"))
+    >>> part = db.explore(1).datasets
     >>> part.selection.table["processing"].unique().tolist()
     ['DEMO DET']
     """

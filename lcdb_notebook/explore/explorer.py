@@ -61,7 +61,6 @@ class Explorer(Panel):
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> explorer = db.explore(3, sector=1, processing="raw")
     >>> explorer.target.number, len(explorer.selection)
     (3, 1)
@@ -130,7 +129,6 @@ class Explorer(Panel):
 
         Examples
         --------
-        >>> db = getfixture("demo_database")
         >>> explorer = db.explore(1, sector=1, exptime=1800, processing="raw")
         >>> explorer.lightcurve().meta["TARGETID"]
         1
@@ -154,7 +152,6 @@ class Explorer(Panel):
 
         Examples
         --------
-        >>> db = getfixture("demo_database")
         >>> explorer = db.explore(1, exptime=1800, processing="DEMO DET")
         >>> [lc.meta["SECTOR"] for lc in explorer.lightcurves()]
         [1, 2]

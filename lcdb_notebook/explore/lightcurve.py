@@ -7,24 +7,23 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
-import numpy as np
 import traitlets
 
 from lcdb_notebook.errors import LightCurveNotFoundError
 from lcdb_notebook.explore.controls.flag_list import FlagList
 from lcdb_notebook.explore.controls.steps import Steps
+from lcdb_notebook.explore.controls.toolbar import WIDTH, Toolbar
 from lcdb_notebook.explore.figures.lightcurve_figure import LightCurveFigure
 from lcdb_notebook.explore.view import outputs
 from lcdb_notebook.explore.view.period import Peak, find_period
-from lcdb_notebook.explore.view.prepare import Prepared, cost, prepare
+from lcdb_notebook.explore.view.prepare import Prepared, cost, prepare, summary
+from lcdb_notebook.explore.view.reading import reader
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.explore.widget import lightcurve_style
-from lcdb_notebook.explore.widget.background import Debounced, Task
+from lcdb_notebook.explore.widget.background import Debounced
 from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import guarded
-from lcdb_notebook.explore.widget.event_loop import in_this_thread
 from lcdb_notebook.lightcurve import convert
-from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.plot.panels import MOST_PANELS
 from lcdb_notebook.read.selection import Selection
 
@@ -40,9 +39,6 @@ _READ_AT_ONCE, _DRAWN_AT_ONCE = 1_500_000, 0.25
 
 # Minimum seconds between two pictures, when clicks come faster than they can be drawn.
 _PAUSE = 0.06
-
-_WIDTHS = (360, 560, 720, 960, 1200)
-_WIDTH = 720
 
 
 class LightCurveExplorer(Panel):
@@ -68,7 +64,6 @@ class LightCurveExplorer(Panel):
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> found = db.search(1, sector=1, exptime=1800, processing="DEMO DET")[:1]
     >>> explorer = LightCurveExplorer(found)
     >>> explorer.settings = dataclasses.replace(explorer.settings, quality_bitmask="hard")
@@ -82,14 +77,14 @@ class LightCurveExplorer(Panel):
 
     selection = traitlets.Instance(Selection, allow_none=True)
     settings = traitlets.Instance(Settings)
-    width = traitlets.Int(_WIDTH)
+    width = traitlets.Int(WIDTH)
 
     def __init__(
         self,
         selection: Selection | None = None,
         *,
         settings: Settings | None = None,
-        width: int = _WIDTH,
+        width: int = WIDTH,
     ) -> None:
         super().__init__()
         self._records: list[LightCurveData] = []
@@ -99,39 +94,22 @@ class LightCurveExplorer(Panel):
         self.when_closed(self._later.cancel)
         self._flags = FlagList()
         self._steps = Steps()
-        self._figure = LightCurveFigure(width, self._show_readout, self._leave)
+        self._figure = LightCurveFigure(width, self._leave)
         self.when_closed(self._figure.close)
-        self._readout = widgets.HTML()
-        self._readout.add_class("lcdb-readout")
-        self._move = widgets.ToggleButton(description="Move", tooltip="Drag to move the view")
-        self._zoom = widgets.ToggleButton(description="Zoom", tooltip="Drag a box to zoom in")
-        self._show_all = widgets.Button(description="Show all", tooltip="Reset the view")
-        self._widths = widgets.Dropdown(
-            options=[(f"{size} px", size) for size in _WIDTHS],
-            value=width if width in _WIDTHS else None,
-            description="Width",
-            tooltip="Width of the figure",
-            layout={"width": "10em"},
-            style={"description_width": "auto"},
-        )
-        for button in (self._move, self._zoom, self._show_all):
-            button.layout.width = "auto"
-        tools = widgets.Box((self._move, self._zoom, self._show_all, self._widths))
-        tools.add_class("lcdb-row")
+        self._toolbar = Toolbar(width)
         # Last in the tab order: leaving the canvas by keyboard goes through Python.
         controls = widgets.VBox((self._flags, self._steps))
         controls.add_class("lcdb-controls")
-        canvas = widgets.VBox((tools, self._figure.canvas, self._readout))
+        canvas = widgets.VBox((self._toolbar, self._figure.canvas, self._figure.readout))
         canvas.add_class("lcdb-figure")
         both = widgets.Box((controls, canvas))
         both.add_class("lcdb-beside")
         self.lay_out(lightcurve_style.sheet(), both)
         self.watch(self._flags, self._flags_chosen, "quality_bitmask")
         self.watch(self._steps, self._steps_chosen, "settings")
-        self.watch(self._move, lambda _: self._set_mode("move"), "value")
-        self.watch(self._zoom, lambda _: self._set_mode("zoom"), "value")
-        self.watch(self._widths, self._width_chosen, "value")
-        self._show_all.on_click(lambda _: self._figure.home())
+        self.watch(self._toolbar, lambda change: self._figure.set_mode(change["new"]), "mode")
+        self.watch(self._toolbar, lambda change: self.set_trait("width", change["new"]), "width")
+        self._toolbar.show_all.on_click(lambda _: self._figure.home())
         self._steps.find.on_click(lambda _: self.find_period())
         self.settings = settings or Settings()
         self.width = width
@@ -155,7 +133,6 @@ class LightCurveExplorer(Panel):
 
         Examples
         --------
-        >>> db = getfixture("demo_database")
         >>> found = db.search(1, sector=1, exptime=1800, processing="DEMO DET")[:1]
         >>> LightCurveExplorer(found, settings=Settings(normalize=True)).lightcurve().flux.unit
         Unit(dimensionless)
@@ -176,7 +153,6 @@ class LightCurveExplorer(Panel):
 
         Examples
         --------
-        >>> db = getfixture("demo_database")
         >>> found = db.search(1, sector=1, exptime=1800, processing="DEMO DET")
         >>> len(LightCurveExplorer(found).lightcurves())
         2
@@ -202,7 +178,6 @@ class LightCurveExplorer(Panel):
 
         Examples
         --------
-        >>> db = getfixture("demo_database")
         >>> found = db.search(1, sector=1, exptime=1800, processing="DEMO DET")[:1]
         >>> print(LightCurveExplorer(found).code("found"))
         found.lightcurve(quality_bitmask="default")
@@ -232,20 +207,12 @@ class LightCurveExplorer(Panel):
             self._show([])
             return
         cadences = int(selection.table["cadences"].sum())
-        records = selection.read(progress=False)
-        number = len(selection)
-        in_steps = in_this_thread()
-
-        def work(task: Task) -> list[LightCurveData]:
-            # Each record is read in the event loop, which handles clicks in between.
-            read: list[LightCurveData] = []
-            while (data := in_steps(lambda: next(records, None))) is not None:
-                read.append(data)
-                task.progress(len(read) / number)
-            return read
-
-        at_once = cadences <= _READ_AT_ONCE
-        self.work.run(work, self._show, doing="read the light curve", at_once=at_once)
+        self.work.run(
+            reader(selection),
+            self._show,
+            doing="read the light curve",
+            at_once=cadences <= _READ_AT_ONCE,
+        )
 
     def _show(self, records: list[LightCurveData]) -> None:
         self._records = convert.by_start(records)
@@ -300,18 +267,7 @@ class LightCurveExplorer(Panel):
             settings = dataclasses.replace(settings, joined=True)
         self._figure.draw(shown, settings, anew=not only_flags)
         self._drawn_at = time.monotonic()
-        self.rendered(self._summary(settings))
-
-    def _summary(self, settings: Settings) -> str:
-        total = flagged = 0
-        for data in self._records:
-            timed = np.isfinite(data.time)
-            total += int(np.count_nonzero(timed))
-            flagged += int(np.count_nonzero(timed & condemned(data, settings.quality_bitmask)))
-        bitmask = settings.quality_bitmask
-        mask = " + ".join(bitmask) if isinstance(bitmask, tuple) else bitmask
-        curves = f"{len(self._records)} light curves, " if len(self._records) > 1 else ""
-        return f"{curves}{total:,} cadences; quality mask “{mask}” removes {flagged:,}."
+        self.rendered(summary(self._records, settings))
 
     # Controls
 
@@ -326,54 +282,23 @@ class LightCurveExplorer(Panel):
 
     @traitlets.observe("width")
     def _set_width(self, _change: Any) -> None:
-        self._widths.value = self.width if self.width in _WIDTHS else None
+        self._toolbar.width = self.width
         if self.width != self._figure.width:
             self._figure.set_width(self.width)
-            self.rendered(self._summary(self.settings) if self._records else "")
-
-    def _width_chosen(self, change: Any) -> None:
-        if change["new"] is not None:
-            self.width = change["new"]
-
-    def _set_mode(self, button: str) -> None:
-        chosen, other = (self._move, self._zoom) if button == "move" else (self._zoom, self._move)
-        if chosen.value:
-            other.value = False
-        toolbar = self._figure.canvas.toolbar
-        mode = "pan/zoom" if self._move.value else "zoom rect" if self._zoom.value else ""
-        if str(toolbar.mode) == mode:
-            return
-        if mode == "pan/zoom" or (not mode and str(toolbar.mode) == "pan/zoom"):
-            toolbar.pan()
-        else:
-            toolbar.zoom()
-
-    def _show_readout(self, text: str) -> None:
-        shown = f'<span role="status">{text}</span>' if text else ""
-        if self._readout.value != shown:
-            self._readout.value = shown
+            self.rendered(summary(self._records, self.settings) if self._records else "")
 
     def _leave(self, direction: int) -> None:
-        (self._show_all if direction < 0 else self._steps.find).focus()
-
-    # Periods
+        (self._toolbar.show_all if direction < 0 else self._steps.find).focus()
 
     @guarded("find a period")
     def find_period(self) -> None:
         """Search for a period in the background, and fold on it.
 
         The search uses what is drawn, before folding and binning, with the method chosen on the
-        page (box least squares or Lomb-Scargle).
-
-        Raises
-        ------
-        LightCurveNotFoundError
-            If no light curve is drawn. Like all errors of the search, it is shown on the page
-            instead.
+        page. Errors are shown on the page.
 
         Examples
         --------
-        >>> db = getfixture("demo_database")
         >>> explorer = LightCurveExplorer(db.search(1, exptime=1800, processing="DEMO DET")[:1])
         >>> explorer.find_period()
         >>> explorer.settings.folded

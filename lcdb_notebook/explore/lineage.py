@@ -52,7 +52,6 @@ class LineageExplorer(Panel):
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> raw = db.search(1, sector=1, exptime=1800, processing="raw")[:1]
     >>> explorer = LineageExplorer(db)
     >>> explorer.datasets = tuple(raw.datasets)

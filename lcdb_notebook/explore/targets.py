@@ -54,7 +54,6 @@ class TargetList(Panel):
     Examples
     --------
     >>> from lcdb_notebook.search.criteria import criteria
-    >>> db = getfixture("demo_database")
     >>> part = TargetList(db, criteria(3, sector=1))
     >>> part.target.number, part.target.catalog
     (3, 'DEMO')

@@ -79,7 +79,6 @@ def before_after(
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> one = dict(sector=1, exptime=1800, photometry="DEMO aperture 2px")
     >>> raw = db.search(1, processing="raw", **one)
     >>> ax = before_after(raw, db.search(1, processing="DEMO DET", **one))

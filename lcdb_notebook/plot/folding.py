@@ -83,7 +83,6 @@ def fold(
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> found = db.search(1, exptime=1800, photometry="DEMO aperture 2px", processing="DEMO DET")
     >>> ax = fold(found, 3.6, epoch=1326.0, quality_bitmask="hard")
     >>> ax.get_title(), ax.get_xlabel()

@@ -88,7 +88,6 @@ def plot(
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> ax = db.search(1, sector=1, exptime=1800, processing="DEMO DET").plot()
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('Time − 2457000 [BTJD days]', 'Relative flux')
@@ -132,7 +131,6 @@ class Drawing:
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> drawing = Drawing(db.search(1, sector=1, exptime=1800, processing="DEMO DET")[0])
     >>> drawing.update(quality_bitmask="hard")
     >>> [text.get_text() for text in drawing.axes[0].get_legend().get_texts()][:2]
@@ -195,7 +193,6 @@ class Drawing:
 
         Examples
         --------
-        >>> db = getfixture("demo_database")
         >>> drawing = Drawing(db.search(1, exptime=1800, processing="DEMO DET"))
         >>> len(drawing.axes)
         2

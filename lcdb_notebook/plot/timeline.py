@@ -75,7 +75,6 @@ def quality_timeline(
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> ax = quality_timeline(db.search(1, sector=1, exptime=1800, processing="raw"))
     >>> [label.get_text() for label in ax.get_yticklabels()][:3]
     ['COARSE_POINT', 'ARGABRIGHTENING', 'DESAT']

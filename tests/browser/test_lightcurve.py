@@ -267,7 +267,7 @@ def test_the_cursor_reads_the_nearest_cadence(curve: Curve) -> None:
     readout = curve.stage.box.locator(".lcdb-readout")
     readout.get_by_text("cadence").wait_for()
     # Points lie so close together that the nearest one may be a few pixels' worth away in time.
-    number = "int(x._readout.value.split('cadence ')[1].split()[0])"
+    number = "int(x._figure.readout.value.split('cadence ')[1].split()[0])"
     curve.stage.until(f"abs({number} - {place[0]}) < 60")
     told = readout.text_content() or ""
     assert re.search(r"time \d+\.\d+ · flux [\d.]+ · (no flag|[A-Z_0-9, ]+)", told)
@@ -280,7 +280,7 @@ def test_arrow_keys_step_from_cadence_to_cadence(curve: Curve) -> None:
     readout.get_by_text("cadence").wait_for()
     before = readout.text_content()
     curve.stage.page.keyboard.press("ArrowRight")
-    curve.stage.until(f"x._readout.value and {before!r} not in x._readout.value")
+    curve.stage.until(f"x._figure.readout.value and {before!r} not in x._figure.readout.value")
 
 
 def test_zoom_and_back(curve: Curve) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets as widgets
 import numpy as np
 
 from lcdb_notebook.explore.figures import canvas as canvases
@@ -33,18 +34,22 @@ class LightCurveFigure:
     ----------
     width : int
         CSS pixels.
-    show_readout : callable
-        Called with a description of the cadence under the cursor, or "".
     leave : callable
         Called with 1 or -1 when Tab or Shift+Tab is pressed. ipympl captures all keys, so the focus
         cannot leave the canvas otherwise.
+
+    Attributes
+    ----------
+    canvas : ipympl.backend_nbagg.Canvas
+        The figure on the page.
+    readout : ipywidgets.HTML
+        The description of the cadence under the cursor.
     """
 
-    def __init__(
-        self, width: int, show_readout: Callable[[str], object], leave: Callable[[int], object]
-    ) -> None:
+    def __init__(self, width: int, leave: Callable[[int], object]) -> None:
         self.width = width
-        self._show_readout = show_readout
+        self.readout = widgets.HTML()
+        self.readout.add_class("lcdb-readout")
         self._leave = leave
         self._figure = canvases.new_figure(width / DPI, HEIGHT_OF_ONE / DPI)
         self._figure.set_dpi(DPI)
@@ -125,6 +130,17 @@ class LightCurveFigure:
         self._resize()
         self._lay_out()
         self.canvas.draw()
+
+    def set_mode(self, mode: str) -> None:
+        """Set what dragging does: "pan/zoom", "zoom rect", or "" for nothing."""
+        toolbar = self.canvas.toolbar
+        if str(toolbar.mode) == mode:
+            return
+        # matplotlib's methods toggle.
+        if "pan/zoom" in (mode, mode or str(toolbar.mode)):
+            toolbar.pan()
+        else:
+            toolbar.zoom()
 
     def home(self) -> None:
         """Reset pan and zoom."""
@@ -209,6 +225,11 @@ class LightCurveFigure:
                 binned=settings.bin is not None,
             )
         )
+
+    def _show_readout(self, text: str) -> None:
+        shown = f'<span role="status">{text}</span>' if text else ""
+        if self.readout.value != shown:
+            self.readout.value = shown
 
     def _points_of(self, panel: int) -> Points:
         if panel not in self._points:

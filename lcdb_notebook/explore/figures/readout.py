@@ -115,7 +115,6 @@ def readout_text(drawn: LightCurveData, index: int, *, folded: bool, binned: boo
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> (data,) = db.search(1, sector=1, exptime=1800, processing="DEMO DET")[:1].read()
     >>> print(readout_text(data, 5, folded=False, binned=False))
     cadence 4702 · time 1325.4090 · flux 1.00032 · STRAYLIGHT2

@@ -32,7 +32,6 @@ def selection_code(selection: Selection, *, name: str = "db") -> str:
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> print(selection_code(db.search(3, sector=[1, 2], processing="raw")[2:4]))
     db.search(3, sector=[1, 2], processing="raw")[2:4]
     """

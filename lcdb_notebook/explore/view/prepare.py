@@ -18,7 +18,7 @@ from lcdb_notebook.plot.labels import star
 if TYPE_CHECKING:
     import lightkurve
 
-__all__ = ["Prepared", "cost", "prepare"]
+__all__ = ["Prepared", "cost", "prepare", "summary"]
 
 # Seconds per cadence of lightkurve 2.5 on one core, to order of magnitude.
 _COST = {"plain": 2e-7, "flatten": 3e-6, "bin": 1e-5, "period": 1e-6}
@@ -83,7 +83,6 @@ def prepare(
 
     Examples
     --------
-    >>> db = getfixture("demo_database")
     >>> records = list(db.search(1, sector=1, exptime=1800, processing="DEMO DET")[:1].read())
     >>> prepared = prepare(records, Settings(period=3.6, epoch=1326.0))
     >>> abs(prepared.records[0].time).max() <= 1.8
@@ -113,6 +112,32 @@ def prepare(
             _with_flagged(one, data, settings) for one, data in zip(shown, records, strict=True)
         ]
     return Prepared(shown, epoch if settings.folded else None)
+
+
+def summary(records: Sequence[LightCurveData], settings: Settings) -> str:
+    """Return the number of cadences, and how many of them the quality mask removes.
+
+    Parameters
+    ----------
+    records : sequence of LightCurveData
+        The light curves.
+    settings : Settings
+        The quality mask.
+
+    Returns
+    -------
+    str
+        A sentence. Only cadences with a time count.
+    """
+    total = flagged = 0
+    for data in records:
+        timed = np.isfinite(data.time)
+        total += int(np.count_nonzero(timed))
+        flagged += int(np.count_nonzero(timed & condemned(data, settings.quality_bitmask)))
+    bitmask = settings.quality_bitmask
+    mask = " + ".join(bitmask) if isinstance(bitmask, tuple) else bitmask
+    curves = f"{len(records)} light curves, " if len(records) > 1 else ""
+    return f"{curves}{total:,} cadences; quality mask “{mask}” removes {flagged:,}."
 
 
 def _as_flux(data: LightCurveData, settings: Settings) -> LightCurveData:
