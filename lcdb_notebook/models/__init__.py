@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lcdb_notebook.models import lineage_guard as _lineage_guard  # noqa: F401
 from lcdb_notebook.models.dataset import (
     DataSet,
     DataSetHierarchy,

@@ -1,4 +1,4 @@
-"""DataSet, its two methods, and the hierarchy that tells which DataSet came from which."""
+"""DataSet, its photometric source and processing method, and the links between DataSets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.errors import DataError
-from lcdb_notebook.models.lineage_guard import refuse_circle
-from lcdb_notebook.models.orm.alignment import placed, places
+from lcdb_notebook.errors import DataError, LineageError
+from lcdb_notebook.models.orm.alignment import cadence_indices, fill_at
 from lcdb_notebook.models.orm.array import NumpyArray
 from lcdb_notebook.models.orm.base import Base
 
@@ -21,20 +20,46 @@ if TYPE_CHECKING:
     from lcdb_notebook.models.observation import Observation
 
 
+def refuse_circle(source: DataSet, child: DataSet) -> None:
+    """Refuse a link that closes a circle with the links already loaded, without any query.
+
+    Raises
+    ------
+    LineageError
+        If ``source`` is ``child`` or descends from it.
+    """
+    for start, goal, direction in (
+        (child, source, "derived_datasets"),
+        (source, child, "source_datasets"),
+    ):
+        seen, ahead = {start}, [start]
+        while ahead:
+            dataset = ahead.pop()
+            if dataset is goal:
+                raise LineageError(
+                    f"{child!r} cannot be derived from {source!r}, which is "
+                    + ("the same DataSet" if child is source else "derived from it")
+                )
+            # Reading the instance's dictionary starts no query.
+            new = [d for d in dataset.__dict__.get(direction, ()) if d not in seen]
+            seen.update(new)
+            ahead += new
+
+
 class PhotometricSource(Base):
-    """How light was extracted: an aperture, a PSF fit.
+    """How the light was extracted: for example an aperture or a PSF fit.
 
     Attributes
     ----------
-    id
-        Chosen by the database.
-    name
-        Unique: "SAP", "QLP aperture 1".
-    description
-        Begins with the unit of the extracted light, in brackets as FITS writes units:
+    id : int
+        Assigned by the database.
+    name : str
+        Unique name, such as "SAP" or "QLP aperture 1".
+    description : str
+        Begins with the unit of the extracted light in brackets, in FITS notation:
         ``[electron / s] Simple aperture photometry``. Without brackets it is dimensionless.
-    datasets
-        The light curves extracted so. They are deleted with their source.
+    datasets : list of DataSet
+        The light curves extracted this way, deleted together with their source.
     """
 
     __tablename__ = "photometric_source"
@@ -55,14 +80,15 @@ class ProcessingMethod(Base):
 
     Attributes
     ----------
-    id
-        Chosen by the database.
-    name
-        Unique: "PDCSAP", "KSPSAP".
-    description
-        May begin with a unit in brackets, which then goes before the photometric source's.
-    datasets
-        The light curves so processed. They are deleted with their method.
+    id : int
+        Assigned by the database.
+    name : str
+        Unique name, such as "PDCSAP" or "KSPSAP".
+    description : str
+        May begin with a unit in brackets, which takes precedence over that of the photometric
+        source.
+    datasets : list of DataSet
+        The light curves processed this way, deleted together with their method.
     """
 
     __tablename__ = "processing_method"
@@ -78,16 +104,16 @@ class ProcessingMethod(Base):
 
 
 class DataSetHierarchy(Base):
-    """One step of provenance, between two DataSets; it goes with either of them.
+    """One step of provenance between two DataSets, deleted together with either of them.
 
     Attributes
     ----------
-    id
-        Chosen by the database.
-    source_dataset_id
+    id : int
+        Assigned by the database.
+    source_dataset_id : int
         The DataSet that was processed.
-    child_dataset_id
-        The DataSet that came out.
+    child_dataset_id : int
+        The DataSet that resulted.
     """
 
     __tablename__ = "datasethierarchy"
@@ -103,38 +129,37 @@ class DataSetHierarchy(Base):
 
 
 class DataSet(Base):
-    """A light curve: one target, in one observation, extracted and processed in one way.
+    """A light curve of one target in one observation, extracted and processed in one way.
 
     Attributes
     ----------
-    id
-        Chosen by the database.
-    values
-        float64 of shape (cadences,), in the order of the observation's ``cadence_reference``; NaN
-        where nothing was measured. Its unit stands with the processing method, else with the
-        photometric source.
-    errors
-        float64 of shape (cadences,), one standard deviation in the unit of ``values``; None where
-        none are known.
-    target, target_id
-        Whose light it is.
-    observation, observation_id
-        When it was taken, and by what.
-    photometry_source, photometric_method_id
-        How it was extracted; None where nobody said.
-    processing_method, processing_method_id
-        What was done to it; None for raw photometry.
-    source_datasets
-        The DataSets that this one was derived from.
-    derived_datasets
-        The DataSets that were derived from this one. To append one that this DataSet descends from
-        is a :class:`~lcdb_notebook.errors.LineageError`, at once where that is known and when the
-        session flushes otherwise.
+    id : int
+        Assigned by the database.
+    values : numpy.ndarray of float64
+        Flux or magnitude, of shape (cadences,), in the order of the observation's
+        ``cadence_reference``; NaN where nothing was measured. The unit is part of the description
+        of the processing method, or else of the photometric source.
+    errors : numpy.ndarray of float64 or None
+        Standard deviations of shape (cadences,) in the unit of ``values``; None if unknown.
+    target, target_id : Target, int
+        The target whose light was measured.
+    observation, observation_id : Observation, int
+        The observation in which it was measured.
+    photometry_source, photometric_method_id : PhotometricSource or None, int or None
+        How the light was extracted; None if unknown.
+    processing_method, processing_method_id : ProcessingMethod or None, int or None
+        How it was processed; None for raw photometry.
+    source_datasets : list of DataSet
+        The DataSets from which this one was derived.
+    derived_datasets : list of DataSet
+        The DataSets derived from this one. Appending one that this DataSet descends from raises
+        :class:`~lcdb_notebook.errors.LineageError`: immediately if the links in between are loaded,
+        otherwise when the session is flushed.
 
     Notes
     -----
-    Both arrays are deferred: DataSets are listed without them, and each is fetched when it is first
-    looked at. ``db.load(datasets)`` fetches those of many in one statement.
+    Both arrays are deferred: a query for DataSets does not fetch them, and each is fetched on first
+    access. ``db.load(datasets)`` fetches the arrays of many DataSets in one statement.
     """
 
     __tablename__ = "dataset"
@@ -183,22 +208,22 @@ class DataSet(Base):
     )
 
     def align_to_observation(self, cadences: npt.ArrayLike) -> None:
-        """Place values and errors known at some cadences on the observation's reference.
+        """Align values and errors given at some cadences with the observation's cadences.
 
-        ``values`` and ``errors`` are replaced by arrays as long as the observation's
-        ``cadence_reference``, with NaN where nothing is known.
+        ``values`` and ``errors`` are replaced by arrays of the length of the observation's
+        ``cadence_reference``, with NaN at all other cadences.
 
         Parameters
         ----------
-        cadences
-            The cadence number of each element of ``values``, strictly ascending, of shape
+        cadences : array_like of int
+            Cadence number of each element of ``values``, strictly increasing, of shape
             (len(values),).
 
         Raises
         ------
         DataError
-            If there is no observation or there are no values yet, the lengths differ, or the
-            cadences are unsorted, there twice or not in the reference. Nothing is changed then.
+            If the DataSet has no observation or no values yet, the lengths differ, or the cadences
+            are unsorted, repeated or not in the reference. Nothing is changed in that case.
 
         Examples
         --------
@@ -210,7 +235,7 @@ class DataSet(Base):
         >>> dataset.values
         array([nan, 0.5, nan, 1.5])
         """
-        # Reading is no reason to store a DataSet that is still being put together.
+        # Accessing attributes must not flush a DataSet that is still being filled in.
         session = orm.object_session(self.__dict__.get("observation") or self)
         with nullcontext() if session is None else session.no_autoflush:
             reference: npt.NDArray[np.int64] | None = getattr(
@@ -219,13 +244,13 @@ class DataSet(Base):
             arrays = {"values": self.values, "errors": self.errors}
         if reference is None or arrays["values"] is None:
             raise DataError(f"{self!r} needs an observation and values before it can be aligned")
-        where = places(cadences, reference)
+        where = cadence_indices(cadences, reference)
         known = {name: array for name, array in arrays.items() if array is not None}
         for name, array in known.items():
             if array.size != where.size:
                 raise DataError(f"{self!r} has {array.size} {name} for {where.size} cadences")
         for name, array in known.items():
-            setattr(self, name, placed(array, where, reference.size))
+            setattr(self, name, fill_at(where, array, reference.size))
 
     @orm.validates("source_datasets", "derived_datasets", include_backrefs=False)
     def _refuse_own_descendant(self, direction: str, other: DataSet) -> DataSet:

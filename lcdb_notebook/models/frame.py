@@ -1,4 +1,4 @@
-"""FITSFrame: one image of an observation, and the header words that describe it."""
+"""FITSFrame: one image of an observation, with the FITS keywords that describe it."""
 
 from __future__ import annotations
 
@@ -24,34 +24,33 @@ if TYPE_CHECKING:
 class FITSFrame(Extensible, Base):
     """A FITS image taken at one cadence, with the primary keywords of the FITS standard.
 
-    Missions may extend it with classes of their own. No two frames of one type have the same
-    cadence.
+    Missions can extend it with subclasses. No two frames of the same type have the same cadence.
 
     Attributes
     ----------
-    id
-        Chosen by the database.
-    type
-        The polymorphic identity of its class, "basefits" here; keeps science frames and
-        calibration frames apart.
-    cadence
+    id : int
+        Assigned by the database.
+    type : str
+        The polymorphic identity of its class, "basefits" here; distinguishes science frames from
+        calibration frames.
+    cadence : int
         Cadence number, as in the observation's ``cadence_reference``.
-    observation, observation_id
-        What it is an image of; deleted with it.
-    simple
+    observation, observation_id : Observation, int
+        The observation it belongs to; the frame is deleted together with it.
+    simple : bool
         SIMPLE: whether the file conforms to the FITS standard.
-    bitpix
-        BITPIX: 8, 16, 32 or 64 bits a pixel; -32 or -64 for floating point.
-    naxis
-        NAXIS: how many axes the image has.
-    naxis_values
-        NAXIS1, NAXIS2 and so on, in pixels: int32 of shape (naxis,).
-    extended
-        EXTEND: whether extensions may follow.
-    bscale, bzero
-        BSCALE, BZERO: a physical value is ``bzero + bscale * stored value``.
-    file_path
-        Where the file is, if anywhere.
+    bitpix : int
+        BITPIX: 8, 16, 32 or 64 bits per pixel; -32 or -64 for floating point.
+    naxis : int
+        NAXIS: number of image axes.
+    naxis_values : numpy.ndarray of int32
+        NAXIS1, NAXIS2 and so on, in pixels, of shape (naxis,).
+    extended : bool
+        EXTEND: whether the file may contain extensions.
+    bscale, bzero : float
+        BSCALE, BZERO: the physical value is ``bzero + bscale * stored value``.
+    file_path : pathlib.Path or None
+        Path of the FITS file; None if unknown.
 
     References
     ----------
@@ -89,27 +88,28 @@ class FITSFrame(Extensible, Base):
         Parameters
         ----------
         **options
-            For :func:`astropy.io.fits.open`, such as ``memmap=False``.
+            Options of :func:`astropy.io.fits.open`, such as ``memmap=False``.
 
         Returns
         -------
         astropy.io.fits.HDUList
-            Usable as a ``with`` block, which closes it.
+            Use it as a ``with`` block, which closes it.
 
         Raises
         ------
         FrameNotFoundError
-            If there is no such file, or none is known; also a ``FileNotFoundError``.
+            If the file does not exist, or the database has no path of it. Also a
+            ``FileNotFoundError``.
         """
         from astropy.io import fits
 
         which = f"frame {self.id} (type {self.type!r}, cadence {self.cadence})"
         if self.file_path is None:
-            raise FrameNotFoundError(f"the database knows no file of {which}")
+            raise FrameNotFoundError(f"the database has no file path for {which}")
         try:
             return fits.open(self.file_path, **options)
         except FileNotFoundError:
             raise FrameNotFoundError(
-                f"the file of {which} is not there: {self.file_path}; perhaps it was moved, or its "
-                "disk is not mounted on this machine"
+                f"the file of {which} does not exist: {self.file_path}; it may have been moved, or "
+                "its disk is not mounted on this machine"
             ) from None

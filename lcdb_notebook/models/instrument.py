@@ -1,4 +1,4 @@
-"""Instrument: a tree of cameras and detectors."""
+"""Instrument: cameras and detectors, arranged as a tree."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 class Instrument(Base):
-    """A camera, a detector, or whatever holds them.
+    """A detector, a camera, or a larger unit that contains them.
 
-    One that has parts or observations cannot be deleted.
+    An instrument that has parts or observations cannot be deleted.
 
     Attributes
     ----------
-    id
-        Made when the row is stored.
-    name
-        "TESS", "Camera 1", "CCD 2"; not unique, since every camera has a CCD 2.
-    properties
-        Anything that JSON can say of it (pixel scale, gain); ``{}`` unless given.
-    parent, parent_id
-        What it is part of; None at the root.
-    children
+    id : uuid.UUID
+        Generated when the row is stored.
+    name : str
+        Name such as "TESS", "Camera 1" or "CCD 2"; not unique, since every camera has a CCD 2.
+    properties : dict
+        Further properties as JSON (pixel scale, gain); ``{}`` by default.
+    parent, parent_id : Instrument or None, uuid.UUID or None
+        The instrument it is part of; None at the root.
+    children : list of Instrument
         Its parts.
-    observations
-        What it took by itself; its parts have their own.
+    observations : list of Observation
+        The observations it took; those of its parts are not included.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class Instrument(Base):
     parent: orm.Mapped[Instrument | None] = orm.relationship(
         back_populates="children", remote_side="Instrument.id"
     )
-    # Not to be made roots of their own when what holds them is deleted: the database refuses that.
+    # Deleting a parent must not turn its parts into roots; the database rejects the deletion.
     children: orm.Mapped[list[Instrument]] = orm.relationship(
         back_populates="parent", passive_deletes="all"
     )

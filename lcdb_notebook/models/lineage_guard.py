@@ -1,54 +1,29 @@
-"""No DataSet may descend from itself: what refuses a link that would close a circle."""
+"""Check before every flush that no DataSet comes to descend from itself.
+
+Importing this module registers the check with SQLAlchemy; ``models`` does so.
+"""
 
 from __future__ import annotations
 
 import graphlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event, orm
 from sqlalchemy.dialects import postgresql
 
 from lcdb_notebook.errors import LineageError
-
-if TYPE_CHECKING:
-    from lcdb_notebook.models.dataset import DataSet
+from lcdb_notebook.models.dataset import DataSet, DataSetHierarchy
 
 Node = Any  # a DataSet's id, or the DataSet itself while it has none
-Links = dict[Node, set[Node]]  # of each source, what was derived from it
-
-
-def refuse_circle(source: DataSet, child: DataSet) -> None:
-    """Refuse a link whose circle shows in what is loaded; nothing is queried.
-
-    Raises
-    ------
-    LineageError
-        If ``source`` is ``child`` or descends from it.
-    """
-    for start, goal, direction in (
-        (child, source, "derived_datasets"),
-        (source, child, "source_datasets"),
-    ):
-        seen, ahead = {start}, [start]
-        while ahead:
-            dataset = ahead.pop()
-            if dataset is goal:
-                raise LineageError(
-                    f"{child!r} cannot be derived from {source!r}, which is "
-                    + ("the same one" if child is source else "derived from it")
-                )
-            # Straight from the instance's dictionary, which starts no query.
-            new = [d for d in dataset.__dict__.get(direction, ()) if d not in seen]
-            seen.update(new)
-            ahead += new
+Links = dict[Node, set[Node]]  # by source: the DataSets derived from it
 
 
 @event.listens_for(orm.Session, "before_flush")
 def _refuse_circles_with_stored_links(session: orm.Session, _context: Any, _some: Any) -> None:
     """Check the links of a flush together with the stored ones, in at most one query."""
-    # A link with an end missing is refused by the database.
+    # The database itself rejects a link without a source or a child.
     added = {link for link in _added(session) if None not in link}
     if not added:
         return
@@ -64,23 +39,21 @@ def _refuse_circles_with_stored_links(session: orm.Session, _context: Any, _some
     try:
         graphlib.TopologicalSorter(children).prepare()
     except graphlib.CycleError:
-        # It may be one that was stored before and is none of this flush's doing.
+        # A circle stored earlier does not make this flush fail: look for one with a new link.
         for source, child in added:
-            way = _way(child, source, children)
-            if way:
+            path = _path(child, source, children)
+            if path:
                 raise LineageError(
                     f"DataSet {_name(child)} cannot be derived from {_name(source)}, which itself "
-                    f"descends from it: {' -> '.join(map(_name, way))}; remove the link, or roll "
+                    f"descends from it: {' -> '.join(map(_name, path))}; remove the link, or roll "
                     "the session back"
                 ) from None
 
 
 def _added(session: orm.Session) -> Iterator[tuple[Node, Node]]:
-    """Give the links (source, child) that a flush would add."""
-    from lcdb_notebook.models.dataset import DataSet, DataSetHierarchy
-
+    """Yield the links (source, child) that a flush would add."""
     for row in (*session.new, *session.dirty):
-        # No history loads a collection that is not there yet.
+        # Looking at the history of a collection does not load it.
         attributes = sa.inspect(row).attrs
         if isinstance(row, DataSet):
             for source in attributes.source_datasets.history.added or ():
@@ -92,9 +65,7 @@ def _added(session: orm.Session) -> Iterator[tuple[Node, Node]]:
 
 
 def _removed(session: orm.Session) -> Iterator[tuple[Node, Node]]:
-    """Give the links that a flush would take away."""
-    from lcdb_notebook.models.dataset import DataSet, DataSetHierarchy
-
+    """Yield the links (source, child) that a flush would remove."""
     for row in session.dirty:
         attributes = sa.inspect(row).attrs
         if isinstance(row, DataSet):
@@ -110,8 +81,6 @@ def _removed(session: orm.Session) -> Iterator[tuple[Node, Node]]:
 
 
 def _deleted(session: orm.Session) -> Iterator[Node]:
-    from lcdb_notebook.models.dataset import DataSet
-
     return (_node(row) for row in session.deleted if isinstance(row, DataSet))
 
 
@@ -126,9 +95,7 @@ def _node(dataset: DataSet) -> Node:
 
 
 def _stored_descent(session: orm.Session, ids: set[int]) -> list[tuple[int, int]]:
-    """Fetch all links below some DataSets; UNION ends it even where they run in a circle."""
-    from lcdb_notebook.models.dataset import DataSetHierarchy
-
+    """Fetch all links below some DataSets; UNION (not UNION ALL) ends it if there is a circle."""
     source, child = DataSetHierarchy.source_dataset_id, DataSetHierarchy.child_dataset_id
     start = sa.literal(sorted(ids), postgresql.ARRAY(sa.Integer))
     below = sa.select(sa.func.unnest(start).label("id")).cte("below", recursive=True)
@@ -137,8 +104,8 @@ def _stored_descent(session: orm.Session, ids: set[int]) -> list[tuple[int, int]
     return [(row[0], row[1]) for row in rows]
 
 
-def _way(start: Node, goal: Node, children: Links) -> list[Node]:
-    """Find a shortest way down from one DataSet to another; empty if there is none."""
+def _path(start: Node, goal: Node, children: Links) -> list[Node]:
+    """Find a shortest path down from one DataSet to another; [] if there is none."""
     came_from: dict[Node, Node] = {start: None}
     level = [start]
     while level and goal not in came_from:
@@ -149,10 +116,10 @@ def _way(start: Node, goal: Node, children: Links) -> list[Node]:
                     came_from[child] = node
                     below.append(child)
         level = below
-    way = [goal] if goal in came_from else []
-    while way and way[-1] is not start and came_from[way[-1]] is not None:
-        way.append(came_from[way[-1]])
-    return way[::-1]
+    path = [goal] if goal in came_from else []
+    while path and path[-1] is not start and came_from[path[-1]] is not None:
+        path.append(came_from[path[-1]])
+    return path[::-1]
 
 
 def _name(node: Node) -> str:

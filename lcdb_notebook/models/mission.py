@@ -1,4 +1,4 @@
-"""Mission, MissionCatalog and Target: who observed, under which numbers, what."""
+"""Mission, MissionCatalog and Target: missions, their catalogs, and the stars in these."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 
 class Mission(Base):
-    """A space mission, and the clock by which it tells time.
+    """A space mission and its time format.
 
-    One that has catalogs cannot be deleted.
+    A mission that has catalogs cannot be deleted.
 
     Attributes
     ----------
-    id
-        Made when the row is stored.
-    name
-        Unique: "TESS".
-    description
-        In a few words.
-    time_unit
-        Unit in which the mission counts, as astropy spells it; "d" unless given.
-    time_epoch
-        The instant it counts from, as a number in ``time_epoch_format`` on ``time_epoch_scale``:
-        2457000 for TESS. A Decimal keeps all its digits.
-    time_epoch_format
-        A numeric format of ``astropy.time.Time``; "jd" unless given.
-    time_epoch_scale
-        Its time scale; "tdb" unless given.
-    time_format_name
-        Unique name of the astropy ``Time`` format so defined: "btjd".
-    catalogs
+    id : uuid.UUID
+        Generated when the row is stored.
+    name : str
+        Unique name, such as "TESS".
+    description : str
+        Short description.
+    time_unit : str
+        Unit of the mission's times in astropy's notation; "d" (days) by default.
+    time_epoch : decimal.Decimal
+        Zero point of the mission's times, in ``time_epoch_format`` and ``time_epoch_scale``:
+        2457000 for TESS. A Decimal keeps all digits.
+    time_epoch_format : str
+        A numeric format of ``astropy.time.Time``; "jd" by default.
+    time_epoch_scale : str
+        Time scale of the epoch; "tdb" by default.
+    time_format_name : str
+        Unique name of the astropy ``Time`` format that these columns define, such as "btjd".
+    catalogs : list of MissionCatalog
         The mission's catalogs of targets.
 
     Examples
@@ -70,7 +70,7 @@ class Mission(Base):
 
     @property
     def clock(self) -> Clock:
-        """The clock these columns describe; what was left out of a new row counts as stored."""
+        """The clock that these columns define; defaults apply to what a new row leaves out."""
         return Clock(
             self.time_format_name,
             self.time_unit or "d",
@@ -80,27 +80,39 @@ class Mission(Base):
         )
 
     def time_format(self) -> type[TimeFormat]:
-        """Give astropy's ``Time`` format of this mission: see :meth:`Clock.time_format`."""
+        """Return the class of astropy's ``Time`` format of this mission, registered if need be.
+
+        Returns
+        -------
+        subclass of astropy.time.TimeFormat
+            Its name is ``time_format_name``, which ``astropy.time.Time(..., format=...)`` accepts
+            from then on.
+
+        Raises
+        ------
+        TimeFormatError
+            If the columns do not define a time format, or astropy has another one of this name.
+        """
         return self.clock.time_format()
 
 
 class MissionCatalog(Base):
     """A mission's catalog of targets, such as the TESS Input Catalog.
 
-    One that has targets cannot be deleted.
+    A catalog that has targets cannot be deleted.
 
     Attributes
     ----------
-    id
-        Chosen by the database.
-    host_mission, host_mission_id
-        The mission whose catalog it is, and whose clock its targets' times are told by.
-    name
-        Unique: "TIC".
-    description
-        In a few words; may be None.
-    targets
-        All of them, which may be millions: query for some instead.
+    id : int
+        Assigned by the database.
+    host_mission, host_mission_id : Mission, uuid.UUID
+        The mission of the catalog, whose time format applies to the times of its targets.
+    name : str
+        Unique name, such as "TIC".
+    description : str or None
+        Short description.
+    targets : list of Target
+        All targets of the catalog, possibly millions: query for the ones you need instead.
     """
 
     __tablename__ = "mission_catalog"
@@ -120,24 +132,24 @@ class MissionCatalog(Base):
 
 
 class Target(Base):
-    """A star by its number in one catalog.
+    """A star, identified by its number in one catalog.
 
     Attributes
     ----------
-    id
-        Chosen by the database; not the catalog number.
-    catalog, catalog_id
-        The catalog that numbers it.
-    name
-        Its catalog number, such as a TIC ID; unique within the catalog.
-    datasets
-        Its light curves, deleted with it.
-    target_specific_times
-        Its barycentric times, one array an observation, deleted with it.
-    quality_flag_arrays
-        The quality flags of its own, deleted with it.
-    observations
-        In which it was seen, by id: those that have times for it. Read-only.
+    id : int
+        Assigned by the database; not the catalog number.
+    catalog, catalog_id : MissionCatalog, int
+        The catalog that the number belongs to.
+    name : int
+        Catalog number, such as a TIC ID; unique within the catalog.
+    datasets : list of DataSet
+        Light curves of the target, deleted together with it.
+    target_specific_times : list of TargetSpecificTime
+        Barycentric times of the target, one array per observation, deleted together with it.
+    quality_flag_arrays : list of QualityFlagArray
+        Quality flags of this target alone, deleted together with it.
+    observations : list of Observation
+        Observations that have times for the target, in the order of their ids. Read-only.
     """
 
     __tablename__ = "target"
@@ -146,7 +158,7 @@ class Target(Base):
 
     id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, primary_key=True)
     catalog_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("mission_catalog.id"))
-    # A number is looked up without naming its catalog, which the unique key cannot serve.
+    # Searches by number alone cannot use the unique key, which begins with the catalog.
     name: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, index=True)
 
     catalog: orm.Mapped[MissionCatalog] = orm.relationship(back_populates="targets")
@@ -156,7 +168,7 @@ class Target(Base):
     target_specific_times: orm.Mapped[list[TargetSpecificTime]] = orm.relationship(
         back_populates="target", cascade="all, delete-orphan", passive_deletes=True
     )
-    # No delete-orphan: flags whose target is set to None hold for the whole observation.
+    # No delete-orphan: flags whose target is set to None apply to the whole observation.
     quality_flag_arrays: orm.Mapped[list[QualityFlagArray]] = orm.relationship(
         back_populates="target", cascade="all", passive_deletes=True
     )

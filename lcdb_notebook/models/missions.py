@@ -1,4 +1,4 @@
-"""The missions that ship with the package, as ``schema.rst`` says to add one."""
+"""Observation classes of TESS, Kepler and K2, written as ``schema.rst`` shows for any mission."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from lcdb_notebook.models.observation import Observation
 
 
 class TESSObservation(Observation):
-    """TESS: a sector, or one of its orbits, as one pipeline reduced it.
+    """A TESS sector, or one orbit of a sector, as reduced by one pipeline.
 
     Attributes
     ----------
-    sector
-        From 1; the observation cannot be stored without it.
-    orbit_number
-        None where the product spans the whole sector.
-    spacecraft_quaternion
-        Pointing, where known; any JSON.
-    cosmic_ray_mitigation
-        Whether cosmic rays were clipped on board; None where the product does not say.
-    author, exptime
-        The pipeline ("SPOC", "QLP") and its exposure time in seconds, named as
-        ``lightkurve.search_lightcurve`` names them. Pipelines count and time cadences
-        differently, so the same sector by two authors is two observations.
+    sector : int
+        Sector number, from 1; required.
+    orbit_number : int or None
+        Orbit number; None if the product covers the whole sector.
+    spacecraft_quaternion : dict or None
+        Spacecraft pointing as JSON, if known.
+    cosmic_ray_mitigation : bool or None
+        Whether cosmic rays were removed on board; None if the product does not record it.
+    author, exptime : str or None, int or None
+        The pipeline ("SPOC", "QLP") and its exposure time in seconds, named as in
+        ``lightkurve.search_lightcurve``. Pipelines number and time cadences differently, so one
+        sector by two authors is two observations.
     """
 
     __mapper_args__ = {"polymorphic_identity": "tess_observation"}  # noqa: RUF012
@@ -41,14 +41,15 @@ class TESSObservation(Observation):
 
 
 class KeplerObservation(Observation):
-    """Kepler: a quarter on one channel, in long (1800 s) or short (60 s) cadence.
+    """A Kepler quarter on one channel, in long (1800 s) or short (60 s) cadence.
 
     Attributes
     ----------
-    quarter
-        From 0; the observation cannot be stored without it.
-    author, exptime
-        As for :class:`TESSObservation`.
+    quarter : int
+        Quarter number, from 0; required.
+    author, exptime : str or None, int or None
+        The pipeline ("Kepler") and its exposure time in seconds, named as in
+        ``lightkurve.search_lightcurve``.
     """
 
     __mapper_args__ = {"polymorphic_identity": "kepler_observation"}  # noqa: RUF012
@@ -61,14 +62,15 @@ class KeplerObservation(Observation):
 
 
 class K2Observation(Observation):
-    """K2: a campaign on one channel.
+    """A K2 campaign on one channel.
 
     Attributes
     ----------
-    campaign
-        From 0; the observation cannot be stored without it.
-    author, exptime
-        As for :class:`TESSObservation`.
+    campaign : int
+        Campaign number, from 0; required.
+    author, exptime : str or None, int or None
+        The pipeline ("K2") and its exposure time in seconds, named as in
+        ``lightkurve.search_lightcurve``.
     """
 
     __mapper_args__ = {"polymorphic_identity": "k2_observation"}  # noqa: RUF012

@@ -1,4 +1,4 @@
-"""Observation and TargetSpecificTime: which cadences were taken, and when light reached whom."""
+"""Observation and TargetSpecificTime: cadences, and the barycentric times of each target."""
 
 from __future__ import annotations
 
@@ -23,28 +23,34 @@ if TYPE_CHECKING:
 
 
 class Observation(Extensible, Base):
-    """A run of cadences taken by one instrument; missions extend it with fields of their own.
+    """A series of cadences observed by one instrument; missions add fields in subclasses.
 
     Attributes
     ----------
-    id
-        Chosen by the database.
-    type
-        The polymorphic identity of its class, "observation" here. A row whose type no imported
-        class claims loads as an Observation, and keeps its type.
-    cadence_reference
-        int64 of shape (cadences,): the cadence numbers, in the order of every array that belongs
-        to this observation. Fetched when first looked at.
-    instrument, instrument_id
-        What took it.
-    fits_frames, target_specific_times, datasets, quality_flag_arrays
-        What belongs to it, and is deleted with it.
-    targets
-        Those that have times in it, by id. Read-only.
+    id : int
+        Assigned by the database.
+    type : str
+        The polymorphic identity of its class, "observation" here. A row whose type does not belong
+        to any imported class is loaded as an Observation and keeps its type.
+    cadence_reference : numpy.ndarray of int64
+        Cadence numbers, of shape (cadences,). Every array of this observation is in their order.
+        Fetched on first access.
+    instrument, instrument_id : Instrument, uuid.UUID
+        The instrument that took it.
+    fits_frames : list of FITSFrame
+        Its images, deleted together with it.
+    target_specific_times : list of TargetSpecificTime
+        Barycentric times of its targets, deleted together with it.
+    datasets : list of DataSet
+        Its light curves, deleted together with it.
+    quality_flag_arrays : list of QualityFlagArray
+        Its quality flags, deleted together with it.
+    targets : list of Target
+        Targets that have times in it, in the order of their ids. Read-only.
 
     Notes
     -----
-    A subclass may set ``__chronology__`` to names of its columns that grow with time (TESS:
+    A subclass may set ``__chronology__`` to the names of columns that increase with time (TESS:
     sector, then orbit). Searches list light curves in that order.
     """
 
@@ -91,16 +97,17 @@ class TargetSpecificTime(Base):
 
     Attributes
     ----------
-    id
-        Chosen by the database.
-    target, target_id
-        For whom light was timed.
-    observation, observation_id
-        The observation whose cadences were timed.
-    barycentric_julian_dates
-        float64 of shape (cadences,), in the order of the observation's ``cadence_reference``: BJD
-        in TDB, days; or, in databases that keep full float64 precision, days since the mission's
-        epoch (BTJD). NaN where there is no time. Fetched when first looked at.
+    id : int
+        Assigned by the database.
+    target, target_id : Target, int
+        The target whose position the times are corrected for.
+    observation, observation_id : Observation, int
+        The observation that the times belong to.
+    barycentric_julian_dates : numpy.ndarray of float64
+        Mid-times of the cadences, of shape (cadences,), in the order of the observation's
+        ``cadence_reference``: BJD in TDB, days; or days since the mission's epoch (BTJD), which
+        some databases store for its higher precision. NaN where there is no time. Fetched on first
+        access.
     """
 
     __tablename__ = "target_specific_time"

@@ -1,4 +1,4 @@
-"""QualityFlagArray: one integer of quality bits a cadence; its ``type`` says what they mean."""
+"""QualityFlagArray: the quality bits of each cadence; its ``type`` defines their meaning."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 class QualityFlagArray(Extensible, Base):
     """Quality bits of an observation, or of one target in it.
 
-    Missions may extend it with classes of their own. There is one row for each type, observation
-    and target, and one for each type and observation that has no target.
+    Missions can extend it with subclasses. There is at most one row per type, observation and
+    target, and at most one without a target per type and observation.
 
     Attributes
     ----------
-    id
-        Chosen by the database.
-    type
-        The polymorphic identity of its class, "base_quality_flag" here. It decides what the bits
-        mean: see :mod:`lcdb_notebook.flags`.
-    observation, observation_id
-        Whose cadences are flagged.
-    target, target_id
-        None: the flags hold for every target of the observation.
-    quality_flags
-        int32 of shape (cadences,), in the order of the observation's ``cadence_reference``; 0 is a
-        cadence with nothing against it. Fetched when first looked at.
-    created_on
+    id : int
+        Assigned by the database.
+    type : str
+        The polymorphic identity of its class, "base_quality_flag" here. It determines which
+        definition in :mod:`lcdb_notebook.flags` the bits are decoded by.
+    observation, observation_id : Observation, int
+        The observation whose cadences are flagged.
+    target, target_id : Target or None, int or None
+        The target that the flags apply to; None for every target of the observation.
+    quality_flags : numpy.ndarray of int32
+        Quality bits of shape (cadences,), in the order of the observation's
+        ``cadence_reference``; 0 for a cadence without any flag. Fetched on first access.
+    created_on : datetime.datetime
         When the row was stored, with time zone.
     """
 

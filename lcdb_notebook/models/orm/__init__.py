@@ -1,1 +1,1 @@
-"""What the table classes are built from: the base, the array type, mission classes."""
+"""Building blocks of the table classes: the base, the array type, mission subclasses."""

@@ -1,4 +1,4 @@
-"""Where cadences stand in an observation's reference: pure numpy, and never by position."""
+"""Align cadences with an observation's reference, by cadence number and never by position."""
 
 from __future__ import annotations
 
@@ -10,76 +10,78 @@ import numpy.typing as npt
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.models.orm.array import as_vector
 
-_NAMED = 5  # so many wrong cadences a message lists
+_NAMED = 5  # how many wrong cadences a message lists
 
 
-def places(cadences: npt.ArrayLike, reference: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
-    """Find the place of each cadence in a reference.
+def cadence_indices(
+    cadences: npt.ArrayLike, reference: npt.NDArray[np.int64]
+) -> npt.NDArray[np.intp]:
+    """Find the index of each cadence in a reference.
 
     Parameters
     ----------
-    cadences
-        Cadence numbers, strictly ascending, of shape (n,).
-    reference
-        Cadence numbers of the observation, each once, in any order, of shape (m,).
+    cadences : array_like of int
+        Cadence numbers, strictly increasing, of shape (n,).
+    reference : numpy.ndarray of int64
+        Cadence numbers of the observation, without repetition, in any order, of shape (m,).
 
     Returns
     -------
-    intp array of shape (n,)
-        Indices into the reference.
+    numpy.ndarray of intp
+        Indices into the reference, of shape (n,).
 
     Raises
     ------
     DataError
-        If cadences are no whole numbers, unsorted, there twice or not in the reference, or the
-        reference holds one twice.
+        If the cadences are not integers, unsorted, repeated or not in the reference, or the
+        reference contains a cadence more than once.
 
     Examples
     --------
-    >>> places([7, 9], np.array([6, 7, 8, 9]))
+    >>> cadence_indices([7, 9], np.array([6, 7, 8, 9]))
     array([1, 3])
     """
-    wanted = as_vector(cadences, np.dtype(np.int64), "a list of cadence numbers")
-    before, after = wanted[:-1], wanted[1:]
+    numbers = as_vector(cadences, np.dtype(np.int64), "a list of cadence numbers")
+    before, after = numbers[:-1], numbers[1:]
     if (after < before).any():
         raise DataError(
-            f"cadence numbers must ascend, but {_first(after[after < before])} come after larger "
-            "ones; sort them, and the values with them"
+            f"cadence numbers must be increasing, but {_first(after[after < before])} follow "
+            "larger ones; sort the cadences together with the values"
         )
     if (after == before).any():
-        raise DataError(f"cadence numbers there twice: {_first(after[after == before])}")
+        raise DataError(f"repeated cadence numbers: {_first(after[after == before])}")
     order = np.argsort(reference, kind="stable")
     ascending = reference[order]
     twice = ascending[1:] == ascending[:-1]
     if twice.any():
         raise DataError(
-            f"the observation's cadence_reference has {_first(ascending[1:][twice])} "
-            "more than once, so nothing can be placed in it"
+            f"the observation's cadence_reference contains {_first(ascending[1:][twice])} "
+            "more than once; cannot align with it"
         )
-    position = np.searchsorted(ascending, wanted)
+    position = np.searchsorted(ascending, numbers)
     known = position < ascending.size
-    known[known] = ascending[position[known]] == wanted[known]
+    known[known] = ascending[position[known]] == numbers[known]
     if not known.all():
         raise DataError(
-            f"cadence numbers not in the observation's cadence_reference: {_first(wanted[~known])}"
+            f"cadence numbers not in the observation's cadence_reference: {_first(numbers[~known])}"
         )
     found: npt.NDArray[np.intp] = order[position]
     return found
 
 
-def placed(
-    values: npt.NDArray[np.float64], where: npt.NDArray[np.intp], length: int
+def fill_at(
+    indices: npt.NDArray[np.intp], values: npt.NDArray[np.float64], length: int
 ) -> npt.NDArray[np.float64]:
-    """Put values of shape (n,) at their places in an array of shape (length,), NaN elsewhere.
+    """Return an array of shape (length,) with values at some indices and NaN elsewhere.
 
     Examples
     --------
-    >>> placed(np.array([0.5, 1.5]), np.array([1, 3]), 4)
+    >>> fill_at(np.array([1, 3]), np.array([0.5, 1.5]), 4)
     array([nan, 0.5, nan, 1.5])
     """
-    everywhere = np.full(length, np.nan)
-    everywhere[where] = values
-    return everywhere
+    filled = np.full(length, np.nan)
+    filled[indices] = values
+    return filled
 
 
 def _first(cadences: npt.NDArray[Any]) -> str:

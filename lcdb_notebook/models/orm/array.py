@@ -1,4 +1,4 @@
-"""PostgreSQL arrays as numpy arrays: the column type of every array in the schema."""
+"""NumpyArray: the column type that maps PostgreSQL arrays to numpy arrays."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _ARRAY_TYPES = {
     np.dtype(np.int32): "INTEGER[]",
 }
 _NUMBERS = "iufb"  # numpy's kinds: signed, unsigned, floating point, boolean
-_EXACT_BELOW = 2.0**53  # every integer below is a float64
+_EXACT_BELOW = 2.0**53  # float64 represents every smaller integer exactly
 
 
 class NumpyArray(UserDefinedType[npt.NDArray[Any]]):
-    """A one-dimensional numeric array that is a numpy array on the Python side.
+    """Column type of one-dimensional numeric arrays, which are numpy arrays in Python.
 
     Parameters
     ----------
-    dtype
+    dtype : dtype_like, default np.float64
         ``numpy.float64``, ``numpy.int64`` or ``numpy.int32``; the column is ``double precision[]``,
         ``bigint[]`` or ``integer[]``.
 
     Notes
     -----
-    An array is selected as text, which numpy parses in one call, on any connection. Psycopg2 would
-    make a list of Python objects of it, one an element. NULL elements become NaN in a float array
-    and are an error in an integer one, since no integer means "missing".
+    Arrays are selected as text, which numpy parses in one call. psycopg2 by itself would build a
+    list with one Python object per element. NULL elements become NaN in a float array and raise an
+    error in an integer array, since no integer means "missing".
 
-    Assign a new array to change a stored one: as with every SQLAlchemy column, a change within the
-    array goes unnoticed.
+    To change a stored array, assign a new one: as with every SQLAlchemy column, changes within the
+    array are not detected.
     """
 
     cache_ok = True
@@ -51,11 +51,11 @@ class NumpyArray(UserDefinedType[npt.NDArray[Any]]):
         self.dtype: np.dtype[Any] = np.dtype(dtype)
 
     def get_col_spec(self, **_: Any) -> str:
-        """Name of the type in DDL."""
+        """Return the name of the type in DDL."""
         return _ARRAY_TYPES[self.dtype]
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], str | None]:  # noqa: ARG002
-        """How an array leaves: as PostgreSQL's array literal."""
+        """Return a function that writes an array as a PostgreSQL array literal."""
         dtype = self.dtype
 
         def process(value: Any) -> str | None:
@@ -64,11 +64,11 @@ class NumpyArray(UserDefinedType[npt.NDArray[Any]]):
         return process
 
     def bind_expression(self, bindvalue: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
-        """Say which array type the literal is of."""
+        """Cast the literal to its array type."""
         return sa.type_coerce(sa.cast(bindvalue, self), self)
 
     def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-        """Select an array as text, so that psycopg2 does not take it apart."""
+        """Select an array as text, so that psycopg2 does not convert it to a list."""
         return sa.type_coerce(sa.cast(column, sa.Text), self)
 
     def result_processor(
@@ -76,7 +76,7 @@ class NumpyArray(UserDefinedType[npt.NDArray[Any]]):
         dialect: Dialect,  # noqa: ARG002
         coltype: object,  # noqa: ARG002
     ) -> Callable[[Any], npt.NDArray[Any] | None]:
-        """How an array arrives: from its literal, or from a list where SQL of one's own made it."""
+        """Return a function that reads an array from its literal, or from a list (raw SQL)."""
         dtype = self.dtype
 
         def process(value: Any) -> npt.NDArray[Any] | None:
@@ -89,34 +89,34 @@ class NumpyArray(UserDefinedType[npt.NDArray[Any]]):
         return process
 
     def compare_values(self, x: Any, y: Any) -> bool:
-        """Whether an attribute is unchanged; NaN equals NaN here."""
+        """Check whether an attribute is unchanged; NaN equals NaN here."""
         if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
             return x is y
         return np.array_equal(x, y, equal_nan=self.dtype.kind == "f")
 
 
 def as_vector(value: Any, dtype: np.dtype[Any], what: str = "an array column") -> npt.NDArray[Any]:
-    """Turn a value into a vector of a dtype, if it can hold every number exactly.
+    """Convert a value to a one-dimensional array of a dtype, without changing any number.
 
     Parameters
     ----------
-    value
-        An array of any numeric dtype and byte order, a list, a Quantity (whose unit is dropped), a
-        masked array (masked is NaN).
-    dtype
-        float64, int64 or int32. A wider float is rounded.
-    what
-        Whose value it is, for the message.
+    value : array_like
+        An array of any numeric dtype and byte order, a list, a Quantity (whose unit is dropped) or
+        a masked array (masked elements become NaN).
+    dtype : numpy.dtype
+        float64, int64 or int32. Wider floats are rounded.
+    what : str, default "an array column"
+        Name of the value in error messages.
 
     Returns
     -------
-    array of shape (n,)
-        The value itself where it already is one.
+    numpy.ndarray
+        Of shape (n,); the value itself if it already has this form.
 
     Raises
     ------
     DataError
-        If it is not one-dimensional, not made of numbers, or a number would change.
+        If the value is not one-dimensional, not numeric, or the dtype cannot represent a number.
 
     Examples
     --------
@@ -125,25 +125,25 @@ def as_vector(value: Any, dtype: np.dtype[Any], what: str = "an array column") -
     """
     array = _unmasked(value, dtype, what)
     if array.ndim != 1:
-        raise DataError(f"{what} holds one dimension, got an array of shape {array.shape}")
+        raise DataError(f"{what} must be one-dimensional, got an array of shape {array.shape}")
     if array.dtype == dtype:
         return array
     if not array.size:
         return np.empty(0, dtype)
     if array.dtype.kind == "O":
-        # Python numbers of different kinds, None among them.
+        # Python numbers of different types, possibly with None.
         try:
             array = np.array(array.tolist(), dtype)
         except (TypeError, ValueError, OverflowError) as error:
-            raise DataError(f"{what} holds {dtype.name}, which cannot be: {error}") from error
+            raise DataError(f"{what} cannot be converted to {dtype.name}: {error}") from error
         return array
     if array.dtype.kind not in _NUMBERS:
-        raise DataError(f"{what} holds numbers, got {array.dtype.name}")
+        raise DataError(f"{what} must be numeric, got {array.dtype.name}")
     with np.errstate(invalid="ignore", over="ignore"):
         converted = array.astype(dtype)
     if not _same_numbers(array, converted):
         raise DataError(
-            f"{what} holds {dtype.name}, which cannot hold all of these exactly: "
+            f"{what} is {dtype.name}, which cannot represent all of these values exactly: "
             f"{array.dtype.name} from {array.min()} to {array.max()}"
         )
     return converted
@@ -151,17 +151,17 @@ def as_vector(value: Any, dtype: np.dtype[Any], what: str = "an array column") -
 
 def _unmasked(value: Any, dtype: np.dtype[Any], what: str) -> npt.NDArray[Any]:
     mask = getattr(value, "mask", None)
-    # A DataFrame's column has a method of that name.
+    # A pandas Series has a method of that name.
     if mask is not None and not callable(mask) and np.any(mask):
         if dtype.kind != "f":
-            raise DataError(f"{what} holds {dtype.name}, which has no value for what is masked")
+            raise DataError(f"{what} is {dtype.name}, which cannot represent masked values")
         if value.dtype.kind != "f":
             value = value.astype(np.float64)
         value = value.filled(np.nan)
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise DataError(f"{what} holds one dimension: {error}") from error
+        raise DataError(f"{what} must be one-dimensional: {error}") from error
 
 
 def _same_numbers(array: npt.NDArray[Any], converted: npt.NDArray[Any]) -> bool:
@@ -173,14 +173,14 @@ def _same_numbers(array: npt.NDArray[Any], converted: npt.NDArray[Any]) -> bool:
         return True
     limits = np.iinfo(converted.dtype)
     if array.dtype.kind == "f":
-        # One past the limit is a power of two, which every float type has.
+        # The limit plus one is a power of two, which every float type represents exactly.
         inside = (array >= float(limits.min)) & (array < float(limits.max) + 1)
         return bool(inside.all()) and bool((converted == array).all())
     return limits.min <= int(array.min()) and int(array.max()) <= limits.max
 
 
 def to_literal(array: npt.NDArray[Any]) -> str:
-    """Write PostgreSQL's literal of a vector; ``repr`` of a float is exact.
+    """Write a one-dimensional array as a PostgreSQL literal; ``repr`` of a float is exact.
 
     Examples
     --------
@@ -191,20 +191,20 @@ def to_literal(array: npt.NDArray[Any]) -> str:
 
 
 def from_literal(text: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Parse PostgreSQL's literal of a one-dimensional array.
+    """Parse the PostgreSQL literal of a one-dimensional array.
 
     Raises
     ------
     DataError
-        If the array has more dimensions, holds something else than the dtype's numbers, or has
-        NULL elements and an integer dtype.
+        If the array has more dimensions or values of another type than the dtype's, or has NULL
+        elements and an integer dtype.
 
     Examples
     --------
     >>> from_literal("{1.5,NaN,-Infinity,NULL}", np.dtype(float))
     array([ 1.5,  nan, -inf,  nan])
     """
-    # A lower bound other than 1 is written in front: [0:2]={1,2,3}.
+    # A lower bound other than 1 precedes the braces: [0:2]={1,2,3}.
     body = text[text.index("{") + 1 : -1]
     if not body:
         return np.empty(0, dtype)
@@ -216,27 +216,27 @@ def from_literal(text: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         body = body.replace("NULL", "NaN")
     if dtype.kind == "f":
         return _parsed(body, dtype)
-    # Through int64: a bigint value beyond int32 must not wrap around.
+    # Via int64: a bigint value beyond int32 must not wrap around.
     return as_vector(_parsed(body, np.dtype(np.int64)), dtype, "the stored array")
 
 
 def _parsed(body: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    # A fraction would end an integer, and the rest of it go unnoticed at the end of the text.
+    # fromstring stops an integer at a decimal point, which is not an error at the end of the text.
     whole = dtype.kind == "f" or not ("." in body or "e" in body)
     with warnings.catch_warnings():
-        # Up to numpy 2.2, text that is no number is only warned about; its size tells here.
+        # Up to numpy 2.2, invalid text is only a warning; the size below reveals it.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             parsed = np.fromstring(body, dtype=dtype, sep=",") if whole else np.empty(0, dtype)
         except ValueError:
             parsed = np.empty(0, dtype)
     if parsed.size != body.count(",") + 1:
-        raise DataError(f"the stored array is not of {dtype.name}: {body[:60]}")
+        raise DataError(f"the stored array is not {dtype.name}: {body[:60]}")
     return parsed
 
 
 def _adapt_numpy_scalars() -> None:
-    # What comes out of an array or a DataFrame is numpy's own number, which psycopg2 does not know:
+    # Elements of arrays and DataFrames are numpy scalars, which psycopg2 cannot adapt:
     # filter_by(name=frame["target"][0]) would fail.
     def plain(value: np.generic) -> Any:
         return psycopg2.extensions.adapt(value.item())

@@ -1,4 +1,4 @@
-"""What all ORM models share: the declarative base, its column types, and a short repr."""
+"""Base of all ORM models: column types, and a short repr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 
 from lcdb_notebook.models.orm.array import NumpyArray, as_vector
 
-#: Names of constraints and indexes follow one pattern, so that later changes can find them.
+#: Names of constraints and indexes follow one pattern, so that later upgrades can refer to them.
 _NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -40,10 +40,10 @@ class PathText(sa.TypeDecorator[pathlib.Path]):
 
 
 class Base(orm.DeclarativeBase):
-    """Declarative base of every model.
+    """Declarative base of all models.
 
-    A class that is mapped later, for a mission of one's own, inherits from a model such as
-    ``Observation`` and becomes part of the same metadata.
+    A class mapped later, for another mission, inherits from a model such as ``Observation`` and
+    becomes part of the same metadata.
     """
 
     metadata = sa.MetaData(naming_convention=_NAMING)
@@ -56,11 +56,11 @@ class Base(orm.DeclarativeBase):
         str: sa.Text,
         uuid.UUID: sa.Uuid,
     }
-    #: Columns and relationships that say which row it is, for ``repr``; never an array.
+    #: Columns and relationships that identify a row in its ``repr``; never an array.
     __shown__: ClassVar[tuple[str, ...]] = ("id",)
 
     def __repr__(self) -> str:
-        # Only what is already loaded: a repr must not start a query, or fail on a detached row.
+        # Only loaded attributes: a repr must not start a query, nor fail on a detached row.
         state = sa.inspect(self)
         words = [type(self).__name__, *(f"{k}={v}" for k, v in _shown(self, state))]
         if state.identity is None:
@@ -75,7 +75,7 @@ def _shown(row: Base, state: orm.InstanceState[Any]) -> list[tuple[str, str]]:
     for name in row.__shown__:
         relationship = state.mapper.relationships.get(name)
         if relationship is not None and name not in state.dict:
-            # The foreign key is the second best.
+            # The related row is not loaded: show the foreign key instead.
             (column,) = relationship.local_columns
             name = state.mapper.get_property_by_column(column).key
         if name in state.dict:
@@ -96,7 +96,7 @@ def _label(value: Any) -> str:
 def _check_arrays_when_assigned(
     model: type[Base], key: str, attribute: orm.QueryableAttribute[Any]
 ) -> None:
-    """Make numpy arrays of what is assigned to an array column, or refuse it there and then."""
+    """Convert values assigned to an array column, so that an error shows at the assignment."""
     columns = getattr(attribute.property, "columns", None)
     if not columns or not isinstance(columns[0].type, NumpyArray):
         return

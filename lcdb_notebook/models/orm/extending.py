@@ -1,4 +1,4 @@
-"""How missions extend a model: single-table and joined-table inheritance without their traps."""
+"""Extend models for missions: single-table and joined-table inheritance without pitfalls."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _DIALECT: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 class _Claims(UserDict[Any, "orm.Mapper[Any]"]):
-    """Which class claims which ``type``; one that nobody claims means the class being loaded."""
+    """Classes by the ``type`` they claim; for any other type, the class being loaded."""
 
     def __init__(self, claimed: Any, fallback: orm.Mapper[Any]) -> None:
-        # Shared by all classes of one base, so that each knows the claims of the others.
+        # Shared by all subclasses of one base, so that each sees the claims of the others.
         self.data = claimed.data if isinstance(claimed, _Claims) else dict(claimed)
         self._fallback = fallback
 
@@ -30,10 +30,10 @@ class _Claims(UserDict[Any, "orm.Mapper[Any]"]):
 
 
 class _Redefinable(DeclarativeAttributeIntercept):
-    """Lets a notebook cell that defines a mission's class run twice.
+    """Metaclass that allows a notebook cell defining a mission's class to be run twice.
 
-    A second class of the same name and identity is the first one, amended. Two classes may name a
-    column alike, if they mean the same type.
+    Defining a class of the same name and identity again amends the first class. Two classes may use
+    the same column name if the column has the same type.
     """
 
     def __new__(
@@ -57,17 +57,20 @@ class _Redefinable(DeclarativeAttributeIntercept):
 
 
 class Extensible(metaclass=_Redefinable):
-    """Mixin of the three models that missions extend with classes of their own.
+    """Mixin of the three models that missions extend with subclasses.
 
-    It takes away the traps of inheritance in a shared table. A row whose ``type`` no imported class
-    claims loads as the class asked for, where SQLAlchemy would fail. A field declared
-    ``Mapped[int]`` is nullable in the shared table, where it would otherwise be required of every
-    other mission's rows too, and a CHECK requires it of the rows of its own type, and of types
-    derived from that one. A row in a table of its own is deleted with the shared row that it
-    extends. A class can be defined again, as by running a notebook's cell twice.
+    It avoids the pitfalls of inheritance in a shared table:
+
+    - A row whose ``type`` does not belong to any imported class loads as the class that was
+      queried, where SQLAlchemy would fail.
+    - A field declared ``Mapped[int]`` is nullable in the shared table, where it would otherwise be
+      required in the rows of all other missions too. A CHECK requires it in rows of this type and
+      of types derived from it.
+    - A row in a subclass's separate table is deleted together with the shared row it extends.
+    - A class can be defined again, as when a notebook cell is run twice.
     """
 
-    #: Columns of the shared table that rows of this type cannot do without.
+    #: Columns of the shared table that are required in rows of this type.
     __required__: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -84,8 +87,8 @@ class Extensible(metaclass=_Redefinable):
 
 
 def _keep_unclaimed_types(mapper: orm.Mapper[Any]) -> None:
-    # SQLAlchemy warns when it saves a row whose type is not its class's. Here that is as it should
-    # be, unless another class claims the type.
+    # SQLAlchemy warns when it saves a row whose type differs from its class's. Here this is
+    # expected, unless another class claims the type.
     validate = mapper._validate_polymorphic_identity
     assert validate is not None
 
@@ -109,7 +112,7 @@ def _require_of_own_type(mapper: orm.Mapper[Any]) -> None:
                 required.add(column.name)
     else:
         _delete_with_shared_row(table)
-    # Below a class with a table of its own, the type is out of a CHECK's sight.
+    # A subclass with a separate table has no type column there, so its CHECK could not refer to it.
     mapper.class_.__required__ = frozenset(name for name in required if name in shared.c)
     identity, discriminator = mapper.polymorphic_identity, mapper.polymorphic_on
     if identity is None or discriminator is None:
@@ -126,7 +129,7 @@ def _require_of_own_type(mapper: orm.Mapper[Any]) -> None:
 
 
 def _delete_with_shared_row(table: sa.FromClause) -> None:
-    """Let a row of a table of its own go with the row that it extends, if nothing else is said.
+    """Delete a row of a subclass's separate table together with the row it extends, by default.
 
     Otherwise the database would refuse to delete an observation because of its flags.
     """
@@ -137,7 +140,7 @@ def _delete_with_shared_row(table: sa.FromClause) -> None:
 
 
 def _declared_columns(name: str, namespace: dict[str, Any]) -> dict[str, sa.Column[Any]]:
-    """Find out which columns a class body declares, by declaring them elsewhere."""
+    """Find which columns a class body declares, by declaring them on a temporary base."""
     fields = {k: v for k, v in namespace.items() if isinstance(v, orm.MappedColumn)}
     annotations = {
         key: annotation
@@ -170,7 +173,7 @@ def _share_columns(
     namespace: dict[str, Any],
     columns: dict[str, sa.Column[Any]],
 ) -> None:
-    """Use the columns that another mission's class has brought into the shared table."""
+    """Reuse columns that another mission's class has already added to the shared table."""
     table = parent.local_table
     for key, column in columns.items():
         if column.name in table.c and not parent.has_property(key):
@@ -178,12 +181,12 @@ def _share_columns(
             namespace.setdefault(key, orm.mapped_column(use_existing_column=True))
 
 
-def _refuse_other_type(field: str, column: sa.Column[Any], there: Any) -> None:
-    wanted, found = (c.type.compile(dialect=_DIALECT) for c in (column, there))
-    if wanted != found:
+def _refuse_other_type(field: str, column: sa.Column[Any], existing: Any) -> None:
+    declared, found = (c.type.compile(dialect=_DIALECT) for c in (column, existing))
+    if declared != found:
         raise SchemaError(
-            f"{field} would be {wanted}, but column {there.table.name}.{there.name} is {found} "
-            "already; give the field another name"
+            f"{field} is declared as {declared}, but column {existing.table.name}.{existing.name} "
+            f"already exists as {found}; rename the field"
         )
 
 
@@ -193,12 +196,12 @@ def _same_class_again(
     namespace: dict[str, Any],
     columns: dict[str, sa.Column[Any]],
 ) -> type:
-    """Amend a class that is defined once more, and give it instead of a second one."""
+    """Amend a class that is defined again, and return it instead of a second one."""
     known = mapper.class_
     if known.__name__ != name:
         raise SchemaError(
-            f"{name} claims the polymorphic_identity {mapper.polymorphic_identity!r}, which is "
-            f"that of {known.__module__}.{known.__name__}; choose another"
+            f"polymorphic_identity {mapper.polymorphic_identity!r} of {name} is already used by "
+            f"{known.__module__}.{known.__name__}; choose another"
         )
     for key, column in columns.items():
         if key in mapper.columns:
@@ -218,7 +221,7 @@ def _same_class_again(
         if key not in columns and not mapper.has_property(key):
             setattr(known, key, value)
     if "__classcell__" in namespace:
-        # What super() in a method of the new body refers to.
+        # super() in a method of the new body must refer to the class that is kept.
         namespace["__classcell__"].cell_contents = known
     return known
 

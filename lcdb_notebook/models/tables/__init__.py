@@ -1,1 +1,1 @@
-"""The tables in the database: created, compared with the classes, and upgraded."""
+"""Create the tables in a database, compare them with the classes, and upgrade them."""

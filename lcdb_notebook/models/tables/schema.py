@@ -1,4 +1,4 @@
-"""The tables: create what is missing, and say what a database lacks."""
+"""Create the tables in a database, and check what is missing."""
 
 from __future__ import annotations
 
@@ -20,128 +20,130 @@ Column = sa.Column[object]
 
 
 @dataclass(frozen=True)
-class _Lack:
-    """What the models need and a database has not; columns and rules of tables that it has."""
+class _Missing:
+    """What a database is missing: tables, and columns and CHECKs of the tables that exist."""
 
     tables: list[sa.Table]
     columns: list[Column]
-    #: CHECKs by which a mission's class requires a column that is there already.
+    #: CHECKs of mission classes on columns that already exist.
     rules: list[sa.CheckConstraint]
 
 
 def create(connection: sa.Connection) -> list[str]:
-    """Create the tables, columns and constraints that are not there yet.
+    """Create the tables, columns and constraints that do not exist yet.
 
-    Nothing that exists is altered or removed, so it is safe on a database with data, and it is how
-    the fields of a newly written mission class get their columns. Rows of that class's type which
-    were there before lack its fields; they stay as they are.
+    Nothing that exists is altered or removed, so this is safe on a database with data. It also
+    creates the columns of a newly written mission class; existing rows of its type are unchanged
+    and have no values in them.
 
     Parameters
     ----------
-    connection
+    connection : sqlalchemy.Connection
         An open connection, in a transaction, that may create tables.
 
     Returns
     -------
     list of str
-        What was added: names of tables, of columns as ``table.column``, and of constraints on
-        columns that were there before as ``table.constraint``.
+        What was added: tables by name, columns as ``table.column``, and constraints on columns
+        that already existed as ``table.constraint``.
 
     Raises
     ------
     SchemaError
-        If a table lacks a column that every row must have and for which there is no default: it is
-        some other program's table of the same name, or has to be completed by hand.
+        If a required column without a default is missing from an existing table: the table belongs
+        to another program, or has to be completed by hand.
     """
-    # Two notebooks may start on an empty database at once; the second waits, then finds it done.
+    # Two notebooks may start on an empty database together: the second waits, then does nothing.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.create'))"))
-    lack = _lacking(connection)
-    _refuse_to_guess(lack.columns)
-    added = _names(connection, lack)
-    Base.metadata.create_all(connection, tables=lack.tables)
-    for table in lack.tables:
+    absent = _find_missing(connection)
+    _refuse_to_guess(absent.columns)
+    added = _names(connection, absent)
+    Base.metadata.create_all(connection, tables=absent.tables)
+    for table in absent.tables:
         _keep_arrays_uncompressed(connection, table.c)
-    for column in lack.columns:
+    for column in absent.columns:
         _add_column(connection, column)
-    _keep_arrays_uncompressed(connection, lack.columns)
-    _add_what_comes_with(connection, lack.columns)
-    for rule in lack.rules:
+    _keep_arrays_uncompressed(connection, absent.columns)
+    _add_what_comes_with(connection, absent.columns)
+    for rule in absent.rules:
         _add_rule(connection, rule)
     return added
 
 
 def missing(connection: sa.Connection) -> list[str]:
-    """Name the tables, columns and constraints that :func:`create` would add."""
-    return _names(connection, _lacking(connection))
+    """List the tables, columns and constraints that :func:`create` would add."""
+    return _names(connection, _find_missing(connection))
 
 
 def check(connection: sa.Connection) -> None:
-    """Refuse a database that the models cannot be read from.
+    """Check that the models can be read from a database.
 
     Raises
     ------
     SchemaError
-        Naming what is missing and how to add it, each column of another type, and what else
-        differs beside these; or that it is a LightcurveDB of another generation, or none.
+        If tables or columns are missing, or columns have a type that cannot be read; the message
+        lists all differences and how to resolve them. Also if the database is a LightcurveDB of
+        another generation, or not a LightcurveDB.
     """
     schema_diff.refuse_version_3(connection)
-    lack = _lacking(connection)
-    if len(lack.tables) == len(Base.metadata.tables):
+    found = _find_missing(connection)
+    if len(found.tables) == len(Base.metadata.tables):
         raise SchemaError(
-            "this database holds no LightcurveDB: none of its tables exist. To make them here, "
+            "this database is not a LightcurveDB: none of the tables exist. To create them, "
             "connect with lcdb.connect(..., write=True, create=True)."
         )
-    lacks = [f"table {table.name}" for table in lack.tables]
-    lacks += [f"column {column}{_whose(column)}" for column in lack.columns]
+    absent = [f"table {table.name}" for table in found.tables]
+    absent += [f"column {column}{_whose(column)}" for column in found.columns]
     different = schema_diff.differences(connection)
     blocking = [str(one) for one in different if one.blocks]
-    if not (lacks or blocking):
+    if not (absent or blocking):
         return
-    told: list[str] = []
-    if lacks:
-        told.append(
-            f"this database lacks {', '.join(lacks)}. If it is yours, add what is missing (nothing "
-            "existing is touched) with lcdb.connect(..., write=True, create=True) or db.create()."
+    problems: list[str] = []
+    if absent:
+        problems.append(
+            f"missing from this database: {', '.join(absent)}. If it is yours, add them (nothing "
+            "existing is changed) with lcdb.connect(..., write=True, create=True) or db.create()."
         )
     if blocking:
-        told.append(
-            f"this database has columns of other types than the models: {', '.join(blocking)}. "
-            "Its owner can convert them (ALTER TABLE ... ALTER COLUMN ... TYPE ...), or make a "
-            "view of the right types in a schema that comes first in your search_path."
+        problems.append(
+            f"column types of this database differ from the models: {', '.join(blocking)}. "
+            "Its owner can convert them (ALTER TABLE ... ALTER COLUMN ... TYPE ...), or create a "
+            "view with the expected types in a schema that comes first in your search_path."
         )
     beside = [str(one) for one in different if not one.blocks]
     if beside:
-        told.append(f"It differs besides, which does no harm to reading: {', '.join(beside)}.")
-    raise SchemaError(" ".join(told))
+        problems.append(f"Other differences, which do not prevent reading: {', '.join(beside)}.")
+    raise SchemaError(" ".join(problems))
 
 
-def _lacking(connection: sa.Connection) -> _Lack:
-    # Nothing but the tables of the models: the database may have thousands of others. A view does
-    # as well as a table.
+def _find_missing(connection: sa.Connection) -> _Missing:
+    # Only the tables of the models: the database may have thousands of others. Views count too.
     tables = Base.metadata.sorted_tables
     names = [table.name for table in tables]
     inspector = sa.inspect(connection)
     found = inspector.get_multi_columns(filter_names=names, kind=ObjectKind.ANY)
-    there = {name: {column["name"] for column in columns} for (_, name), columns in found.items()}
+    existing = {
+        name: {column["name"] for column in columns} for (_, name), columns in found.items()
+    }
     rules = inspector.get_multi_check_constraints(filter_names=names)
     quote = connection.dialect.identifier_preparer.quote
     known = {
         (name, quote(rule["name"] or "")) for (_, name), found in rules.items() for rule in found
     }
-    return _Lack(
-        [table for table in tables if table.name not in there],
+    return _Missing(
+        [table for table in tables if table.name not in existing],
         [
             column
             for table in tables
             for column in table.c
-            if table.name in there and column.name not in there[table.name]
+            if table.name in existing and column.name not in existing[table.name]
         ],
         [
             rule
             for table in tables
             for rule in _rules(table)
-            if table.name in there
-            and {column.name for column in rule.columns} <= there[table.name]
+            if table.name in existing
+            and {column.name for column in rule.columns} <= existing[table.name]
             and (table.name, _name(connection, rule)) not in known
         ],
     )
@@ -156,18 +158,18 @@ def _refuse_to_guess(columns: list[Column]) -> None:
     ]
     if unknown:
         raise SchemaError(
-            f"this database lacks {', '.join(map(str, unknown))}, which every row must have and "
-            "nothing says what it would be in the rows that are there. Is "
-            f"{unknown[0].table} another program's table? Use a database of its own then; else add "
-            "and fill the column by hand"
+            f"missing from this database: {', '.join(map(str, unknown))}, required in every row, "
+            "without a default for the existing rows. If another program made "
+            f"{unknown[0].table}, use a separate database; otherwise add and fill the column "
+            "by hand"
         )
 
 
-def _names(connection: sa.Connection, lack: _Lack) -> list[str]:
+def _names(connection: sa.Connection, absent: _Missing) -> list[str]:
     return [
-        *(table.name for table in lack.tables),
-        *map(str, lack.columns),
-        *(f"{rule.table.name}.{_name(connection, rule)}" for rule in lack.rules),
+        *(table.name for table in absent.tables),
+        *map(str, absent.columns),
+        *(f"{rule.table.name}.{_name(connection, rule)}" for rule in absent.rules),
     ]
 
 
@@ -177,12 +179,12 @@ def _rules(table: sa.Table) -> list[sa.CheckConstraint]:
 
 
 def _name(connection: sa.Connection, rule: sa.CheckConstraint) -> str:
-    # As DDL writes it: PostgreSQL's names end at 63 bytes, and the dialect shortens longer ones.
+    # As in DDL: PostgreSQL limits names to 63 bytes, and the dialect shortens longer ones.
     return str(connection.dialect.identifier_preparer.format_constraint(rule))
 
 
 def _whose(column: Column) -> str:
-    """Say which mission's class needs a column, if it is one of those."""
+    """Return the mission class that needs a column, for a message; "" if there is none."""
     for mapper in Base.registry.mappers:
         mine = mapper.inherits is not None and column in set(mapper.columns)
         if mine and mapper.inherits is not None and column not in set(mapper.inherits.columns):
@@ -191,10 +193,10 @@ def _whose(column: Column) -> str:
 
 
 def _keep_arrays_uncompressed(connection: sa.Connection, columns: Iterable[Column]) -> None:
-    """Store arrays out of line and as they are.
+    """Store arrays out of line and uncompressed.
 
-    Compressing floats gains nothing and costs much: loading took 4.6 times as long and reading
-    1.3 times. Their statistics are never used by a plan either.
+    Compressing floats saves nothing: loading took 4.6 times as long and reading 1.3 times. No
+    query plan uses statistics of these columns either.
     """
     quote = connection.dialect.identifier_preparer.format_column
     for column in columns:
@@ -211,7 +213,7 @@ def _add_column(connection: sa.Connection, column: Column) -> None:
     if column.nullable or not isinstance(default, ScalarElementColumnDefault):
         _alter(connection, column.table, f"ADD COLUMN {definition}")
         return
-    # The rows that are there get what a new one would.
+    # Existing rows get the default of a new row.
     value = sa.literal(default.arg, column.type).compile(
         dialect=connection.dialect, compile_kwargs={"literal_binds": True}
     )
@@ -220,7 +222,7 @@ def _add_column(connection: sa.Connection, column: Column) -> None:
 
 
 def _add_what_comes_with(connection: sa.Connection, columns: list[Column]) -> None:
-    """Add the indexes and constraints that take in an added column."""
+    """Add the indexes and constraints that include an added column."""
     added = set(columns)
     for table in {column.table for column in columns}:
         for index in table.indexes:
@@ -237,7 +239,7 @@ def _add_what_comes_with(connection: sa.Connection, columns: list[Column]) -> No
 
 
 def _add_rule(connection: sa.Connection, rule: sa.CheckConstraint) -> None:
-    """Add a CHECK for rows to come, and vouch for those that are there if they obey it."""
+    """Add a CHECK for new rows, and validate it if all existing rows satisfy it."""
     name = _name(connection, rule)
     compile_kwargs = {"literal_binds": True, "include_table": False}
     condition = rule.sqltext.compile(dialect=connection.dialect, compile_kwargs=compile_kwargs)

@@ -1,4 +1,4 @@
-"""How the tables of a database differ from the models: types, NULLs, and columns of others."""
+"""Compare the columns of a database with the models: types, NULLs, additional columns."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lcdb_notebook.models import Base
 
 __all__ = ["Difference", "differences", "refuse_version_3"]
 
-# Types that are read and written alike, in PostgreSQL's words and in SQLAlchemy's. An array takes
-# no part of itself converted on the binary wire, so numeric[] is none of those that can be read.
+# Types that are interchangeable, by the names of PostgreSQL and of SQLAlchemy. Elements of arrays
+# are not converted in the binary COPY format, so numeric[] cannot be read.
 _ALIKE = (
     {"smallint", "integer", "bigint"},
     {"real", "double precision", "float", "numeric"},
@@ -28,8 +28,8 @@ _ALIKE = (
     {"boolean"},
 )
 
-# to_regclass finds the table that a query would, along the search path. A domain counts as the type
-# that it is made of.
+# to_regclass finds the table that a query would use, along the search path. A domain counts as its
+# base type.
 _COLUMNS = """
 SELECT c.relname AS "table", a.attname AS "column", c.relkind IN ('r', 'p') AS is_table,
     CASE WHEN t.typtype = 'e' THEN 'enum' ELSE
@@ -46,16 +46,16 @@ ORDER BY c.relname, a.attnum
 
 @dataclass(frozen=True)
 class Difference:
-    """One column that is not as the models have it.
+    """One column that differs from the models.
 
     Parameters
     ----------
-    column
-        As ``table.column``.
-    what
+    column : str
+        The column, as ``table.column``.
+    what : str
         How it differs.
-    blocks
-        Whether it keeps light curves from being read.
+    blocks : bool, default False
+        Whether it prevents reading light curves.
     """
 
     column: str
@@ -69,41 +69,41 @@ class Difference:
 def differences(connection: sa.Connection) -> list[Difference]:
     """Compare the columns of the database with those of the models.
 
-    Tables and columns that are missing are told by
-    :func:`lcdb_notebook.models.tables.schema.missing`.
+    Missing tables and columns are not included;
+    :func:`lcdb_notebook.models.tables.schema.missing` lists those.
 
     Parameters
     ----------
-    connection
+    connection : sqlalchemy.Connection
         An open connection; nothing is changed.
 
     Returns
     -------
     list of Difference
-        By table and place. A column of another type ``blocks``. One that may be NULL where the
-        models say NOT NULL does not: a light curve with such a row is refused by name when it is
-        read. Nor does one that the models do not have, which may be a field of a mission's class
-        that is not imported here; if it must be filled, new rows are refused by the server.
+        In the order of tables and columns. A column of another type ``blocks``. A column that may
+        be NULL where the models require a value does not: reading a light curve with such a row
+        raises an error that names it. Nor does a column that the models do not have, which may be
+        a field of a mission class that is not imported; if it is required, the server rejects new
+        rows.
     """
     return list(_compared(_columns(connection), connection.dialect))
 
 
 def refuse_version_3(connection: sa.Connection) -> None:
-    """Refuse a database of LightcurveDB 3, naming it.
+    """Refuse a database of LightcurveDB 3.
 
     Raises
     ------
     SchemaError
-        If its table ``dataset`` has no ``id``, and a key of the rows that it joins instead.
+        If the table ``dataset`` has no ``id`` but a key of several foreign keys.
     """
     names = [row.column for row in _columns(connection) if row.table == "dataset"]
     if "id" not in names and {"target_id", "observation_id"} <= set(names):
         key = [name for name in names if name.endswith("_id")]
         raise SchemaError(
-            "this is a database of LightcurveDB 3: the rows of its table dataset have no id of "
-            f"their own but a key of several columns ({', '.join(key)}). This package reads "
-            "databases of LightcurveDB 2, whose dataset has an id; use a version of it that says "
-            "it reads LightcurveDB 3"
+            "this is a database of LightcurveDB 3: its table dataset has no id but a key of "
+            f"several columns ({', '.join(key)}). This version reads databases of LightcurveDB 2, "
+            "whose dataset has an id; use a version of lcdb_notebook that reads LightcurveDB 3"
         )
 
 
@@ -119,18 +119,18 @@ def _compared(found: list[Any], dialect: sa.Dialect) -> Iterator[Difference]:
         model = tables[row.table].c.get(row.column)
         if model is None:
             filled = row.not_null and not row.has_default
-            harm = ", and has to be filled: new rows are refused" if filled else ""
-            yield Difference(column, f"is no column of the models{harm}")
+            harm = " and is required, so that new rows are rejected" if filled else ""
+            yield Difference(column, f"is not in the models{harm}")
             continue
-        wanted = _type_name(model, dialect)
-        alike = next((kind for kind in _ALIKE if wanted in kind), None)
-        if row.type != wanted and not (alike and row.type in alike):
-            yield Difference(column, f"is {row.type}, not {wanted}", blocks=alike is not None)
-        # Columns of a view never say that they are filled.
+        expected = _type_name(model, dialect)
+        alike = next((kind for kind in _ALIKE if expected in kind), None)
+        if row.type != expected and not (alike and row.type in alike):
+            yield Difference(column, f"is {row.type}, not {expected}", blocks=alike is not None)
+        # Columns of a view are never marked NOT NULL.
         if row.is_table and not row.not_null and not model.nullable:
-            yield Difference(column, "may be NULL, which the models rule out")
+            yield Difference(column, "may be NULL, which the models do not allow")
         if row.not_null and model.nullable and not row.has_default:
-            yield Difference(column, "has to be filled, and the models allow NULL")
+            yield Difference(column, "is required, although the models allow NULL")
 
 
 def _type_name(column: sa.Column[Any], dialect: sa.Dialect) -> str:

@@ -1,14 +1,13 @@
-"""Versions of the tables: which one a database has, and the way from there to the present.
+"""Versions of the tables: find the version of a database, and upgrade it to the newest.
 
-The tables that we create are marked with a version, in a table ``lcdb_notebook_version`` of their
-own, and Alembic brings them from there to the newest one, with the data kept. Each step is a file
-in ``environment/versions``. A database without that table was not created here; it is read,
-and given what a mission's class needs where its owner asks for that, but never altered otherwise.
+Tables created by this package are marked with a version in the table ``lcdb_notebook_version``.
+Alembic upgrades them to the newest version and keeps the data. Each step is a file in
+``environment/versions``. A database without that table was created by another program: it is read,
+gets the columns of a mission's class if its owner requests that, and is not altered otherwise.
 
-What is only added, such as a new table or the columns of a mission's class, of which there may be
-some that only one notebook knows, is made from the models by
-:func:`lcdb_notebook.models.tables.schema.create`.
-A step is written for what that cannot do, and leaves alone what it does not know.
+Pure additions, such as a new table or the columns of a mission's class (which may be defined in a
+single notebook), are made from the models by :func:`lcdb_notebook.models.tables.schema.create`.
+A step is only needed for other changes, and does not touch tables or columns that it does not name.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ __all__ = ["TABLE", "create", "pending", "refuse_newer", "stored_version", "vers
 TABLE = "lcdb_notebook_version"
 
 ENVIRONMENT = Path(__file__).with_name("environment")
-"""Where the steps are: ``versions/v0001.py`` leads to version 0001, and so on without a fork."""
+"""Folder of the steps: ``versions/v0001.py`` leads to version 0001, and so on, without branches."""
 
 _log = logging.getLogger(__name__)
-# Alembic keeps the step under way in a global variable.
+# Alembic keeps the running step in a global variable.
 _one_at_a_time = threading.Lock()
 
 
 def versions() -> list[str]:
-    """Name the versions that this package knows, the oldest first.
+    """List the versions that this package supports, oldest first.
 
     Examples
     --------
@@ -47,15 +46,15 @@ def versions() -> list[str]:
 
 
 def stored_version(connection: sa.Connection) -> str | None:
-    """Give the version of a database.
+    """Read the version of a database.
 
     Returns
     -------
     str or None
-        Such as ``"0001"``; None if the tables were not created by this package, or if this user
-        may not know.
+        The version, such as ``"0001"``; None if the tables were not created by this package, or
+        this user has no permission to read it.
     """
-    # Others may have been granted the tables that there were, before this one was.
+    # Earlier GRANTs may not include this table, which is newer than the others.
     readable = "SELECT has_table_privilege(to_regclass(:name), 'SELECT')"
     if not connection.scalar(sa.text(readable), {"name": TABLE}):
         return None
@@ -64,24 +63,24 @@ def stored_version(connection: sa.Connection) -> str | None:
 
 
 def refuse_newer(connection: sa.Connection) -> None:
-    """Refuse a database whose tables a newer package has made or upgraded.
+    """Refuse a database whose tables were created or upgraded by a newer version of this package.
 
     Raises
     ------
     SchemaError
-        Naming both versions, and what to do.
+        If the version is unknown; the message contains both versions and what to do.
     """
     found, known = stored_version(connection), versions()
     if found is not None and found not in known:
         raise SchemaError(
-            f"the tables of this database are of version {found}, and this lcdb_notebook knows "
-            f"them up to version {known[-1]} only: a newer one has made or upgraded them. Upgrade "
+            f"the tables of this database have version {found}, but this lcdb_notebook supports "
+            f"versions up to {known[-1]}: a newer lcdb_notebook created or upgraded them. Upgrade "
             "the package: pip install --upgrade lcdb-notebook"
         )
 
 
 def pending(connection: sa.Connection, *, own: bool = False) -> bool:
-    """Tell whether :func:`create` would do anything; it takes no locks to find out."""
+    """Check whether :func:`create` would change anything, without taking locks."""
     found = stored_version(connection)
     if found is None and own:
         return True
@@ -89,31 +88,31 @@ def pending(connection: sa.Connection, *, own: bool = False) -> bool:
 
 
 def create(connection: sa.Connection, *, own: bool = False) -> list[str]:
-    """Make the tables, or bring those that this package made to the newest version.
+    """Create the tables, or upgrade those that this package created to the newest version.
 
-    Either all of it is done or nothing, and by one process at a time.
+    Either everything is done or nothing, and by one process at a time.
 
     Parameters
     ----------
-    connection
+    connection : sqlalchemy.Connection
         An open connection, in a transaction, that may create tables.
-    own
-        Whether nobody else can have made tables here, as on the embedded server. If they are of
-        the first version then, from before versions were kept, they are marked so.
+    own : bool, default False
+        Whether only this package can have created the tables, as on the embedded server. Tables of
+        the first version, which was not marked, are then marked.
 
     Returns
     -------
     list of str
-        What was added from the models, as :func:`lcdb_notebook.models.tables.schema.create` tells
-        it.
+        What was added from the models: tables by name, columns as ``table.column``, and constraints
+        on columns that already existed as ``table.constraint``.
 
     Raises
     ------
     SchemaError
-        If the tables are of a version that this package does not know, or those of some other
+        If the tables have a version that this package does not support, or belong to another
         program.
     """
-    # The same lock as schema.create's: the second waits, and then finds it done.
+    # The same lock as in schema.create: a second process waits, and then has nothing to do.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.create'))"))
     refuse_newer(connection)
     found, newest = stored_version(connection), versions()[-1]
@@ -131,19 +130,19 @@ def create(connection: sa.Connection, *, own: bool = False) -> list[str]:
 
 
 def _run(command: str, version: str, connection: sa.Connection) -> None:
-    """Have Alembic do something on this connection, in its transaction."""
+    """Run an Alembic command on this connection, in its transaction."""
     from alembic import command as commands
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
-    # It is read by a configparser.
+    # The value is read by a configparser, which interpolates %.
     config.set_main_option("script_location", str(ENVIRONMENT).replace("%", "%%"))
     with _one_at_a_time:
         getattr(commands, command)(config, version)
 
 
 def _is_first_version(connection: sa.Connection) -> bool:
-    """Compare the tables with those of the first version, built beside them and undone again."""
+    """Compare the tables with those of the first version, created temporarily beside them."""
     found = _described(connection)
     attempt = connection.begin_nested()
     try:
@@ -153,7 +152,7 @@ def _is_first_version(connection: sa.Connection) -> bool:
         expected = _described(connection)
     finally:
         attempt.rollback()
-    # Mission classes may have added columns, with their indexes and rules.
+    # Mission classes may have added columns, with their indexes and constraints.
     return expected <= found
 
 
@@ -176,5 +175,5 @@ SELECT replace(pg_get_indexdef(indexrelid), ' ON ' || current_schema() || '.', '
 
 
 def _described(connection: sa.Connection) -> set[str]:
-    """Say what the tables of the search path's first schema consist of."""
+    """List columns, constraints and indexes of the tables in the search path's first schema."""
     return set(connection.scalars(_DESCRIPTION, {"tables": [*Base.metadata.tables]}))

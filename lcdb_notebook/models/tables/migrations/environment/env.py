@@ -1,4 +1,4 @@
-"""What Alembic runs for every step: on the connection that the caller gives, in its transaction."""
+"""Run a step of Alembic on the connection of the caller, in its transaction."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Version 0001: the twelve tables of the specification, as they were when versions began.
+"""Version 0001: the twelve tables of the specification in their first version.
 
-A record of the past, to be left as it is: databases are recognised by it, and what comes later is
-tested on it. A new database is not made by these statements but from the models.
+Do not change this file: databases of the first version are recognised by it, and later steps are
+tested on it. New databases are not created by these statements but from the models.
 """
 
 from __future__ import annotations
