@@ -51,22 +51,22 @@ def connect(
 
     Parameters
     ----------
-    url
+    url : str or sa.URL, optional
         ``postgresql://user:password@host:port/database``.
-    write
+    write : bool, default False
         Allow changes. Without it the server itself refuses them.
-    config
+    config : str or pathlib.Path, optional
         A file with a section ``[Credentials]``: username, password, database_name,
         database_host, database_port.
-    embedded
+    embedded : bool or str or pathlib.Path, optional
         True for the embedded server whatever else is configured, a folder to keep it in, or False
         never to use it.
-    create
+    create : bool, default False
         Create the tables, and the columns of mission classes, that are missing; implied for the
         embedded server. Nothing that exists is touched.
-    statement_timeout
+    statement_timeout : float, optional
         Seconds after which the server gives up on a statement; None waits for ever.
-    application_name
+    application_name : str, optional
         How you are called in ``pg_stat_activity``, where whoever runs the server looks; None takes
         ``application_name=`` of the URL, ``PGAPPNAME``, or else "lcdb_notebook".
 
@@ -131,15 +131,15 @@ class Database(Exploring, Listings):
 
         Parameters
         ----------
-        target
+        target : object, optional
             A catalog number (``261136679``, ``"TIC 261136679"``), a Target, or a list of either.
-        catalog
+        catalog : object, optional
             Name of the catalog, where a number stands in several.
-        observation
+        observation : object, optional
             An id, an Observation or a class of them (``TESSObservation``), or a list.
-        instrument
+        instrument : object, optional
             Name or Instrument; its parts are included: "Camera 1" finds its CCDs.
-        photometry, processing
+        photometry, processing : object, optional
             Names of a photometric source and a processing method, or lists; ``"raw"`` is no
             processing.
         **observation_fields
@@ -241,7 +241,7 @@ class Database(Exploring, Listings):
 
         Parameters
         ----------
-        of
+        of : object
             A Selection; a LightCurve or LightCurveData read from here; a DataSet, or its id; or
             several of these.
 

@@ -63,7 +63,7 @@ class Exploring:
             instrument=instrument,
             photometry=photometry,
             processing=processing,
-            asked_by="explore()",
+            caller="explore()",
             **observation_fields,
         )
         return Explorer(cast("Explorable", self), start)

@@ -58,7 +58,7 @@ class Listings(OpenDatabase):
             instrument=instrument,
             photometry=photometry,
             processing=processing,
-            asked_by="targets()",
+            caller="targets()",
             **observation_fields,
         )
         with self.session_scope() as session:
@@ -95,7 +95,7 @@ class Listings(OpenDatabase):
             catalog=catalog,
             observation=observation,
             instrument=instrument,
-            asked_by="observations()",
+            caller="observations()",
             without=("photometry", "processing"),
             **observation_fields,
         )
@@ -149,7 +149,7 @@ class Listings(OpenDatabase):
         wanted = criteria(
             observation=observation,
             instrument=instrument,
-            asked_by="frames()",
+            caller="frames()",
             without=("target", "catalog", "photometry", "processing"),
             **observation_fields,
         )
@@ -188,7 +188,7 @@ class Listings(OpenDatabase):
             catalog=catalog,
             observation=observation,
             instrument=instrument,
-            asked_by="quality_flags()",
+            caller="quality_flags()",
             without=("photometry", "processing"),
             **observation_fields,
         )

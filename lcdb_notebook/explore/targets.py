@@ -19,7 +19,7 @@ from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.own_connection import own_connection
 from lcdb_notebook.explore.widget.protocols import Sessions
 from lcdb_notebook.search import browse
-from lcdb_notebook.search.browse import Page, TargetRow, Wanted
+from lcdb_notebook.search.browse import Page, TargetRow, TargetFilter
 from lcdb_notebook.search.criteria import Criteria, criteria
 
 __all__ = ["TargetList"]
@@ -46,7 +46,7 @@ class TargetList(Panel):
     ----------
     target : TargetRow or None
         Trait: the target chosen, with ``number``, ``id`` and ``catalog``.
-    target_filter : Wanted
+    target_filter : TargetFilter
         Trait: the digits and the filters of the list.
     counted : int
         Trait: how often all counts beside the filters were completed.
@@ -62,7 +62,7 @@ class TargetList(Panel):
     css = "lcdb-targets"
 
     target = traitlets.Instance(TargetRow, allow_none=True)
-    target_filter = traitlets.Instance(Wanted)
+    target_filter = traitlets.Instance(TargetFilter)
 
     def __init__(self, sessions: Sessions, start: Criteria | None = None) -> None:
         super().__init__()
@@ -136,8 +136,8 @@ class TargetList(Panel):
         self._total = None
         self._load(at_once=at_once)
 
-    def _filter(self, text: SearchText) -> Wanted:
-        target_filter: Wanted = self._filters.target_filter
+    def _filter(self, text: SearchText) -> TargetFilter:
+        target_filter: TargetFilter = self._filters.target_filter
         changed: dict[str, Any] = {}
         if text.numbers:
             changed["numbers"] = text.numbers

@@ -1,1 +1,1 @@
-"""What is asked, as SQL; what was found, or why nothing was."""
+"""Search criteria and their SQL; the results, or why there are none; listings; lineage."""

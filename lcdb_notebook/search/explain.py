@@ -1,4 +1,4 @@
-"""Why a search found nothing, or more than one thing, in a sentence a person can act on."""
+"""Explain why a search found nothing, or found more than one star, and what to do."""
 
 from __future__ import annotations
 
@@ -26,56 +26,63 @@ from lcdb_notebook.models import (
     Target,
 )
 from lcdb_notebook.search import sql
-from lcdb_notebook.search.criteria import RAW, Criteria
+from lcdb_notebook.search.arguments import RAW
+from lcdb_notebook.search.criteria import Criteria
 
 __all__ = ["check_one_catalog", "explain", "missing_numbers"]
 
-# Up to here targets are counted; beyond, the planner's estimate is told, as counting reads a table.
+# Targets are counted up to here; beyond, the planner's estimate is shown: counting reads a table.
 _COUNTED = 10_000
 
 _FILL = (
-    "this database holds no light curves yet. Fill it with db.ingest(paths) on a database opened "
+    "this database has no light curves yet. Add some with db.ingest(paths), on a database opened "
     "by lcdb.connect(write=True), or with `lcdb-notebook demo`"
 )
 
 
 def explain(session: orm.Session, wanted: Criteria) -> LCDBError:
-    """Find the first thing asked for that the database does not have, in three statements.
+    """Find the first criterion that nothing in the database matches, in three statements.
 
     Returns
     -------
     LCDBError
-        A :class:`~lcdb_notebook.errors.NotFoundError` of some kind, to be raised.
+        An instance of a subclass of :class:`~lcdb_notebook.errors.NotFoundError`, for the caller
+        to raise.
     """
-    there = _names(session)
-    if not there["light curve"]:
+    available = _names(session)
+    if not available["light curve"]:
         return LightCurveNotFoundError(_FILL)
-    asked = {
+    requested = {
         "catalog": wanted.catalogs,
         "instrument": [i for i in wanted.instruments if isinstance(i, str)],
         "photometric source": wanted.photometry,
         "processing method": [p for p in wanted.processing if p is not None],
     }
-    for kind, names in asked.items():
-        unknown = [name for name in names if name not in there[kind]]
+    for kind, names in requested.items():
+        unknown = [name for name in names if name not in available[kind]]
         if unknown:
-            raw = f"; processing={RAW!r} asks for none" if kind == "processing method" else ""
+            raw = (
+                f"; processing={RAW!r} selects raw photometry"
+                if kind == "processing method"
+                else ""
+            )
             return NameNotFoundError(
-                f"no {kind} is called {unknown[0]!r}; there are "
-                f"{_nearest_first(unknown[0], there[kind])}{raw}"
+                f"no {kind} named {unknown[0]!r}; available: "
+                f"{_nearest_first(unknown[0], available[kind])}{raw}"
             )
     if wanted.numbers is not None:
         absent = missing_numbers(session, wanted)
         if len(absent) == len(set(wanted.numbers)):
-            catalogs = list(wanted.catalogs) or there["catalog"]
+            catalogs = list(wanted.catalogs) or available["catalog"]
             return TargetNotFoundError(_no_target(session, catalogs, absent))
     return LightCurveNotFoundError(
-        f"no light curve has all of {_asked(wanted)}; leave one out, and .table shows what there is"
+        f"no light curve matches all of {_criteria_text(wanted)}; "
+        "drop one criterion to see what exists"
     )
 
 
 def missing_numbers(session: orm.Session, wanted: Criteria) -> list[int]:
-    """Which of the catalog numbers asked for stand in no catalog searched."""
+    """List the requested catalog numbers that are in none of the searched catalogs."""
     numbers = list(dict.fromkeys(wanted.numbers or ()))
     statement = sa.select(Target.name).where(sql.any_of(Target.name, numbers))
     if wanted.catalogs:
@@ -85,12 +92,12 @@ def missing_numbers(session: orm.Session, wanted: Criteria) -> list[int]:
 
 
 def check_one_catalog(rows: Iterable[Any], wanted: Criteria) -> None:
-    """Refuse to mix stars that share a number in different catalogs.
+    """Check that a catalog number does not match different stars in different catalogs.
 
     Raises
     ------
     AmbiguousError
-        Naming the number and the catalogs.
+        If it does; the message contains the number and the catalogs.
     """
     if wanted.numbers is None:
         return
@@ -99,20 +106,20 @@ def check_one_catalog(rows: Iterable[Any], wanted: Criteria) -> None:
         first = catalog_of.setdefault(row.target, row.catalog)
         if first != row.catalog:
             raise AmbiguousError(
-                f"{row.target} stands in two catalogs, {first} and {row.catalog}, and they are "
-                f"different stars; say which with catalog={first!r} or catalog={row.catalog!r}"
+                f"{row.target} is a different star in each of two catalogs, {first} and "
+                f"{row.catalog}; pass catalog={first!r} or catalog={row.catalog!r}"
             )
 
 
 def _names(session: orm.Session) -> dict[str, list[str]]:
-    """Read the names of every kind, and whether there is a light curve at all, in one statement."""
+    """Read the names of every kind, and whether any light curve exists, in one statement."""
     kinds: dict[str, type[Any]] = {
         "catalog": MissionCatalog,
         "instrument": Instrument,
         "photometric source": PhotometricSource,
         "processing method": ProcessingMethod,
     }
-    # By their key, because a table that lost many rows is slow to look into from its start.
+    # In the order of the key: a scan from the start of a table with many deleted rows is slow.
     some = sa.select(DataSet.id).order_by(DataSet.id).limit(1).subquery()
     arms = [sa.select(sa.literal("light curve").label("kind"), sa.literal("").label("name"))]
     arms[0] = arms[0].select_from(some)
@@ -124,18 +131,18 @@ def _names(session: orm.Session) -> dict[str, list[str]]:
 
 
 def _no_target(session: orm.Session, catalogs: Sequence[str], absent: Sequence[int]) -> str:
-    told = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
+    listed = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
     some = sa.select(Target.id).order_by(Target.id).limit(_COUNTED + 1).subquery()
     estimate = sa.text("(SELECT reltuples::bigint FROM pg_class WHERE oid = 'target'::regclass)")
     counted, estimated = session.execute(
         sa.select(sa.func.count(), estimate).select_from(some)
     ).one()
     if counted > _COUNTED:
-        holds = f"about {max(estimated, counted):,} targets"
+        size = f"about {max(estimated, counted):,} targets"
     else:
-        holds = f"{counted:,} target{'' if counted == 1 else 's'}"
+        size = f"{counted:,} target{'' if counted == 1 else 's'}"
     where = f"catalog {catalogs[0]}" if len(catalogs) == 1 else f"catalogs {', '.join(catalogs)}"
-    return f"no target {told} in {where}; this database holds {holds} (db.targets() lists them)"
+    return f"no target {listed} in {where}; this database has {size} (db.targets() lists them)"
 
 
 def _nearest_first(name: str, known: list[str]) -> str:
@@ -144,10 +151,10 @@ def _nearest_first(name: str, known: list[str]) -> str:
 
     ordered = sorted(known, key=likeness, reverse=True)
     shown = ", ".join(repr(other) for other in ordered[:12])
-    return (shown + (", ..." if len(ordered) > 12 else "")) or "none at all yet"
+    return (shown + (", ..." if len(ordered) > 12 else "")) or "none yet"
 
 
-def _asked(wanted: Criteria) -> str:
+def _criteria_text(wanted: Criteria) -> str:
     parts = {
         "target": wanted.numbers or (),
         "targets of id": wanted.target_ids or (),
@@ -158,8 +165,8 @@ def _asked(wanted: Criteria) -> str:
         "processing": [p or RAW for p in wanted.processing],
         **wanted.fields,
     }
-    told = [f"{name}={_short(values)}" for name, values in parts.items() if values]
-    return ", ".join(told) or "the search"
+    shown = [f"{name}={_short(values)}" for name, values in parts.items() if values]
+    return ", ".join(shown) or "the search"
 
 
 def _short(values: Sequence[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Instruments as a table that a notebook draws as a tree. Imports pandas."""
+"""InstrumentTree: a DataFrame of instruments that a notebook shows as a tree. Imports pandas."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Row = tuple[UUID, str, UUID | None]
 
 
 class InstrumentTree(pd.DataFrame):
-    r"""A DataFrame of instruments, each below what it is part of, drawn as a tree by a notebook.
+    r"""A DataFrame of instruments, each below the one it is part of, shown as a tree in a notebook.
 
-    What pandas makes of it (a selection of rows, a sorted copy) is a DataFrame like any other.
+    Operations of pandas (selecting rows, sorting) return an ordinary DataFrame.
 
     Examples
     --------
@@ -29,12 +29,12 @@ class InstrumentTree(pd.DataFrame):
     """
 
     def drawn(self) -> str:
-        """Draw the tree in letters, a line an instrument."""
+        """Draw the tree as text, one line per instrument."""
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
         depths = self["depth"].tolist()
-        # From below: whether at each depth something is still to come before the branch ends.
+        # From the last row up: at which depths more instruments follow before the branch ends.
         to_come: set[int] = set()
         stems: list[str] = []
         for depth in reversed(depths):
@@ -58,16 +58,16 @@ class InstrumentTree(pd.DataFrame):
 
 
 def as_tree(rows: Sequence[Row]) -> InstrumentTree:
-    """Put each instrument below what it is part of.
+    """Arrange instruments so that each follows the one it is part of.
 
-    Nothing in a database forbids an instrument that is part of itself. A circle of them is warned
-    of by name, and listed from one of its members on.
+    A database may contain instruments that are part of themselves. A warning names the members of
+    such a circle, which is listed from one of them on.
 
     Parameters
     ----------
-    rows
-        Of each instrument its id, its name and the id of what it is part of, if anything; in the
-        order in which those beside one another are listed.
+    rows : sequence of Row
+        Id, name and id of the parent (or None) of each instrument. Parts of the same instrument
+        are listed in this order.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def as_tree(rows: Sequence[Row]) -> InstrumentTree:
     circles: list[str] = []
     for id_, _, _ in rows:
         if id_ not in listed:
-            # What is above it comes round again.
+            # Only members of a circle, and their parts, are not listed yet: follow the parents.
             above = [id_]
             while (parent := by_id[above[-1]][1]) is not None and parent not in above:
                 above.append(parent)

@@ -1,4 +1,4 @@
-"""What there is, as DataFrames: targets, observations, instruments, methods, frames, flags."""
+"""DataFrames of targets, observations, instruments, missions, methods, frames and flags."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ __all__ = [
     "targets",
 ]
 
-# Up to here rows are counted; beyond, the planner's estimate is told, as counting reads a table.
+# Rows are counted up to here; beyond, the planner's estimate is used: counting reads a table.
 _COUNTED = 1_000_000
 
 
 def targets(session: orm.Session, wanted: Criteria, limit: int | None, offset: int) -> pd.DataFrame:
-    """List targets: ``target`` (the number), ``catalog``, ``mission``, ``id``."""
+    """List targets: ``target`` (the catalog number), ``catalog``, ``mission``, ``id``."""
     statement = (
         sa.select(
             Target.name.label("target"),
@@ -96,7 +96,7 @@ def observations(
         statement = statement.where(seen.exists())
     ids = list(session.scalars(statement, sql.parameters(wanted)))
     result = session.execute(*sql.observations(ids))
-    # Labels are table.column; a field that several classes have shows under its own name once.
+    # Labels are table.column; a field of several classes becomes one column.
     frame = pd.DataFrame(result.all(), columns=list(result.keys()))
     frame["instrument"] = [" / ".join(path or ()) for path in frame["instrument"]]
     merged = frame[["id", "type"]].copy()
@@ -110,7 +110,7 @@ def observations(
 
 
 def instruments(session: orm.Session) -> InstrumentTree:
-    """List instruments, each below what it is part of: ``name``, ``part_of``, ``depth``, ``id``."""
+    """List instruments as a tree: ``name``, ``part_of``, ``depth``, ``id``."""
     from lcdb_notebook.search.instruments import as_tree
 
     rows = session.execute(
@@ -120,7 +120,7 @@ def instruments(session: orm.Session) -> InstrumentTree:
 
 
 def missions(session: orm.Session) -> pd.DataFrame:
-    """List missions with their clocks and catalogs."""
+    """List missions with their time formats and catalogs."""
     catalogs = (
         sa.select(sa.func.string_agg(MissionCatalog.name, ", "))
         .where(MissionCatalog.host_mission_id == Mission.id)
@@ -150,7 +150,7 @@ def frames(session: orm.Session, wanted: Criteria, limit: int | None, offset: in
 def quality_flags(
     session: orm.Session, wanted: Criteria, limit: int | None, offset: int
 ) -> pd.DataFrame:
-    """List quality-flag arrays, not their contents: type, observation, target, when made."""
+    """List quality-flag arrays without their contents: type, observation, target, date."""
     statement = (
         sa.select(
             QualityFlagArray.id,
@@ -178,11 +178,11 @@ def _of_observations(statement: Any, observation_id: Any, wanted: Criteria) -> A
 
 
 def summary(session: orm.Session) -> pd.DataFrame:
-    """Sum up what there is, in four statements: ``what``, ``number``, ``exact`` and ``which``.
+    """Summarise a database, in four statements: ``what``, ``number``, ``exact`` and ``which``.
 
     One row each for targets (which catalogs), observations (which sectors, quarters, ...), light
-    curves, photometric sources and processing methods (their names). Beyond a million rows a number
-    is PostgreSQL's own estimate and not ``exact``.
+    curves, photometric sources and processing methods (their names). Beyond a million rows the
+    number is PostgreSQL's estimate and not ``exact``.
     """
     import pandas as pd
 
@@ -236,7 +236,7 @@ def _estimated(model: type[Base]) -> sa.ScalarSelect[int]:
 
 
 def _seasons(session: orm.Session) -> str:
-    """Tell when was observed, in the words of each class: ``sector 1 to 26, quarter 0 to 17``."""
+    """Return the range of each class's chronology: ``sector 1 to 26, quarter 0 to 17``."""
     names = dict.fromkeys(
         mapper.class_.__chronology__[0]
         for mapper in sa.inspect(Observation).self_and_descendants
@@ -249,12 +249,12 @@ def _seasons(session: orm.Session) -> str:
     ends = session.execute(
         sa.select(*(end(field) for field in fields for end in (sa.func.min, sa.func.max)))
     ).one()
-    told = [
+    ranges = [
         f"{field.name} {first}" if first == last else f"{field.name} {first} to {last}"
         for field, first, last in zip(fields, ends[::2], ends[1::2], strict=True)
         if first is not None
     ]
-    return ", ".join(told)
+    return ", ".join(ranges)
 
 
 def _whole_table(session: orm.Session, model: type[Base]) -> pd.DataFrame:
@@ -270,7 +270,7 @@ def _frame(
     result = session.execute(statement, None if wanted is None else sql.parameters(wanted))
     names = list(result.keys())
     columns = list(zip(*result.all(), strict=True)) or [()] * len(names)
-    # Beside a None pandas would make floats of numbers, and a float64 cannot hold a Gaia number.
+    # pandas would convert integers beside a None to float64, which is too short for Gaia numbers.
     kinds = [object if any(value is None for value in values) else None for values in columns]
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""What a search found: its rows and their observations, or the reason why there are none."""
+"""Results of a search: rows and their observations, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Found:
 
     Parameters
     ----------
-    rows
-        One a DataSet, in the order of the search.
-    observations
-        For the id of each observation in them, what is known of it and its number of cadences.
-    why
-        The error that explains why there are no rows, where that is known.
+    rows : sequence of Row
+        One row per DataSet, in the order of the search.
+    observations : mapping of int to tuple of (ObservationData, int)
+        The observations of the rows by id, each with its number of cadences.
+    why : LCDBError, optional
+        The error that explains why there are no rows, if that is known.
     """
 
     rows: Sequence[Row]
@@ -61,19 +61,19 @@ class Found:
     why: LCDBError | None = None
 
     def part(self, start: int, stop: int | None) -> Found:
-        """Give the rows from start to before stop."""
+        """Return the rows from ``start`` up to, and excluding, ``stop``."""
         return Found(self.rows[start:stop], self.observations)
 
     def require(self) -> None:
-        """Raise the error that explains why there are no rows, if there are none."""
+        """Raise the error that explains why there are no rows, if this is the case."""
         if not self.rows:
             if self.why is None:
                 raise LightCurveNotFoundError("this part of the selection is empty")
-            # A new one: an exception that is raised twice carries both tracebacks.
+            # A copy: an exception that is raised twice has both tracebacks.
             raise type(self.why)(*self.why.args)
 
     def table(self) -> pd.DataFrame:
-        """List the rows, one a DataSet: see :attr:`Selection.table`."""
+        """Return a DataFrame of the rows, one per DataSet."""
         import pandas as pd
 
         known = [self.observations[row.observation] for row in self.rows]
@@ -100,23 +100,25 @@ class Found:
 
 
 class Sessions(Protocol):
-    """What a search needs of a database."""
+    """The part of a database that a search uses."""
 
     def session_scope(self) -> AbstractContextManager[orm.Session]:
-        """Lend the session for one call; errors of the driver come out as LCDBErrors."""
+        """Return a context with the session, which turns errors of the driver into LCDBErrors."""
 
 
 class Search:
-    """A search, or a run of its rows; asked of the database once, and not before it has to be.
+    """A search, or a range of its rows; the database is queried once, when first needed.
 
     Parameters
     ----------
-    sessions
+    sessions : Sessions
         The database.
-    wanted
-        What is searched for.
-    limit, offset
-        Which of the rows; the search itself has neither.
+    wanted : Criteria
+        The criteria of the search.
+    limit : int, optional
+        Number of rows at most; None for all.
+    offset : int, default 0
+        Number of rows to skip.
     """
 
     def __init__(
@@ -129,7 +131,7 @@ class Search:
         self.kept: Found | None = None
 
     def found(self, session: orm.Session) -> Found:
-        """Give what was found; the first time, warn of targets that are not there."""
+        """Return the results; the first time, warn of requested targets that do not exist."""
         if self.kept is None:
             self.kept = find(session, self.wanted, limit=self._limit, offset=self._offset)
             missing = self.missing(session)
@@ -138,14 +140,14 @@ class Search:
         return self.kept
 
     def missing(self, session: orm.Session) -> str:
-        """Say which of several targets asked for are not in the database; "" if all are."""
+        """List in a sentence which of several requested targets do not exist; "" if all do."""
         whole = self._limit is None and self._offset == 0
         numbers = set(self.wanted.numbers or ()) if whole else set()
         missing = explain.missing_numbers(session, self.wanted) if len(numbers) > 1 else []
         if not missing:
             return ""
-        told = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-        return f"{len(missing)} of {len(numbers)} targets are not in the database: {told}"
+        listed = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        return f"{len(missing)} of {len(numbers)} targets are not in the database: {listed}"
 
     def count(self) -> int:
         """Count the rows, without fetching them."""
@@ -157,7 +159,7 @@ class Search:
         return beyond if self._limit is None else min(beyond, self._limit)
 
     def cut(self, which: slice) -> Search:
-        """Give a run of the rows.
+        """Return a range of the rows as another search.
 
         Raises
         ------
@@ -165,9 +167,11 @@ class Search:
             If the slice has a step.
         """
         if which.step not in (None, 1):
-            raise TypeError("a Selection is cut without steps: selection[start:stop]")
+            raise TypeError(
+                f"a Selection must be sliced without a step, got selection[::{which.step}]"
+            )
         ends = [operator.index(end) for end in (which.start, which.stop) if end is not None]
-        # Rows are counted only where an end counts from the last one; no table has 2**62.
+        # Rows are counted only if an end is negative; no table has 2**62.
         start, stop, _ = which.indices(self.count() if min(ends, default=0) < 0 else 2**62)
         length = None if which.stop is None else max(0, stop - start)
         if self._limit is not None:
@@ -180,24 +184,26 @@ class Search:
 
 
 def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: int) -> Found:
-    """Run a search: at most two statements, or four where nothing is found.
+    """Run a search, in at most two statements, or four if nothing is found.
 
     Parameters
     ----------
-    session
-        Its uncommitted rows are found, too.
-    wanted
-        The search.
-    limit, offset
-        Which of the rows.
+    session : sqlalchemy.orm.Session
+        The session; its uncommitted rows are included.
+    wanted : Criteria
+        The criteria of the search.
+    limit : int or None
+        Number of rows at most; None for all.
+    offset : int
+        Number of rows to skip.
 
     Raises
     ------
     NotFoundError
-        If something that was asked for by name or number is not in the database at all.
+        If a requested name or number does not exist in the database.
     """
-    asked = sql.datasets(wanted, limit=limit, offset=offset)
-    rows: Sequence[Any] = session.connection().execute(*asked).all()
+    statement = sql.datasets(wanted, limit=limit, offset=offset)
+    rows: Sequence[Any] = session.connection().execute(*statement).all()
     if not rows:
         why = explain.explain(session, wanted) if offset == 0 and limit != 0 else None
         if why is not None and not isinstance(why, LightCurveNotFoundError):
@@ -207,19 +213,19 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
 
 
 def find_again(session: orm.Session, datasets: Sequence[int]) -> Found:
-    """Find DataSets by id, in the order of the ids; those that are gone are left out."""
+    """Find DataSets by id, in the order of the ids; those deleted meanwhile are left out."""
     found = session.connection().execute(*sql.datasets_of(datasets))
     rows = {row.dataset: row for row in found}
     return _described(session, [rows[id_] for id_ in datasets if id_ in rows])
 
 
 def _described(session: orm.Session, rows: Sequence[Any]) -> Found:
-    """Read what is known of the observations of rows."""
+    """Read the observations of rows."""
     ids = list(dict.fromkeys(row.observation for row in rows))
     described = session.connection().execute(*sql.observations(ids)).all()
     observations = {row.id: _observation(row) for row in described}
     if len(observations) < len(ids):
-        # Deleted between the two statements, and its DataSets with it.
+        # An observation and its DataSets were deleted between the two statements.
         rows = [row for row in rows if row.observation in observations]
     return Found(rows, observations)
 
@@ -231,21 +237,21 @@ def missions(session: orm.Session) -> dict[UUID, tuple[str, Clock]]:
 
 
 @lru_cache
-def _clock(**told: Any) -> Clock:
-    # One object a clock: light curves are asked whether they have the same one.
-    return Mission(**told).clock
+def _clock(**columns: Any) -> Clock:
+    # Cached so that equal clocks are one object: light curves are compared by it.
+    return Mission(**columns).clock
 
 
 def flag_types(session: orm.Session, found: Found) -> set[frozenset[str]]:
-    """Say which types of quality flags the light curves have, without reading any flags.
+    """Find which types of quality flags the light curves have, without reading any flags.
 
     Returns
     -------
     set of frozenset of str
-        Each combination of types that some light curve has; the empty one where there are none.
+        Every combination of types that a light curve has; empty for one without flags.
     """
     pairs = {(row.target_id, row.observation) for row in found.rows}
-    asked = {
+    parameters = {
         "targets": [target for target, _ in pairs],
         "observations": [observation for _, observation in pairs],
     }
@@ -256,7 +262,7 @@ def flag_types(session: orm.Session, found: Found) -> set[frozenset[str]]:
         wide.setdefault(observation, set()).add(type_)
     return {
         frozenset({*wide.get(observation, ()), *types})
-        for observation, types in session.execute(_TYPES_OF_TARGETS, asked)
+        for observation, types in session.execute(_TYPES_OF_TARGETS, parameters)
     }
 
 

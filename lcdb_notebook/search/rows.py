@@ -1,4 +1,4 @@
-"""What a search returns of each DataSet: a row without arrays."""
+"""Row: a DataSet in the results of a search, without arrays."""
 
 from __future__ import annotations
 

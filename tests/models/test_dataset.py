@@ -63,13 +63,13 @@ def test_every_value_is_found_at_its_own_cadence(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("cadences", "reason"),
     [
-        ([7, 7, 8], "there twice: 7"),
-        ([8, 7, 9], "must ascend, but 7 come after"),
+        ([7, 7, 8], "repeated cadence numbers: 7"),
+        ([8, 7, 9], "must be increasing, but 7 follow larger"),
         ([7, 8, 11], "not in the observation's cadence_reference: 11"),
         ([5, 7, 8], "not in the observation's cadence_reference: 5"),
         ([7, 8], "3 values for 2 cadences"),
-        ([7, 8, 8.5], "cannot hold all of these exactly"),
-        ([[7, 8, 9]], "one dimension"),
+        ([7, 8, 8.5], "cannot represent all of these values exactly"),
+        ([[7, 8, 9]], "must be one-dimensional"),
         ([], "3 values for 0 cadences"),
     ],
 )
@@ -88,7 +88,7 @@ def test_errors_of_another_length_are_refused_before_anything_changes() -> None:
 
 
 def test_a_reference_with_a_cadence_twice_is_refused() -> None:
-    with pytest.raises(DataError, match="cadence_reference has 7 more than once"):
+    with pytest.raises(DataError, match="cadence_reference contains 7 more than once"):
         dataset([7, 8, 7], values=[1]).align_to_observation([8])
 
 

@@ -34,7 +34,7 @@ def hierarchy(source: DataSet, child: DataSet) -> DataSetHierarchy:
 @pytest.mark.parametrize("direction", ["source_datasets", "derived_datasets"])
 def test_a_light_curve_is_not_derived_from_itself(sky: Sky, direction: str) -> None:
     for dataset in (sky.raw, DataSet()):
-        with pytest.raises(LineageError, match="the same one"):
+        with pytest.raises(LineageError, match="the same DataSet"):
             getattr(dataset, direction).append(dataset)
         assert dataset not in getattr(dataset, direction)
 

@@ -17,7 +17,7 @@ import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.models import Mission, MissionCatalog, Target
 from lcdb_notebook.search import browse
-from lcdb_notebook.search.browse import Page, TargetRow, Wanted
+from lcdb_notebook.search.browse import Page, TargetRow, TargetFilter
 from lcdb_notebook.search.criteria import criteria
 
 MANY = 20_000
@@ -58,7 +58,7 @@ def session(db: lcdb.Database) -> Iterator[orm.Session]:
         yield session
 
 
-def listed(session: orm.Session, wanted: Wanted, size: int) -> list[TargetRow]:
+def listed(session: orm.Session, wanted: TargetFilter, size: int) -> list[TargetRow]:
     """Turn all pages, forwards, and see that going back gives each again."""
     pages = [browse.page(session, wanted, size=size)]
     assert not pages[0].more_before
@@ -103,7 +103,7 @@ def test_what_is_no_digit_begins_no_number(digits: str) -> None:
 
 @pytest.mark.parametrize(("digits", "number"), [("0", 1), ("00", 0), ("01", 0)])
 def test_no_number_has_zeros_in_front(session: orm.Session, digits: str, number: int) -> None:
-    assert browse.count(session, Wanted(digits)) == number
+    assert browse.count(session, TargetFilter(digits)) == number
 
 
 # Pages
@@ -111,22 +111,22 @@ def test_no_number_has_zeros_in_front(session: orm.Session, digits: str, number:
 
 @pytest.mark.parametrize("digits", ["", "1", "12", "5999", "7777777"])
 def test_pages_hold_each_target_once_by_number(session: orm.Session, digits: str) -> None:
-    rows = listed(session, Wanted(digits), 4000)
+    rows = listed(session, TargetFilter(digits), 4000)
     numbers = [*range(1, 9), *KIC]
     assert [row.number for row in rows] == sorted(n for n in numbers if str(n).startswith(digits))
 
 
-WANTED: dict[str, tuple[Wanted, int]] = {
-    "catalog": (Wanted(criteria=criteria(catalog="DEMO")), 8),
-    "catalogs": (Wanted("3", criteria(catalog=["DEMO", "KIC"])), KIC_3 + 1),
-    "list": (Wanted(criteria=criteria([1, 2, 3, 99])), 5),
-    "sector": (Wanted(criteria=criteria(sector=1)), 8),
-    "no such sector": (Wanted(criteria=criteria(sector=99)), 0),
-    "processing": (Wanted("3", criteria(processing="DEMO DET")), 1),
-    "instrument": (Wanted("", criteria(instrument="TESS")), 8),
-    "instrument and digits": (Wanted("3", criteria(instrument="TESS")), 1),
-    "flags": (Wanted(flagged=True), 8),
-    "no flags": (Wanted("1", criteria(catalog="KIC"), flagged=False), KIC_1),
+WANTED: dict[str, tuple[TargetFilter, int]] = {
+    "catalog": (TargetFilter(criteria=criteria(catalog="DEMO")), 8),
+    "catalogs": (TargetFilter("3", criteria(catalog=["DEMO", "KIC"])), KIC_3 + 1),
+    "list": (TargetFilter(criteria=criteria([1, 2, 3, 99])), 5),
+    "sector": (TargetFilter(criteria=criteria(sector=1)), 8),
+    "no such sector": (TargetFilter(criteria=criteria(sector=99)), 0),
+    "processing": (TargetFilter("3", criteria(processing="DEMO DET")), 1),
+    "instrument": (TargetFilter("", criteria(instrument="TESS")), 8),
+    "instrument and digits": (TargetFilter("3", criteria(instrument="TESS")), 1),
+    "flags": (TargetFilter(flagged=True), 8),
+    "no flags": (TargetFilter("1", criteria(catalog="KIC"), flagged=False), KIC_1),
 }
 
 
@@ -138,20 +138,20 @@ def test_filters_leave_what_a_count_says(session: orm.Session, name: str) -> Non
 
 
 def test_a_page_of_nothing_is_empty(session: orm.Session) -> None:
-    assert browse.page(session, Wanted(criteria=criteria(catalog="no such"))) == Page()
+    assert browse.page(session, TargetFilter(criteria=criteria(catalog="no such"))) == Page()
 
 
 def test_two_targets_of_one_number_are_on_two_pages(session: orm.Session) -> None:
-    rows = listed(session, Wanted(criteria=criteria(3)), 1)
+    rows = listed(session, TargetFilter(criteria=criteria(3)), 1)
     assert {row.catalog for row in rows} == {"DEMO", "KIC"}
 
 
 @pytest.mark.parametrize(
     "wanted",
-    [Wanted("12"), Wanted("1", criteria(catalog="KIC")), Wanted()],
+    [TargetFilter("12"), TargetFilter("1", criteria(catalog="KIC")), TargetFilter()],
     ids=["digits", "catalog", "all"],
 )
-def test_no_page_reads_the_table_of_targets_in_full(session: orm.Session, wanted: Wanted) -> None:
+def test_no_page_reads_the_table_of_targets_in_full(session: orm.Session, wanted: TargetFilter) -> None:
     (anchor, *_) = browse.page(session, wanted).rows
     for place in ({}, {"after": anchor}, {"before": anchor}):
         statement: Any = browse.statement(wanted, size=101, **place)
@@ -178,28 +178,28 @@ def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("facet", "wanted", "found"),
     [
-        ("catalog", Wanted("3"), {"DEMO": 1, "KIC": KIC_3}),
-        ("catalog", Wanted("3", criteria(catalog="DEMO")), {"DEMO": 1, "KIC": KIC_3}),
-        ("sector", Wanted(), {1: 8, 2: 8}),
-        ("sector", Wanted("3"), {1: 1, 2: 1}),
-        ("sector", Wanted("3", criteria(sector=2)), {1: 1, 2: 1}),
-        ("sector", Wanted("3", criteria(catalog="KIC")), {}),
-        ("photometry", Wanted(), {"DEMO aperture 2px": 8, "DEMO aperture 3px": 8}),
-        ("processing", Wanted("1"), {None: 1, "DEMO DET": 1, "DEMO SYS_RM": 1}),
-        ("processing", Wanted("1", criteria(sector=99)), {}),
-        ("flags", Wanted("1", criteria(catalog="DEMO")), {True: 1, False: 0}),
-        ("flags", Wanted(criteria=criteria(catalog="KIC")), {True: 0, False: MANY}),
+        ("catalog", TargetFilter("3"), {"DEMO": 1, "KIC": KIC_3}),
+        ("catalog", TargetFilter("3", criteria(catalog="DEMO")), {"DEMO": 1, "KIC": KIC_3}),
+        ("sector", TargetFilter(), {1: 8, 2: 8}),
+        ("sector", TargetFilter("3"), {1: 1, 2: 1}),
+        ("sector", TargetFilter("3", criteria(sector=2)), {1: 1, 2: 1}),
+        ("sector", TargetFilter("3", criteria(catalog="KIC")), {}),
+        ("photometry", TargetFilter(), {"DEMO aperture 2px": 8, "DEMO aperture 3px": 8}),
+        ("processing", TargetFilter("1"), {None: 1, "DEMO DET": 1, "DEMO SYS_RM": 1}),
+        ("processing", TargetFilter("1", criteria(sector=99)), {}),
+        ("flags", TargetFilter("1", criteria(catalog="DEMO")), {True: 1, False: 0}),
+        ("flags", TargetFilter(criteria=criteria(catalog="KIC")), {True: 0, False: MANY}),
     ],
 )
 def test_each_value_says_how_many_targets_it_leaves(
-    session: orm.Session, facet: str, wanted: Wanted, found: dict[Any, int]
+    session: orm.Session, facet: str, wanted: TargetFilter, found: dict[Any, int]
 ) -> None:
     assert browse.counts(session, wanted, facet) == found
 
 
 def test_what_is_part_of_an_instrument_counts_for_it(session: orm.Session) -> None:
     of = browse.choices(session)["instrument"]
-    counts = browse.counts(session, Wanted(), "instrument")
+    counts = browse.counts(session, TargetFilter(), "instrument")
     whole = {path: counts.get(id_, 0) for id_, path in of}
     assert whole["TESS"] == 8
     leaves = [number for path, number in whole.items() if path.count("/") == 2]
@@ -208,9 +208,9 @@ def test_what_is_part_of_an_instrument_counts_for_it(session: orm.Session) -> No
 
 @pytest.mark.parametrize("facet", ["catalog", "sector", "photometry", "processing", "author"])
 def test_each_number_is_what_the_filter_then_leaves(session: orm.Session, facet: str) -> None:
-    for value, number in browse.counts(session, Wanted("1"), facet).items():
+    for value, number in browse.counts(session, TargetFilter("1"), facet).items():
         chosen = criteria(**{facet: "raw" if value is None else value})
-        assert browse.count(session, Wanted("1", chosen)) == number
+        assert browse.count(session, TargetFilter("1", chosen)) == number
 
 
 def test_values_are_listed_without_counting_anything(

@@ -310,5 +310,5 @@ def test_what_cannot_be_compared_is_no_argument(argument: str) -> None:
 
 def test_a_method_that_does_not_take_an_argument_says_so_in_its_own_name() -> None:
     with pytest.raises(TypeError) as raised:
-        criteria(1, photometry="SAP", asked_by="frames()", without=("target", "photometry"))
+        criteria(1, photometry="SAP", caller="frames()", without=("target", "photometry"))
     assert str(raised.value).startswith("frames() got an unknown argument 'target'; it takes catal")

@@ -39,7 +39,7 @@ from lcdb_notebook.models import (
     ProcessingMethod,
     Target,
 )
-from lcdb_notebook.search.lineage import Lineage, dataset_ids, histories, lineage
+from lcdb_notebook.search.lineage import Lineage, resolve_ids, histories, lineage
 from lcdb_notebook.search.lineage.graph import Row
 from lcdb_notebook.search.lineage.layout import layout
 
@@ -279,7 +279,7 @@ def test_a_collection_of_light_curves_is_several() -> None:
     import lightkurve
 
     curves = [lightkurve.LightCurve(time=[1.0], flux=[1.0], meta={"DATASET": i}) for i in (7, 8)]
-    assert dataset_ids(lightkurve.LightCurveCollection(curves)) == [7, 8]
+    assert resolve_ids(lightkurve.LightCurveCollection(curves)) == [7, 8]
 
 
 @pytest.mark.parametrize("asked", [99, [1, 99], 0, 2**62, 2**63, -1])
@@ -293,19 +293,19 @@ def test_an_id_that_does_not_exist_is_named(sky: Sky, asked: Any) -> None:
 @pytest.mark.parametrize("asked", ["1", 1.0, True, None, [], {"dataset": 1}])
 def test_what_is_no_dataset_is_refused(asked: Any) -> None:
     with pytest.raises(TypeError, match="lineage"):
-        dataset_ids(asked)
+        resolve_ids(asked)
 
 
 def test_a_light_curve_from_elsewhere_is_refused() -> None:
     import lightkurve
 
     with pytest.raises(LightCurveNotFoundError, match="not read from a LightcurveDB"):
-        dataset_ids(lightkurve.LightCurve(time=[1.0], flux=[1.0]))
+        resolve_ids(lightkurve.LightCurve(time=[1.0], flux=[1.0]))
 
 
 def test_a_dataset_that_is_not_stored_yet_is_refused() -> None:
     with pytest.raises(LightCurveNotFoundError, match="not stored"):
-        dataset_ids(DataSet())
+        resolve_ids(DataSet())
 
 
 # What a lineage tells
@@ -455,10 +455,10 @@ def test_sources_stand_to_the_left_of_what_was_derived_from_them() -> None:
 
 def test_a_link_that_skips_a_layer_goes_around_its_boxes() -> None:
     planned = layout(drawn(6, [(1, 2), (2, 3), (3, 4), (1, 4), (1, 5), (5, 4), (1, 6)]))
-    way = planned.ways[1, 4]
+    way = planned.paths[1, 4]
     assert len(way) == 6
     for x, y in way[1:-1]:
-        for id_, (middle, row) in planned.places.items():
+        for id_, (middle, row) in planned.positions.items():
             if abs(x - middle) <= planned.widths[id_] / 2 + 1:
                 assert abs(y - row) > planned.height / 2
 

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 import traitlets
 
 from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME
-from lcdb_notebook.search.browse import Wanted
+from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.browse.target_filter import OF_CRITERIA
 from lcdb_notebook.search.criteria import Criteria
 
@@ -129,11 +129,11 @@ class Filters(widgets.Box):  # type: ignore[misc]
 
     Attributes
     ----------
-    target_filter : Wanted
+    target_filter : TargetFilter
         Trait: the filters, without the digits of the target number.
     """
 
-    target_filter = traitlets.Instance(Wanted)
+    target_filter = traitlets.Instance(TargetFilter)
 
     def __init__(self, values: Mapping[str, list[Any]], start: Criteria) -> None:
         self._start = start
@@ -148,7 +148,7 @@ class Filters(widgets.Box):  # type: ignore[misc]
         self._further.add_class("lcdb-further")
         self._further.observe(self._add, "value")
         self.facets: dict[str, Facet] = {}
-        super().__init__(target_filter=Wanted(criteria=start))
+        super().__init__(target_filter=TargetFilter(criteria=start))
         self.add_class("lcdb-row")
         self.add_class("lcdb-filters")
         chronology = [n for n in ("sector", "quarter", "campaign") if n in self._fields][:1]
@@ -193,7 +193,7 @@ class Filters(widgets.Box):  # type: ignore[misc]
                 if facet.chosen:
                     fields[name] = facet.chosen
         flagged = self.facets["flags"].chosen
-        self.target_filter = Wanted(
+        self.target_filter = TargetFilter(
             criteria=dataclasses.replace(self._start, **changed, fields=fields),
             flagged=flagged[0] if flagged else None,
         )

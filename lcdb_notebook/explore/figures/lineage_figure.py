@@ -114,7 +114,7 @@ class LineageFigure:
     def place(self, dataset: int) -> tuple[float, float]:
         """Return the position of a DataSet in pixels from the upper left corner."""
         assert self._planned is not None
-        places = self._planned.places if self._dots is None else self._dots
+        places = self._planned.positions if self._dots is None else self._dots
         x, y = self.figure.axes[0].transData.transform(places[dataset])
         return float(x), float(self.figure.bbox.height - y)
 
@@ -170,7 +170,7 @@ class LineageFigure:
                     )
                 )
             else:
-                (x, y), width = self._planned.places[id_], self._planned.widths[id_]
+                (x, y), width = self._planned.positions[id_], self._planned.widths[id_]
                 height = self._planned.height
                 patch = FancyBboxPatch(
                     (x - width / 2, y - height / 2),

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from lcdb_notebook import models
 from lcdb_notebook.read.selection import Selection
-from lcdb_notebook.search.criteria import RAW, Criteria
+from lcdb_notebook.search.arguments import RAW
+from lcdb_notebook.search.criteria import Criteria
 
 __all__ = ["call", "name_of", "search_arguments", "selection_code"]
 

@@ -12,7 +12,7 @@ from lcdb_notebook.errors import IngestError, LightCurveNotFoundError
 from lcdb_notebook.ingest.from_lightkurve import metadata
 from lcdb_notebook.lightcurve.record import ObservationData
 from lcdb_notebook.search import results
-from lcdb_notebook.search.lineage.resolve_ids import dataset_ids
+from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
 from lcdb_notebook.search.rows import Row
 
 __all__ = ["said_by_source", "same_methods", "source_id"]
@@ -43,7 +43,7 @@ def source_id(derived_from: Any, lightcurve: Any) -> int | None:
         return None
     asked = lightcurve if derived_from is True else derived_from
     try:
-        ids = dataset_ids(asked)
+        ids = resolve_ids(asked)
     except (TypeError, LightCurveNotFoundError) as error:
         raise IngestError(f"derived_from= names no DataSet: {error}") from error
     if len(ids) > 1:

@@ -1,13 +1,13 @@
-"""Browsing targets: by the first digits of their numbers, a page at a time, counted by filter."""
+"""Browse targets by the first digits of their numbers: pages, and counts for each filter."""
 
 from lcdb_notebook.search.browse.counting import choices, count, counts
 from lcdb_notebook.search.browse.pages import Page, page, statement
-from lcdb_notebook.search.browse.target_filter import TargetRow, Wanted, beginning_with
+from lcdb_notebook.search.browse.target_filter import TargetFilter, TargetRow, beginning_with
 
 __all__ = [
     "Page",
+    "TargetFilter",
     "TargetRow",
-    "Wanted",
     "beginning_with",
     "choices",
     "count",

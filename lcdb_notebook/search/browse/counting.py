@@ -1,4 +1,4 @@
-"""How many targets each value of a filter leaves."""
+"""Count how many targets match each value of a filter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lcdb_notebook.models import (
 )
 from lcdb_notebook.search import sql
 from lcdb_notebook.search.browse.target_filter import (
-    Wanted,
+    TargetFilter,
     flag_conditions,
     number_conditions,
     parameters,
@@ -37,58 +37,58 @@ _catalog = MissionCatalog.__table__
 _observation = Observation.__table__
 
 
-def count(session: orm.Session, wanted: Wanted) -> int:
-    """Count the targets that are wanted."""
-    number: int = session.scalar(_count(wanted), parameters(wanted)) or 0
+def count(session: orm.Session, target_filter: TargetFilter) -> int:
+    """Count the targets that match a filter."""
+    number: int = session.scalar(_count(target_filter), parameters(target_filter)) or 0
     return number
 
 
-def _count(wanted: Wanted) -> sa.Select[Any]:
-    counted = sa.select(sa.func.count()).select_from(_targets_for(wanted))
-    return counted.where(*number_conditions(wanted), *target_conditions(wanted))
+def _count(target_filter: TargetFilter) -> sa.Select[Any]:
+    counted = sa.select(sa.func.count()).select_from(_targets_for(target_filter))
+    return counted.where(*number_conditions(target_filter), *target_conditions(target_filter))
 
 
-def counts(session: orm.Session, wanted: Wanted, facet: str) -> dict[Any, int]:
-    """Count for each value of a facet how many targets it would leave, all other filters kept.
+def counts(session: orm.Session, target_filter: TargetFilter, facet: str) -> dict[Any, int]:
+    """Count the targets that match each value of a facet, with all other filters applied.
 
     Parameters
     ----------
-    session
-        Its uncommitted rows count, too.
-    wanted
-        Which targets; what it says of this facet is left out.
-    facet
+    session : sqlalchemy.orm.Session
+        The session; its uncommitted rows are included.
+    target_filter : TargetFilter
+        The filter; its criterion for this facet is ignored.
+    facet : str
         "catalog", "instrument", "photometry", "processing", "flags", or a field of an observation
         class.
 
     Returns
     -------
     dict
-        By value: a name, an instrument's id (what is part of it included), None for raw, True and
-        False for flags, or the value of the field. Values that leave nothing are not in it.
+        Counts by value: a name, the id of an instrument (its parts are included), None for raw,
+        True and False for flags, or the value of the field. Values without targets are omitted.
     """
-    wanted = wanted.without(facet)
+    target_filter = target_filter.without(facet)
     if facet == "flags":
-        total = count(session, wanted)
-        flagged = count(session, dataclasses.replace(wanted, flagged=True))
+        total = count(session, target_filter)
+        flagged = count(session, dataclasses.replace(target_filter, flagged=True))
         return {True: flagged, False: total - flagged}
     if facet == "catalog":
         grouped = (
             sa.select(_catalog.c.name, sa.func.count())
             .select_from(_target.join(_catalog, _catalog.c.id == _target.c.catalog_id))
-            .where(*number_conditions(wanted), *target_conditions(wanted))
+            .where(*number_conditions(target_filter), *target_conditions(target_filter))
             .group_by(_catalog.c.name)
         )
-        return {row[0]: row[1] for row in session.execute(grouped, parameters(wanted))}
+        return {row[0]: row[1] for row in session.execute(grouped, parameters(target_filter))}
     found: dict[Any, int] = {}
-    for select in _facet_statements(wanted, facet):
-        for value, number in session.execute(select, parameters(wanted)):
+    for select in _facet_statements(target_filter, facet):
+        for value, number in session.execute(select, parameters(target_filter)):
             found[value] = found.get(value, 0) + number
     return found
 
 
-def _facet_statements(wanted: Wanted, facet: str) -> Iterator[sa.Select[Any]]:
-    """Count different targets by value; a field that several classes have is a statement each."""
+def _facet_statements(target_filter: TargetFilter, facet: str) -> Iterator[sa.Select[Any]]:
+    """Yield statements that count distinct targets by value, one per class that has the field."""
     if facet in ("photometry", "processing"):
         by: Any = PhotometricSource if facet == "photometry" else ProcessingMethod
         key = (
@@ -96,7 +96,7 @@ def _facet_statements(wanted: Wanted, facet: str) -> Iterator[sa.Select[Any]]:
             if facet == "photometry"
             else _dataset.c.processing_method_id
         )
-        each = _each(wanted, key, _dataset)
+        each = _each(target_filter, key, _dataset)
         kind = by.__table__
         yield (
             sa.select(kind.c.name, sa.func.count())
@@ -105,7 +105,7 @@ def _facet_statements(wanted: Wanted, facet: str) -> Iterator[sa.Select[Any]]:
         )
         return
     if facet == "instrument":
-        # What is part of an instrument counts for it, too.
+        # An observation counts for its instrument and everything that contains it.
         instrument = Instrument.__table__
         within = sa.select(instrument.c.id.label("part"), instrument.c.id.label("whole")).cte(
             "within", recursive=True
@@ -118,7 +118,7 @@ def _facet_statements(wanted: Wanted, facet: str) -> Iterator[sa.Select[Any]]:
         joined = _dataset.join(_observation, _observation.c.id == _dataset.c.observation_id).join(
             within, within.c.part == _observation.c.instrument_id
         )
-        each = _each(wanted, within.c.whole, joined)
+        each = _each(target_filter, within.c.whole, joined)
         yield sa.select(each.c.value, sa.func.count()).group_by(each.c.value)
         return
     for column in observation_fields()[facet]:
@@ -126,7 +126,7 @@ def _facet_statements(wanted: Wanted, facet: str) -> Iterator[sa.Select[Any]]:
         if column.table is not _observation:
             key = next(iter(column.table.primary_key.columns))
             joined = joined.join(column.table, key == _observation.c.id)
-        each = _each(wanted, column, joined)
+        each = _each(target_filter, column, joined)
         yield (
             sa.select(each.c.value, sa.func.count())
             .where(each.c.value.is_not(None))
@@ -134,19 +134,19 @@ def _facet_statements(wanted: Wanted, facet: str) -> Iterator[sa.Select[Any]]:
         )
 
 
-def _each(wanted: Wanted, value: Any, source: Any) -> sa.Subquery:
-    """Pair each value once with each target that has light curves of it."""
+def _each(target_filter: TargetFilter, value: Any, source: Any) -> sa.Subquery:
+    """Select the distinct pairs of values and targets that have light curves with them."""
     select = sa.select(value.label("value"), _dataset.c.target_id).distinct()
-    shape = sql.shape(wanted.criteria)
+    shape = sql.shape(target_filter.criteria)
     of_observation = sql.observation_matches(shape)
     if of_observation and _observation not in _tables(source):
         source = source.join(_observation, _observation.c.id == _dataset.c.observation_id)
-    of_target = [*number_conditions(wanted), *sql.target_matches(shape)]
-    if of_target or wanted.flagged is not None:
+    of_target = [*number_conditions(target_filter), *sql.target_matches(shape)]
+    if of_target or target_filter.flagged is not None:
         source = source.join(_target, _target.c.id == _dataset.c.target_id)
         source = source.join(_catalog, _catalog.c.id == _target.c.catalog_id)
     conditions = [*of_target, *of_observation, *sql.dataset_matches(shape)]
-    conditions += flag_conditions(wanted)
+    conditions += flag_conditions(target_filter)
     return select.select_from(source).where(*conditions).subquery("each")
 
 
@@ -154,21 +154,21 @@ def _tables(source: Any) -> Sequence[Any]:
     return list(sa.sql.util.find_tables(source, include_joins=False))
 
 
-def _targets_for(wanted: Wanted) -> sa.FromClause:
-    if wanted.criteria.catalogs:
+def _targets_for(target_filter: TargetFilter) -> sa.FromClause:
+    if target_filter.criteria.catalogs:
         return _target.join(_catalog, _catalog.c.id == _target.c.catalog_id)
     return _target
 
 
 def choices(session: orm.Session) -> dict[str, list[Any]]:
-    """List the values that facets may take, without counting: small tables alone are read.
+    """List the values that facets may take; only small tables are read.
 
     Returns
     -------
     dict
         By facet: names of catalogs, photometry and processing (None is raw), sorted;
-        ``(id, path)`` of instruments, each below what it is part of; and for each field of an
-        observation class the values that occur, ascending, if any do.
+        ``(id, path)`` of instruments, each below the one it is part of; and for each field of an
+        observation class the values that occur, in increasing order, if there are any.
     """
     names = {}
     for facet, model in (

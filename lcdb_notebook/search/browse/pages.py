@@ -1,4 +1,4 @@
-"""Targets by number, a page at a time, found by where the last page ended."""
+"""Pages of targets in the order of their numbers, found by keyset (not by offset)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy import orm
 
 from lcdb_notebook.models import MissionCatalog, Target
 from lcdb_notebook.search.browse.target_filter import (
+    TargetFilter,
     TargetRow,
-    Wanted,
     beginning_with,
     parameters,
     target_conditions,
@@ -26,7 +26,7 @@ _catalog = MissionCatalog.__table__
 
 @dataclass(frozen=True)
 class Page:
-    """Some targets, in the order of their numbers, and whether there are others around."""
+    """Targets in the order of their numbers, and whether there are more before or after them."""
 
     rows: tuple[TargetRow, ...] = ()
     more_before: bool = False
@@ -35,27 +35,28 @@ class Page:
 
 def page(
     session: orm.Session,
-    wanted: Wanted,
+    target_filter: TargetFilter,
     *,
     size: int = 100,
     after: TargetRow | None = None,
     before: TargetRow | None = None,
 ) -> Page:
-    """List targets by number: the first ones, or those after or before one.
+    """List targets by number: the first page, or the page after or before a target.
 
     Parameters
     ----------
-    session
-        Its uncommitted rows are found, too.
-    wanted
-        Which targets.
-    size
-        How many at most.
-    after, before
-        The target next to those wanted; at most one of the two.
+    session : sqlalchemy.orm.Session
+        The session; its uncommitted rows are included.
+    target_filter : TargetFilter
+        The filter.
+    size : int, default 100
+        Number of targets at most.
+    after, before : TargetRow, optional
+        The target adjacent to the page; at most one of the two.
     """
     found = session.execute(
-        statement(wanted, size=size + 1, after=after, before=before), parameters(wanted)
+        statement(target_filter, size=size + 1, after=after, before=before),
+        parameters(target_filter),
     ).all()
     rows = [TargetRow(*row) for row in found[:size]]
     beyond = len(found) > size
@@ -65,23 +66,23 @@ def page(
 
 
 def statement(
-    wanted: Wanted,
+    target_filter: TargetFilter,
     *,
     size: int,
     after: TargetRow | None = None,
     before: TargetRow | None = None,
 ) -> sa.Executable:
-    """Select number, id and catalog of targets, ascending; descending before a target.
+    """Select number, id and catalog of targets in increasing order; decreasing with ``before``.
 
-    Each run of numbers in each catalog is a branch of its own, which reads no more of an index than
-    a page. Its parameters are those of :func:`lcdb_notebook.search.sql.parameters`.
+    Each range of numbers in each catalog is a separate branch of a UNION ALL, which reads only one
+    page of an index. The parameters are those of :func:`lcdb_notebook.search.sql.parameters`.
     """
     backwards = before is not None
     place = before if before is not None else after
     branches = []
-    runs = list(_runs(wanted, place, backwards))
-    matches = target_conditions(wanted.without("catalog"))
-    for catalog in wanted.criteria.catalogs or (None,):
+    runs = list(_runs(target_filter, place, backwards))
+    matches = target_conditions(target_filter.without("catalog"))
+    for catalog in target_filter.criteria.catalogs or (None,):
         of_catalog = [] if catalog is None else [_target.c.catalog_id == _id_of(catalog)]
         for run in runs:
             select = (
@@ -99,7 +100,7 @@ def statement(
 
 
 def _id_of(catalog: str) -> sa.ScalarSelect[int]:
-    # Known before the targets are looked at, so that the index on catalog and number serves them.
+    # A subquery that runs first, so that the index on catalog and number can be used.
     return sa.select(_catalog.c.id).where(_catalog.c.name == catalog).scalar_subquery()
 
 
@@ -110,11 +111,11 @@ def _ordered(select: sa.Select[Any], number: Any, id_: Any, backwards: bool) -> 
 
 
 def _runs(
-    wanted: Wanted, place: TargetRow | None, backwards: bool
+    target_filter: TargetFilter, place: TargetRow | None, backwards: bool
 ) -> Iterator[list[sa.ColumnElement[bool]]]:
     runs: list[tuple[int, int] | None] = [None]
-    if wanted.digits:
-        runs = [*beginning_with(wanted.digits)]
+    if target_filter.digits:
+        runs = [*beginning_with(target_filter.digits)]
     number, id_ = _target.c.name, _target.c.id
     for run in runs:
         low, high = run or (None, None)

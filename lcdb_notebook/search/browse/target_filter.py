@@ -1,4 +1,4 @@
-"""Which targets are wanted: the beginning of their numbers, a search, flags; and that as SQL."""
+"""TargetFilter: first digits, criteria of a search and quality flags; and its SQL."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lcdb_notebook.search.criteria import Criteria
 
 __all__ = [
     "OF_CRITERIA",
+    "TargetFilter",
     "TargetRow",
-    "Wanted",
     "beginning_with",
     "flag_conditions",
     "number_conditions",
@@ -23,14 +23,14 @@ __all__ = [
     "target_conditions",
 ]
 
-_LARGEST_NUMBER = 2**63 - 1  # of PostgreSQL's bigint
+_LARGEST_NUMBER = 2**63 - 1  # the largest bigint of PostgreSQL
 
 _dataset = DataSet.__table__
 _target = Target.__table__
 _observation = Observation.__table__
 _flags = QualityFlagArray.__table__
 
-#: Facets that are no field of an observation class, and which part of Criteria each of them sets.
+#: Facets that are not fields of observation classes, with the attribute of Criteria each sets.
 OF_CRITERIA = {
     "catalog": "catalogs",
     "instrument": "instruments",
@@ -48,26 +48,26 @@ class TargetRow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which targets are wanted.
+class TargetFilter:
+    """A filter for a list of targets.
 
     Parameters
     ----------
-    digits
-        How their catalog numbers begin; "" leaves that open.
-    criteria
-        What else is asked of them, as in a search.
-    flagged
-        True for those with quality flags, of their own or of an observation that they were seen
-        in; False for those without; None leaves it open.
+    digits : str, default ""
+        First digits of the catalog numbers; "" matches all.
+    criteria : Criteria
+        Criteria of a search that the targets must match.
+    flagged : bool, optional
+        True for targets with quality flags, either of the target or of one of its observations;
+        False for targets without; None for all.
     """
 
     digits: str = ""
     criteria: Criteria = field(default_factory=Criteria)
     flagged: bool | None = None
 
-    def without(self, facet: str) -> Wanted:
-        """Leave one facet open: a field, or "catalog", "instrument", ..., "flags"."""
+    def without(self, facet: str) -> TargetFilter:
+        """Return the filter without one facet: a field, "catalog", "instrument", ..., "flags"."""
         if facet == "flags":
             return dataclasses.replace(self, flagged=None)
         if facet in OF_CRITERIA:
@@ -78,15 +78,15 @@ class Wanted:
 
 
 def beginning_with(digits: str) -> list[tuple[int, int]]:
-    """Give the runs of numbers that begin with some digits, both ends included, in order.
+    """Return the ranges of numbers that begin with some digits, both ends included, in order.
 
-    Catalog numbers are integers, so what begins with "2611" is 2611, 26110 to 26119, and so on: at
-    most 19 runs, each of which the ordinary index finds.
+    Numbers that begin with "2611" are 2611, 26110 to 26119, and so on: at most 19 ranges, for each
+    of which the ordinary index is used.
 
     Raises
     ------
     ValueError
-        If these are no digits.
+        If the text contains anything but digits.
 
     Examples
     --------
@@ -96,10 +96,10 @@ def beginning_with(digits: str) -> list[tuple[int, int]]:
     [(0, 0)]
     """
     if not (digits.isascii() and digits.isdigit()):
-        raise ValueError(f"{digits!r} is not the beginning of a catalog number: digits alone are")
+        raise ValueError(f"the beginning of a catalog number must be digits, got {digits!r}")
     first = int(digits)
     if digits[0] == "0":
-        # No number is written with a zero in front.
+        # Numbers have no leading zeros.
         return [(0, 0)] if digits == "0" else []
     runs = []
     width = 1
@@ -109,22 +109,22 @@ def beginning_with(digits: str) -> list[tuple[int, int]]:
     return runs
 
 
-def parameters(wanted: Wanted) -> dict[str, Any]:
-    """Give the values of the parameters that conditions name, of statements on these targets."""
-    return sql.parameters(wanted.criteria)
+def parameters(target_filter: TargetFilter) -> dict[str, Any]:
+    """Return the parameters of statements that use these conditions."""
+    return sql.parameters(target_filter.criteria)
 
 
-def number_conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    """Give the condition on how a target's number begins."""
-    if not wanted.digits:
+def number_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool]]:
+    """Return the condition on the first digits of a target's number."""
+    if not target_filter.digits:
         return []
-    runs = beginning_with(wanted.digits)
+    runs = beginning_with(target_filter.digits)
     return [sa.or_(sa.false(), *(_target.c.name.between(low, high) for low, high in runs))]
 
 
-def target_conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    """Give all other conditions on a target, and on the light curves that it must have."""
-    shape = sql.shape(wanted.criteria)
+def target_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool]]:
+    """Return all other conditions on a target, including those on its light curves."""
+    shape = sql.shape(target_filter.criteria)
     conditions = list(sql.target_matches(shape))
     of_observation = sql.observation_matches(shape)
     of_dataset = sql.dataset_matches(shape)
@@ -134,12 +134,12 @@ def target_conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
             seen = seen.join(_observation, _observation.c.id == _dataset.c.observation_id)
             seen = seen.where(*of_observation)
         conditions.append(seen.correlate(_target).exists())
-    return [*conditions, *flag_conditions(wanted)]
+    return [*conditions, *flag_conditions(target_filter)]
 
 
-def flag_conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    """Give the condition that a target has flags, or has none."""
-    if wanted.flagged is None:
+def flag_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool]]:
+    """Return the condition that a target has flags, or that it has none."""
+    if target_filter.flagged is None:
         return []
     own = sa.select(_flags.c.id).where(_flags.c.target_id == _target.c.id)
     seen = _dataset.alias("seen")
@@ -149,4 +149,4 @@ def flag_conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
         .where(seen.c.target_id == _target.c.id, _flags.c.target_id.is_(None))
     )
     has = sa.or_(own.correlate(_target).exists(), of_observation.correlate(_target).exists())
-    return [has if wanted.flagged else sa.not_(has)]
+    return [has if target_filter.flagged else sa.not_(has)]

@@ -1,4 +1,4 @@
-"""A lineage on matplotlib Axes, and as SVG."""
+"""Draw a lineage on matplotlib Axes, or as SVG."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["draw", "draw_planned", "svg"]
 
 _SMALLEST_FONT = 3.5
-# Inches: of a figure whose labels would have to be too small even at the largest side.
+# Inches. The second is the size of a figure in which labels would be too small to read.
 _LARGEST_SIDE, _OF_DOTS = 40.0, (10.0, 7.0)
 _BULGE = 20.0
 
-# Points between dots that a mouse can tell apart, and how much of the way to the next layer those
-# of one layer may take.
+# Distance in points at which a mouse can distinguish dots, and the fraction of the distance to the
+# next layer that the dots of one layer may take.
 _APART, _BAND = 8.0, 0.6
 
-# Fill and edge. Orange and vermilion of Okabe and Ito's palette, as in plots of light curves.
+# Fill and edge. Orange and vermilion of the palette of Okabe and Ito, as in plots of light curves.
 _PLAIN, _ASKED = ("#f2f4f7", "#5b6770"), ("#fde7c0", "#b35c00")
 _CYCLE = "#D55E00"
 
 
 def draw(lineage: Drawable, ax: Axes | None = None) -> Axes:
-    """Draw boxes and arrows: see :meth:`Lineage.plot`."""
+    """Draw boxes and arrows on Axes, which are created for None."""
     from matplotlib import pyplot as plt
 
     planned = layout(lineage)
@@ -41,23 +41,23 @@ def draw(lineage: Drawable, ax: Axes | None = None) -> Axes:
 
 
 def svg(lineage: Drawable) -> str:
-    """Draw it as SVG: letters are shapes, so it looks the same everywhere and loads nothing."""
+    """Return the drawing as SVG, with letters as shapes, so that it needs no fonts."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     planned = layout(lineage)
-    # A figure of its own, unknown to pyplot: a notebook must not show it twice.
+    # A Figure not registered with pyplot, or a notebook would show it twice.
     ax = _new_axes(Figure, planned)
     draw_planned(lineage, planned, ax)
     figure = ax.figure
     assert isinstance(figure, Figure)
     text = io.StringIO()
-    unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    # The salt makes the ids inside depend on what is drawn alone, so a notebook saves the same.
+    omitted = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    # With the salt, ids in the SVG depend only on the drawing, so that notebooks save the same.
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "lineage"}):
-        figure.savefig(text, format="svg", metadata=unsaid)
+        figure.savefig(text, format="svg", metadata=omitted)
     whole = text.getvalue()
-    # The XML declaration and document type have no place inside a page.
+    # The XML declaration and document type are not allowed within a page.
     return whole[whole.index("<svg") :]
 
 
@@ -69,13 +69,13 @@ def _new_axes(make: Any, planned: Layout) -> Axes:
 
 
 def draw_planned(lineage: Drawable, planned: Layout, ax: Axes) -> dict[int, Point] | None:
-    """Draw a lineage whose layout is known already.
+    """Draw a lineage for which there is a layout.
 
     Returns
     -------
     dict of int to tuple of float, or None
-        Where the dots are, by id, in the coordinates of the data; None where there are boxes, which
-        are where the layout has them.
+        Positions of the dots by id, in data coordinates; None for boxes, which are at the positions
+        of the layout.
     """
     width, height = planned.size
     ax.set_xlim(0, width)
@@ -87,8 +87,8 @@ def draw_planned(lineage: Drawable, planned: Layout, ax: Axes) -> dict[int, Poin
         return _dots(ax, lineage, planned)
     ax.set_aspect("equal")
     on_cycle = {link for cycle in lineage.cycles for link in _around(cycle)}
-    for link, way in planned.ways.items():
-        _arrow(ax, way, scale, _CYCLE if link in on_cycle else _PLAIN[1])
+    for link, path in planned.paths.items():
+        _arrow(ax, path, scale, _CYCLE if link in on_cycle else _PLAIN[1])
     for id_ in lineage.graph:
         _box(ax, id_, planned, scale, asked=id_ in lineage.asked)
     return None
@@ -98,17 +98,17 @@ def _around(cycle: Sequence[int]) -> list[tuple[int, int]]:
     return list(zip(cycle, (*cycle[1:], cycle[0]), strict=True))
 
 
-def _arrow(ax: Axes, way: Sequence[Point], scale: float, colour: str) -> None:
-    """Draw a link as one curve that is horizontal wherever it meets a box or passes a layer."""
+def _arrow(ax: Axes, path: Sequence[Point], scale: float, colour: str) -> None:
+    """Draw a link as a curve that is horizontal where it meets a box or passes a layer."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
-    points: list[Point] = [way[0]]
+    points: list[Point] = [path[0]]
     codes = [Path.MOVETO]
-    within_layer = len(way) == 2 and way[0][0] == way[1][0]
-    for number, ((x0, y0), (x1, y1)) in enumerate(pairwise(way)):
+    within_layer = len(path) == 2 and path[0][0] == path[1][0]
+    for number, ((x0, y0), (x1, y1)) in enumerate(pairwise(path)):
         if number % 2:
-            # Straight through the gap that a layer leaves.
+            # Straight through the gap in a layer.
             points.append((x1, y1))
             codes.append(Path.LINETO)
             continue
@@ -132,7 +132,7 @@ def _arrow(ax: Axes, way: Sequence[Point], scale: float, colour: str) -> None:
 def _box(ax: Axes, id_: int, planned: Layout, scale: float, *, asked: bool) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    x, y = planned.places[id_]
+    x, y = planned.positions[id_]
     width, height = planned.widths[id_], planned.height
     fill, edge = _ASKED if asked else _PLAIN
     ax.add_patch(
@@ -154,40 +154,40 @@ def _box(ax: Axes, id_: int, planned: Layout, scale: float, *, asked: bool) -> N
         ha="center",
         va="center",
         fontsize=FONT * scale,
-        # A dollar sign in a name begins no formula.
+        # A dollar sign in a name does not start a formula.
         parse_math=False,
         zorder=3,
     )
 
 
 def _dots(ax: Axes, lineage: Drawable, planned: Layout) -> dict[int, Point]:
-    """Draw each layer as high as the whole, since nothing has to be read.
+    """Draw dots instead of boxes, with each layer spread over the full height.
 
-    A layer that is too crowded for its dots to be told apart stands in several columns.
+    A layer with too many dots to distinguish is drawn in several columns.
     """
     from matplotlib.collections import LineCollection
 
     layers: dict[float, list[int]] = defaultdict(list)
-    for id_, (x, _) in planned.places.items():
+    for id_, (x, _) in planned.positions.items():
         layers[x].append(id_)
     width, height = planned.size
     room = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     fitting = max(1, int(72 * room.height / _APART))
     gap = min((b - a for a, b in pairwise(sorted(layers))), default=width)
-    places: dict[int, Point] = {}
+    positions: dict[int, Point] = {}
     for x, layer in layers.items():
         columns = -(-len(layer) // fitting)
         rows = -(-len(layer) // columns)
         step = min(_APART * width / (72 * room.width), _BAND * gap / columns)
-        for number, id_ in enumerate(sorted(layer, key=lambda id_: planned.places[id_][1])):
+        for number, id_ in enumerate(sorted(layer, key=lambda id_: planned.positions[id_][1])):
             column, row = divmod(number, rows)
             across = x + (column - (columns - 1) / 2) * step
-            places[id_] = (across, (row + 0.5) / rows * height)
-    links = [[places[a], places[b]] for a, b in lineage.graph.edges]
+            positions[id_] = (across, (row + 0.5) / rows * height)
+    links = [[positions[a], positions[b]] for a, b in lineage.graph.edges]
     ax.add_collection(LineCollection(links, colors=_PLAIN[1], linewidths=0.3, alpha=0.5, zorder=1))
     for ids, colour, size in ((lineage.graph, _PLAIN[1], 4), (lineage.asked, _ASKED[1], 24)):
-        points = [places[id_] for id_ in ids]
+        points = [positions[id_] for id_ in ids]
         ax.scatter(
             [x for x, _ in points], [y for _, y in points], s=size, color=colour, lw=0, zorder=2
         )
-    return places
+    return positions

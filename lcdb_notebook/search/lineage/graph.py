@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcdb_notebook.errors import LightCurveNotFoundError
-from lcdb_notebook.search.lineage.resolve_ids import dataset_ids
+from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -48,7 +48,7 @@ class Lineage:
 
     Attributes
     ----------
-    asked
+    asked : sequence of int
         Ids of the DataSets whose lineage this is.
     graph
         networkx.DiGraph; nodes are ids of DataSets, edges lead from a source to what was derived
@@ -92,7 +92,7 @@ class Lineage:
 
         Parameters
         ----------
-        of
+        of : object, optional
             Whose; None is whose lineage this is.
         """
         return self._reached(of, backwards=True)
@@ -102,7 +102,7 @@ class Lineage:
 
         Parameters
         ----------
-        of
+        of : object, optional
             Whose; None is whose lineage this is.
         """
         return self._reached(of, backwards=False)
@@ -179,7 +179,7 @@ class Lineage:
         return [id_ for id_ in self._order if id_ in reached]
 
     def _known(self, asked: Any, *, single: bool = False) -> list[int]:
-        ids = dataset_ids(asked)
+        ids = resolve_ids(asked)
         for id_ in ids:
             if id_ not in self.graph:
                 raise LightCurveNotFoundError(
@@ -230,7 +230,7 @@ class Lineage:
 
         Parameters
         ----------
-        ax
+        ax : matplotlib.axes.Axes, optional
             Where to draw; None makes a figure of the right size. In an Axes that is too small for
             them, labels shrink; where they could not be read any more there are dots.
 

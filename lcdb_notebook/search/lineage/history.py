@@ -1,4 +1,4 @@
-"""The history of light curves as one line of text each: from raw photometry to itself."""
+"""Write the history of light curves, from raw photometry on, as one line of text each."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from lcdb_notebook.search.lineage.queries import ancestry
 
 __all__ = ["histories"]
 
-Made = tuple[str | None, str | None]  # how: photometry and processing
+Made = tuple[str | None, str | None]  # photometry and processing
 
 _MOST_STEPS = 12
 _MOST_BESIDE = 4
-# Who descends from more is told of the nearest; a light curve has five or six.
+# Beyond this number only the nearest ancestors are listed; a light curve usually has five or six.
 _MOST_ANCESTORS = 50
 
 
 class Processed(Protocol):
-    """A record, or the row of a search that one is read from."""
+    """A record, or a row of a search."""
 
     @property
     def dataset(self) -> int:
@@ -37,14 +37,14 @@ class Processed(Protocol):
 
 
 def histories(session: orm.Session, records: Sequence[Processed]) -> dict[int, str]:
-    """Tell of each light curve what it was derived from, in one statement for all of them.
+    """Write the history of each light curve, with one statement for all of them.
 
     Returns
     -------
-    dict
-        By id of the DataSet: ``SPOC SAP raw #11 -> PDCSAP #12``. Where several sources have their
-        part in one step they are joined by " + "; long histories are shortened. It is ASCII if
-        the names are, as FITS headers want it.
+    dict of int to str
+        By id of the DataSet, such as ``SPOC SAP raw #11 -> PDCSAP #12``. Several sources of one
+        step are joined by " + ". Long histories are shortened. The text is ASCII if the names are,
+        as FITS headers require.
     """
     if not records:
         return {}
@@ -59,7 +59,7 @@ def histories(session: orm.Session, records: Sequence[Processed]) -> dict[int, s
 
 
 def _history(id_: int, sources: Mapping[int, set[int]], made: Mapping[int, Made]) -> str:
-    near, all_told = _nearest(id_, sources)
+    near, complete = _nearest(id_, sources)
     steps = [
         [_named(one, sources, made) for one in sorted(together)] for together in _steps(id_, near)
     ]
@@ -72,11 +72,11 @@ def _history(id_: int, sources: Mapping[int, set[int]], made: Mapping[int, Made]
     if len(lines) > _MOST_STEPS:
         left_out = len(lines) - _MOST_STEPS + 1
         lines[_MOST_STEPS // 2 : _MOST_STEPS // 2 + left_out] = [f"({left_out} steps)"]
-    return " -> ".join(lines if all_told else ["...", *lines])
+    return " -> ".join(lines if complete else ["...", *lines])
 
 
 def _nearest(id_: int, sources: Mapping[int, set[int]]) -> tuple[dict[int, set[int]], bool]:
-    """Give the links among a DataSet and its nearest ancestors, and whether those are all."""
+    """Return the links among a DataSet and its nearest ancestors, and whether these are all."""
     reached: dict[int, None] = {id_: None}
     waiting = deque([id_])
     while waiting and len(reached) <= _MOST_ANCESTORS:
@@ -89,15 +89,15 @@ def _nearest(id_: int, sources: Mapping[int, set[int]]) -> tuple[dict[int, set[i
 
 
 def _steps(id_: int, sources: Mapping[int, set[int]]) -> list[set[int]]:
-    """Group a DataSet and its ancestors by the longest way from there to it, farthest first.
+    """Group a DataSet and its ancestors by the longest path between them, farthest first.
 
-    What lies on a cycle is put where it was first met.
+    Members of a cycle are placed where they were first found.
     """
     farthest = {id_: 0}
     order: list[int] = []
     waiting: list[tuple[int, Iterable[int]]] = [(id_, iter(sorted(sources.get(id_, ()))))]
     entered = {id_}
-    # Depth first without recursion, as a history may be longer than Python's stack.
+    # Depth first without recursion, since a history may be longer than Python's stack allows.
     while waiting:
         here, rest = waiting[-1]
         further = next((one for one in rest if one not in entered), None)
@@ -121,6 +121,6 @@ def _steps(id_: int, sources: Mapping[int, set[int]]) -> list[set[int]]:
 def _named(id_: int, sources: Mapping[int, set[int]], made: Mapping[int, Made]) -> str:
     photometry, processing = made[id_]
     before = {made[source][0] for source in sources.get(id_, ())}
-    # Where the photometry is what it was, the step itself says enough: "PDCSAP".
+    # If the photometry has not changed, the processing is enough: "PDCSAP".
     words: list[Any] = [] if processing and before == {photometry} else [photometry]
     return " ".join([*(word for word in words if word), processing or "raw", f"#{id_}"])

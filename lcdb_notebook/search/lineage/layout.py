@@ -1,4 +1,4 @@
-"""Where the boxes and arrows of a drawn lineage go: layers by depth, from left to right."""
+"""Lay out the boxes and arrows of a lineage: layers by depth, from left to right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["FONT", "PADDING", "Drawable", "Layout", "Point", "layout"]
 
 Point: TypeAlias = tuple[float, float]
 Link: TypeAlias = tuple[int, int]
-#: A DataSet, or the gap that a layer leaves for a link which passes it: (source, derived, layer).
+#: A DataSet, or a gap in a layer for a link that passes it: (source, derived, layer).
 Slot: TypeAlias = "int | tuple[int, int, int]"
 
 # Points (1/72 inch).
@@ -23,12 +23,12 @@ _BETWEEN_LAYERS = 46.0
 _MARGIN = 8.0
 
 _SWEEPS = 7
-# Beyond this many gaps nobody could follow the links that they are for.
+# With more gaps than this, the links could not be followed by eye anyway.
 _MOST_GAPS = 2000
 
 
 class Drawable(Protocol):
-    """What is drawn of a :class:`~lcdb_notebook.Lineage`; its attributes are explained there."""
+    """The part of a :class:`~lcdb_notebook.Lineage` that is drawn."""
 
     asked: tuple[int, ...]
     graph: Any
@@ -47,46 +47,48 @@ class Drawable(Protocol):
 
 @dataclass(frozen=True)
 class Layout:
-    """A drawing in points, from its upper left corner.
+    """The layout of a drawing, in points from its upper left corner.
 
     Parameters
     ----------
-    places
-        The middle of each box.
-    widths, height
-        Of boxes; those of one layer are equally wide.
-    lines
-        What a box says.
-    ways
-        For each link the points it goes through, leaving and entering all of them horizontally.
-    size
-        Width and height of the whole.
+    positions : dict of int to Point
+        The centre of each box.
+    widths : dict of int to float
+        Widths of the boxes, equal within a layer.
+    height : float
+        Height of the boxes.
+    lines : dict of int to list of str
+        The text of each box.
+    paths : dict of Link to list of Point
+        The points that each link passes through, horizontally.
+    size : Point
+        Width and height of the drawing.
     """
 
-    places: dict[int, Point]
+    positions: dict[int, Point]
     widths: dict[int, float]
     height: float
     lines: dict[int, list[str]]
-    ways: dict[Link, list[Point]]
+    paths: dict[Link, list[Point]]
     size: Point
 
 
 def layout(lineage: Drawable) -> Layout:
-    """Lay a lineage out."""
+    """Compute the layout of a lineage."""
     layers = _layers(lineage)
     lines = _lines(lineage)
-    height = _LINE * max(len(told) for told in lines.values())
+    height = _LINE * max(len(text) for text in lines.values())
     step = height + _BETWEEN_ROWS
     tallest = max(len(layer) for layer in layers)
-    places: dict[Slot, Point] = {}
+    positions: dict[Slot, Point] = {}
     widths: dict[Slot, float] = {}
     x = _MARGIN
     for layer in layers:
-        told = [line for slot in layer if isinstance(slot, int) for line in lines[slot]]
-        width = max(_text_width(line) for line in told) + 2 * PADDING
+        texts = [line for slot in layer if isinstance(slot, int) for line in lines[slot]]
+        width = max(_text_width(line) for line in texts) + 2 * PADDING
         top = _MARGIN + (tallest - len(layer)) * step / 2
         for row, slot in enumerate(layer):
-            places[slot] = (x + width / 2, top + row * step + height / 2)
+            positions[slot] = (x + width / 2, top + row * step + height / 2)
             widths[slot] = width
         x += width + _BETWEEN_LAYERS
     # Arrows of a cycle within the last layer need room on the right.
@@ -96,11 +98,11 @@ def layout(lineage: Drawable) -> Layout:
         else (_BETWEEN_LAYERS)
     )
     return Layout(
-        {slot: place for slot, place in places.items() if isinstance(slot, int)},
+        {slot: place for slot, place in positions.items() if isinstance(slot, int)},
         {slot: width for slot, width in widths.items() if isinstance(slot, int)},
         height,
         lines,
-        {link: _way(lineage, link, places, widths, height) for link in lineage.graph.edges},
+        {link: _path(lineage, link, positions, widths, height) for link in lineage.graph.edges},
         (x + _MARGIN, 2 * _MARGIN + tallest * step - _BETWEEN_ROWS),
     )
 
@@ -131,7 +133,7 @@ def _layers(lineage: Drawable) -> list[list[Slot]]:
     height: dict[Slot, float] = {}
     for layer in layers:
         height |= _heights(layer)
-    # Forwards first and last: then what was derived from one DataSet stands together.
+    # Forwards first and last: DataSets derived from the same one then end up together.
     for sweep in range(_SWEEPS):
         linked = after if sweep % 2 else before
         for layer in reversed(layers) if sweep % 2 else layers:
@@ -148,30 +150,30 @@ def _heights(layer: list[Slot]) -> dict[Slot, float]:
     return {slot: row - (len(layer) - 1) / 2 for row, slot in enumerate(layer)}
 
 
-def _way(
+def _path(
     lineage: Drawable,
     link: Link,
-    places: dict[Slot, Point],
+    positions: dict[Slot, Point],
     widths: dict[Slot, float],
     height: float,
 ) -> list[Point]:
     a, b = link
-    (x0, y0), (x1, y1) = places[a], places[b]
+    (x0, y0), (x1, y1) = positions[a], positions[b]
     if lineage.depths[a] >= lineage.depths[b]:
-        # Within a cycle: out at the right, and in again at the right.
+        # Within a cycle: from the right side of one box to the right side of the other.
         nudge = height / 4 if a == b else 0.0
         return [(x0 + widths[a] / 2, y0 - nudge), (x1 + widths[b] / 2, y1 + nudge)]
-    way = [(x0 + widths[a] / 2, y0)]
+    path = [(x0 + widths[a] / 2, y0)]
     for layer in range(lineage.depths[a] + 1, lineage.depths[b]):
         slot = (a, b, layer)
-        if slot in places:
-            x, y = places[slot]
-            way += [(x - widths[slot] / 2, y), (x + widths[slot] / 2, y)]
-    return [*way, (x1 - widths[b] / 2, y1)]
+        if slot in positions:
+            x, y = positions[slot]
+            path += [(x - widths[slot] / 2, y), (x + widths[slot] / 2, y)]
+    return [*path, (x1 - widths[b] / 2, y1)]
 
 
 def _lines(lineage: Drawable) -> dict[int, list[str]]:
-    """Say in each box what it is; whose light curve, only where that differs."""
+    """Return the text of each box; target and observation only if they differ."""
     nodes = lineage.graph.nodes
     stars = {(node["catalog"], node["target"]) for node in nodes.values()}
     observations = {node["observation"] for node in nodes.values()}

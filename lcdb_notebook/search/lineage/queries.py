@@ -20,7 +20,7 @@ from lcdb_notebook.models import (
     Target,
 )
 from lcdb_notebook.search.lineage.graph import Lineage, Row
-from lcdb_notebook.search.lineage.resolve_ids import dataset_ids
+from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
 from lcdb_notebook.search.sql import any_of
 
 __all__ = ["ancestry", "family", "lineage"]
@@ -34,22 +34,22 @@ _processing = ProcessingMethod.__table__
 _ABOUT = ("target_id", "observation_id", "photometric_method_id", "processing_method_id")
 
 
-def lineage(session: orm.Session, asked: Any) -> Lineage:
+def lineage(session: orm.Session, datasets: Any) -> Lineage:
     """Find the ancestors and descendants of DataSets, in one statement.
 
     Parameters
     ----------
-    session
-        Its uncommitted rows are seen.
-    asked
-        See :func:`lcdb_notebook.search.lineage.dataset_ids`.
+    session : sqlalchemy.orm.Session
+        The session; its uncommitted rows are included.
+    datasets : int, DataSet, LightCurveData, LightCurve, or iterable of these
+        DataSets, their ids, or light curves read by this package.
 
     Raises
     ------
     LightCurveNotFoundError
-        Naming the ids that no DataSet has.
+        If ids do not exist; the message lists them.
     """
-    ids = dataset_ids(asked)
+    ids = resolve_ids(datasets)
     rows = [
         Row._make((*about, map(int, sources.split(",")) if sources else ()))
         for *about, sources in session.execute(family(ids))
@@ -57,9 +57,9 @@ def lineage(session: orm.Session, asked: Any) -> Lineage:
     found = {row.dataset for row in rows}
     absent = [id_ for id_ in ids if id_ not in found]
     if absent:
-        told = ", ".join(map(str, absent[:10])) + (", ..." if len(absent) > 10 else "")
+        listed = ", ".join(map(str, absent[:10])) + (", ..." if len(absent) > 10 else "")
         raise LightCurveNotFoundError(
-            f"this database has no DataSet {told}; db.search(...).table lists those that it has"
+            f"no DataSet {listed} in this database; db.search(...).table lists the ids"
         )
     return Lineage(rows, ids)
 
@@ -67,8 +67,8 @@ def lineage(session: orm.Session, asked: Any) -> Lineage:
 def family(ids: Sequence[int]) -> sa.Select[tuple[Any, ...]]:
     """Select DataSets with all their ancestors and descendants, one row each, without arrays.
 
-    ``sources`` are the ids each was derived from, with commas between. UNION drops what was found
-    before, so a cycle in the data ends the search instead of keeping it up.
+    ``sources`` are the ids of the DataSets that each was derived from, separated by commas. UNION
+    drops rows found before, so that the recursion ends even if the data contain a cycle.
     """
     above = _closure(ids, "above", of=_link.c.child_dataset_id, give=_link.c.source_dataset_id)
     below = _closure(ids, "below", of=_link.c.source_dataset_id, give=_link.c.child_dataset_id)
@@ -81,7 +81,7 @@ def family(ids: Sequence[int]) -> sa.Select[tuple[Any, ...]]:
         .select_from(known.join(made, sa.true()))
         .cte("member")
     )
-    # Counted once an observation, since counting a cadence_reference means reading it.
+    # Once per observation, since the cardinality of a cadence_reference means reading the array.
     each = sa.select(member.c.observation_id).distinct().cte("each")
     counted = _for_each(
         each,
@@ -124,9 +124,9 @@ def family(ids: Sequence[int]) -> sa.Select[tuple[Any, ...]]:
 
 @lru_cache(maxsize=1)
 def ancestry() -> sa.Select[tuple[Any, ...]]:
-    """Select the links that lead to DataSets: ``child``, ``source``, and how a source was made.
+    """Select all links above DataSets: ``child``, ``source``, and the source's methods.
 
-    The ids of the DataSets are its parameter ``ids``.
+    The ids of the DataSets are the parameter ``ids``.
     """
     child, source = _link.c.child_dataset_id, _link.c.source_dataset_id
     links = sa.select(child, source).where(any_of(child, "ids")).cte("links", recursive=True)
@@ -154,21 +154,21 @@ def ancestry() -> sa.Select[tuple[Any, ...]]:
 def _closure(
     ids: Sequence[int], name: str, *, of: sa.ColumnElement[int], give: sa.ColumnElement[int]
 ) -> sa.CTE:
-    """Collect the ids of DataSets, and of all that links lead to from there."""
+    """Collect the ids of DataSets, and of all others that can be reached from them by links."""
     found = sa.select(_dataset.c.id).where(any_of(_dataset.c.id, ids)).cte(name, recursive=True)
     step = _for_each(found, sa.select(give.label("id")).where(of == found.c.id), f"{name}_next")
     return found.union(sa.select(step.c.id).select_from(found.join(step, sa.true())))
 
 
 def _for_each(rows: sa.FromClause, found: sa.Select[Any], name: str) -> sa.FromClause:
-    """Look something up for each row of a recursive query, by an index.
+    """Look up rows for each row of a recursive query, by an index.
 
-    How many rows recursion will find is a guess that the planner makes a hundred times too high;
-    joined in the usual way it would read whole tables for a handful. OFFSET 0 keeps it from that.
+    The planner overestimates the number of rows of a recursion a hundredfold, and would scan whole
+    tables for a few rows in an ordinary join. LATERAL with OFFSET 0 prevents this.
     """
     return found.offset(0).correlate(rows).lateral(name)
 
 
 def _columns(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
-    """Say what a DataSet is, but for its arrays."""
+    """List the columns of DataSets that a lineage needs, without arrays."""
     return [table.c[name] for name in _ABOUT]

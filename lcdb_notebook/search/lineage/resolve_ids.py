@@ -1,4 +1,4 @@
-"""Whose lineage is meant: ids out of DataSets, light curves, or several of these."""
+"""Get the ids of DataSets from DataSets, light curves, ids, or several of these."""
 
 from __future__ import annotations
 
@@ -11,66 +11,72 @@ from lcdb_notebook.errors import LightCurveNotFoundError
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.models import DataSet
 
-__all__ = ["dataset_ids"]
+__all__ = ["resolve_ids"]
 
-_LARGEST_ID = 2**63 - 1  # of PostgreSQL's bigint
+_LARGEST_ID = 2**63 - 1  # the largest bigint of PostgreSQL
 
 
-def dataset_ids(asked: Any) -> list[int]:
-    """Give the ids of the DataSets that are meant, each once, in their order.
+def resolve_ids(datasets: Any) -> list[int]:
+    """Return the ids of DataSets in their order, without repetition.
 
     Parameters
     ----------
-    asked
-        The id of a DataSet, a DataSet, a LightCurveData, a LightCurve that this package made (its
-        ``meta`` says which DataSet it is), or several of these.
+    datasets : int, DataSet, LightCurveData, LightCurve, or iterable of these
+        DataSets, their ids, or light curves read by this package (the ``meta`` of a LightCurve
+        contains the id).
+
+    Returns
+    -------
+    list of int
+        The ids.
 
     Raises
     ------
     TypeError
-        If it is nothing of that kind, or an empty list.
+        If the argument is of another type, or an empty list.
     LightCurveNotFoundError
-        If a LightCurve came from elsewhere, a DataSet is not stored yet, or no id can be so large.
+        If a LightCurve was not read by this package, a DataSet is not stored yet, or an id is out
+        of range.
 
     Examples
     --------
-    >>> dataset_ids([12, 11, 12])
+    >>> resolve_ids([12, 11, 12])
     [12, 11]
     """
-    ids = list(dict.fromkeys(_ids(asked)))
+    ids = list(dict.fromkeys(_ids(datasets)))
     if not ids:
-        raise TypeError("the lineage of nothing: the list of DataSets is empty")
+        raise TypeError("the list of DataSets is empty; pass at least one")
     for id_ in ids:
         if not 0 <= id_ <= _LARGEST_ID:
-            raise LightCurveNotFoundError(f"there is no DataSet {id_}; ids go from 1 to 2**63 - 1")
+            raise LightCurveNotFoundError(f"no DataSet {id_}: ids must be between 1 and 2**63 - 1")
     return ids
 
 
-def _ids(asked: Any) -> list[int]:
-    if isinstance(asked, int | np.integer) and not isinstance(asked, bool):
-        return [int(asked)]
-    if isinstance(asked, LightCurveData):
-        return [asked.dataset]
-    if isinstance(asked, DataSet):
-        if asked.id is None:
+def _ids(datasets: Any) -> list[int]:
+    if isinstance(datasets, int | np.integer) and not isinstance(datasets, bool):
+        return [int(datasets)]
+    if isinstance(datasets, LightCurveData):
+        return [datasets.dataset]
+    if isinstance(datasets, DataSet):
+        if datasets.id is None:
             raise LightCurveNotFoundError(
-                "the DataSet has no id, because it is not stored yet: add it to a session and "
-                "flush that first"
+                "the DataSet has no id because it is not stored yet; add it to a session and flush "
+                "the session first"
             )
-        return [asked.id]
-    meta = getattr(asked, "meta", None)
+        return [datasets.id]
+    meta = getattr(datasets, "meta", None)
     if meta is not None:
         if "DATASET" not in meta:
             raise LightCurveNotFoundError(
-                f"this {type(asked).__name__} does not say which DataSet it is (no DATASET in its "
-                "meta), so it was not read from a LightcurveDB; give the id of a DataSet"
+                f"this {type(datasets).__name__} has no DATASET in its meta, so it was not read "
+                "from a LightcurveDB; pass the id of a DataSet"
             )
         return [int(meta["DATASET"])]
     # LightCurveCollection has no __iter__, only __getitem__.
-    several = isinstance(asked, Iterable) or hasattr(asked, "__getitem__")
-    if several and not isinstance(asked, str | bytes | dict | np.generic):
-        return [id_ for one in asked for id_ in _ids(one)]
+    several = isinstance(datasets, Iterable) or hasattr(datasets, "__getitem__")
+    if several and not isinstance(datasets, str | bytes | dict | np.generic):
+        return [id_ for one in datasets for id_ in _ids(one)]
     raise TypeError(
-        "a lineage is that of a DataSet or its id, a Selection, a light curve of this package, or "
-        f"a list of these, not {asked!r} ({type(asked).__name__})"
+        "expected a DataSet, its id, a Selection, a light curve read by this package, or a list of "
+        f"these, got {datasets!r} ({type(datasets).__name__})"
     )

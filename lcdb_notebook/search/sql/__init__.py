@@ -1,8 +1,8 @@
-"""The SQL of a search: which DataSets match, in which order, and what is known about each.
+"""The SQL of a search: matching DataSets in order, and their observations.
 
-To build a statement takes SQLAlchemy as long as PostgreSQL to answer it, so each is built once,
-with named parameters, and kept. What is kept depends on the columns of all observation classes: a
-class that is mapped later makes statements of its own.
+Building a statement takes SQLAlchemy as long as PostgreSQL takes to run it, so each is built once,
+with named parameters, and cached. The cache keys contain the columns of all observation classes, so
+that a class mapped later leads to new statements.
 """
 
 from __future__ import annotations
@@ -69,16 +69,16 @@ _mission = Mission.__table__
 # Levels of a tree of instruments; TESS has three.
 _DEEPEST = 20
 
-#: A unit in brackets at the head of a description, where FITS headers put it.
+#: A unit in brackets at the beginning of a description, as in comments of FITS headers.
 _UNIT_PATTERN = r"^\s*\[([^]]*)\]"
 
 
 def datasets(wanted: Criteria, *, limit: int | None = None, offset: int = 0) -> Asked:
-    """Select the DataSets that match, one row each, without arrays.
+    """Select the matching DataSets, one row each, without arrays.
 
-    Order: catalog number, catalog, start of the observation, photometry, processing (raw first),
-    id. An observation's start is what its class declares as ``__chronology__``, then its first
-    cadence number.
+    They are in the order of catalog number, catalog, start of the observation, photometry,
+    processing (raw first), id. The start of an observation is the ``__chronology__`` of its class,
+    then its first cadence number.
     """
     page = {"limit": limit, "offset": offset or None}
     page = {name: rows for name, rows in page.items() if rows is not None}
@@ -87,19 +87,19 @@ def datasets(wanted: Criteria, *, limit: int | None = None, offset: int = 0) -> 
 
 
 def datasets_of(ids: Sequence[int]) -> Asked:
-    """Select DataSets by id, as :func:`datasets` does, in no order."""
+    """Select DataSets by id, with the columns of :func:`datasets`, in no particular order."""
     return _datasets_of(), {"ids": list(ids)}
 
 
 def count(wanted: Criteria) -> Asked:
-    """Count the DataSets that match."""
+    """Count the matching DataSets."""
     return _count(shape(wanted)), parameters(wanted)
 
 
 def observations(ids: Sequence[int]) -> Asked:
-    """Select what is known of observations: fields, instrument path, number of cadences.
+    """Select observations: their fields, instrument path and number of cadences.
 
-    Arrays and JSON stay behind; the fields of every class are columns, NULL where not of its type.
+    Arrays and JSON are left out. The fields of all classes are columns, NULL for other types.
     """
     columns = tuple(c for found in observation_fields().values() for c in found)
     return _observations(columns), {"ids": list(ids)}
@@ -107,7 +107,7 @@ def observations(ids: Sequence[int]) -> Asked:
 
 @lru_cache(maxsize=1)
 def missions() -> sa.Select[tuple[Any, ...]]:
-    """Select every mission, with the columns of its clock; there are never many."""
+    """Select all missions, with the columns of their time formats."""
     names = ("id", "name", "time_format_name", "time_unit", "time_epoch", "time_epoch_format")
     return sa.select(*(_mission.c[name] for name in (*names, "time_epoch_scale")))
 
@@ -124,8 +124,8 @@ def _datasets(
         sa.select(sa.literal_column("opening.cadence_reference[1]").label("cadence"))
         .select_from(opening)
         .where(opening.c.id == _dataset.c.observation_id)
-        # Kept apart from the outer query, the planner remembers it for each observation and reads
-        # that array once, not once a DataSet.
+        # OFFSET 0 keeps it separate from the outer query: the planner then caches the result by
+        # observation and reads each array once, instead of once per DataSet.
         .offset(0)
         .correlate(_dataset)
         .lateral("start")
@@ -192,7 +192,7 @@ def _observations(fields: tuple[sa.Column[Any], ...]) -> sa.Select[tuple[Any, ..
     above = above.union(
         sa.select(above.c.leaf, _instrument.c.parent_id, above.c.depth + 1)
         .join(_instrument, _instrument.c.id == above.c.id)
-        # Nothing forbids an instrument that is part of itself; it must not keep the server busy.
+        # The schema allows an instrument that is part of itself: limit the recursion.
         .where(_instrument.c.parent_id.is_not(None), above.c.depth < _DEEPEST)
     )
     path = (
@@ -226,7 +226,7 @@ def _observations(fields: tuple[sa.Column[Any], ...]) -> sa.Select[tuple[Any, ..
 
 
 def _datasets_joined() -> sa.FromClause:
-    """Join datasets with their targets, catalogs, observations and methods."""
+    """Join DataSets with their targets, catalogs, observations and methods."""
     return (
         _dataset.join(_target, _target.c.id == _dataset.c.target_id)
         .join(_catalog, _catalog.c.id == _target.c.catalog_id)

@@ -1,4 +1,4 @@
-"""What a search asks of each table, as conditions with named parameters in place of values."""
+"""The conditions of a search on each table, with named parameters in place of values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 Conditions = list[sa.ColumnElement[bool]]
 
-# Table objects, not classes: statements list columns and never build ORM objects.
+# Table objects instead of classes: statements select columns and never build ORM objects.
 _dataset = DataSet.__table__
 _target = Target.__table__
 _catalog = MissionCatalog.__table__
@@ -48,14 +48,16 @@ _instrument = Instrument.__table__
 
 @dataclass(frozen=True)
 class Field:
-    """A field of observations that is asked for.
+    """A field of observations that a search names.
 
     Parameters
     ----------
-    columns
-        Those that have its name; of tables of their own where missions have such.
-    given, empty
-        Whether there are values to match, and whether a field that is not set matches.
+    columns : tuple of sa.Column
+        The columns of this name, in the shared table or in separate tables of missions.
+    given : bool
+        Whether there are values to match.
+    empty : bool
+        Whether a field that is not set matches.
     """
 
     columns: tuple[sa.Column[Any], ...]
@@ -65,14 +67,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a search asks for, without the values: searches of equal shape are the same SQL.
+    """The criteria of a search without their values; equal shapes lead to the same SQL.
 
     Parameters
     ----------
-    asked
-        The names of the parameters that :func:`parameters` gives values to.
-    fields
-        By name; a class that was mapped since brings columns of its own, hence another shape.
+    asked : frozenset of str
+        Names of the parameters for which :func:`parameters` has values.
+    fields : tuple of tuple of (str, Field)
+        Fields by name. They include the columns, so that a class mapped later leads to a new shape.
     """
 
     asked: frozenset[str]
@@ -80,7 +82,7 @@ class Shape:
 
 
 def shape(wanted: Criteria) -> Shape:
-    """Give the shape of a search."""
+    """Return the shape of a search."""
     columns = observation_fields() if wanted.fields else {}
     fields = tuple(
         (
@@ -98,7 +100,7 @@ def shape(wanted: Criteria) -> Shape:
 
 
 def parameters(wanted: Criteria) -> dict[str, Any]:
-    """Give the values of the parameters that a search's conditions name.
+    """Return the values of the parameters in the conditions of a search.
 
     Examples
     --------
@@ -124,14 +126,14 @@ def parameters(wanted: Criteria) -> dict[str, Any]:
 
 
 def any_of(column: Any, numbers: Sequence[int] | str) -> sa.ColumnElement[bool]:
-    """Compare a column with many integers, sent as one array.
+    """Return the condition that a column is one of many integers, which are sent as one array.
 
     Parameters
     ----------
-    column
+    column : object
         The column.
-    numbers
-        The integers, or the name of the parameter that will be.
+    numbers : sequence of int or str
+        The integers, or the name of a parameter for them.
 
     Examples
     --------
@@ -151,7 +153,7 @@ def any_of(column: Any, numbers: Sequence[int] | str) -> sa.ColumnElement[bool]:
 
 
 def observation_matches(asked: Shape) -> Conditions:
-    """Conditions on the observation table."""
+    """Return the conditions on the table of observations."""
     conditions: Conditions = []
     which: Conditions = []
     if "observations" in asked.asked:
@@ -168,7 +170,7 @@ def observation_matches(asked: Shape) -> Conditions:
 
 
 def target_matches(asked: Shape) -> Conditions:
-    """Conditions on the tables of targets and catalogs."""
+    """Return the conditions on the tables of targets and catalogs."""
     conditions: Conditions = []
     if "numbers" in asked.asked:
         conditions.append(any_of(_target.c.name, "numbers"))
@@ -180,9 +182,9 @@ def target_matches(asked: Shape) -> Conditions:
 
 
 def method_matches(asked: Shape) -> Conditions:
-    """Conditions on the tables of photometric sources and processing methods, where joined.
+    """Return the conditions on the joined tables of photometric sources and processing methods.
 
-    They take the planner half the time that conditions on the dataset table take.
+    The planner takes half the time that it takes for conditions on the table of DataSets.
     """
     return _methods_match(
         asked,
@@ -192,7 +194,7 @@ def method_matches(asked: Shape) -> Conditions:
 
 
 def dataset_matches(asked: Shape) -> Conditions:
-    """Conditions of photometry and processing on the dataset table alone."""
+    """Return the conditions on photometry and processing for the table of DataSets alone."""
     photometry = sa.select(_photometry.c.id).where(_in(_photometry.c.name, "photometry"))
     processing = sa.select(_processing.c.id).where(_in(_processing.c.name, "processing"))
     return _methods_match(
@@ -211,18 +213,18 @@ def _methods_match(asked: Shape, photometry: Any, processing: Any) -> Conditions
 
 
 def same_row(table: Any) -> sa.ColumnElement[bool]:
-    """Say that a row of a mission's own table belongs to a row of observations."""
+    """Return the condition that a row of a mission's table belongs to a row of observations."""
     key = next(iter(table.primary_key.columns))
     return sa.ColumnElement.__eq__(key, _observation.c.id)
 
 
 def _instruments_below(asked: Shape) -> sa.Select[tuple[uuid.UUID]]:
-    """Select the ids of instruments, given by name or id, and of all that is part of them."""
+    """Select the ids of instruments given by name or id, and of all their parts."""
     given = {"instrument_names": _instrument.c.name, "instrument_ids": _instrument.c.id}
     below = (
         sa.select(_instrument.c.id)
         .where(sa.or_(*(_in(column, n) for n, column in given.items() if n in asked.asked)))
-        # Without a name: a statement may ask for instruments in several places.
+        # Unnamed, because a statement may contain this more than once.
         .cte(recursive=True)
     )
     below = below.union(

@@ -1,0 +1,188 @@
+"""Check the arguments of a search one by one: catalog numbers, names, ids, values of fields."""
+
+from __future__ import annotations
+
+import decimal
+import numbers
+import re
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.errors import LightCurveNotFoundError, TargetNotFoundError
+from lcdb_notebook.models import Instrument, Observation, ProcessingMethod, Target
+
+__all__ = [
+    "RAW",
+    "as_list",
+    "field_values",
+    "instrument_key",
+    "name_of",
+    "observations",
+    "processing_name",
+    "targets",
+]
+
+#: ``processing="raw"`` selects DataSets without a processing method.
+RAW = "raw"
+
+_LARGEST_NUMBER = 2**63 - 1  # the largest bigint of PostgreSQL
+_MOST_DIGITS = 100
+
+
+def as_list(value: Any, argument: str) -> list[Any]:
+    """Return the values of an argument as a list, which is empty for None; refuse an empty list.
+
+    An empty list usually comes from a filter that kept nothing. A search that ignored it would find
+    everything instead.
+    """
+    if value is None:
+        return []
+    one = str | bytes | orm.DeclarativeBase | type | uuid.UUID
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return [value[()]]
+    if isinstance(value, one) or not isinstance(value, Iterable):
+        return [value]
+    values = list(value)
+    if not values:
+        raise ValueError(f"{argument} must not be an empty list: nothing would match")
+    return values
+
+
+def targets(
+    target: Any,
+) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None, tuple[str, ...]]:
+    """Read ``target``: catalog numbers or else ids of Target rows, and the catalogs named."""
+    if target is None:
+        return None, None, ()
+    numbers: list[int] = []
+    ids: list[int] = []
+    catalogs: set[str] = set()
+    for one in as_list(target, "target"):
+        if isinstance(one, Target):
+            ids.append(_id(one))
+            continue
+        catalog, number = _catalog_number(one)
+        numbers.append(number)
+        if catalog:
+            catalogs.add(catalog)
+    if len(catalogs) > 1:
+        raise ValueError(
+            f"targets of several catalogs in one search: {', '.join(sorted(catalogs))}; "
+            "search each catalog separately"
+        )
+    if ids and numbers:
+        raise TypeError("target must be catalog numbers or Target objects, not a mixture of both")
+    return (None, tuple(ids), ()) if ids else (tuple(numbers), None, tuple(catalogs))
+
+
+def _catalog_number(value: Any) -> tuple[str | None, int]:
+    """Read 261136679, "261136679" or "TIC 261136679"."""
+    catalog = None
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*([A-Za-z][\w .-]*?)?\s*([0-9]+)\s*", value)
+        if match is None:
+            raise TypeError(f"{value!r} is not a catalog number; use 261136679 or 'TIC 261136679'")
+        # int() refuses more than some thousand digits; the first ones decide the range check.
+        catalog, number = match[1], int(match[2].lstrip("0")[:_MOST_DIGITS] or 0)
+    elif isinstance(value, int | np.integer) and not isinstance(value, bool):
+        number = int(value)
+    else:
+        raise TypeError(
+            f"target must be a catalog number, a Target or a list of these, got {value!r} "
+            f"({type(value).__name__})"
+        )
+    if not 0 <= number <= _LARGEST_NUMBER:
+        raise TargetNotFoundError(
+            f"no target {number}: catalog numbers must be between 0 and 2**63 - 1"
+        )
+    return catalog, number
+
+
+def _id(stored: Any) -> Any:
+    """Return the primary key of an object without a query."""
+    identity = sa.inspect(stored).identity
+    if identity is None:
+        raise ValueError(f"{stored!r} is not in the database yet; flush the session first")
+    return identity[0]
+
+
+def name_of(value: Any, model: type[Any], argument: str) -> str:
+    """Return a name that is given as text or as a stored object."""
+    if isinstance(value, model):
+        return str(value.name)
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(
+        f"{argument} must be a name, a {model.__name__} or a list of these, got {value!r}"
+    )
+
+
+def processing_name(value: Any) -> str | None:
+    """Return the name of a processing method; None for raw photometry."""
+    name = name_of(value, ProcessingMethod, "processing")
+    return None if name.lower() == RAW else name
+
+
+def instrument_key(value: Any) -> str | uuid.UUID:
+    """Return the name or the id of an instrument."""
+    if isinstance(value, Instrument):
+        found: uuid.UUID = _id(value)
+        return found
+    return value if isinstance(value, uuid.UUID) else name_of(value, Instrument, "instrument")
+
+
+def observations(value: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Read ``observation``: ids, and the polymorphic identities of observation classes."""
+    ids: list[int] = []
+    types: list[str] = []
+    any_type = False
+    for one in as_list(value, "observation"):
+        if isinstance(one, type) and issubclass(one, Observation):
+            mapper = sa.inspect(one)
+            # The base class includes types that do not belong to any class.
+            any_type = any_type or mapper.inherits is None
+            types += [str(m.polymorphic_identity) for m in mapper.self_and_descendants]
+        elif isinstance(one, Observation):
+            ids.append(_id(one))
+        elif isinstance(one, int | np.integer) and not isinstance(one, bool):
+            if not 0 <= int(one) <= _LARGEST_NUMBER:
+                raise LightCurveNotFoundError(
+                    f"no observation {int(one)}: ids must be between 1 and 2**63 - 1"
+                )
+            ids.append(int(one))
+        else:
+            raise TypeError(
+                "observation must be an id, an Observation, an observation class or a list of "
+                f"these, got {one!r}"
+            )
+    return tuple(ids), () if any_type else tuple(types)
+
+
+def field_values(name: str, value: Any, columns: list[sa.Column[Any]]) -> tuple[Any, ...]:
+    """Return the values to match in a field of observations, checked against its type."""
+    if value is None:
+        return (None,)
+    kinds = {column.type.python_type for column in columns}
+    values = [v.item() if isinstance(v, np.generic) else v for v in as_list(value, name)]
+    for one in values:
+        if one is not None and not any(_is_a(one, kind) for kind in kinds):
+            expected = " or ".join(sorted(kind.__name__ for kind in kinds))
+            raise TypeError(
+                f"{name} must be {expected}, a list of these or None, got {one!r} "
+                f"({type(one).__name__})"
+            )
+    return tuple(values)
+
+
+def _is_a(value: Any, kind: type[Any]) -> bool:
+    # In Python True equals 1, in PostgreSQL it does not.
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    if kind in (int, float, decimal.Decimal):
+        return isinstance(value, numbers.Real | decimal.Decimal)
+    return isinstance(value, kind)
