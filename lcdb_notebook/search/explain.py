@@ -106,8 +106,8 @@ def check_one_catalog(rows: Iterable[Any], wanted: Criteria) -> None:
         first = catalog_of.setdefault(row.target, row.catalog)
         if first != row.catalog:
             raise AmbiguousError(
-                f"{row.target} is a different star in each of two catalogs, {first} and "
-                f"{row.catalog}; pass catalog={first!r} or catalog={row.catalog!r}"
+                f"{row.target} is in two catalogs, {first} and {row.catalog}, as different stars; "
+                f"pass catalog={first!r} or catalog={row.catalog!r}"
             )
 
 

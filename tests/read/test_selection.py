@@ -223,8 +223,8 @@ def test_the_text_says_how_many_and_shows_the_first(db: lcdb.Database) -> None:
     ("search", "told"),
     [
         ({"target": 999}, "0 light curves: no target 999 in catalogs DEMO, TIC"),
-        ({"processing": "DEMO DTE"}, "0 light curves: no processing method is called 'DEMO DTE'"),
-        ({"target": 1, "sector": 99}, "0 light curves: no light curve has all of target=1"),
+        ({"processing": "DEMO DTE"}, "0 light curves: no processing method named 'DEMO DTE'"),
+        ({"target": 1, "sector": 99}, "0 light curves: no light curve matches all of target=1"),
         ({"target": [1, 999]}, "12 light curves: 1 of 2 targets are not in the database: 999"),
     ],
 )
@@ -297,7 +297,7 @@ def test_very_many_where_one_was_wanted_are_not_all_fetched(
 
 
 def test_a_number_in_two_catalogs_asks_which(db: lcdb.Database) -> None:
-    told = r"500 stands in two catalogs, DEMO and TIC.*catalog='DEMO' or catalog='TIC'"
+    told = r"500 is in two catalogs, DEMO and TIC.*catalog='DEMO' or catalog='TIC'"
     for read in ("lightcurve", "lightcurves", "to_pandas"):
         with pytest.raises(AmbiguousError, match=told):
             getattr(db.search(500), read)()

@@ -97,7 +97,7 @@ def test_runs_ascend_stay_apart_and_fit_a_bigint(digits: str) -> None:
 
 @pytest.mark.parametrize("digits", ["", "x", "-1", "1.5", "²"])
 def test_what_is_no_digit_begins_no_number(digits: str) -> None:
-    with pytest.raises(ValueError, match="digits alone"):
+    with pytest.raises(ValueError, match="must be digits"):
         browse.beginning_with(digits)
 
 

@@ -73,7 +73,7 @@ def test_an_unknown_target_names_the_catalogs_and_how_many_targets_there_are(
     error = why(filled, 999)
     assert type(error) is TargetNotFoundError
     assert str(error) == (
-        "no target 999 in catalogs Gaia DR3, TIC; this database holds 3 targets "
+        "no target 999 in catalogs Gaia DR3, TIC; this database has 3 targets "
         "(db.targets() lists them)"
     )
 
@@ -91,9 +91,9 @@ def test_the_targets_of_a_large_database_are_estimated_and_not_counted(
 ) -> None:
     monkeypatch.setattr(explain, "_COUNTED", 2)
     filled.execute(sa.text("UPDATE pg_class SET reltuples = 1234567 WHERE relname = 'target'"))
-    assert "holds about 1,234,567 targets" in str(why(filled, 999))
+    assert "has about 1,234,567 targets" in str(why(filled, 999))
     filled.execute(sa.text("UPDATE pg_class SET reltuples = -1 WHERE relname = 'target'"))
-    assert "holds about 3 targets" in str(why(filled, 999))
+    assert "has about 3 targets" in str(why(filled, 999))
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ class Lender:
 def test_a_number_in_two_catalogs_asks_which(filled: orm.Session) -> None:
     wanted = criteria([101, 102])
     rows = Search(Lender(filled), wanted).found(filled).rows
-    told = r"102 stands in two catalogs, Gaia DR3 and TIC.*catalog='Gaia DR3' or catalog='TIC'"
+    told = r"102 is in two catalogs, Gaia DR3 and TIC.*catalog='Gaia DR3' or catalog='TIC'"
     with pytest.raises(AmbiguousError, match=told):
         explain.check_one_catalog(rows, wanted)
 

@@ -1,4 +1,4 @@
-"""Lineage: DataSets and what was derived from what, as a graph that shows itself."""
+"""Lineage: DataSets and the links between them, as a graph that a notebook draws."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Lineage", "Row"]
 
-#: What nodes carry, in the order of a row.
+#: Attributes of nodes, in the order of a row.
 _CARRIED = ("target", "catalog", "observation", "photometry", "processing", "cadences")
 
-#: Up to here the notebook shows the drawing; beyond, what stands on each level.
+#: A notebook draws lineages of up to this many DataSets; larger ones are counted by level.
 MOST_DRAWN = 60
 
 
@@ -42,21 +42,22 @@ class Row(NamedTuple):
 class Lineage:
     """DataSets with all their ancestors and descendants, to any depth.
 
-    Made by :meth:`lcdb_notebook.Database.lineage`. In a notebook it draws itself. Where a method
-    takes a DataSet, it is whatever ``db.lineage`` takes, a Selection excepted: an id, a DataSet, a
-    light curve of this package.
+    ``db.lineage(...)`` returns one. A notebook draws it. Its methods accept the id of a DataSet, a
+    DataSet, or a light curve read by this package.
 
     Attributes
     ----------
-    asked : sequence of int
-        Ids of the DataSets whose lineage this is.
-    graph
-        networkx.DiGraph; nodes are ids of DataSets, edges lead from a source to what was derived
-        from it. Nodes carry ``target``, ``catalog``, ``observation`` (its id), ``photometry``,
-        ``processing`` (None is raw) and ``cadences``. It holds every link between its nodes.
-    cycles
-        Ids of DataSets that by mistake descend from themselves, each cycle from its lowest id on.
-        Of several cycles through the same DataSets one is named.
+    asked : tuple of int
+        Ids of the DataSets for which the lineage was requested.
+    graph : networkx.DiGraph
+        Nodes are ids of DataSets; edges lead from a source to the DataSet derived from it. Nodes
+        have the attributes ``target``, ``catalog``, ``observation`` (its id), ``photometry``,
+        ``processing`` (None is raw) and ``cadences``. All links between the nodes are included.
+
+    Examples
+    --------
+    >>> db.lineage(1)
+    <Lineage of DEMO aperture 2px / raw #1 (DEMO 1): 0 sources, 2 derived>
     """
 
     def __init__(self, rows: Iterable[Row], asked: Sequence[int]) -> None:
@@ -68,12 +69,16 @@ class Lineage:
         for id_, *about, sources in sorted(rows, key=itemgetter(0)):
             self.graph.add_node(id_, **dict(zip(_CARRIED, about, strict=True)))
             links += [(source, id_) for source in sorted(sources)]
-        # What else a descendant was made of is no part of this lineage.
+        # A descendant may have other sources, which are not part of this lineage.
         self.graph.add_edges_from(link for link in links if link[0] in self.graph)
 
     @cached_property
     def cycles(self) -> tuple[tuple[int, ...], ...]:
-        """Ids of DataSets that by mistake descend from themselves, a tuple each cycle."""
+        """Ids of DataSets that descend from themselves by mistake, one tuple per cycle.
+
+        Each tuple begins with its lowest id. Of several cycles through the same DataSets, one is
+        listed.
+        """
         import networkx as nx
 
         found = []
@@ -85,54 +90,141 @@ class Lineage:
                 found.append((*cycle[lowest:], *cycle[:lowest]))
         return tuple(sorted(found))
 
-    # Asking it
+    # Queries
 
     def sources(self, of: Any = None) -> list[int]:
-        """Give the ids of all ancestors in the graph, the oldest first.
+        """Return the ids of all ancestors, the oldest first.
 
         Parameters
         ----------
-        of : object, optional
-            Whose; None is whose lineage this is.
-        """
-        return self._reached(of, backwards=True)
+        of : int, DataSet, LightCurveData, LightCurve, or iterable of these, optional
+            The DataSets; by default those for which the lineage was requested.
 
-    def derived(self, of: Any = None) -> list[int]:
-        """Give the ids of all descendants in the graph, nearer ones before what is made of them.
-
-        Parameters
-        ----------
-        of : object, optional
-            Whose; None is whose lineage this is.
-        """
-        return self._reached(of, backwards=False)
-
-    def roots(self) -> list[int]:
-        """Give the ids of the DataSets that no other led to: as a rule, raw photometry."""
-        return [id_ for id_ in self._order if self.graph.in_degree(id_) == 0]
-
-    def path(self, a: Any, b: Any) -> list[int]:
-        """Give the ids on the shortest way from one DataSet to one derived from it, both included.
+        Returns
+        -------
+        list of int
+            Ids of DataSets; every source precedes the DataSets derived from it.
 
         Raises
         ------
         LightCurveNotFoundError
-            If there is no such way.
+            If a DataSet is not part of this lineage.
+        TypeError
+            If the argument does not identify DataSets.
+
+        Examples
+        --------
+        >>> db.lineage(3).sources()
+        [1, 2]
+        """
+        return self._reached(of, backwards=True)
+
+    def derived(self, of: Any = None) -> list[int]:
+        """Return the ids of all descendants, the nearest first.
+
+        Parameters
+        ----------
+        of : int, DataSet, LightCurveData, LightCurve, or iterable of these, optional
+            The DataSets; by default those for which the lineage was requested.
+
+        Returns
+        -------
+        list of int
+            Ids of DataSets; every source precedes the DataSets derived from it.
+
+        Raises
+        ------
+        LightCurveNotFoundError
+            If a DataSet is not part of this lineage.
+        TypeError
+            If the argument does not identify DataSets.
+
+        Examples
+        --------
+        >>> db.lineage(1).derived()
+        [2, 3]
+        """
+        return self._reached(of, backwards=False)
+
+    def roots(self) -> list[int]:
+        """Return the ids of the DataSets without sources, usually raw photometry.
+
+        Returns
+        -------
+        list of int
+            Ids of DataSets.
+
+        Examples
+        --------
+        >>> db.lineage(3).roots()
+        [1]
+        """
+        return [id_ for id_ in self._order if self.graph.in_degree(id_) == 0]
+
+    def path(self, a: Any, b: Any) -> list[int]:
+        """Return the ids on the shortest path from a DataSet to one derived from it.
+
+        Parameters
+        ----------
+        a : int, DataSet, LightCurveData or LightCurve
+            The source.
+        b : int, DataSet, LightCurveData or LightCurve
+            The DataSet derived from it.
+
+        Returns
+        -------
+        list of int
+            Ids of DataSets, including both ends.
+
+        Raises
+        ------
+        LightCurveNotFoundError
+            If there is no path, or a DataSet is not part of this lineage.
+        TypeError
+            If an argument does not identify one DataSet.
+
+        Examples
+        --------
+        >>> db.lineage(3).path(1, 3)
+        [1, 2, 3]
         """
         import networkx as nx
 
         (start,), (end,) = (self._known(one, single=True) for one in (a, b))
         try:
-            way: list[int] = nx.shortest_path(self.graph, start, end)
+            path: list[int] = nx.shortest_path(self.graph, start, end)
         except nx.NetworkXNoPath:
             reason = f"{self.label(end)} was not derived from {self.label(start)}"
             if nx.has_path(self.graph, end, start):
-                reason += f"; it is the other way round: try path({end}, {start})"
+                reason += f", but the other way round; use path({end}, {start})"
             raise LightCurveNotFoundError(reason) from None
-        return way
+        return path
 
     def label(self, dataset: Any) -> str:
-        """Name a DataSet: ``SPOC SAP / raw #12``."""
+        """Return a short name of a DataSet.
+
+        Parameters
+        ----------
+        dataset : int, DataSet, LightCurveData or LightCurve
+            The DataSet.
+
+        Returns
+        -------
+        str
+            Photometric source, processing method ("raw" for none) and id.
+
+        Raises
+        ------
+        LightCurveNotFoundError
+            If the DataSet is not part of this lineage.
+        TypeError
+            If the argument does not identify one DataSet.
+
+        Examples
+        --------
+        >>> db.lineage(1).label(1)
+        'DEMO aperture 2px / raw #1'
+        """
         (id_,) = self._known(dataset, single=True)
         node = self.graph.nodes[id_]
         photometry = node["photometry"]
@@ -141,9 +233,9 @@ class Lineage:
 
     @cached_property
     def depths(self) -> dict[int, int]:
-        """How many steps each DataSet is away from a root, on the longest way; by id.
+        """Number of steps from a root to each DataSet on the longest path, by id.
 
-        DataSets of one cycle share their depth.
+        DataSets of the same cycle have the same depth.
         """
         import networkx as nx
 
@@ -156,7 +248,7 @@ class Lineage:
 
     @cached_property
     def _order(self) -> list[int]:
-        """Ids, every source before what was derived from it; where either may come first, by id."""
+        """Ids of all DataSets; sources precede the DataSets derived from them, else by id."""
         import networkx as nx
 
         knots = nx.condensation(self.graph)
@@ -173,31 +265,43 @@ class Lineage:
             further = [id_ for id_ in neighbours[waiting.pop()] if id_ not in reached]
             reached.update(further)
             waiting += further
-        # A DataSet is its own ancestor only by a cycle, which ``cycles`` tells.
+        # In a cycle a DataSet is its own ancestor; ``cycles`` lists those.
         if len(starts) == 1:
             reached.discard(starts[0])
         return [id_ for id_ in self._order if id_ in reached]
 
-    def _known(self, asked: Any, *, single: bool = False) -> list[int]:
-        ids = resolve_ids(asked)
+    def _known(self, datasets: Any, *, single: bool = False) -> list[int]:
+        ids = resolve_ids(datasets)
         for id_ in ids:
             if id_ not in self.graph:
                 raise LightCurveNotFoundError(
                     f"DataSet {id_} is not in this lineage of {len(self.graph)} DataSets; "
-                    f"db.lineage({id_}) finds its own"
+                    f"use db.lineage({id_})"
                 )
         if single and len(ids) > 1:
-            raise TypeError(f"one DataSet was wanted here, not {len(ids)}")
+            raise TypeError(f"expected one DataSet, got {len(ids)}")
         return ids
 
-    # How it shows
+    # Output
 
     def to_pandas(self) -> pd.DataFrame:
-        """Give one row a DataSet, every source before what was derived from it.
+        """Return a DataFrame with one row per DataSet.
 
-        Columns: ``dataset``, ``target``, ``catalog``, ``observation``, ``photometry``,
-        ``processing`` ("raw" where none), ``cadences``, ``depth`` (steps from a root, on the
-        longest way), ``sources`` (a tuple of ids) and ``asked`` (whether this lineage is its own).
+        Returns
+        -------
+        pandas.DataFrame
+            Columns: ``dataset``, ``target``, ``catalog``, ``observation``, ``photometry``,
+            ``processing`` ("raw" for none), ``cadences``, ``depth`` (number of steps from a root
+            on the longest path), ``sources`` (a tuple of ids) and ``asked`` (whether the lineage
+            was requested for this DataSet). Sources precede the DataSets derived from them.
+
+        Examples
+        --------
+        >>> db.lineage(1).to_pandas()[["dataset", "processing", "depth", "sources"]]
+           dataset   processing  depth sources
+        0        1          raw      0      ()
+        1        2  DEMO SYS_RM      1    (1,)
+        2        3     DEMO DET      2    (2,)
         """
         import pandas as pd
 
@@ -217,26 +321,43 @@ class Lineage:
         return pd.DataFrame(rows, columns=["dataset", *_CARRIED, "depth", "sources", "asked"])
 
     def to_mermaid(self) -> str:
-        """Write it as a Mermaid flowchart, for Markdown and Sphinx."""
+        """Return the lineage as a Mermaid flowchart, for Markdown and Sphinx.
+
+        Returns
+        -------
+        str
+            The text of the flowchart.
+
+        Examples
+        --------
+        >>> print(db.lineage(2).to_mermaid())
+        flowchart LR
+        ...
+        """
         lines = ["flowchart LR"]
         lines += [f'    d{id_}["{_mermaid_text(self.label(id_))}"]' for id_ in self._order]
         lines += [f"    d{a} --> d{b}" for a in self._order for b in sorted(self.graph.succ[a])]
-        lines.append("    classDef asked fill:#fde7c0,stroke:#b35c00,stroke-width:2px")
-        lines.append(f"    class {','.join(f'd{id_}' for id_ in self.asked)} asked")
+        lines.append("    classDef requested fill:#fde7c0,stroke:#b35c00,stroke-width:2px")
+        lines.append(f"    class {','.join(f'd{id_}' for id_ in self.asked)} requested")
         return "\n".join(lines) + "\n"
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it: sources on the left, what was derived from them to their right.
+        """Draw the lineage, with sources on the left and derived DataSets to their right.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; None makes a figure of the right size. In an Axes that is too small for
-            them, labels shrink; where they could not be read any more there are dots.
+            Where to draw; by default a new figure of suitable size. Labels shrink to fit into
+            smaller Axes, and are replaced by dots if they would become illegible.
 
         Returns
         -------
         matplotlib.axes.Axes
+            The Axes with the drawing.
+
+        Examples
+        --------
+        >>> ax = db.lineage(1).plot()
         """
         from lcdb_notebook.search.lineage.drawing import draw
 
@@ -257,7 +378,7 @@ class Lineage:
 
     def _repr_html_(self) -> str:
         drawing = self._repr_svg_() or self._summary()
-        return f"<p>{html.escape(self._headline())}</p>{self._cycles_told()}{drawing}"
+        return f"<p>{html.escape(self._headline())}</p>{self._cycles_html()}{drawing}"
 
     def _headline(self) -> str:
         nodes = self.graph.nodes.values()
@@ -269,19 +390,20 @@ class Lineage:
         counts = f"{len(self):,} in all, {_number(len(self.roots()), 'root')}"
         return f"of {len(self.asked):,} DataSets{whose}: {counts}"
 
-    def _cycles_told(self) -> str:
-        told = ["".join(f"#{id_} → " for id_ in cycle) + f"#{cycle[0]}" for cycle in self.cycles]
-        more = f" and {len(told) - 5} more" if len(told) > 5 else ""
-        return f"<p><b>Cycles:</b> {'; '.join(told[:5])}{more}</p>" if told else ""
+    def _cycles_html(self) -> str:
+        shown = ["".join(f"#{id_} → " for id_ in cycle) + f"#{cycle[0]}" for cycle in self.cycles]
+        more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
+        return f"<p><b>Cycles:</b> {'; '.join(shown[:5])}{more}</p>" if shown else ""
 
     def _summary(self) -> str:
-        """Count by level and by how the DataSets were made, where there are too many to draw."""
+        """Count DataSets by level and methods, if there are too many to draw."""
         frame = self.to_pandas()
         counted = frame.groupby(["depth", "photometry", "processing"], dropna=False, sort=True)
         table = counted["dataset"].count().rename("DataSets").reset_index()
         more = f"<p>and {len(table) - MOST_DRAWN} more rows</p>" if len(table) > MOST_DRAWN else ""
         shown = table.head(MOST_DRAWN).to_html(index=False, na_rep="")
-        return f"{shown}{more}<p><code>.plot()</code> draws it, <code>.graph</code> holds it.</p>"
+        hint = "<p><code>.plot()</code> draws it; <code>.graph</code> contains the links.</p>"
+        return f"{shown}{more}{hint}"
 
 
 def _number(count: int, noun: str) -> str:
@@ -289,5 +411,5 @@ def _number(count: int, noun: str) -> str:
 
 
 def _mermaid_text(text: str) -> str:
-    """Write what Mermaid would take for syntax as its entities, ``#35;`` for ``#``."""
+    """Escape characters of Mermaid's syntax as entities, such as ``#35;`` for ``#``."""
     return re.sub(r"[^\w /.,:()+-]", lambda found: f"#{ord(found[0])};", text)
