@@ -114,14 +114,14 @@ def test_a_misspelt_name_lists_those_that_there_are_nearest_first(
     assert type(error) is NameNotFoundError
     asked = next(iter(search.values()))
     wrong = asked if isinstance(asked, str) else asked[-1]
-    assert str(error).startswith(f"no {kind} is called {wrong!r}; there are {nearest!r}")
+    assert str(error).startswith(f"no {kind} named {wrong!r}; available: {nearest!r}")
 
 
 def test_every_processing_method_is_listed_and_raw_is_explained(filled: orm.Session) -> None:
     message = str(why(filled, processing="x"))
     for name in ("PDCSAP", "KSPSAP", "SYS_RM", "DET"):
         assert repr(name) in message
-    assert message.endswith("processing='raw' asks for none")
+    assert message.endswith("processing='raw' selects raw photometry")
 
 
 def test_of_very_many_names_the_nearest_are_listed(filled: orm.Session) -> None:
@@ -136,8 +136,8 @@ def test_names_that_exist_without_being_combined_are_told(filled: orm.Session) -
     error = why(filled, [101, 102], catalog="TIC", processing=["raw", "DET"], sector=7)
     assert type(error) is LightCurveNotFoundError
     assert str(error) == (
-        "no light curve has all of target=[101, 102], catalog='TIC', processing=['raw', 'DET'], "
-        "sector=7; leave one out, and .table shows what there is"
+        "no light curve matches all of target=[101, 102], catalog='TIC', processing=['raw', 'DET'], "
+        "sector=7; drop one criterion to see what exists"
     )
 
 
