@@ -19,7 +19,7 @@ from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.own_connection import own_connection
 from lcdb_notebook.explore.widget.protocols import Sessions
 from lcdb_notebook.search import browse
-from lcdb_notebook.search.browse import Page, TargetRow, TargetFilter
+from lcdb_notebook.search.browse import Page, TargetFilter, TargetRow
 from lcdb_notebook.search.criteria import Criteria, criteria
 
 __all__ = ["TargetList"]

@@ -103,7 +103,7 @@ class LineageFigure:
             return ids[nearest] if far[nearest] <= _NEAR else None
         across, down = axes.transData.inverted().transform((x, y))
         planned = self._planned
-        for id_, (left, top) in planned.places.items():
+        for id_, (left, top) in planned.positions.items():
             if (
                 abs(across - left) <= planned.widths[id_] / 2
                 and abs(down - top) <= planned.height / 2

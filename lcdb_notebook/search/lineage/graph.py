@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcdb_notebook.errors import LightCurveNotFoundError
+from lcdb_notebook.search.lineage import outputs
 from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
 
 if TYPE_CHECKING:
     import networkx as nx
-    import pandas as pd
-    from matplotlib.axes import Axes
 
 __all__ = ["Lineage", "Row"]
-
-#: Attributes of nodes, in the order of a row.
-_CARRIED = ("target", "catalog", "observation", "photometry", "processing", "cadences")
-
-#: A notebook draws lineages of up to this many DataSets; larger ones are counted by level.
-MOST_DRAWN = 60
 
 
 class Row(NamedTuple):
@@ -60,6 +51,13 @@ class Lineage:
     <Lineage of DEMO aperture 2px / raw #1 (DEMO 1): 0 sources, 2 derived>
     """
 
+    # Methods that only write or draw the lineage are in a separate file.
+    to_pandas = outputs.to_pandas
+    to_mermaid = outputs.to_mermaid
+    plot = outputs.plot
+    _repr_svg_ = outputs.repr_svg
+    _repr_html_ = outputs.repr_html
+
     def __init__(self, rows: Iterable[Row], asked: Sequence[int]) -> None:
         import networkx as nx
 
@@ -67,7 +65,7 @@ class Lineage:
         self.graph: nx.DiGraph[int] = nx.DiGraph()
         links: list[tuple[int, int]] = []
         for id_, *about, sources in sorted(rows, key=itemgetter(0)):
-            self.graph.add_node(id_, **dict(zip(_CARRIED, about, strict=True)))
+            self.graph.add_node(id_, **dict(zip(outputs.CARRIED, about, strict=True)))
             links += [(source, id_) for source in sorted(sources)]
         # A descendant may have other sources, which are not part of this lineage.
         self.graph.add_edges_from(link for link in links if link[0] in self.graph)
@@ -282,134 +280,8 @@ class Lineage:
             raise TypeError(f"expected one DataSet, got {len(ids)}")
         return ids
 
-    # Output
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a DataFrame with one row per DataSet.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns: ``dataset``, ``target``, ``catalog``, ``observation``, ``photometry``,
-            ``processing`` ("raw" for none), ``cadences``, ``depth`` (number of steps from a root
-            on the longest path), ``sources`` (a tuple of ids) and ``asked`` (whether the lineage
-            was requested for this DataSet). Sources precede the DataSets derived from them.
-
-        Examples
-        --------
-        >>> db.lineage(1).to_pandas()[["dataset", "processing", "depth", "sources"]]
-           dataset   processing  depth sources
-        0        1          raw      0      ()
-        1        2  DEMO SYS_RM      1    (1,)
-        2        3     DEMO DET      2    (2,)
-        """
-        import pandas as pd
-
-        rows = []
-        for id_ in self._order:
-            node = self.graph.nodes[id_]
-            rows.append(
-                {
-                    "dataset": id_,
-                    **node,
-                    "processing": node["processing"] or "raw",
-                    "depth": self.depths[id_],
-                    "sources": tuple(sorted(self.graph.pred[id_])),
-                    "asked": id_ in self.asked,
-                }
-            )
-        return pd.DataFrame(rows, columns=["dataset", *_CARRIED, "depth", "sources", "asked"])
-
-    def to_mermaid(self) -> str:
-        """Return the lineage as a Mermaid flowchart, for Markdown and Sphinx.
-
-        Returns
-        -------
-        str
-            The text of the flowchart.
-
-        Examples
-        --------
-        >>> print(db.lineage(2).to_mermaid())
-        flowchart LR
-        ...
-        """
-        lines = ["flowchart LR"]
-        lines += [f'    d{id_}["{_mermaid_text(self.label(id_))}"]' for id_ in self._order]
-        lines += [f"    d{a} --> d{b}" for a in self._order for b in sorted(self.graph.succ[a])]
-        lines.append("    classDef requested fill:#fde7c0,stroke:#b35c00,stroke-width:2px")
-        lines.append(f"    class {','.join(f'd{id_}' for id_ in self.asked)} requested")
-        return "\n".join(lines) + "\n"
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the lineage, with sources on the left and derived DataSets to their right.
-
-        Parameters
-        ----------
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; by default a new figure of suitable size. Labels shrink to fit into
-            smaller Axes, and are replaced by dots if they would become illegible.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-            The Axes with the drawing.
-
-        Examples
-        --------
-        >>> ax = db.lineage(1).plot()
-        """
-        from lcdb_notebook.search.lineage.drawing import draw
-
-        return draw(self, ax)
-
     def __len__(self) -> int:
         return len(self.graph)
 
     def __repr__(self) -> str:
-        return f"<Lineage {self._headline()}>"
-
-    def _repr_svg_(self) -> str | None:
-        if len(self) > MOST_DRAWN:
-            return None
-        from lcdb_notebook.search.lineage.drawing import svg
-
-        return svg(self)
-
-    def _repr_html_(self) -> str:
-        drawing = self._repr_svg_() or self._summary()
-        return f"<p>{html.escape(self._headline())}</p>{self._cycles_html()}{drawing}"
-
-    def _headline(self) -> str:
-        nodes = self.graph.nodes.values()
-        stars = {f"{node['catalog']} {node['target']}" for node in nodes}
-        whose = f" ({stars.pop()})" if len(stars) == 1 else ""
-        if len(self.asked) == 1:
-            counts = f"{_number(len(self.sources()), 'source')}, {len(self.derived()):,} derived"
-            return f"of {self.label(self.asked[0])}{whose}: {counts}"
-        counts = f"{len(self):,} in all, {_number(len(self.roots()), 'root')}"
-        return f"of {len(self.asked):,} DataSets{whose}: {counts}"
-
-    def _cycles_html(self) -> str:
-        shown = ["".join(f"#{id_} → " for id_ in cycle) + f"#{cycle[0]}" for cycle in self.cycles]
-        more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
-        return f"<p><b>Cycles:</b> {'; '.join(shown[:5])}{more}</p>" if shown else ""
-
-    def _summary(self) -> str:
-        """Count DataSets by level and methods, if there are too many to draw."""
-        frame = self.to_pandas()
-        counted = frame.groupby(["depth", "photometry", "processing"], dropna=False, sort=True)
-        table = counted["dataset"].count().rename("DataSets").reset_index()
-        more = f"<p>and {len(table) - MOST_DRAWN} more rows</p>" if len(table) > MOST_DRAWN else ""
-        shown = table.head(MOST_DRAWN).to_html(index=False, na_rep="")
-        hint = "<p><code>.plot()</code> draws it; <code>.graph</code> contains the links.</p>"
-        return f"{shown}{more}{hint}"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def _mermaid_text(text: str) -> str:
-    """Escape characters of Mermaid's syntax as entities, such as ``#35;`` for ``#``."""
-    return re.sub(r"[^\w /.,:()+-]", lambda found: f"#{ord(found[0])};", text)
+        return f"<Lineage {outputs.headline(self)}>"
