@@ -13,8 +13,9 @@ from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Sessions
 from lcdb_notebook.read.selection import Selection
+from lcdb_notebook.search.arguments import RAW
 from lcdb_notebook.search.browse import TargetRow
-from lcdb_notebook.search.criteria import RAW, Criteria
+from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.criteria import criteria as search_criteria
 from lcdb_notebook.search.results import Found, Search
 from lcdb_notebook.search.rows import Row

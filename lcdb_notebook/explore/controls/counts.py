@@ -11,7 +11,7 @@ from lcdb_notebook.explore.widget.error_box import ErrorBox
 from lcdb_notebook.explore.widget.own_connection import own_connection
 from lcdb_notebook.explore.widget.protocols import Sessions
 from lcdb_notebook.search import browse
-from lcdb_notebook.search.browse import Wanted
+from lcdb_notebook.search.browse import TargetFilter
 
 __all__ = ["FacetCounts"]
 
@@ -54,12 +54,12 @@ class FacetCounts:
         self._kept: dict[tuple[Any, ...], tuple[dict[Any, int], int]] = {}
         self.work = Work(error_box)
 
-    def start(self, target_filter: Wanted) -> None:
+    def start(self, target_filter: TargetFilter) -> None:
         """Start counting, replacing counts in progress.
 
         Parameters
         ----------
-        target_filter : Wanted
+        target_filter : TargetFilter
             The filters and the digits of the target number.
         """
         facets = self._filters.facets
@@ -74,7 +74,7 @@ class FacetCounts:
         self.work.stop()
 
     def _count(
-        self, target_filter: Wanted, facet: str, further: list[str], total: int | None
+        self, target_filter: TargetFilter, facet: str, further: list[str], total: int | None
     ) -> None:
         """Count the values of one facet, or the total for "", then continue with ``further``."""
         without = target_filter.without(facet) if facet else target_filter
@@ -106,6 +106,6 @@ class FacetCounts:
         self.work.run(work, then, doing="count targets")
 
 
-def _key(target_filter: Wanted, facet: str) -> tuple[Any, ...]:
+def _key(target_filter: TargetFilter, facet: str) -> tuple[Any, ...]:
     without = target_filter.without(facet) if facet else target_filter
     return (facet, without.digits, without.flagged, repr(without.criteria))
