@@ -3,16 +3,20 @@
 
 PYTHON ?= python3
 ARGS ?=
+RUNS ?= 3
 BIN := .venv/bin
+# Without the bytecode, each of the many interpreters that the tests start would compile the package.
+PYTEST_OPTIONS := -n auto --durations=10
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(PYTEST_OPTIONS)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lowest audit bench soak screenshots clean
+.PHONY: help demo lab test test-all test-busy lowest audit bench soak screenshots clean
 .PRECIOUS: .venv/.installed-%
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "PYTHON=... chooses another Python than python3; ARGS=... goes to pytest, the benchmarks or the soak."
 
 demo: .venv/.installed-core ## Install, load demonstration data, show what is there, plot a light curve
@@ -21,14 +25,24 @@ demo: .venv/.installed-core ## Install, load demonstration data, show what is th
 lab: .venv/.installed-lab ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-test: .venv/.installed-test ## Check style and types, run all tests
+test: .venv/.installed-test ## Check style and types, run all tests but the slow ones
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: test ## The same, and then the slow tests
+	$(PYTEST) -m slow $(ARGS)
+
+test-busy: .venv/.installed-test ## Run the tests three times, beside two programs that keep two processors busy
+	@for _ in 1 2; do nice -n 19 $(BIN)/python -c 'while True: pass' & hogs="$$hogs $$!"; done; \
+	trap 'kill $$hogs' EXIT; trap 'exit 130' INT TERM; \
+	for run in $$(seq $(RUNS)); do \
+		echo "Run $$run of $(RUNS):"; $(PYTEST) -m "not slow" $(ARGS) || exit; \
+	done
 
 lowest: .venv-lowest/.installed ## Run the tests once more, on the lowest versions that pyproject.toml allows
-	.venv-lowest/bin/pytest -n auto $(ARGS)
+	PYTHONDONTWRITEBYTECODE= .venv-lowest/bin/pytest $(PYTEST_OPTIONS) $(ARGS)
 
 audit: .venv/.installed-test ## Ask for known vulnerabilities in the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --output-file .venv/newest.txt pyproject.toml

@@ -2,7 +2,8 @@
 
 The server is the embedded one, or another that ``--lcdb-dsn`` names. It starts when a test first
 needs it (with pytest-xdist: once, before the workers, which share it) and is stopped at the end by
-the process that started it. Each worker has a database of its own.
+the process that started it. Each worker has a database of its own, and gets one group of tests
+after another, the longest first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,26 @@ _NAMES_DB = re.compile(r"\bdb\.")
 
 SERVER = pytest.StashKey[EmbeddedServer]()
 
+LEFT_OUT = pytest.StashKey[int]()
+
+LONGEST_GROUPS = (
+    "lab",
+    "voila",
+    "tests/read/test_parallel.py",
+    "tests/read/test_export_real_files.py",
+    "tests/test_tools.py",
+    "tests/test_notebooks.py",
+    "tests/explore/test_reruns.py",
+    "doctests",
+    "tests/explore/test_explorer.py",
+    "tests/models/test_migrations.py",
+    "tests/read/test_export_folder.py",
+    "tests/server/test_faults.py",
+    "tests/server/test_embedded.py",
+    "tests/lightcurve/test_clock.py",
+)
+"""They begin first: begun last, one of them would keep a processor waiting for the other."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -86,6 +107,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "database: uses a PostgreSQL server (set by its fixtures)")
+    config.addinivalue_line("markers", "slow: takes long, or repeats another with a variation")
+    config.stash[LEFT_OUT] = 0
     if not hasattr(config, "workerinput"):
         config.stash[SERVER] = EmbeddedServer()
         config.add_cleanup(config.stash[SERVER].stop)
@@ -100,11 +123,68 @@ def pytest_configure_node(node: Any) -> None:
         node.workerinput["lcdb_server"] = url.render_as_string(hide_password=False)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let each worker take one group after another, in the order of the tests."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    config.option.loadscopereorder = False
+    return Groups(config, log)
+
+
+def _group(test: str) -> str:
+    """Name the group of a test: its tests run in one process, one after another.
+
+    A file's tests share what its fixtures make, examples in docstrings share the demonstration
+    data, and tests in a browser share the browser and JupyterLab, or Voilà.
+    """
+    file, _, name = test.partition("::")
+    if file.startswith("tests/browser/"):
+        voila = re.search(r"\[(.*-)?voila\b", name) or file.endswith("test_app.py")
+        return "voila" if voila else "lab"
+    return file if file.startswith("tests/") else "doctests"
+
+
+def _place(test: str) -> int:
+    """Find the place of a test's group in the order in which groups begin."""
+    group = _group(test)
+    return LONGEST_GROUPS.index(group) if group in LONGEST_GROUPS else len(LONGEST_GROUPS)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a server, so that ``-m database`` selects them."""
+    """Put the longest groups first; mark the tests that use a server, for ``-m database``."""
+    items.sort(key=lambda item: _place(item.nodeid))
     for item in items:
         if "server_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.database)
+
+
+def pytest_deselected(items: Iterable[pytest.Item]) -> None:
+    for item in items:
+        item.config.stash[LEFT_OUT] += item.get_closest_marker("slow") is not None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print how many tests were skipped, and how many were left out as slow."""
+    if skipped := len(terminalreporter.stats.get("skipped", ())):
+        terminalreporter.line(f"{skipped} tests were skipped, for the reasons above.")
+    if left_out := config.stash[LEFT_OUT]:
+        terminalreporter.line(f"{left_out} slow tests were left out; make test-all runs them too.")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

@@ -185,14 +185,18 @@ def test_importing_the_package_loads_no_plotting_and_no_lightkurve() -> None:
 def test_importing_the_package_takes_little_longer_than_pandas_and_sqlalchemy(
     tmp_path: Path,
 ) -> None:
-    _, *rounds = [
-        (
-            seconds_to_import(PACKAGE, compiled=tmp_path),
-            seconds_to_import("pandas", "sqlalchemy", compiled=tmp_path),
+    rounds = []
+    for _ in range(6):
+        rounds.append(
+            (
+                seconds_to_import(PACKAGE, compiled=tmp_path),
+                seconds_to_import("pandas", "sqlalchemy", compiled=tmp_path),
+            )
         )
-        for _ in range(6)
-    ]
-    best, floor = (min(times) for times in zip(*rounds, strict=True))
+        # The first round compiles. More than two others are for machines that are busy.
+        best, floor = (min(times) for times in zip(*rounds[1:] or rounds, strict=True))
+        if len(rounds) > 2 and best < LONGEST_IMPORT * floor:
+            break
     assert best < LONGEST_IMPORT * floor, (
         f"import {PACKAGE} took {best:.2f} s, pandas and sqlalchemy alone {floor:.2f} s; "
         f"python -X importtime -c 'import {PACKAGE}' shows where it went"

@@ -18,6 +18,9 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 SECONDS_PER_CELL = 180
 
+FAST = ("01", "05")
+"""Where everybody begins, and the one that maps classes; the others run in make test-all."""
+
 
 @pytest.fixture
 def home() -> Iterator[Path]:
@@ -63,7 +66,13 @@ def _read(path: Path) -> Any:
     return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.name, marks=[] if path.stem[:2] in FAST else pytest.mark.slow)
+        for path in NOTEBOOKS
+    ],
+)
 def test_a_notebook_runs_from_top_to_bottom(path: Path, home: Path) -> None:
     copy = shutil.copy(path, home)
     client = NotebookClient(

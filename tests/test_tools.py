@@ -16,7 +16,10 @@ from astropy.io import fits
 
 import lcdb_notebook as lcdb
 
+# They have to run in one process, as the tests of a file do: numba compiles TLS and wotan when
+# first used, into a cache beside them, and two processes that fill it can crash (numba 0.68).
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("error::lightkurve.utils.LightkurveWarning"),
     # Of third parties' own modules, which are newer or older than each other.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -24,10 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyPendingDeprecationWarning"),
     pytest.mark.filterwarnings("ignore:period_grid defaults:UserWarning"),
 ]
-
-compiled = pytest.mark.xdist_group("compiled")
-"""TLS and wotan are compiled by numba when first used, into a cache beside them; two processes that
-fill that cache at once can crash (a segmentation fault of numba 0.68)."""
 
 WASP_4, WASP_4_PERIOD = 402026209, 1.33823
 """Bouma et al. 2019, AJ 157, 217: P = 1.3382 d."""
@@ -249,7 +248,6 @@ WHITE_DWARF = {
 }
 
 
-@compiled
 class TestTransitLeastSquares:
     def test_it_finds_wasp_4_b(self, wasp_4: Any) -> None:
         found = tls(wasp_4.bin(0.02).remove_nans(), period_min=1.0, period_max=2.0)
@@ -261,7 +259,7 @@ class TestTransitLeastSquares:
         assert found.period == pytest.approx(WD_1856_PERIOD, abs=5e-4)
 
 
-METHODS = ["bls", pytest.param("tls", marks=compiled)]
+METHODS = ["bls", "tls"]
 
 
 class TestExportedFiles:
@@ -297,7 +295,6 @@ class TestExportedFiles:
         return lightkurve.read(file)
 
 
-@compiled
 class TestWotan:
     @pytest.mark.parametrize("method", ["biweight", "median"])
     def test_it_flattens_a_light_curve(self, db: lcdb.Database, method: str) -> None:

@@ -101,11 +101,18 @@ class FrontEnd(ABC):
         answer = self._ask("", f"__import__('json').dumps({expression}, default=str)")
         return json.loads(ast.literal_eval(answer))
 
-    def until(self, expression: str, *, seconds: float = SECONDS) -> Any:
-        """Ask again and again until the answer is true, and give it."""
+    def until(self, condition: str | Callable[[], Any], *, seconds: float = SECONDS) -> Any:
+        """Evaluate an expression in the kernel, or call a function here, until its value is true.
+
+        Returns
+        -------
+        object
+            The value.
+        """
+        value = condition if callable(condition) else lambda: self.ask(condition)
         end = time.monotonic() + seconds
-        while not (answer := self.ask(expression)):
-            assert time.monotonic() < end, f"{expression} is still {answer!r} after {seconds} s"
+        while not (answer := value()):
+            assert time.monotonic() < end, f"{condition} is still {answer!r} after {seconds} s"
             # Lets the browser go on meanwhile.
             self.page.wait_for_timeout(20)
         return answer

@@ -9,9 +9,13 @@ import pytest
 from .stage import KernelError, Stage
 
 
-def test_these_tests_stay_in_one_process(request: pytest.FixtureRequest) -> None:
-    # pytest-xdist names the group in the test's id; without it each process starts a browser.
-    assert request.node.nodeid.endswith("@browser") == ("PYTEST_XDIST_WORKER" in os.environ)
+def test_one_process_starts_the_server_of_a_front_end(
+    stage: Stage, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # Each process keeps its files below a folder of its own, all of them in one folder.
+    folder = tmp_path_factory.getbasetemp()
+    every = folder.parent.glob("popen-*") if "PYTEST_XDIST_WORKER" in os.environ else [folder]
+    assert len([own for own in every if (own / f"{stage.front_end.name}0").is_dir()]) == 1
 
 
 def test_a_click_on_the_page_is_seen_in_the_kernel(stage: Stage) -> None:

@@ -70,7 +70,7 @@ def server() -> Iterator[Server]:
         server.remove()
 
 
-@pytest.fixture(scope="module", params=["lab", "voila"])
+@pytest.fixture(scope="module", params=["lab", pytest.param("voila", marks=pytest.mark.slow)])
 def own_stage(
     request: pytest.FixtureRequest, new_front_end: Callable[[str], FrontEnd], server: Server
 ) -> Stage:
@@ -102,11 +102,13 @@ def test_a_restart_between_two_clicks_costs_a_sentence_at_most(
     assert all(len(sentence.strip().splitlines()) == 1 for sentence in first)
     assert second == []
     stage.until(f"explorer.light_curve.pictures > {pictures}")
-    pictures, target = stage.ask(
-        "[explorer.light_curve.pictures, explorer.light_curve._records[0].target]"
-    )
-    assert target == 3
+    assert stage.ask("explorer.light_curve._records[0].target") == 3
     shown = stage.box.locator(".lcdb-lightcurve > .lcdb-status [data-pictures]")
-    expect(shown).to_have_attribute("data-pictures", str(pictures))
+    # Another picture may follow, for instance because there is room for a larger one.
+    stage.until(
+        lambda: (
+            shown.get_attribute("data-pictures") == str(stage.ask("explorer.light_curve.pictures"))
+        )
+    )
     expect(shown).to_contain_text("cadences; flags")
     assert stage.front_end.misdeeds.told() == []

@@ -145,6 +145,7 @@ def one_star(new_database: Callable[[], str]) -> str:
     return url
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_run_again_and_again_leaves_the_kernel_as_it_was(
     kernel: Kernel, one_star: str
 ) -> None:

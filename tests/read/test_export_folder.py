@@ -165,7 +165,14 @@ with lcdb.connect(sys.argv[1]) as db:
 """
 
 
-@pytest.mark.parametrize("kind", ["fits", "ecsv", "csv"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "fits",
+        pytest.param("ecsv", marks=pytest.mark.slow),
+        pytest.param("csv", marks=pytest.mark.slow),
+    ],
+)
 def test_a_killed_export_leaves_whole_files_only_and_the_next_call_completes_it(
     url: str, db: lcdb.Database, tmp_path: Path, kind: Any
 ) -> None:

@@ -254,11 +254,12 @@ def test_a_result_that_cannot_be_sent_back_is_a_failure(db: lcdb.Database) -> No
 # Workers that die
 
 
+@pytest.mark.parametrize(
+    "ways", ["processes", pytest.param("dask", marks=pytest.mark.slow)], indirect=True
+)
 def test_a_worker_that_is_killed_costs_a_retry_and_nothing_else(
     db: lcdb.Database, ways: dict[str, Any], tmp_path: Path
 ) -> None:
-    if ways == {"workers": 1}:
-        pytest.skip("it would be this process")
     killed = tmp_path / "killed"
 
     def safe(record: Any) -> float:
