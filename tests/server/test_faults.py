@@ -28,9 +28,9 @@ from lcdb_notebook.errors import ConnectionFailedError, LCDBError
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import DataSet
 from lcdb_notebook.server import embedded
+from lcdb_notebook.server.connector import refuse_old_server
 from lcdb_notebook.server.embedded.account import server_account, server_programs
 from lcdb_notebook.server.embedded.pidfile import PidFile
-from lcdb_notebook.server.engine import refuse_old_server
 
 from .stopwatch import Stopwatch
 
