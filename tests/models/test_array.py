@@ -144,7 +144,11 @@ def test_nothing_is_copied_without_need() -> None:
         ([1, "a"], F8, "must be numeric, got str"),
         ([1, object()], F8, "cannot be converted to "),
         ([2**53 + 1], F8, "float64, which cannot represent all of these values exactly"),
-        ([1.5], I8, "int64, which cannot represent all of these values exactly: float64 from 1.5 to 1.5"),
+        (
+            [1.5],
+            I8,
+            "int64, which cannot represent all of these values exactly: float64 from 1.5 to 1.5",
+        ),
         ([np.nan], I8, "cannot represent"),
         ([2.0**63], I8, "cannot represent"),
         (np.array([2**64 - 1], "u8"), I8, "cannot represent"),

@@ -161,7 +161,9 @@ def test_an_identity_belongs_to_one_class() -> None:
 
 
 def test_a_column_has_one_type() -> None:
-    with pytest.raises(SchemaError, match=r"sector is declared as TEXT, but .*sector already exists as INTEGER"):
+    with pytest.raises(
+        SchemaError, match=r"sector is declared as TEXT, but .*sector already exists as INTEGER"
+    ):
 
         class Plato(Observation):
             __mapper_args__ = {"polymorphic_identity": "plato"}  # noqa: RUF012

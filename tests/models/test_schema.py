@@ -280,7 +280,10 @@ def test_another_programs_table_of_the_same_name_is_left_alone(blank: sa.Engine)
 
 def test_a_missing_column_is_named_with_the_class_that_wants_it(filled: sa.Engine) -> None:
     without(filled, "ALTER TABLE observation DROP COLUMN sector")
-    message = "missing from this database: column observation.sector (of TESSObservation). If it is yours,"
+    message = (
+        "missing from this database: column observation.sector (of TESSObservation). "
+        "If it is yours,"
+    )
     with (
         filled.connect() as connection,
         pytest.raises(SchemaError, match="^" + re.escape(message)),

@@ -89,7 +89,8 @@ def test_a_difference_is_named(made: sa.Engine, statement: str, told: str) -> No
     with made.connect() as connection:
         if told.startswith("!"):
             with pytest.raises(
-                SchemaError, match=rf"column types of this database differ.*{re.escape(told[1:])}.*ALTER TABLE"
+                SchemaError,
+                match=rf"column types of this database differ.*{re.escape(told[1:])}.*ALTER TABLE",
             ):
                 schema.check(connection)
         else:
@@ -140,7 +141,8 @@ def test_everything_that_differs_is_told_at_once(made: sa.Engine, blank_dsn: str
         lcdb.connect(blank_dsn)
     message = str(raised.value)
     for told in (
-        "missing from this database: table fits_frame, column observation.sector (of TESSObservation)",
+        "missing from this database: table fits_frame, "
+        "column observation.sector (of TESSObservation)",
         "dataset.values is numeric[], not double precision[], "
         "dataset.errors is numeric[], not double precision[]",
         "do not prevent reading: target.ra is not in the models",

@@ -17,7 +17,7 @@ import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.models import Mission, MissionCatalog, Target
 from lcdb_notebook.search import browse
-from lcdb_notebook.search.browse import Page, TargetRow, TargetFilter
+from lcdb_notebook.search.browse import Page, TargetFilter, TargetRow
 from lcdb_notebook.search.criteria import criteria
 
 MANY = 20_000
@@ -151,7 +151,9 @@ def test_two_targets_of_one_number_are_on_two_pages(session: orm.Session) -> Non
     [TargetFilter("12"), TargetFilter("1", criteria(catalog="KIC")), TargetFilter()],
     ids=["digits", "catalog", "all"],
 )
-def test_no_page_reads_the_table_of_targets_in_full(session: orm.Session, wanted: TargetFilter) -> None:
+def test_no_page_reads_the_table_of_targets_in_full(
+    session: orm.Session, wanted: TargetFilter
+) -> None:
     (anchor, *_) = browse.page(session, wanted).rows
     for place in ({}, {"after": anchor}, {"before": anchor}):
         statement: Any = browse.statement(wanted, size=101, **place)

@@ -39,7 +39,7 @@ from lcdb_notebook.models import (
     ProcessingMethod,
     Target,
 )
-from lcdb_notebook.search.lineage import Lineage, resolve_ids, histories, lineage
+from lcdb_notebook.search.lineage import Lineage, histories, lineage, resolve_ids
 from lcdb_notebook.search.lineage.graph import Row
 from lcdb_notebook.search.lineage.layout import layout
 
