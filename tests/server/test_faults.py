@@ -206,7 +206,7 @@ def soon(kind: type[LCDBError], match: str, *, again: bool = True) -> Iterator[l
     told = str(raised.value)
     assert "Traceback" not in told
     if again and isinstance(raised.value, ConnectionFailedError):
-        assert "the next call connects again by itself" in raised.value.__notes__
+        assert "the next call reconnects automatically" in raised.value.__notes__
 
 
 @contextmanager
