@@ -1,4 +1,4 @@
-"""Read light curves from a LightcurveDB as lightkurve and pandas objects.
+"""One line from a LightcurveDB to a trustworthy light curve.
 
 ::
 
@@ -34,7 +34,3 @@ __all__ = [
     "read_lightcurve",
     "write_lightcurve",
 ]
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])

@@ -8,6 +8,7 @@ after another, the longest first.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -219,12 +220,15 @@ def _engine(url: sa.URL) -> sa.Engine:
 
 
 @contextmanager
-def _database(server_url: sa.URL) -> Iterator[str]:
-    """Create an empty database and drop it afterwards, whoever may still be connected."""
+def _database(server_url: sa.URL, template: str = "template0") -> Iterator[str]:
+    """Create a database and drop it afterwards, whoever may still be connected.
+
+    It is empty, or a copy of another one, to which nothing may be connected.
+    """
     name = f"lcdb_test_{uuid.uuid4().hex}"
     with _engine(server_url).connect() as connection:
         # template0, because others may have put tables into template1.
-        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")
         try:
             yield server_url.set(database=name).render_as_string(hide_password=False)
         finally:
@@ -299,6 +303,92 @@ def dsn(server_url: sa.URL) -> Iterator[str]:
     with _database(server_url) as url:
         with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
             schema.create(connection)
+        yield url
+
+
+def _load_layouts() -> Any:
+    path = Path(__file__).parent / "layouts" / "databases.py"
+    spec = importlib.util.spec_from_file_location("lcdb_test_layouts", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # dataclasses look their module up there.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+layouts = _load_layouts()
+
+
+class Layouts:
+    """Databases of every layout that hold the same 20 stars, each made when first needed."""
+
+    def __init__(self, server_url: sa.URL) -> None:
+        self.sky = layouts.make_sky()
+        self._server_url = server_url
+        self._kept = ExitStack()
+        self._filled: dict[str, str] = {}
+
+    def shared(self, layout: str) -> str:
+        """Return the URL of a database that all tests share: leave it as it was."""
+        if layout not in self._filled:
+            if layout == layouts.OWN:
+                url = self._kept.enter_context(_database(self._server_url))
+                with _engine(sa.make_url(url)).connect() as connection:
+                    layouts.fill(connection, self.sky)
+            else:
+                url = self._kept.enter_context(self.copy(layouts.OWN))
+                with _engine(sa.make_url(url)).connect() as connection:
+                    layouts.convert(connection, layout)
+            self._filled[layout] = url
+        return self._filled[layout]
+
+    @contextmanager
+    def copy(self, layout: str) -> Iterator[str]:
+        """Lend a copy that may be changed."""
+        name = sa.make_url(self.shared(layout)).database
+        with _engine(self._server_url).connect() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+        with _database(self._server_url, str(name)) as url:
+            yield url
+
+    def close(self) -> None:
+        self._kept.close()
+
+
+@pytest.fixture(scope="session")
+def all_layouts(server_url: sa.URL) -> Iterator[Layouts]:
+    """Databases of every layout: those of this package and of LightcurveDB 2 and 3."""
+    made = Layouts(server_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def sky(all_layouts: Layouts) -> Any:
+    """The arrays in the databases of ``layout_dsn``."""
+    return all_layouts.sky
+
+
+@pytest.fixture(scope="session", params=layouts.LAYOUTS)
+def layout(request: pytest.FixtureRequest) -> str:
+    """The name of a layout; a test that takes it, or what is below, runs once for each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def layout_dsn(all_layouts: Layouts, layout: str) -> str:
+    """URL of a database of 20 stars in this layout, shared by all tests: leave it as it was."""
+    return all_layouts.shared(layout)
+
+
+@pytest.fixture
+def layout_copy(all_layouts: Layouts, layout: str) -> Iterator[str]:
+    """URL of a copy of it that only this test knows."""
+    with all_layouts.copy(layout) as url:
         yield url
 
 

@@ -1,4 +1,4 @@
-"""Quality arrays as tables and as names of flags."""
+"""Quality arrays as tables and as words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.flags.masking import bits_of
 from lcdb_notebook.flags.registry import found
 
@@ -16,31 +15,32 @@ if TYPE_CHECKING:
 
 
 def decode(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.DataFrame:
-    """Return the bits of a quality array as boolean columns.
+    """Spread the bits of a quality array out into columns.
 
     Parameters
     ----------
-    quality : array_like of int
-        Quality flags of any integer width, shape (cadences,).
-    flag_type : str, optional
-        Polymorphic identity of the QualityFlagArray, for example ``"tess_quality_flag"``.
+    quality
+        Integers of any width, shape (cadences,).
+    flag_type
+        Polymorphic identity of the QualityFlagArray.
 
     Returns
     -------
     pandas.DataFrame
-        One row per cadence and one boolean column for each flag of the type, in the order of the
-        bits, then one for each unknown bit that occurs, such as ``UNKNOWN_BIT_20`` (2**20). All
-        bits of a type that is not registered are unknown.
+        Booleans, a row a cadence: one column for each flag of the type, in the order of the bits,
+        then one for each unknown bit that occurs, such as ``UNKNOWN_BIT_20`` (2**20). Of a type
+        that nobody registered, all bits are unknown.
 
     Raises
     ------
-    ArgumentError
-        If ``quality`` is not of an integer dtype, or has more than one dimension.
+    TypeError
+        If ``quality`` is not of an integer dtype.
+    ValueError
+        If ``quality`` has more than one dimension.
 
     Examples
     --------
-    >>> from lcdb_notebook import flags
-    >>> table = flags.decode([0, 32, 32 | 2**20])
+    >>> table = decode([0, 32, 32 | 2**20])
     >>> table[["DESAT", "UNKNOWN_BIT_20"]].sum().to_dict()
     {'DESAT': 2, 'UNKNOWN_BIT_20': 1}
     """
@@ -52,34 +52,30 @@ def decode(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.D
 
 
 def names(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> list[list[str]]:
-    """Return the names of the flags of each cadence.
+    """Name the flags of each cadence.
 
     Parameters
     ----------
-    quality : array_like of int
-        Quality flags of any integer width, shape (cadences,).
-    flag_type : str, optional
-        Polymorphic identity of the QualityFlagArray, for example ``"tess_quality_flag"``.
+    quality, flag_type
+        As for :func:`decode`.
 
     Returns
     -------
     list of list of str
-        One list per cadence, in the order of the bits; empty where no flag is set. Unknown bits
-        are named like ``UNKNOWN_BIT_20`` (2**20).
+        One list a cadence, in the order of :func:`decode`'s columns; empty where no flag is set.
 
     Raises
     ------
-    ArgumentError
-        If ``quality`` is not of an integer dtype, or has more than one dimension.
+    TypeError, ValueError
+        As for :func:`decode`.
 
     Examples
     --------
-    >>> from lcdb_notebook import flags
-    >>> flags.names([0, 128 | 32, 2**20])
+    >>> names([0, 128 | 32, 2**20])
     [[], ['DESAT', 'MANUAL_EXCLUDE'], ['UNKNOWN_BIT_20']]
     """
     bits = _cadences(quality)
-    # Tens of thousands of cadences share a handful of values.
+    # Cadences by the ten thousand share a handful of values.
     values, which = np.unique(bits, return_inverse=True)
     known = _bit_names(bits, flag_type)
     words = [[name for bit, name in known.items() if value >> bit & 1] for value in values.tolist()]
@@ -87,14 +83,12 @@ def names(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> list[
 
 
 def summary(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.DataFrame:
-    """Count the flagged cadences by flag.
+    """Count the cadences of each flag.
 
     Parameters
     ----------
-    quality : array_like of int
-        Quality flags of any integer width, shape (cadences,).
-    flag_type : str, optional
-        Polymorphic identity of the QualityFlagArray, for example ``"tess_quality_flag"``.
+    quality, flag_type
+        As for :func:`decode`.
 
     Returns
     -------
@@ -105,13 +99,12 @@ def summary(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.
 
     Raises
     ------
-    ArgumentError
-        If ``quality`` is not of an integer dtype, or has more than one dimension.
+    TypeError, ValueError
+        As for :func:`decode`.
 
     Examples
     --------
-    >>> from lcdb_notebook import flags
-    >>> table = flags.summary([0, 32, 32 | 2**20, 0]).query("cadences > 0")
+    >>> table = summary([0, 32, 32 | 2**20, 0]).query("cadences > 0")
     >>> print(table[["flag", "value", "cadences", "fraction", "presets"]].to_string(index=False))
               flag   value  cadences  fraction                presets
              DESAT      32         2      0.50 default, hard, hardest
@@ -135,7 +128,7 @@ def summary(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.
                 "cadences": cadences,
                 "fraction": cadences / len(bits) if len(bits) else np.nan,
                 "presets": ", ".join(masking),
-                "meaning": meanings.get(name, "Undocumented bit."),
+                "meaning": meanings.get(name, "Not known for this flag type."),
             }
         )
     return pd.DataFrame(
@@ -146,12 +139,12 @@ def summary(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.
 def _cadences(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
     bits = bits_of(quality)
     if bits.ndim != 1:
-        raise ArgumentError(f"quality must have one dimension, got shape {bits.shape}")
+        raise ValueError(f"quality has shape {bits.shape}; it must be (cadences,)")
     return bits
 
 
 def _bit_names(bits: npt.NDArray[np.int64], flag_type: str) -> dict[int, str]:
-    """Return names by bit number: the type's own, then unknown bits that are set anywhere."""
+    """Names by bit number: the type's own, then the unknown ones that are set somewhere."""
     known = found(flag_type)
     named = {f.value.bit_length() - 1: f.name or "" for f in known.flags} if known else {}
     present = int(np.bitwise_or.reduce(bits)) if len(bits) else 0
@@ -160,5 +153,5 @@ def _bit_names(bits: npt.NDArray[np.int64], flag_type: str) -> dict[int, str]:
 
 
 def _is_set(bits: npt.NDArray[np.int64], bit: int) -> npt.NDArray[np.bool_]:
-    # Shifted instead of masked, because 2**63 does not fit in an int64.
+    # Shifting, not masking: 2**63 is no int64.
     return (bits >> bit & 1).astype(bool)

@@ -14,7 +14,7 @@ from lcdb_notebook import flags
 from lcdb_notebook.errors import AmbiguousError, LightCurveNotFoundError
 from lcdb_notebook.flags.masking import bits_of
 from lcdb_notebook.lightcurve.clock import Clock
-from lcdb_notebook.lightcurve.quality import flagged_mask
+from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 
 __all__ = ["LightCurves", "normalized", "one_of", "records_of"]
@@ -107,7 +107,7 @@ def normalized(data: LightCurveData, quality_bitmask: flags.Bitmask) -> LightCur
     LightCurveData
         Unchanged if it has no flux, or if the median is zero.
     """
-    good = ~flagged_mask(data, quality_bitmask) & np.isfinite(data.flux) & np.isfinite(data.time)
+    good = ~condemned(data, quality_bitmask) & np.isfinite(data.flux) & np.isfinite(data.time)
     chosen = data.flux[good if good.any() else np.isfinite(data.flux)]
     if chosen.size == 0:
         return data

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import WireError
+from lcdb_notebook.search import layout
 from lcdb_notebook.server import wire
 from lcdb_notebook.server.interrupt import interruptible
 
@@ -20,10 +21,10 @@ __all__ = [
     "DATASET",
     "Arrays",
     "Pair",
-    "Unreadable",
+    "Unfit",
     "copy_out",
     "fetch",
-    "find_unreadable",
+    "find_unfit",
     "raw_connection",
 ]
 
@@ -76,7 +77,7 @@ class Arrays:
 
 
 @dataclass(slots=True)
-class Unreadable:
+class Unfit:
     """Why the arrays of DataSets, of targets in observations, or of observations cannot be read."""
 
     datasets: dict[int, str] = field(default_factory=dict)
@@ -124,19 +125,20 @@ def fetch(
     """
     arrays = Arrays() if into is None else into
     reader = wire.RowReader(_FIELDS, take or arrays.take)
-    sql = _statement(datasets, pairs, observations)
+    flags = "quality_flag_array" not in layout.of(session).missing
+    sql = _statement(datasets, pairs, observations, flags=flags)
     tick = None if meanwhile is None else lambda: meanwhile(len(arrays.datasets))
     copy_out(session, sql, reader, tick)
     return arrays
 
 
-def find_unreadable(
+def find_unfit(
     session: orm.Session,
     *,
     datasets: Sequence[int],
     pairs: Sequence[Pair],
     observations: Sequence[int],
-) -> Unreadable:
+) -> Unfit:
     """Find the rows that made :func:`fetch` fail, in one statement.
 
     PostgreSQL does not hold a column to one dimension, nor its elements to be there, so a table may
@@ -166,17 +168,18 @@ def find_unreadable(
         for name in ("values", "errors")
     ]
     everything = " UNION ALL ".join(arms)
-    rows = session.execute(sa.text(f"SELECT * FROM ({everything}) a WHERE state IS NOT NULL"))
-    unreadable = Unreadable()
+    states = sa.text(f"SELECT * FROM ({everything}) a WHERE state IS NOT NULL")
+    rows = session.execute(layout.present(session, states))
+    unfit = Unfit()
     for kind, id_, observation, what, state in rows:
         why = f"its {what} {state}"
         if kind == DATASET:
-            unreadable.datasets[id_] = why
+            unfit.datasets[id_] = why
         elif kind == _CADENCES or id_ is None:
-            unreadable.observations[id_ if kind == _CADENCES else observation] = why
+            unfit.observations[id_ if kind == _CADENCES else observation] = why
         else:
-            unreadable.pairs[id_, observation] = why
-    return unreadable
+            unfit.pairs[id_, observation] = why
+    return unfit
 
 
 def _state(column: str, *, integers: bool = False) -> str:
@@ -227,7 +230,9 @@ def raw_connection(session: orm.Session) -> Any:
     return session.connection().connection.driver_connection
 
 
-def _statement(datasets: Sequence[int], pairs: Sequence[Pair], observations: Sequence[int]) -> str:
+def _statement(
+    datasets: Sequence[int], pairs: Sequence[Pair], observations: Sequence[int], *, flags: bool
+) -> str:
     # COPY takes no parameters, so the ids are written into it; they are integers and nothing else.
     no_floats, no_cadences, no_flags = "NULL::float8[]", "NULL::int8[]", "NULL::int4[]"
     arms = [
@@ -245,7 +250,13 @@ def _statement(datasets: Sequence[int], pairs: Sequence[Pair], observations: Seq
         f"SELECT {DATASET}, id, NULL, values, errors, {no_cadences}, {no_flags}, NULL "
         f"FROM dataset WHERE id = ANY ('{_literal(datasets)}'::int[])",
     ]
-    present = [bool(observations), bool(observations), bool(pairs), bool(pairs), bool(datasets)]
+    present = [
+        bool(observations),
+        flags and bool(observations),
+        flags and bool(pairs),
+        bool(pairs),
+        bool(datasets),
+    ]
     # The first arm gives the columns their types, so it stays; without ids it costs nothing.
     return " UNION ALL ".join(
         arm for position, arm in enumerate(arms) if position == 0 or present[position]

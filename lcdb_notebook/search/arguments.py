@@ -6,7 +6,7 @@ import decimal
 import numbers
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -163,7 +163,7 @@ def observations(value: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
     return tuple(ids), () if any_type else tuple(types)
 
 
-def field_values(name: str, value: Any, columns: list[sa.Column[Any]]) -> tuple[Any, ...]:
+def field_values(name: str, value: Any, columns: Sequence[sa.Column[Any]]) -> tuple[Any, ...]:
     """Return the values to match in a field of observations, checked against its type."""
     if value is None:
         return (None,)

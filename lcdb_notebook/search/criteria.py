@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
+from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import (
     MissionCatalog,
     NumpyArray,
@@ -25,7 +26,10 @@ from lcdb_notebook.search.arguments import (
     targets,
 )
 
-__all__ = ["Criteria", "criteria", "observation_fields"]
+__all__ = ["Criteria", "Fields", "criteria", "observation_fields"]
+
+#: Columns that a search may name, by field.
+Fields = Mapping[str, Sequence[sa.Column[Any]]]
 
 _SEARCH_ARGUMENTS = ("target", "catalog", "observation", "instrument", "photometry", "processing")
 
@@ -52,6 +56,8 @@ class Criteria:
         Names or ids; their parts are included.
     fields : mapping of str to tuple of object
         Values to match, by column of the observation classes.
+    columns : mapping of str to sequence of sqlalchemy.Column
+        The columns of these fields in the database that is searched.
     """
 
     numbers: tuple[int, ...] | None = None
@@ -63,6 +69,7 @@ class Criteria:
     photometry: tuple[str, ...] = ()
     processing: tuple[str | None, ...] = ()
     fields: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    columns: Fields = field(default_factory=dict, compare=False, repr=False)
 
 
 def criteria(
@@ -75,6 +82,7 @@ def criteria(
     processing: Any = None,
     caller: str = "search()",
     without: Collection[str] = (),
+    known_fields: Fields | None = None,
     **fields: Any,
 ) -> Criteria:
     """Check the arguments of a search, and return them as criteria.
@@ -87,9 +95,13 @@ def criteria(
         Name of the method in error messages.
     without : collection of str, default ()
         Arguments that this method does not accept.
+    known_fields : mapping of str to sequence of sqlalchemy.Column, optional
+        The fields of observations in the database; those of all mapped classes unless given.
 
     Raises
     ------
+    SchemaError
+        If a keyword is a field of a mapped class which the database does not have.
     TypeError
         If a keyword is not a column of any observation class, or a value has the wrong type.
     ValueError
@@ -107,12 +119,13 @@ def criteria(
     ...
     TypeError: search() got an unknown argument 'sektor'; it takes target, catalog, ...
     """
-    known = observation_fields()
+    known = observation_fields() if known_fields is None else known_fields
     values = (target, catalog, observation, instrument, photometry, processing)
     given = zip(_SEARCH_ARGUMENTS, values, strict=True)
     taken = [name for name in _SEARCH_ARGUMENTS if name not in without] + sorted(known)
     for name in [*(name for name, value in given if value is not None), *fields]:
         if name not in taken:
+            _refuse_absent_field(name, known)
             raise TypeError(
                 f"{caller} got an unknown argument {name!r}; it takes {', '.join(taken)}"
             )
@@ -136,7 +149,19 @@ def criteria(
         ),
         processing=tuple(processing_name(p) for p in as_list(processing, "processing")),
         fields={name: field_values(name, value, known[name]) for name, value in fields.items()},
+        columns={name: known[name] for name in fields},
     )
+
+
+def _refuse_absent_field(name: str, known: Fields) -> None:
+    """Explain that a field of a mapped class does not exist in this database."""
+    columns = observation_fields().get(name, ())
+    if columns:
+        there = ", ".join(sorted(known)) or "none"
+        raise SchemaError(
+            f"column {columns[0]} does not exist; the fields of observations in this database: "
+            f"{there}. If the database is yours, add the column with db.create()"
+        )
 
 
 def observation_fields() -> dict[str, list[sa.Column[Any]]]:

@@ -25,7 +25,7 @@ from lcdb_notebook.models import (
     ProcessingMethod,
     Target,
 )
-from lcdb_notebook.search import sql
+from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.arguments import RAW
 from lcdb_notebook.search.criteria import Criteria
 
@@ -87,7 +87,7 @@ def missing_numbers(session: orm.Session, wanted: Criteria) -> list[int]:
     statement = sa.select(Target.name).where(sql.any_of(Target.name, numbers))
     if wanted.catalogs:
         statement = statement.join(MissionCatalog).where(MissionCatalog.name.in_(wanted.catalogs))
-    present = set(session.scalars(statement))
+    present = set(session.scalars(layout.present(session, statement)))
     return [number for number in numbers if number not in present]
 
 
@@ -125,7 +125,9 @@ def _names(session: orm.Session) -> dict[str, list[str]]:
     arms[0] = arms[0].select_from(some)
     arms += [sa.select(sa.literal(kind), model.name) for kind, model in kinds.items()]
     found: dict[str, list[str]] = {kind: [] for kind in ("light curve", *kinds)}
-    for kind, name in session.execute(sa.union(*arms).order_by("kind", "name")):
+    for kind, name in session.execute(
+        layout.present(session, sa.union(*arms).order_by("kind", "name"))
+    ):
         found[kind].append(name)
     return found
 

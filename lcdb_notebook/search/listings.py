@@ -21,7 +21,7 @@ from lcdb_notebook.models import (
     QualityFlagArray,
     Target,
 )
-from lcdb_notebook.search import sql
+from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.criteria import Criteria
 
 if TYPE_CHECKING:
@@ -94,8 +94,10 @@ def observations(
             .where(DataSet.observation_id == Observation.id, *of_target)
         )
         statement = statement.where(seen.exists())
-    ids = list(session.scalars(statement, sql.parameters(wanted)))
-    result = session.execute(*sql.observations(ids))
+    arranged = layout.of(session)
+    ids = list(session.scalars(arranged.present(statement), sql.parameters(wanted)))
+    described, values_given = sql.observations(ids, arranged.fields)
+    result = session.execute(arranged.present(described), values_given)
     # Labels are table.column; a field of several classes becomes one column.
     frame = pd.DataFrame(result.all(), columns=list(result.keys()))
     frame["instrument"] = [" / ".join(path or ()) for path in frame["instrument"]]
@@ -113,9 +115,8 @@ def instruments(session: orm.Session) -> InstrumentTree:
     """List instruments as a tree: ``name``, ``part_of``, ``depth``, ``id``."""
     from lcdb_notebook.search.instruments import as_tree
 
-    rows = session.execute(
-        sa.select(Instrument.id, Instrument.name, Instrument.parent_id).order_by(Instrument.name)
-    )
+    statement = sa.select(Instrument.id, Instrument.name, Instrument.parent_id)
+    rows = session.execute(layout.present(session, statement.order_by(Instrument.name)))
     return as_tree([(row.id, row.name, row.parent_id) for row in rows])
 
 
@@ -187,26 +188,18 @@ def summary(session: orm.Session) -> pd.DataFrame:
     import pandas as pd
 
     tables = {"targets": Target, "observations": Observation, "light curves": DataSet}
-    counts = (
-        session.execute(
-            sa.select(
-                *(
-                    _counted(model).label(f"{model.__tablename__}_counted")
-                    for model in tables.values()
-                ),
-                *(_estimated(model).label(model.__tablename__) for model in tables.values()),
-            )
-        )
-        .one()
-        ._mapping
+    counting = sa.select(
+        *(_counted(model).label(f"{model.__tablename__}_counted") for model in tables.values()),
+        *(_estimated(model).label(model.__tablename__) for model in tables.values()),
     )
-    catalogs = list(session.scalars(sa.select(MissionCatalog.name).order_by(MissionCatalog.name)))
+    counts = session.execute(layout.present(session, counting)).one()._mapping
+    naming_catalogs = sa.select(MissionCatalog.name).order_by(MissionCatalog.name)
+    catalogs = list(session.scalars(layout.present(session, naming_catalogs)))
     kinds = (PhotometricSource, ProcessingMethod)
-    named = session.execute(
-        sa.union_all(
-            *(sa.select(sa.literal(kind.__tablename__).label("kind"), kind.name) for kind in kinds)
-        ).order_by("name")
-    ).all()
+    naming = sa.union_all(
+        *(sa.select(sa.literal(kind.__tablename__).label("kind"), kind.name) for kind in kinds)
+    ).order_by("name")
+    named = session.execute(layout.present(session, naming)).all()
     which = {"targets": ", ".join(catalogs), "observations": _seasons(session), "light curves": ""}
     rows: list[tuple[str, int, bool, str]] = []
     for what, model in tables.items():
@@ -246,9 +239,8 @@ def _seasons(session: orm.Session) -> str:
     fields = [table.c[name] for name in names if name in table.c]
     if not fields:
         return ""
-    ends = session.execute(
-        sa.select(*(end(field) for field in fields for end in (sa.func.min, sa.func.max)))
-    ).one()
+    ending = sa.select(*(end(field) for field in fields for end in (sa.func.min, sa.func.max)))
+    ends = session.execute(layout.present(session, ending)).one()
     ranges = [
         f"{field.name} {first}" if first == last else f"{field.name} {first} to {last}"
         for field, first, last in zip(fields, ends[::2], ends[1::2], strict=True)
@@ -267,7 +259,8 @@ def _frame(
 ) -> pd.DataFrame:
     import pandas as pd
 
-    result = session.execute(statement, None if wanted is None else sql.parameters(wanted))
+    fitted = layout.present(session, statement)
+    result = session.execute(fitted, None if wanted is None else sql.parameters(wanted))
     names = list(result.keys())
     columns = list(zip(*result.all(), strict=True)) or [()] * len(names)
     # pandas would convert integers beside a None to float64, which is too short for Gaia numbers.

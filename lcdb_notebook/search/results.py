@@ -18,7 +18,7 @@ from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.record import ObservationData
 from lcdb_notebook.models import Mission, Observation
-from lcdb_notebook.search import explain, sql
+from lcdb_notebook.search import explain, layout, sql
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.rows import Row
 
@@ -154,7 +154,8 @@ class Search:
         if self.kept is not None:
             return len(self.kept.rows)
         with self.sessions.session_scope() as session:
-            everything: int = session.scalar(*sql.count(self.wanted)) or 0
+            statement, values = sql.count(self.wanted)
+            everything: int = session.scalar(layout.present(session, statement), values) or 0
         beyond = max(0, everything - self._offset)
         return beyond if self._limit is None else min(beyond, self._limit)
 
@@ -202,8 +203,9 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
     NotFoundError
         If a requested name or number does not exist in the database.
     """
-    statement = sql.datasets(wanted, limit=limit, offset=offset)
-    rows: Sequence[Any] = session.connection().execute(*statement).all()
+    statement, values = sql.datasets(wanted, limit=limit, offset=offset)
+    fitted = layout.present(session, statement)
+    rows: Sequence[Any] = session.connection().execute(fitted, values).all()
     if not rows:
         why = explain.explain(session, wanted) if offset == 0 and limit != 0 else None
         if why is not None and not isinstance(why, LightCurveNotFoundError):
@@ -214,7 +216,8 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
 
 def find_again(session: orm.Session, datasets: Sequence[int]) -> Found:
     """Find DataSets by id, in the order of the ids; those deleted meanwhile are left out."""
-    found = session.connection().execute(*sql.datasets_of(datasets))
+    statement, values = sql.datasets_of(datasets)
+    found = session.connection().execute(layout.present(session, statement), values)
     rows = {row.dataset: row for row in found}
     return _described(session, [rows[id_] for id_ in datasets if id_ in rows])
 
@@ -222,8 +225,10 @@ def find_again(session: orm.Session, datasets: Sequence[int]) -> Found:
 def _described(session: orm.Session, rows: Sequence[Any]) -> Found:
     """Read the observations of rows."""
     ids = list(dict.fromkeys(row.observation for row in rows))
-    described = session.connection().execute(*sql.observations(ids)).all()
-    observations = {row.id: _observation(row) for row in described}
+    arranged = layout.of(session)
+    statement, values = sql.observations(ids, arranged.fields)
+    described = session.connection().execute(arranged.present(statement), values).all()
+    observations = {row.id: _observation(row, arranged) for row in described}
     if len(observations) < len(ids):
         # An observation and its DataSets were deleted between the two statements.
         rows = [row for row in rows if row.observation in observations]
@@ -232,7 +237,7 @@ def _described(session: orm.Session, rows: Sequence[Any]) -> Found:
 
 def missions(session: orm.Session) -> dict[UUID, tuple[str, Clock]]:
     """Read the name and the clock of every mission."""
-    found = session.connection().execute(sql.missions())
+    found = session.connection().execute(layout.present(session, sql.missions()))
     return {row.id: (row.name, _clock(**row._mapping)) for row in found}
 
 
@@ -256,28 +261,27 @@ def flag_types(session: orm.Session, found: Found) -> set[frozenset[str]]:
         "observations": [observation for _, observation in pairs],
     }
     wide: dict[int, set[str]] = {}
-    for observation, type_ in session.execute(
-        _TYPES_FOR_ALL, {"observations": [*found.observations]}
-    ):
+    for_all, of_targets = (layout.present(session, s) for s in (_TYPES_FOR_ALL, _TYPES_OF_TARGETS))
+    for observation, type_ in session.execute(for_all, {"observations": [*found.observations]}):
         wide.setdefault(observation, set()).add(type_)
     return {
         frozenset({*wide.get(observation, ()), *types})
-        for observation, types in session.execute(_TYPES_OF_TARGETS, parameters)
+        for observation, types in session.execute(of_targets, parameters)
     }
 
 
-def _observation(row: Any) -> tuple[ObservationData, int]:
+def _observation(row: Any, arranged: layout.Layout) -> tuple[ObservationData, int]:
     values = row._mapping
     mapper = sa.inspect(Observation).polymorphic_map[row.type]
     labels = {
         name: f"{getattr(column.table, 'name', '')}.{column.name}"
         for name, column in mapper.columns.items()
     }
-    about = ObservationData(
-        row.id,
-        row.type,
-        {name: values[label] for name, label in labels.items() if label in values},
-        tuple(row.instrument or ()),
-        mapper.class_.__chronology__,
-    )
+    fields = {name: values[label] for name, label in labels.items() if label in values}
+    chronology = mapper.class_.__chronology__
+    if arranged.beside:
+        found = {name: values[f"observation.{name}"] for name in arranged.beside}
+        fields |= {name: value for name, value in found.items() if value is not None}
+        chronology = tuple(name for name in sql.chronology() if name in fields)
+    about = ObservationData(row.id, row.type, fields, tuple(row.instrument or ()), chronology)
     return about, row.cadences

@@ -13,6 +13,7 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base, NumpyArray
 from lcdb_notebook.models.tables import schema_diff
+from lcdb_notebook.models.tables.stored import REQUIRED, by_table, stored_columns
 
 __all__ = ["check", "create", "missing"]
 
@@ -76,7 +77,15 @@ def missing(connection: sa.Connection) -> list[str]:
 
 
 def check(connection: sa.Connection) -> None:
-    """Check that the models can be read from a database.
+    """Refuse a database from which no light curve can be read.
+
+    Tables and columns that reading can do without may be missing:
+    :data:`lcdb_notebook.models.tables.stored.REQUIRED` has those that it needs.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        An open connection; nothing is changed.
 
     Raises
     ------
@@ -86,14 +95,22 @@ def check(connection: sa.Connection) -> None:
         another generation, or not a LightcurveDB.
     """
     schema_diff.refuse_version_3(connection)
-    found = _find_missing(connection)
-    if len(found.tables) == len(Base.metadata.tables):
+    there = by_table(stored_columns(connection))
+    if not there:
         raise SchemaError(
             "this database is not a LightcurveDB: none of the tables exist. To create them, "
             "connect with lcdb.connect(..., write=True, create=True)."
         )
-    absent = [f"table {table.name}" for table in found.tables]
-    absent += [f"column {column}{_whose(column)}" for column in found.columns]
+    tables = [table for table in Base.metadata.sorted_tables if table.name in REQUIRED]
+    absent = [f"table {table.name}" for table in tables if table.name not in there]
+    absent += [
+        f"column {column}"
+        for table in tables
+        for column in table.c
+        if table.name in there
+        and column.name in REQUIRED[table.name]
+        and column.name not in there[table.name]
+    ]
     different = schema_diff.differences(connection)
     blocking = [str(one) for one in different if one.blocks]
     if not (absent or blocking):
@@ -106,9 +123,9 @@ def check(connection: sa.Connection) -> None:
         )
     if blocking:
         problems.append(
-            f"column types of this database differ from the models: {', '.join(blocking)}. "
-            "Its owner can convert them (ALTER TABLE ... ALTER COLUMN ... TYPE ...), or create a "
-            "view with the expected types in a schema that comes first in your search_path."
+            f"this database has columns of types that cannot be read: {', '.join(blocking)}. "
+            "Its owner can convert them (ALTER TABLE ... ALTER COLUMN ... TYPE ...), or make a "
+            "view of the right types in a schema that comes first in your search_path."
         )
     beside = [str(one) for one in different if not one.blocks]
     if beside:
@@ -181,15 +198,6 @@ def _rules(table: sa.Table) -> list[sa.CheckConstraint]:
 def _name(connection: sa.Connection, rule: sa.CheckConstraint) -> str:
     # As in DDL: PostgreSQL limits names to 63 bytes, and the dialect shortens longer ones.
     return str(connection.dialect.identifier_preparer.format_constraint(rule))
-
-
-def _whose(column: Column) -> str:
-    """Return the mission class that needs a column, for a message; "" if there is none."""
-    for mapper in Base.registry.mappers:
-        mine = mapper.inherits is not None and column in set(mapper.columns)
-        if mine and mapper.inherits is not None and column not in set(mapper.inherits.columns):
-            return f" (of {mapper.class_.__name__})"
-    return ""
 
 
 def _keep_arrays_uncompressed(connection: sa.Connection, columns: Iterable[Column]) -> None:

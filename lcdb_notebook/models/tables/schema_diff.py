@@ -11,37 +11,25 @@ import sqlalchemy as sa
 
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base
+from lcdb_notebook.models.tables.stored import StoredColumn, stored_columns
 
 __all__ = ["Difference", "differences", "refuse_version_3"]
 
-# Types that are interchangeable, by the names of PostgreSQL and of SQLAlchemy. Elements of arrays
-# are not converted in the binary COPY format, so numeric[] cannot be read.
+# Types that are read alike, in PostgreSQL's words and in SQLAlchemy's.
 _ALIKE = (
     {"smallint", "integer", "bigint"},
     {"real", "double precision", "float", "numeric"},
     {"text", "character varying", "varchar", "character", "char", "name", "citext", "enum"},
     {"smallint[]", "integer[]", "bigint[]"},
-    {"real[]", "double precision[]"},
+    {"real[]", "double precision[]", "numeric[]"},
     {"json", "jsonb"},
     {"timestamp with time zone", "timestamp without time zone"},
     {"uuid"},
     {"boolean"},
 )
 
-# to_regclass finds the table that a query would use, along the search path. A domain counts as its
-# base type.
-_COLUMNS = """
-SELECT c.relname AS "table", a.attname AS "column", c.relkind IN ('r', 'p') AS is_table,
-    CASE WHEN t.typtype = 'e' THEN 'enum' ELSE
-        format_type(COALESCE(NULLIF(t.typbasetype, 0), t.oid), NULL) END AS type,
-    a.attnotnull OR t.typnotnull AS not_null,
-    a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default
-FROM unnest(CAST(:tables AS text[])) AS name
-JOIN pg_class c ON c.oid = to_regclass(quote_ident(name))
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-JOIN pg_type t ON t.oid = a.atttypid
-ORDER BY c.relname, a.attnum
-"""
+# Of those, PostgreSQL's own names that an owner would choose.
+_POSTGRESQL = set[str]().union(*_ALIKE) - {"float", "varchar", "char", "enum", "name", "citext"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +74,7 @@ def differences(connection: sa.Connection) -> list[Difference]:
         a field of a mission class that is not imported; if it is required, the server rejects new
         rows.
     """
-    return list(_compared(_columns(connection), connection.dialect))
+    return list(_compared(stored_columns(connection), connection.dialect))
 
 
 def refuse_version_3(connection: sa.Connection) -> None:
@@ -97,7 +85,7 @@ def refuse_version_3(connection: sa.Connection) -> None:
     SchemaError
         If the table ``dataset`` has no ``id`` but a key of several foreign keys.
     """
-    names = [row.column for row in _columns(connection) if row.table == "dataset"]
+    names = [row.column for row in stored_columns(connection) if row.table == "dataset"]
     if "id" not in names and {"target_id", "observation_id"} <= set(names):
         key = [name for name in names if name.endswith("_id")]
         raise SchemaError(
@@ -107,12 +95,7 @@ def refuse_version_3(connection: sa.Connection) -> None:
         )
 
 
-def _columns(connection: sa.Connection) -> list[Any]:
-    tables = [table.name for table in Base.metadata.sorted_tables]
-    return list(connection.execute(sa.text(_COLUMNS), {"tables": tables}))
-
-
-def _compared(found: list[Any], dialect: sa.Dialect) -> Iterator[Difference]:
+def _compared(found: list[StoredColumn], dialect: sa.Dialect) -> Iterator[Difference]:
     tables = Base.metadata.tables
     for row in found:
         column = f"{row.table}.{row.column}"
@@ -125,7 +108,10 @@ def _compared(found: list[Any], dialect: sa.Dialect) -> Iterator[Difference]:
         expected = _type_name(model, dialect)
         alike = next((kind for kind in _ALIKE if expected in kind), None)
         if row.type != expected and not (alike and row.type in alike):
-            yield Difference(column, f"is {row.type}, not {expected}", blocks=alike is not None)
+            what = f"is {row.type}, not {expected}"
+            if alike:
+                what = f"is {row.type}, and must be {' or '.join(sorted(alike & _POSTGRESQL))}"
+            yield Difference(column, what, blocks=alike is not None)
         # Columns of a view are never marked NOT NULL.
         if row.is_table and not row.not_null and not model.nullable:
             yield Difference(column, "may be NULL, which the models do not allow")

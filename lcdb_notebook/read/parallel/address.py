@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import ConfigurationError, LCDBError
+from lcdb_notebook.search import layout
 from lcdb_notebook.server import config
 from lcdb_notebook.server.config.url import describe, read_url
 from lcdb_notebook.server.driver_errors import translated
@@ -51,10 +52,14 @@ class _Reader:
             url, self.description, write=False, application_name=APPLICATION_NAME
         )
         self._lock = threading.Lock()
+        self._is_known = False
 
     @contextmanager
     def session_scope(self) -> Iterator[orm.Session]:
         with self._lock, translated(self.description), orm.Session(self._engine) as session:
+            if not self._is_known:
+                layout.learn(session.connection())
+                self._is_known = True
             yield session
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from lcdb_notebook.models import (
     ProcessingMethod,
     Target,
 )
-from lcdb_notebook.search import sql
+from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
     flag_conditions,
@@ -26,7 +26,7 @@ from lcdb_notebook.search.browse.target_filter import (
     parameters,
     target_conditions,
 )
-from lcdb_notebook.search.criteria import observation_fields
+from lcdb_notebook.search.criteria import Fields
 from lcdb_notebook.search.listings import instruments
 
 __all__ = ["choices", "count", "counts"]
@@ -39,7 +39,8 @@ _observation = Observation.__table__
 
 def count(session: orm.Session, target_filter: TargetFilter) -> int:
     """Count the targets that match a filter."""
-    number: int = session.scalar(_count(target_filter), parameters(target_filter)) or 0
+    counted = layout.present(session, _count(target_filter))
+    number: int = session.scalar(counted, parameters(target_filter)) or 0
     return number
 
 
@@ -79,15 +80,20 @@ def counts(session: orm.Session, target_filter: TargetFilter, facet: str) -> dic
             .where(*number_conditions(target_filter), *target_conditions(target_filter))
             .group_by(_catalog.c.name)
         )
+        grouped = layout.present(session, grouped)
         return {row[0]: row[1] for row in session.execute(grouped, parameters(target_filter))}
     found: dict[Any, int] = {}
-    for select in _facet_statements(target_filter, facet):
-        for value, number in session.execute(select, parameters(target_filter)):
+    arranged = layout.of(session)
+    for select in _facet_statements(target_filter, facet, arranged.fields):
+        fitted = arranged.present(select)
+        for value, number in session.execute(fitted, parameters(target_filter)):
             found[value] = found.get(value, 0) + number
     return found
 
 
-def _facet_statements(target_filter: TargetFilter, facet: str) -> Iterator[sa.Select[Any]]:
+def _facet_statements(
+    target_filter: TargetFilter, facet: str, fields: Fields
+) -> Iterator[sa.Select[Any]]:
     """Yield statements that count distinct targets by value, one per class that has the field."""
     if facet in ("photometry", "processing"):
         by: Any = PhotometricSource if facet == "photometry" else ProcessingMethod
@@ -121,7 +127,7 @@ def _facet_statements(target_filter: TargetFilter, facet: str) -> Iterator[sa.Se
         each = _each(target_filter, within.c.whole, joined)
         yield sa.select(each.c.value, sa.func.count()).group_by(each.c.value)
         return
-    for column in observation_fields()[facet]:
+    for column in fields[facet]:
         joined = _dataset.join(_observation, _observation.c.id == _dataset.c.observation_id)
         if column.table is not _observation:
             key = next(iter(column.table.primary_key.columns))
@@ -171,22 +177,25 @@ def choices(session: orm.Session) -> dict[str, list[Any]]:
         observation class the values that occur, in increasing order, if there are any.
     """
     names = {}
+    arranged = layout.of(session)
     for facet, model in (
         ("catalog", MissionCatalog),
         ("photometry", PhotometricSource),
         ("processing", ProcessingMethod),
     ):
-        names[facet] = list(session.scalars(sa.select(model.name).order_by(model.name)))
+        naming = sa.select(model.name).order_by(model.name)
+        names[facet] = list(session.scalars(arranged.present(naming)))
     found: dict[str, list[Any]] = {**names, "processing": [None, *names["processing"]]}
     tree = instruments(session)
     found["instrument"] = [
         (row.id, " / ".join(str(part) for part in (row.part_of, row.name) if part))
         for row in tree.itertuples()
     ]
-    for name, columns in observation_fields().items():
+    for name, columns in arranged.fields.items():
         values: set[Any] = set()
         for column in columns:
-            values.update(session.scalars(sa.select(column).where(column.is_not(None)).distinct()))
+            occurring = sa.select(column).where(column.is_not(None)).distinct()
+            values.update(session.scalars(arranged.present(occurring)))
         if values:
             found[name] = sorted(values)
     return found

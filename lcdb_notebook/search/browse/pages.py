@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.models import MissionCatalog, Target
+from lcdb_notebook.search import layout
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
     TargetRow,
@@ -54,10 +55,8 @@ def page(
     after, before : TargetRow, optional
         The target adjacent to the page; at most one of the two.
     """
-    found = session.execute(
-        statement(target_filter, size=size + 1, after=after, before=before),
-        parameters(target_filter),
-    ).all()
+    some = statement(target_filter, size=size + 1, after=after, before=before)
+    found = session.execute(layout.present(session, some), parameters(target_filter)).all()
     rows = [TargetRow(*row) for row in found[:size]]
     beyond = len(found) > size
     if before is not None:

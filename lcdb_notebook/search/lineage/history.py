@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import orm
 
+from lcdb_notebook.search import layout
 from lcdb_notebook.search.lineage.queries import ancestry
 
 __all__ = ["histories"]
@@ -51,7 +52,8 @@ def histories(session: orm.Session, records: Sequence[Processed]) -> dict[int, s
     ids = list(dict.fromkeys(data.dataset for data in records))
     sources: dict[int, set[int]] = {}
     made: dict[int, Made] = {}
-    for row in session.connection().execute(ancestry(), {"ids": ids}):
+    links = layout.present(session, ancestry())
+    for row in session.connection().execute(links, {"ids": ids}):
         sources.setdefault(row.child, set()).add(row.source)
         made[row.source] = (row.photometry, row.processing)
     made |= {data.dataset: (data.photometry, data.processing) for data in records}

@@ -19,6 +19,7 @@ from lcdb_notebook.models import (
     ProcessingMethod,
     Target,
 )
+from lcdb_notebook.search import layout
 from lcdb_notebook.search.lineage.graph import Lineage, Row
 from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
 from lcdb_notebook.search.sql import any_of
@@ -52,7 +53,7 @@ def lineage(session: orm.Session, datasets: Any) -> Lineage:
     ids = resolve_ids(datasets)
     rows = [
         Row._make((*about, map(int, sources.split(",")) if sources else ()))
-        for *about, sources in session.execute(family(ids))
+        for *about, sources in session.execute(layout.present(session, family(ids)))
     ]
     found = {row.dataset for row in rows}
     absent = [id_ for id_ in ids if id_ not in found]

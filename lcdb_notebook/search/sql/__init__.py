@@ -24,7 +24,7 @@ from lcdb_notebook.models import (
     ProcessingMethod,
     Target,
 )
-from lcdb_notebook.search.criteria import Criteria, observation_fields
+from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
 from lcdb_notebook.search.sql.conditions import (
     Shape,
     any_of,
@@ -41,6 +41,7 @@ __all__ = [
     "Asked",
     "Shape",
     "any_of",
+    "chronology",
     "count",
     "dataset_matches",
     "datasets",
@@ -96,12 +97,20 @@ def count(wanted: Criteria) -> Asked:
     return _count(shape(wanted)), parameters(wanted)
 
 
-def observations(ids: Sequence[int]) -> Asked:
+def observations(ids: Sequence[int], fields: Fields | None = None) -> Asked:
     """Select observations: their fields, instrument path and number of cadences.
 
     Arrays and JSON are left out. The fields of all classes are columns, NULL for other types.
+
+    Parameters
+    ----------
+    ids : sequence of int
+        Ids of observations.
+    fields : mapping of str to sequence of sqlalchemy.Column, optional
+        The fields that the database has; those of all mapped classes unless given.
     """
-    columns = tuple(c for found in observation_fields().values() for c in found)
+    known = observation_fields() if fields is None else fields
+    columns = tuple(c for found in known.values() for c in found)
     return _observations(columns), {"ids": list(ids)}
 
 
@@ -238,6 +247,11 @@ def _datasets_joined() -> sa.FromClause:
 
 def _matches(asked: Shape) -> list[sa.ColumnElement[bool]]:
     return [*observation_matches(asked), *target_matches(asked), *method_matches(asked)]
+
+
+def chronology() -> list[str]:
+    """Return the names of the fields that grow with time, of all observation classes."""
+    return [column.name for column in _chronology()]
 
 
 def _chronology() -> tuple[sa.Column[Any], ...]:

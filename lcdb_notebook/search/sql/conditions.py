@@ -83,7 +83,9 @@ class Shape:
 
 def shape(wanted: Criteria) -> Shape:
     """Return the shape of a search."""
-    columns = observation_fields() if wanted.fields else {}
+    columns = wanted.columns
+    if not columns.keys() >= wanted.fields.keys():
+        columns = observation_fields()
     fields = tuple(
         (
             name,

@@ -1,0 +1,99 @@
+"""What a database has of the tables of a LightcurveDB, whoever made them: columns and types."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from lcdb_notebook.models import Base
+
+__all__ = ["REQUIRED", "StoredColumn", "by_table", "has_keys", "stored_columns"]
+
+#: Tables and columns without which no light curve can be read. Everything else is optional: the
+#: fields of mission classes, the unit of a clock (days), flags, frames, the lineage.
+REQUIRED: Mapping[str, frozenset[str]] = {
+    "mission": frozenset(
+        {"id", "name", "time_epoch", "time_epoch_scale", "time_epoch_format", "time_format_name"}
+    ),
+    "mission_catalog": frozenset({"id", "host_mission_id", "name"}),
+    "target": frozenset({"id", "catalog_id", "name"}),
+    "instrument": frozenset({"id", "name", "parent_id"}),
+    "observation": frozenset({"id", "type", "cadence_reference", "instrument_id"}),
+    "photometric_source": frozenset({"id", "name"}),
+    "processing_method": frozenset({"id", "name"}),
+    "dataset": frozenset(
+        {
+            "id",
+            "target_id",
+            "observation_id",
+            "photometric_method_id",
+            "processing_method_id",
+            "values",
+        }
+    ),
+    "target_specific_time": frozenset({"target_id", "observation_id", "barycentric_julian_dates"}),
+}
+
+# to_regclass finds the table that a query would, along the search path. A domain counts as the type
+# that it is made of.
+_COLUMNS = """
+SELECT c.relname AS "table", a.attname AS "column", n.nspname AS "schema",
+    c.relkind IN ('r', 'p') AS is_table,
+    CASE WHEN t.typtype = 'e' THEN 'enum' ELSE
+        format_type(COALESCE(NULLIF(t.typbasetype, 0), t.oid), NULL) END AS type,
+    a.attnotnull OR t.typnotnull AS not_null,
+    a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default
+FROM unnest(CAST(:tables AS text[])) AS name
+JOIN pg_class c ON c.oid = to_regclass(quote_ident(name))
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_type t ON t.oid = a.atttypid
+ORDER BY c.relname, a.attnum
+"""
+
+
+class StoredColumn(Protocol):
+    """A column of the database."""
+
+    table: str
+    column: str
+    schema: str
+    is_table: bool
+    type: str
+    not_null: bool
+    has_default: bool
+
+
+def stored_columns(connection: sa.Connection) -> list[StoredColumn]:
+    """Read the columns of the tables that have the names of the models, in one statement.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        An open connection; nothing is changed.
+
+    Returns
+    -------
+    list of StoredColumn
+        By table and place. Views, foreign and partitioned tables count as tables.
+    """
+    tables = [table.name for table in Base.metadata.sorted_tables]
+    rows: list[Any] = list(connection.execute(sa.text(_COLUMNS), {"tables": tables}))
+    return rows
+
+
+def by_table(columns: Iterable[StoredColumn]) -> dict[str, dict[str, StoredColumn]]:
+    """Sort columns into their tables, by name."""
+    tables: dict[str, dict[str, StoredColumn]] = defaultdict(dict)
+    for column in columns:
+        tables[column.table][column.column] = column
+    return dict(tables)
+
+
+def has_keys(tables: Mapping[str, Mapping[str, object]]) -> bool:
+    """Check whether DataSets have a key of several columns and no id, as in LightcurveDB 3."""
+    names = tables.get("dataset", {}).keys()
+    return "id" not in names and {"target_id", "observation_id"} <= names

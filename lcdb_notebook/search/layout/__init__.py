@@ -1,0 +1,130 @@
+"""How a database arranges its tables, and statements fitted to that.
+
+Statements are written for the tables of this package. Where a database arranges them otherwise, a
+statement gets common table expressions in front that present its tables in that shape: a WITH query
+named ``observation`` takes the place of the table. Those of this package's own tables stay as they
+are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.models import Base, Observation
+from lcdb_notebook.models.tables.stored import by_table, stored_columns
+from lcdb_notebook.search.criteria import Fields, observation_fields
+from lcdb_notebook.search.layout.beside import fields_beside
+from lcdb_notebook.search.layout.presenting import presentations
+
+__all__ = ["Layout", "learn", "of", "present"]
+
+Statement = TypeVar("Statement", bound=sa.Executable)
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What is particular about a database.
+
+    Parameters
+    ----------
+    presented : dict of str to sqlalchemy.CTE
+        The tables that it arranges otherwise, by name.
+    fields : dict of str to tuple of sqlalchemy.ColumnClause
+        Fields of its observations.
+    beside : frozenset of str
+        Those that are in tables beside ``observation``.
+    missing : frozenset of str
+        Tables that the database does not have.
+    """
+
+    presented: Mapping[str, sa.CTE]
+    fields: Fields
+    beside: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+
+    def present(self, statement: Statement) -> Statement:
+        """Fit a statement to the database."""
+        if not self.presented:
+            return statement
+        if isinstance(statement, sa.TextClause):
+            # Only what has columns can have a WITH.
+            statement = statement.columns()  # type: ignore[assignment]
+        fitted: Statement = statement.add_cte(*self.presented.values())  # type: ignore[attr-defined]
+        return fitted
+
+
+# Which classes were mapped when a layout was read, and the layout.
+_known: WeakKeyDictionary[sa.Engine, tuple[int, Layout]] = WeakKeyDictionary()
+_own: dict[int, Layout] = {}
+
+
+def of(session: orm.Session) -> Layout:
+    """Return the layout of a session's database.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        Of an engine whose layout was learnt; others count as having this package's tables.
+    """
+    mapped = _mapped()
+    known = _known.get(session.get_bind().engine)
+    if known is None:
+        if mapped not in _own:
+            _own[mapped] = Layout({}, observation_fields())
+        return _own[mapped]
+    # A class that was mapped since may have columns in the database.
+    return known[1] if known[0] == mapped else learn(session.connection())
+
+
+def _mapped() -> int:
+    """Count the columns of all observation classes, which only ever become more."""
+    return sum(len(mapper.columns) for mapper in sa.inspect(Observation).self_and_descendants)
+
+
+def present(session: orm.Session, statement: Statement) -> Statement:
+    """Fit a statement to the database of a session."""
+    return of(session).present(statement)
+
+
+def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
+    """Read the layout of a database, in two statements, and remember it for its engine.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        An open connection; nothing is changed.
+    *engines : sqlalchemy.Engine
+        Others of the same database.
+    """
+    mapped = observation_fields()
+    tables = by_table(stored_columns(connection))
+    beside = fields_beside(connection)
+    fields: dict[str, tuple[sa.Column[Any], ...]] = {}
+    for name, columns in mapped.items():
+        there = tuple(
+            column
+            for column in columns
+            if column.name in tables.get(column.table.name, {})
+            or (column.table is Observation.__table__ and name in beside.fields)
+        )
+        if there:
+            fields[name] = there
+    for name, (_, type_) in beside.fields.items():
+        if name not in fields:
+            column = sa.ColumnClause(name, type_, _selectable=Observation.__table__)
+            fields[name] = (cast("sa.Column[Any]", column),)
+    layout = Layout(
+        presentations(connection.dialect, tables, beside),
+        fields,
+        frozenset(beside.fields),
+        frozenset(Base.metadata.tables.keys() - tables.keys()),
+    )
+    for engine in (connection.engine, *engines):
+        _known[engine] = _mapped(), layout
+    return layout

@@ -1,0 +1,126 @@
+"""Fields of observations in tables beside them: read from the database, without a mapped class."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from lcdb_notebook.models import Base
+
+__all__ = ["Beside", "fields_beside"]
+
+_TYPES: dict[str, sa.types.TypeEngine[Any]] = {
+    "smallint": sa.Integer(),
+    "integer": sa.Integer(),
+    "bigint": sa.BigInteger(),
+    "real": sa.Float(),
+    "double precision": sa.Float(),
+    "numeric": sa.Numeric(),
+    "text": sa.Text(),
+    "character varying": sa.Text(),
+    "character": sa.Text(),
+    "boolean": sa.Boolean(),
+    "date": sa.Date(),
+    "timestamp without time zone": sa.DateTime(),
+    "timestamp with time zone": sa.DateTime(timezone=True),
+    "uuid": sa.Uuid(),
+}
+
+# A table whose primary key is an observation's id, as a joined-table class makes it, and the tables
+# that it refers to. Partitions inherit keys from their parents and are left out.
+_COLUMNS = """
+WITH foreign_key AS (
+    SELECT k.conrelid, k.confrelid, k.conkey[1] AS source, k.confkey[1] AS referred, k.conkey
+    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+    WHERE k.contype = 'f' AND cardinality(k.conkey) = 1 AND NOT c.relispartition
+), beside AS (
+    SELECT k.conrelid AS relation, k.source AS key FROM foreign_key k JOIN pg_constraint p
+    ON p.conrelid = k.conrelid AND p.contype = 'p' AND p.conkey = k.conkey
+    WHERE k.confrelid = to_regclass('observation')
+), linked AS (
+    SELECT relation, key, NULL::oid AS from_relation, NULL::smallint AS from_key FROM beside
+    UNION
+    SELECT k.confrelid, k.referred, beside.relation, k.source
+    FROM beside JOIN foreign_key k ON k.conrelid = beside.relation
+    WHERE k.confrelid <> to_regclass('observation')
+)
+SELECT n.nspname AS schema, c.relname AS "table", k.attname AS key,
+    l.relation::bigint AS relation, l.from_relation::bigint AS from_relation,
+    f.attname AS from_key, a.attname AS "column",
+    format_type(COALESCE(NULLIF(t.typbasetype, 0), t.oid), NULL) AS type
+FROM linked l
+JOIN pg_class c ON c.oid = l.relation AND has_table_privilege(c.oid, 'SELECT')
+JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute k ON k.attrelid = l.relation AND k.attnum = l.key
+LEFT JOIN pg_attribute f ON f.attrelid = l.from_relation AND f.attnum = l.from_key
+LEFT JOIN pg_attribute a ON a.attrelid = l.relation AND a.attnum > 0 AND NOT a.attisdropped
+    AND a.attnum <> l.key
+    AND NOT EXISTS (SELECT FROM foreign_key i WHERE i.conrelid = a.attrelid AND i.source = a.attnum)
+LEFT JOIN pg_type t ON t.oid = a.atttypid
+WHERE NOT (c.relname = ANY (CAST(:ours AS text[])))
+ORDER BY l.from_relation NULLS FIRST, n.nspname, c.relname, f.attname, a.attnum
+"""
+
+# Every table has these, for itself.
+_NOT_FIELDS = {"id", "type", "created_on", "cadence_reference", "instrument_id"}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Fields of observations that are in other tables.
+
+    Parameters
+    ----------
+    fields : dict of str to (str, sqlalchemy type)
+        By name: the SQL of its value, and its type.
+    joins : str
+        What follows ``FROM observation o``.
+    """
+
+    fields: dict[str, tuple[str, sa.types.TypeEngine[Any]]]
+    joins: str
+
+
+def fields_beside(connection: sa.Connection) -> Beside:
+    """Find the tables whose primary key is an observation's id, and those that they refer to.
+
+    QLP keeps the sector of an observation so, in ``tess_orbit_observation`` and ``orbit``. Of
+    several columns of one name and type, the first that is not NULL counts.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        An open connection; nothing is changed.
+    """
+    ours = [table.name for table in Base.metadata.sorted_tables]
+    rows = connection.execute(sa.text(_COLUMNS), {"ours": ours}).all()
+    quote = connection.dialect.identifier_preparer.quote
+    aliases: dict[tuple[Any, ...], str] = {}
+    # Those beside an observation come first, and then what they refer to.
+    for row in rows:
+        aliases.setdefault((row.relation, row.from_relation, row.from_key), f"b{len(aliases)}")
+    joins = {}
+    for row in rows:
+        alias = aliases[row.relation, row.from_relation, row.from_key]
+        source = "o.id"
+        if row.from_relation is not None:
+            source = f"{aliases[row.from_relation, None, None]}.{quote(row.from_key)}"
+        table = f"{quote(row.schema)}.{quote(row.table)}"
+        joins[alias] = f"LEFT JOIN {table} {alias} ON {alias}.{quote(row.key)} = {source}"
+    found: dict[str, list[tuple[str, sa.types.TypeEngine[Any]]]] = defaultdict(list)
+    for row in rows:
+        type_ = _TYPES.get(row.type)
+        if type_ is not None and row.column not in _NOT_FIELDS:
+            alias = aliases[row.relation, row.from_relation, row.from_key]
+            found[row.column].append((f"{alias}.{quote(row.column)}", type_))
+    fields = {}
+    for name, columns in found.items():
+        alike = [sql for sql, type_ in columns if type(type_) is type(columns[0][1])]
+        fields[name] = (
+            alike[0] if len(alike) == 1 else f"COALESCE({', '.join(alike)})",
+            columns[0][1],
+        )
+    return Beside(fields, " ".join(joins.values()))

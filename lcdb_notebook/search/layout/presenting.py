@@ -1,0 +1,87 @@
+"""The SQL that presents a database's tables in the shape of this package's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from lcdb_notebook.models import Base
+from lcdb_notebook.models.tables.stored import StoredColumn
+from lcdb_notebook.search.layout.beside import Beside
+
+__all__ = ["presentations"]
+
+# What a column that a database does not have would hold; NULL unless given.
+_DEFAULTS = {"mission.time_unit": "'d'", "photometric_source.description": "''"}
+_DEFAULTS["processing_method.description"] = "''"
+
+Tables = Mapping[str, Mapping[str, StoredColumn]]
+
+
+def presentations(dialect: sa.Dialect, tables: Tables, beside: Beside) -> dict[str, sa.CTE]:
+    """Make common table expressions for the tables that lack columns, or are missing.
+
+    Parameters
+    ----------
+    dialect : sqlalchemy.Dialect
+        PostgreSQL's.
+    tables : dict of dict
+        The columns that the database has, by table and name.
+    beside : Beside
+        Fields of observations from other tables.
+    """
+    made = {}
+    for table in Base.metadata.sorted_tables:
+        there = tables.get(table.name)
+        if there is None:
+            made[table.name] = _cte(table.name, _empty(dialect, table))
+        elif table.name == "observation" and beside.fields:
+            made[table.name] = _cte(table.name, _complete(dialect, table, there, beside))
+        elif any(column.name not in there for column in table.c):
+            made[table.name] = _cte(table.name, _complete(dialect, table, there, None))
+    return made
+
+
+def _cte(name: str, sql: str) -> sa.CTE:
+    # A colon in an identifier begins no parameter.
+    text = sa.text(sql.replace(":", r"\:"))
+    return text.columns().cte(name).prefix_with("NOT MATERIALIZED")
+
+
+def _empty(dialect: sa.Dialect, table: sa.Table) -> str:
+    nulls = ", ".join(_null(dialect, column) for column in table.c)
+    return f"SELECT {nulls} WHERE false"
+
+
+def _complete(
+    dialect: sa.Dialect,
+    table: sa.Table,
+    there: Mapping[str, StoredColumn],
+    beside: Beside | None,
+) -> str:
+    """Select what the table has, and for what it has not, what is beside it, or NULL."""
+    quote = dialect.identifier_preparer.quote
+    fields: dict[str, tuple[str, Any]] = {} if beside is None else beside.fields
+    columns = []
+    for column in table.c:
+        if column.name in there:
+            columns.append(f"o.{quote(column.name)}")
+        elif column.name in fields:
+            type_ = column.type.compile(dialect)
+            columns.append(f"CAST({fields[column.name][0]} AS {type_}) AS {quote(column.name)}")
+        else:
+            columns.append(_null(dialect, column))
+    columns += [
+        f"{sql} AS {quote(name)}" for name, (sql, _) in fields.items() if name not in table.c
+    ]
+    schema = quote(next(iter(there.values())).schema)
+    joins = "" if beside is None else f" {beside.joins}"
+    return f"SELECT {', '.join(columns)} FROM {schema}.{quote(table.name)} o{joins}"
+
+
+def _null(dialect: sa.Dialect, column: sa.Column[Any]) -> str:
+    value = _DEFAULTS.get(str(column), "NULL")
+    name = dialect.identifier_preparer.quote(column.name)
+    return f"CAST({value} AS {column.type.compile(dialect)}) AS {name}"
