@@ -1,0 +1,20 @@
+"""Run pytest in the process that was forked for one test; ``conftest.py`` says how."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+if __name__ == "__main__":
+    job: Any = globals()["JOB"]
+    # That of the test that is run, not of the first one that was.
+    os.environ.clear()
+    os.environ.update(job["environment"])
+    with job["output"].open("wb") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+
+    import pytest
+
+    sys.exit(int(pytest.main(job["arguments"])))
