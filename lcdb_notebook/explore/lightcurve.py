@@ -16,7 +16,7 @@ from lcdb_notebook.explore.controls.toolbar import WIDTH, Toolbar
 from lcdb_notebook.explore.figures.lightcurve_figure import LightCurveFigure
 from lcdb_notebook.explore.view import outputs
 from lcdb_notebook.explore.view.period import Peak, find_period
-from lcdb_notebook.explore.view.prepare import Prepared, cost, prepare, summary
+from lcdb_notebook.explore.view.prepare import Prepared, cost, in_mission_time, prepare, summary
 from lcdb_notebook.explore.view.reading import reader
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.explore.widget import lightcurve_style
@@ -195,8 +195,6 @@ class LightCurveExplorer(Panel):
             return ""
         return str(self.selection.table.to_html(index=False, na_rep=""))
 
-    # Reading
-
     @traitlets.observe("selection")
     @guarded("read the light curve")
     def _read(self, _change: Any) -> None:
@@ -218,13 +216,16 @@ class LightCurveExplorer(Panel):
         self._records = convert.by_start(records)
         self._last = None
         self._flags.show(self._records)
-        self._draw()
+        if not self._convert_epoch():
+            self._draw()
 
     # Drawing
 
     @traitlets.observe("settings")
     @guarded("use these settings")
     def _set(self, _change: Any) -> None:
+        if self._convert_epoch():
+            return
         self._flags.quality_bitmask = self.settings.quality_bitmask
         self._steps.settings = self.settings
         if not self._records:
@@ -233,6 +234,11 @@ class LightCurveExplorer(Panel):
             self._draw()
         else:
             self._later()
+
+    def _convert_epoch(self) -> bool:
+        """Assign settings with the epoch in the mission's time, if it is a BJD."""
+        given, self.settings = self.settings, in_mission_time(self.settings, self._records)
+        return given is not self.settings
 
     @guarded("draw the light curve")
     def _draw(self) -> None:
@@ -245,22 +251,16 @@ class LightCurveExplorer(Panel):
                 "No light curve is chosen." if self.selection is None else "No light curve found."
             )
             return
-        at_once = cost(records, settings) < _DRAWN_AT_ONCE
         self.work.run(
             lambda task: prepare(records, settings, task.check),
             lambda shown: self._paint(shown, settings),
             doing="draw the light curve",
-            at_once=at_once,
+            at_once=cost(records, settings) < _DRAWN_AT_ONCE,
         )
 
     def _paint(self, shown: Prepared, settings: Settings) -> None:
         before, self._last = self._last, settings
-        only_flags = before is not None and (
-            dataclasses.replace(
-                before, quality_bitmask=settings.quality_bitmask, apart=settings.apart
-            )
-            == settings
-        )
+        only_flags = before is not None and settings.differs_only_in_flags(before)
         panels = len({data.observation.id for data in shown.records})
         if panels > MOST_PANELS and not settings.joined:
             # A figure cannot have more panels.

@@ -13,10 +13,11 @@ from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.plot.curves import LightCurves, normalized, one_of
-from lcdb_notebook.plot.drawing import draw, limits
+from lcdb_notebook.plot.curves import LightCurves, one_of
+from lcdb_notebook.plot.drawing import draw, limits, literal
 from lcdb_notebook.plot.flagged import flagged_cadences, marks_of
 from lcdb_notebook.plot.labels import curve_labels, distinguishing_fields, time_label, title
+from lcdb_notebook.plot.levels import median_flux, normalized
 from lcdb_notebook.plot.lightcurves import Flagged, hidden_cadences
 from lcdb_notebook.plot.panels import WIDTH, one_panel
 
@@ -53,7 +54,7 @@ def before_after(
         them again.
     compare : {"ratio", "difference"}, optional
         Whether the lower Axes show before / after or before − after. Without it, the ratio, but the
-        difference for magnitudes.
+        difference for magnitudes and if the median of ``after`` is zero or negative.
     quality_bitmask : str, int or iterable, optional
         Which flags make a cadence bad: "none", "default", "hard" or "hardest", bits, a flag, or
         several flags or names.
@@ -73,7 +74,7 @@ def before_after(
     AmbiguousError
         If ``before`` or ``after`` has several light curves, or their clocks differ.
     DataError
-        If they have no cadence in common.
+        If they have no cadence in common, or if a median flux to divide by is zero or negative.
     TypeError
         If ``compare`` or ``flagged`` has another value.
 
@@ -94,6 +95,7 @@ def before_after(
         )
     both = [source, derived]
     one_panel(both)
+    how = _comparison(derived, compare, quality_bitmask)
     first, second = _common(source, derived)
     upper, lower = _new_axes() if axes is None else axes
     bad = [condemned(data, quality_bitmask) for data in both]
@@ -109,8 +111,6 @@ def before_after(
         hidden=[hidden_cadences(one, flagged) for one in bad],
         colours=_COLOURS,
     )
-    magnitudes = source.unit.strip() == "mag"
-    how = compare or ("difference" if magnitudes else "ratio")
     with np.errstate(divide="ignore", invalid="ignore"):
         one, other = source.flux[first], derived.flux[second]
         values = one / other if how == "ratio" else one - other
@@ -128,9 +128,24 @@ def before_after(
     lower.axhline(1 if how == "ratio" else 0, color="#999999", lw=0.8, zorder=1)
     hidden = [hidden_cadences(either[0], "keep" if flagged == "keep" else "drop")]
     draw(lower, [compared], title="", labels=[""], flagged={}, marks={}, hidden=hidden)
-    lower.set_ylabel(_label(how, source.unit))
-    lower.set_xlabel(time_label(source))
+    literal(lower.yaxis.label).set_text(_label(how, source.unit))
+    literal(lower.xaxis.label).set_text(time_label(source))
     return upper
+
+
+def _comparison(
+    derived: LightCurveData, compare: str | None, quality_bitmask: flags.Bitmask
+) -> str:
+    """Return "ratio" or "difference"; nothing is divided by a median that is not positive."""
+    if derived.unit.strip() == "mag":
+        return compare or "difference"
+    median = median_flux(derived, quality_bitmask)
+    if compare == "ratio" and median <= 0:
+        raise DataError(
+            f"the median flux of {derived!r} must be positive for the ratio before / after, got "
+            f"{median:g}; pass compare='difference'"
+        )
+    return compare or ("difference" if median <= 0 else "ratio")
 
 
 def _label(how: str, unit: str) -> str:

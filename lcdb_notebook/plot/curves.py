@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -14,10 +13,9 @@ from lcdb_notebook import flags
 from lcdb_notebook.errors import AmbiguousError, LightCurveNotFoundError
 from lcdb_notebook.flags.masking import bits_of
 from lcdb_notebook.lightcurve.clock import Clock
-from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 
-__all__ = ["LightCurves", "normalized", "one_of", "records_of"]
+__all__ = ["LightCurves", "one_of", "records_of"]
 
 LightCurves: TypeAlias = Any
 """A LightCurveData, a lightkurve LightCurve, or an iterable of these such as a Selection."""
@@ -90,31 +88,6 @@ def one_of(light_curves: LightCurves, what: str) -> LightCurveData:
             f"{records[1]!r}{', ...' if len(records) > 2 else ''}"
         )
     return records[0]
-
-
-def normalized(data: LightCurveData, quality_bitmask: flags.Bitmask) -> LightCurveData:
-    """Divide by the median of the good cadences; for magnitudes, subtract it.
-
-    Parameters
-    ----------
-    data : LightCurveData
-        The light curve.
-    quality_bitmask : str, int or iterable
-        Which flags make a cadence bad.
-
-    Returns
-    -------
-    LightCurveData
-        Unchanged if it has no flux, or if the median is zero.
-    """
-    good = ~condemned(data, quality_bitmask) & np.isfinite(data.flux) & np.isfinite(data.time)
-    chosen = data.flux[good if good.any() else np.isfinite(data.flux)]
-    if chosen.size == 0:
-        return data
-    median = np.median(chosen)
-    if data.unit.strip() == "mag":
-        return replace(data, flux=data.flux - median)
-    return replace(data, flux=data.flux / median, unit="") if median else data
 
 
 def _records(given: LightCurves) -> Iterator[LightCurveData]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
+    from matplotlib.text import Text
 
 # Black and the cool colours of Okabe and Ito's palette; flags have the warm ones.
 CURVE_COLOURS = ("#000000", "#0072B2", "#CC79A7", "#56B4E9", "#999999")
@@ -82,7 +83,7 @@ def draw(
         style |= {"markersize": 4, "markerfacecolor": "none"}
         drawn += points(ax, time, flux, style, label=label, zorder=3)
         legend.append(Line2D([], [], **style, label=label))
-    ax.set_ylabel(flux_label(records[0].unit))
+    literal(ax.yaxis.label).set_text(flux_label(records[0].unit))
     # An offset such as "+1.4e6" in a corner is easily overlooked, and overlaps the legend.
     ax.ticklabel_format(axis="both", useOffset=False, style="plain")
     return drawn + head(ax, title, legend)
@@ -124,6 +125,13 @@ def points(
     return drawn
 
 
+def literal(text: Text) -> Text:
+    """Return a Text after turning off mathtext and TeX, for names from a database."""
+    text.set_parse_math(False)
+    text.set_usetex(False)
+    return text
+
+
 def head(ax: Axes, title: str, legend: Sequence[Line2D]) -> list[Artist]:
     """Put the legend above the Axes, where it hides no data, and the title above the legend.
 
@@ -135,8 +143,9 @@ def head(ax: Axes, title: str, legend: Sequence[Line2D]) -> list[Artist]:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
+    if not ax.get_title():
+        literal(ax.title).set_text(title)
     if not legend:
-        ax.set_title(ax.get_title() or title)
         return []
     font = FontProperties(size=_LEGEND_POINTS)
     longest = max(
@@ -160,7 +169,10 @@ def head(ax: Axes, title: str, legend: Sequence[Line2D]) -> list[Artist]:
         handletextpad=0.1,
         columnspacing=1.2,
     )
-    ax.set_title(ax.get_title() or title, pad=(1.5 * rows + 1) * _LEGEND_POINTS)
+    for text in shown.get_texts():
+        literal(text)
+    # A title that the user has set keeps its formulas.
+    ax.set_title(ax.get_title(), pad=(1.5 * rows + 1) * _LEGEND_POINTS)
     return [shown]
 
 

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from lcdb_notebook import flags
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.plot.curves import LightCurves, normalized, records_of
-from lcdb_notebook.plot.drawing import draw, limits, points
+from lcdb_notebook.plot.curves import LightCurves, records_of
+from lcdb_notebook.plot.drawing import draw, limits, literal, points
 from lcdb_notebook.plot.flagged import flagged_cadences, marks_of
 from lcdb_notebook.plot.labels import curve_labels, distinguishing_fields, time_unit, title
+from lcdb_notebook.plot.levels import mission_epoch, on_one_level
 from lcdb_notebook.plot.lightcurves import Flagged, hidden_cadences
 from lcdb_notebook.plot.panels import new_figure, one_panel
 
@@ -42,8 +43,8 @@ def fold(
 
     Phase is the time since the nearest epoch, from minus half a period to half a period. Several
     light curves (sectors, apertures, processing steps) are folded together, after dividing each by
-    the median of its good cadences, or subtracting it for magnitudes. A single light curve keeps
-    its level.
+    the median of its good cadences. The median is subtracted instead for magnitudes, and if any
+    median is zero or negative. A single light curve keeps its level.
 
     Parameters
     ----------
@@ -54,9 +55,9 @@ def fold(
     ax : matplotlib.axes.Axes, optional
         The Axes; without it there is a new figure. Clear it before drawing another period on it.
     epoch : float or astropy.time.Time, optional
-        A time of phase 0, such as the middle of a transit: a number in the mission's time format,
-        or a Time (in TDB at the barycentre, as the light curves are). None is the first
-        cadence.
+        A time of phase 0, such as the middle of a transit: a number in the mission's time format, a
+        BJD (a number from 1e6 on), or a Time (in TDB at the barycentre, as the light curves are).
+        None is the first cadence.
     bins : int or None, optional
         The number of bins in phase. The median of each is drawn; None draws no bins.
     quality_bitmask : str, int or iterable, optional
@@ -97,7 +98,7 @@ def fold(
         raise ValueError(f"bins must be at least 1, or None for no bins, got {bins!r}")
     start = _epoch(epoch, records)
     if len(records) > 1:
-        records = [normalized(data, quality_bitmask) for data in records]
+        records = on_one_level(records, quality_bitmask)
     bad = [condemned(data, quality_bitmask) for data in records]
     hidden = [hidden_cadences(one, flagged) for one in bad]
     folded = [replace(data, time=_phase(data.time, length, start)) for data in records]
@@ -119,9 +120,11 @@ def fold(
     if bins is not None:
         _draw_binned(ax, folded, hidden, length, bins)
     ax.set_xlim(-length / 2, length / 2)
-    ax.set_xlabel(f"Phase [{unit}]")
-    if len(records) > 1 and records[0].unit.strip() == "mag":
-        ax.set_ylabel("Magnitude − median")
+    literal(ax.xaxis.label).set_text(f"Phase [{unit}]")
+    left = records[0].unit.strip()
+    if len(records) > 1 and left:
+        what = "Magnitude − median" if left == "mag" else f"Flux − median [{left}]"
+        literal(ax.yaxis.label).set_text(what)
     return ax
 
 
@@ -142,7 +145,7 @@ def _epoch(epoch: Any, records: Sequence[LightCurveData]) -> float:
         epoch = epoch.tdb.to_value(records[0].clock.format_name)
     if not np.isfinite(float(epoch)):
         raise ValueError(f"epoch must be a finite time in the mission's format, got {epoch!r}")
-    return float(epoch)
+    return mission_epoch(float(epoch), records)
 
 
 def _phase(time: npt.NDArray[np.float64], period: float, epoch: float) -> npt.NDArray[np.float64]:

@@ -12,7 +12,7 @@ from lcdb_notebook import flags
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
-from lcdb_notebook.plot.drawing import draw, limits, wider
+from lcdb_notebook.plot.drawing import draw, limits, literal, wider
 from lcdb_notebook.plot.flagged import Bools, Flag, flagged_cadences, marks_of
 from lcdb_notebook.plot.labels import curve_labels, time_label
 from lcdb_notebook.plot.panels import Panel, axes_of, height_of, new_figure, one_panel, panels_of
@@ -251,7 +251,7 @@ class Drawing:
             )
             first = panel.records[0]
             if first.clock != clocks_below[number]:
-                ax.set_xlabel(time_label(first))
+                literal(ax.xaxis.label).set_text(time_label(first))
             self._spans.append(ax.get_ylim())
         self._panels = panels
 

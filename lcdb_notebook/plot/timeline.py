@@ -13,7 +13,7 @@ from lcdb_notebook.lightcurve.convert.columns import plain
 from lcdb_notebook.lightcurve.quality import condemning_bits
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
-from lcdb_notebook.plot.drawing import head
+from lcdb_notebook.plot.drawing import head, literal
 from lcdb_notebook.plot.flagged import Bools
 from lcdb_notebook.plot.labels import distinguishing_fields, star, time_label, title
 from lcdb_notebook.plot.panels import new_figure, one_panel
@@ -107,7 +107,7 @@ def quality_timeline(
         )
     types = {flag_type for flag_type, _ in rows}
     names = [name if len(types) == 1 else f"{_short(kind)}: {name}" for kind, name in rows]
-    ax.set_yticks(range(len(rows)), names, fontsize=_FONT)
+    ax.set_yticks(range(len(rows)), names, fontsize=_FONT, parse_math=False, usetex=False)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     start, end = _span(samplings)
@@ -119,7 +119,7 @@ def quality_timeline(
     ax.ticklabel_format(axis="x", useOffset=False, style="plain")
     ax.grid(axis="y", color="#dddddd", lw=0.6)
     ax.set_axisbelow(True)
-    ax.set_xlabel(time_label(records[0]))
+    literal(ax.xaxis.label).set_text(time_label(records[0]))
     return ax
 
 

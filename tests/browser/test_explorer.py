@@ -79,7 +79,7 @@ def test_a_list_of_numbers_can_be_pasted(page: Stage) -> None:
     )
     expect(part(page, "list").locator("option")).to_have_text(["DEMO 3", "DEMO 5"])
     expect(part(page, "targets").locator(".lcdb-status")).to_contain_text(
-        "2 targets of 3 asked for"
+        "2 targets of 3 requested"
     )
 
 

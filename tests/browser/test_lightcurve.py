@@ -235,7 +235,7 @@ def test_long_work_shows_a_bar_and_stops_when_told(stage: Stage) -> None:
 
 def test_a_search_for_a_period_can_be_stopped(curve: Curve) -> None:
     curve.stage.run(
-        "from lcdb_notebook.explore import lightcurve as module\n"
+        "from lcdb_notebook.explore.view import period as module\n"
         "real = module.strongest_period\n"
         "def slow(time, flux, method, progress):\n"
         "    while True: real(time[::50], flux[::50], method, progress)\n"

@@ -19,9 +19,10 @@ from lcdb_notebook.errors import AmbiguousError, ConfigurationError, DataError
 from lcdb_notebook.explore.controls.flag_list import entries, naming
 from lcdb_notebook.explore.figures.readout import Points, readout_text
 from lcdb_notebook.explore.lightcurve import LightCurveExplorer
-from lcdb_notebook.explore.view.period import Method, strongest_period
+from lcdb_notebook.explore.view.period import Method, find_period, strongest_period
 from lcdb_notebook.explore.view.prepare import prepare
 from lcdb_notebook.explore.view.settings import Settings
+from lcdb_notebook.explore.widget.background import Task
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.plot.lightcurves import hidden_cadences
@@ -346,6 +347,42 @@ def test_the_readout_names_the_flags(one: Selection) -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         Settings(**wrong)
+
+
+def test_an_epoch_of_a_million_and_more_is_bjd(one: Selection) -> None:
+    settings = Settings("hard", period=PERIOD, epoch=2457000 + EPOCH)
+    for explorer in (LightCurveExplorer(one, settings=settings), LightCurveExplorer(one)):
+        explorer.settings = settings
+        assert explorer.settings.epoch == pytest.approx(EPOCH, abs=1e-8)
+        assert explorer._steps._epoch.value == pytest.approx(EPOCH, abs=1e-8)
+        x, y = on_screen(explorer)
+        expected = LightCurveExplorer(one, settings=Settings("hard", period=PERIOD, epoch=EPOCH))
+        np.testing.assert_allclose(by_place(x, y), by_place(*on_screen(expected)), atol=1e-8)
+        explorer._steps._epoch.value = 2457000 + EPOCH + 1
+        assert explorer.settings.epoch == pytest.approx(EPOCH + 1, abs=1e-8)
+        assert "epoch_time=13" in explorer.code("found")
+
+
+@pytest.mark.parametrize("settings", [Settings(normalize=True), Settings(flatten=101)], ids=str)
+@pytest.mark.parametrize("level", [-5.0, 0.0])
+def test_prepare_does_not_divide_by_a_median_that_is_not_positive(
+    one: Selection, settings: Settings, level: float
+) -> None:
+    (data,) = one[:1].read()
+    flux = data.flux - np.nanmedian(data.flux) + level
+    if level == 0.0:
+        flux[np.abs(flux) < np.nanpercentile(np.abs(flux), 40)] = 0.0
+    shifted = dataclasses.replace(data, flux=flux)
+    with pytest.raises(DataError, match=r"median flux.*must be positive.*turn it off"):
+        prepare([shifted], settings)
+
+
+def test_find_period_brings_sectors_to_one_level_by_difference(sectors: Selection) -> None:
+    first, second = sectors[:2].read()
+    second = dataclasses.replace(second, flux=second.flux - np.nanmedian(second.flux) - 1e-3)
+    records = [first, second]
+    found = find_period(records, Settings("hard"), "bls", Task(lambda *_: None))
+    assert found.period == pytest.approx(PERIOD, rel=2e-3)
 
 
 def complaint(explorer: LightCurveExplorer) -> BaseException | None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import lightkurve
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -279,6 +280,30 @@ class TestFold:
         assert ax.get_ylabel() == "Magnitude − median"
         assert ax.yaxis_inverted()
 
+    @pytest.mark.parametrize("level", [-50.0, 0.0])
+    def test_fold_subtracts_medians_that_are_not_positive(self, level: float) -> None:
+        first, second = light_curve(level=level), light_curve(sector=2, level=900)
+        first.flux[10:20] -= 20
+        ax = plot.fold([first, second], 2.0, epoch=1353.0, bins=None)
+        assert ax.get_ylabel() == "Flux − median [electron / s]"
+        flux = np.concatenate([y(line) for line in ax.get_lines() if line.get_marker() == "."])
+        assert abs(np.median(flux)) < 0.5
+        # A dip stays a dip.
+        assert flux.min() == pytest.approx(-20, abs=5)
+        assert flux.max() < 10
+
+    def test_fold_takes_an_epoch_of_a_million_and_more_for_bjd(self) -> None:
+        one = plot.fold(light_curve(), 3.003, epoch=1353.25, bins=None)
+        other = plot.fold(light_curve(), 3.003, epoch=2458353.25, bins=None)
+        assert np.allclose(x(one.get_lines()[0]), x(other.get_lines()[0]), atol=1e-8)
+
+    def test_fold_keeps_a_large_epoch_of_a_mission_that_counts_seconds(self) -> None:
+        seconds = Clock("cheops_seconds", "s", Decimal(2458836), "jd", "tdb")
+        data = replace(light_curve(clock=seconds), time=3e6 + np.arange(CADENCES) * 60.0)
+        phase = (data.time - 3_000_100.0 + 500) % 1000 - 500
+        line = plot.fold(data, 1000.0, epoch=3_000_100.0, bins=None).get_lines()[0]
+        assert np.allclose(x(line), phase)
+
     @pytest.mark.parametrize("period", [0, -1.0, np.nan, np.inf])
     def test_a_period_that_is_none_is_refused(self, period: float) -> None:
         with pytest.raises(ValueError, match="period must be a positive number"):
@@ -296,6 +321,15 @@ class TestFold:
 
 
 class TestBeforeAndAfter:
+    def test_before_after_does_not_divide_by_a_median_that_is_not_positive(self) -> None:
+        before, after = light_curve(processing=None), light_curve(level=-1e-3)
+        ax = plot.before_after(before, after)
+        assert ax.figure.axes[1].get_ylabel() == "Before − after [electron / s]"
+        with pytest.raises(DataError, match=r"median.*positive.*compare='difference'"):
+            plot.before_after(before, light_curve(level=-50), compare="ratio")
+        with pytest.raises(DataError, match=r"median.*positive.*same unit"):
+            plot.before_after(before, light_curve(level=-50, unit=""))
+
     def test_the_ratio_is_of_the_same_cadences(self) -> None:
         before = light_curve(processing=None)
         after = replace(light_curve(), flux=before.flux / 2)
@@ -459,3 +493,50 @@ def test_a_selection_is_plotted_joined_and_without_its_flagged_cadences(
     assert ax.figure.axes == [ax]
     assert ax.get_title() == "DEMO 1, sectors 1–2, DEMO aperture 2px, DEMO DET"
     assert legend(ax) == []
+
+
+FORMULA = r"$\frac$ \textbf{x}_y^z %"
+
+
+def named_like_a_formula(processing: str = FORMULA) -> LightCurveData:
+    """A light curve whose every name, as read from a database, cannot be parsed as mathtext."""
+    data = light_curve(unit=FORMULA)
+    fields = {"sector": FORMULA, "author": FORMULA}
+    return replace(
+        data,
+        catalog=FORMULA,
+        photometry=FORMULA,
+        processing=processing,
+        clock=Clock("btjd", FORMULA, Decimal(2457000), FORMULA, FORMULA),
+        observation=replace(data.observation, fields=fields),
+        quality={FORMULA: np.where(np.arange(CADENCES) < 3, 1, 0)},
+    )
+
+
+@pytest.mark.parametrize("usetex", [False, True])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda records: plot.plot(records, quality_bitmask=1),
+        lambda records: plot.fold(records, 2.0, flagged="apart", quality_bitmask=1),
+        lambda records: plot.before_after(*records, quality_bitmask=1),
+        lambda records: plot.before_after(*records, compare="difference", quality_bitmask=1),
+        lambda records: plot.quality_timeline(records, quality_bitmask=1),
+    ],
+)
+def test_plot_draws_names_as_text_and_not_as_formulas(draw: Any, usetex: bool) -> None:
+    records = [named_like_a_formula(), named_like_a_formula(FORMULA * 2)]
+    with mpl.rc_context({"text.usetex": usetex}):
+        figure = draw(records).figure
+        if not usetex:
+            figure.canvas.draw()
+        texts = [ax.title for ax in figure.axes]
+        texts += [ax.xaxis.label for ax in figure.axes] + [ax.yaxis.label for ax in figure.axes]
+        for ax in figure.axes:
+            texts += [
+                *ax.get_yticklabels(),
+                *(ax.get_legend().get_texts() if ax.get_legend() else []),
+            ]
+        named = [text for text in texts if "frac" in text.get_text()]
+        assert len(named) > 1
+        assert not any(text.get_usetex() or text.get_parse_math() for text in named)

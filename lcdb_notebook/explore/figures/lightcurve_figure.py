@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -227,7 +228,7 @@ class LightCurveFigure:
         )
 
     def _show_readout(self, text: str) -> None:
-        shown = f'<span role="status">{text}</span>' if text else ""
+        shown = f'<span role="status">{html.escape(text)}</span>' if text else ""
         if self.readout.value != shown:
             self.readout.value = shown
 

@@ -16,6 +16,7 @@ from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.explore.widget.background import Task
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.plot.levels import on_one_level
 
 __all__ = ["METHODS", "Method", "Peak", "find_period", "strongest_period"]
 
@@ -83,12 +84,12 @@ def find_period(
     """
     settings = replace(settings, period=None, epoch=None, bin=None, apart=False)
     times, fluxes = [], []
-    for data in prepare(records, settings, task.check).records:
+    prepared = prepare(records, settings, task.check).records
+    # Sectors have different levels.
+    for data in on_one_level(prepared, settings.quality_bitmask):
         good = ~condemned(data, settings.quality_bitmask) & np.isfinite(data.flux)
-        median = np.median(data.flux[good]) if good.any() else 1.0
         times.append(data.time[good])
-        # Sectors have different levels.
-        fluxes.append(data.flux[good] / median if median else data.flux[good])
+        fluxes.append(data.flux[good])
     return strongest_period(np.concatenate(times), np.concatenate(fluxes), method, task.progress)
 
 

@@ -14,11 +14,12 @@ from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import condemned
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.labels import star
+from lcdb_notebook.plot.levels import mission_epoch
 
 if TYPE_CHECKING:
     import lightkurve
 
-__all__ = ["Prepared", "cost", "prepare", "summary"]
+__all__ = ["Prepared", "cost", "in_mission_time", "prepare", "summary"]
 
 # Seconds per cadence of lightkurve 2.5 on one core, to order of magnitude.
 _COST = {"plain": 2e-7, "flatten": 3e-6, "bin": 1e-5, "period": 1e-6}
@@ -112,6 +113,29 @@ def prepare(
             _with_flagged(one, data, settings) for one, data in zip(shown, records, strict=True)
         ]
     return Prepared(shown, epoch if settings.folded else None)
+
+
+def in_mission_time(settings: Settings, records: Sequence[LightCurveData]) -> Settings:
+    """Return settings with the epoch in the mission's time, if it is a BJD.
+
+    Parameters
+    ----------
+    settings : Settings
+        Their epoch is a BJD from 1e6 on.
+    records : sequence of LightCurveData
+        The light curves.
+
+    Returns
+    -------
+    Settings
+        The same object if nothing is to be converted.
+    """
+    given = settings.epoch
+    if given is None or not records:
+        return settings
+    # BJD have a resolution of 5e-10 days; rounding keeps the code short.
+    epoch = mission_epoch(given, records)
+    return settings if epoch == given else replace(settings, epoch=round(epoch, 9))
 
 
 def summary(records: Sequence[LightCurveData], settings: Settings) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from lcdb_notebook.errors import ConfigurationError
+import numpy as np
+
+from lcdb_notebook.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
     import lightkurve
@@ -43,7 +45,8 @@ class Settings:
     period : float or None, optional
         The period in days to fold on; None does not fold.
     epoch : float or None, optional
-        A time of phase 0, in the mission's time; None is the first cadence.
+        A time of phase 0, in the mission's time or as BJD (from 1e6 on), which explorers convert;
+        None is the first cadence.
 
     Raises
     ------
@@ -91,6 +94,10 @@ class Settings:
         """Whether flagged cadences are drawn."""
         return self.apart and self.flatten is None and self.bin is None
 
+    def differs_only_in_flags(self, other: Settings) -> bool:
+        """Return whether other settings draw the same, but for quality flags."""
+        return replace(other, quality_bitmask=self.quality_bitmask, apart=self.apart) == self
+
     def each(self, lightcurve: lightkurve.LightCurve) -> lightkurve.LightCurve:
         """Apply the steps that come before stitching.
 
@@ -102,6 +109,12 @@ class Settings:
         Returns
         -------
         lightkurve.LightCurve
+
+        Raises
+        ------
+        DataError
+            If the median flux is zero or negative, and the light curve is to be normalized or
+            flattened. Dividing by it would turn dips upside down.
         """
         return _applied(lightcurve, self._to_each())
 
@@ -174,8 +187,20 @@ class Settings:
 Calls = Sequence[tuple[str, dict[str, Any], str]]
 
 
+# Steps that divide by the flux or by a trend through it.
+_DIVIDING = ("normalize", "flatten")
+
+
 def _applied(lightcurve: Any, calls: Calls) -> Any:
     for name, how, _ in calls:
+        if name in _DIVIDING and len(lightcurve):
+            flux = np.ma.filled(np.ma.asarray(lightcurve.flux.value, np.float64), np.nan)
+            median = np.nanmedian(flux) if np.isfinite(flux).any() else np.nan
+            if median <= 0:
+                raise DataError(
+                    f"the median flux of {lightcurve.meta.get('LABEL', 'the light curve')} must be "
+                    f"positive for {name}, got {median:g}; turn it off"
+                )
         lightcurve = getattr(lightcurve, name)(**how)
     return lightcurve
 
