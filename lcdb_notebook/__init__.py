@@ -1,4 +1,4 @@
-"""One line from a LightcurveDB to a trustworthy light curve.
+"""Read light curves from a LightcurveDB as lightkurve and pandas objects.
 
 ::
 
@@ -34,3 +34,7 @@ __all__ = [
     "read_lightcurve",
     "write_lightcurve",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

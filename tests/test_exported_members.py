@@ -39,8 +39,8 @@ def test_the_names_that_the_design_fixes_are_exported(name: str) -> None:
     assert name in lcdb_notebook.__all__
 
 
-def test_dir_shows_what_is_exported() -> None:
-    assert set(lcdb_notebook.__all__) <= set(dir(lcdb_notebook))
+def test_dir_lists_exactly_the_exported_names() -> None:
+    assert set(dir(lcdb_notebook)) == {*lcdb_notebook.__all__, "__version__"}
 
 
 def test_the_errors_are_the_ones_drawn_in_their_docstring() -> None:

@@ -1,200 +1,287 @@
-"""The listings of a database: what there is, as DataFrames of at most so many rows."""
+"""The methods of a Database that list targets, observations, frames and quality flags."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lcdb_notebook.database.opened import OpenDatabase
+from lcdb_notebook.database.protocol import Open
 from lcdb_notebook.search import listings
 from lcdb_notebook.search.criteria import criteria
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lcdb_notebook.search.instruments import InstrumentTree
 
-__all__ = ["Listings"]
+__all__ = ["frames", "observations", "quality_flags", "targets"]
 
-_LISTED = 1000
+#: Rows that a listing has unless ``limit`` is given.
+LISTED = 1000
 
 
-class Listings(OpenDatabase):
-    """Methods that list targets, observations, instruments, methods, frames and flags.
+def targets(
+    self: Open,
+    target: Any = None,
+    *,
+    catalog: Any = None,
+    observation: Any = None,
+    instrument: Any = None,
+    photometry: Any = None,
+    processing: Any = None,
+    limit: int | None = LISTED,
+    offset: int = 0,
+    **observation_fields: Any,
+) -> pd.DataFrame:
+    """List targets in the order of their numbers.
 
-    At most ``limit`` rows from ``offset`` on are fetched; ``limit=None`` fetches all.
+    With other criteria, such as ``sector=1``, only targets with matching light curves are listed.
+
+    Parameters
+    ----------
+    target : int, str, Target, or list of these, optional
+        Catalog number (``261136679`` or ``"TIC 261136679"``), a Target, or a list of these.
+    catalog : str, MissionCatalog, or list of these, optional
+        Name of the catalog; required if a number is in several catalogs.
+    observation : int, Observation, type, or list of these, optional
+        Id of an observation, an Observation, an observation class such as ``TESSObservation``, or a
+        list of these.
+    instrument : str, uuid.UUID, Instrument, or list of these, optional
+        Name or id of an instrument. Its parts are included: "Camera 1" matches its CCDs.
+    photometry : str, PhotometricSource, or list of these, optional
+        Name of the photometric source.
+    processing : str, ProcessingMethod, or list of these, optional
+        Name of the processing method; ``"raw"`` selects light curves without processing.
+    limit : int, optional
+        Maximum number of rows; None lists all.
+    offset : int, optional
+        Number of rows to skip.
+    **observation_fields
+        Fields of observation classes, such as ``sector=1``, ``sector=[1, 2]`` or ``author="QLP"``.
+        None matches observations in which the field is not set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``target`` (the catalog number), ``catalog``, ``mission``, ``id``.
+
+    Raises
+    ------
+    TypeError
+        If a keyword is not a field of any observation class (the message lists the fields), or a
+        value has the wrong type.
+    ValueError
+        If a list is empty, or the target and ``catalog`` name different catalogs.
+
+    Examples
+    --------
+    >>> db.targets(sector=1, limit=3)
+       target catalog mission  id
+    0       1    DEMO    TESS   1
+    1       2    DEMO    TESS   2
+    2       3    DEMO    TESS   3
     """
+    checked = criteria(
+        target,
+        catalog=catalog,
+        observation=observation,
+        instrument=instrument,
+        photometry=photometry,
+        processing=processing,
+        caller="targets()",
+        known_fields=self._fields(observation_fields),
+        **observation_fields,
+    )
+    with self.session_scope() as session:
+        return listings.targets(session, checked, limit, offset)
 
-    def targets(
-        self,
-        target: Any = None,
-        *,
-        catalog: Any = None,
-        observation: Any = None,
-        instrument: Any = None,
-        photometry: Any = None,
-        processing: Any = None,
-        limit: int | None = _LISTED,
-        offset: int = 0,
-        **observation_fields: Any,
-    ) -> pd.DataFrame:
-        """List targets, by number; with ``sector=1`` those that have light curves of it.
 
-        Parameters
-        ----------
-        target, catalog, observation, instrument, photometry, processing, **observation_fields
-            As for :meth:`Database.search`.
-        limit, offset
-            At most so many rows, from there on.
+def observations(
+    self: Open,
+    observation: Any = None,
+    *,
+    target: Any = None,
+    catalog: Any = None,
+    instrument: Any = None,
+    limit: int | None = LISTED,
+    offset: int = 0,
+    **observation_fields: Any,
+) -> pd.DataFrame:
+    """List observations.
 
-        Returns
-        -------
-        pandas.DataFrame
-            ``target`` (the catalog number), ``catalog``, ``mission``, ``id``.
-        """
-        wanted = criteria(
-            target,
-            catalog=catalog,
-            observation=observation,
-            instrument=instrument,
-            photometry=photometry,
-            processing=processing,
-            caller="targets()",
-            known_fields=self._fields(observation_fields),
-            **observation_fields,
-        )
-        with self.session_scope() as session:
-            return listings.targets(session, wanted, limit, offset)
+    With ``target``, only observations that have light curves of it are listed.
 
-    def observations(
-        self,
-        observation: Any = None,
-        *,
-        target: Any = None,
-        catalog: Any = None,
-        instrument: Any = None,
-        limit: int | None = _LISTED,
-        offset: int = 0,
-        **observation_fields: Any,
-    ) -> pd.DataFrame:
-        """List observations; with ``target=`` those in which it has light curves.
+    Parameters
+    ----------
+    observation : int, Observation, type, or list of these, optional
+        Id of an observation, an Observation, an observation class such as ``TESSObservation``, or a
+        list of these.
+    target : int, str, Target, or list of these, optional
+        Catalog number (``261136679`` or ``"TIC 261136679"``), a Target, or a list of these.
+    catalog : str, MissionCatalog, or list of these, optional
+        Name of the catalog; required if a number is in several catalogs.
+    instrument : str, uuid.UUID, Instrument, or list of these, optional
+        Name or id of an instrument. Its parts are included: "Camera 1" matches its CCDs.
+    limit : int, optional
+        Maximum number of rows; None lists all.
+    offset : int, optional
+        Number of rows to skip.
+    **observation_fields
+        Fields of observation classes, such as ``sector=1``, ``sector=[1, 2]`` or ``author="QLP"``.
+        None matches observations in which the field is not set.
 
-        Parameters
-        ----------
-        observation, target, catalog, instrument, **observation_fields
-            As for :meth:`Database.search`.
-        limit, offset
-            At most so many rows, from there on.
+    Returns
+    -------
+    pandas.DataFrame
+        ``id``, ``type``, the fields of the observation classes, ``instrument`` (the path from the
+        root of the instrument tree), ``cadences`` (their number).
 
-        Returns
-        -------
-        pandas.DataFrame
-            ``id``, ``type``, the fields of the observation classes, ``instrument`` from the root
-            of its tree down, ``cadences``.
-        """
-        wanted = criteria(
-            target,
-            catalog=catalog,
-            observation=observation,
-            instrument=instrument,
-            caller="observations()",
-            without=("photometry", "processing"),
-            known_fields=self._fields(observation_fields),
-            **observation_fields,
-        )
-        with self.session_scope() as session:
-            return listings.observations(session, wanted, limit, offset)
+    Raises
+    ------
+    TypeError
+        If a keyword is not a field of any observation class (the message lists the fields), or a
+        value has the wrong type.
+    ValueError
+        If a list is empty, or the target and ``catalog`` name different catalogs.
 
-    def instruments(self) -> InstrumentTree:
-        """List instruments, each below what it is part of; a notebook draws the tree.
+    Examples
+    --------
+    >>> db.observations(target=3, sector=1)[["id", "sector", "exptime", "cadences"]]
+       id  sector  exptime  cadences
+    0   1       1     1800      1200
+    """
+    checked = criteria(
+        target,
+        catalog=catalog,
+        observation=observation,
+        instrument=instrument,
+        caller="observations()",
+        without=("photometry", "processing"),
+        known_fields=self._fields(observation_fields),
+        **observation_fields,
+    )
+    with self.session_scope() as session:
+        return listings.observations(session, checked, limit, offset)
 
-        Returns
-        -------
-        InstrumentTree
-            A DataFrame: ``name``, ``part_of`` (from the root down), ``depth``, ``id``.
-        """
-        with self.session_scope() as session:
-            return listings.instruments(session)
 
-    def missions(self) -> pd.DataFrame:
-        """List missions with their clocks and catalogs."""
-        with self.session_scope() as session:
-            return listings.missions(session)
+def frames(
+    self: Open,
+    observation: Any = None,
+    *,
+    instrument: Any = None,
+    limit: int | None = LISTED,
+    offset: int = 0,
+    **observation_fields: Any,
+) -> pd.DataFrame:
+    """List FITS frames by observation and cadence.
 
-    def photometric_sources(self) -> pd.DataFrame:
-        """List photometric sources with their descriptions."""
-        with self.session_scope() as session:
-            return listings.photometric_sources(session)
+    Parameters
+    ----------
+    observation : int, Observation, type, or list of these, optional
+        Id of an observation, an Observation, an observation class such as ``TESSObservation``, or a
+        list of these.
+    instrument : str, uuid.UUID, Instrument, or list of these, optional
+        Name or id of an instrument. Its parts are included: "Camera 1" matches its CCDs.
+    limit : int, optional
+        Maximum number of rows; None lists all.
+    offset : int, optional
+        Number of rows to skip.
+    **observation_fields
+        Fields of observation classes, such as ``sector=1``, ``sector=[1, 2]`` or ``author="QLP"``.
+        None matches observations in which the field is not set.
 
-    def processing_methods(self) -> pd.DataFrame:
-        """List processing methods with their descriptions."""
-        with self.session_scope() as session:
-            return listings.processing_methods(session)
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of the table of frames, with the paths of the files.
 
-    def frames(
-        self,
-        observation: Any = None,
-        *,
-        instrument: Any = None,
-        limit: int | None = _LISTED,
-        offset: int = 0,
-        **observation_fields: Any,
-    ) -> pd.DataFrame:
-        """List FITS frames by observation and cadence, with their paths.
+    Raises
+    ------
+    TypeError
+        If a keyword is not a field of any observation class (the message lists the fields), or a
+        value has the wrong type.
+    ValueError
+        If a list is empty, or the target and ``catalog`` name different catalogs.
 
-        Parameters
-        ----------
-        observation, instrument, **observation_fields
-            As for :meth:`Database.search`.
-        limit, offset
-            At most so many rows, from there on.
-        """
-        wanted = criteria(
-            observation=observation,
-            instrument=instrument,
-            caller="frames()",
-            without=("target", "catalog", "photometry", "processing"),
-            known_fields=self._fields(observation_fields),
-            **observation_fields,
-        )
-        with self.session_scope() as session:
-            return listings.frames(session, wanted, limit, offset)
+    Examples
+    --------
+    >>> db.frames(sector=1)["cadence"].tolist()
+    []
+    """
+    checked = criteria(
+        observation=observation,
+        instrument=instrument,
+        caller="frames()",
+        without=("target", "catalog", "photometry", "processing"),
+        known_fields=self._fields(observation_fields),
+        **observation_fields,
+    )
+    with self.session_scope() as session:
+        return listings.frames(session, checked, limit, offset)
 
-    def quality_flags(
-        self,
-        target: Any = None,
-        *,
-        catalog: Any = None,
-        observation: Any = None,
-        instrument: Any = None,
-        limit: int | None = _LISTED,
-        offset: int = 0,
-        **observation_fields: Any,
-    ) -> pd.DataFrame:
-        """List the quality-flag arrays, not their contents.
 
-        Parameters
-        ----------
-        target, catalog, observation, instrument, **observation_fields
-            As for :meth:`Database.search`. With a target, flags that hold for every target of its
-            observations are left out.
-        limit, offset
-            At most so many rows, from there on.
+def quality_flags(
+    self: Open,
+    target: Any = None,
+    *,
+    catalog: Any = None,
+    observation: Any = None,
+    instrument: Any = None,
+    limit: int | None = LISTED,
+    offset: int = 0,
+    **observation_fields: Any,
+) -> pd.DataFrame:
+    """List arrays of quality flags, without their contents.
 
-        Returns
-        -------
-        pandas.DataFrame
-            ``id``, ``type``, ``observation``, ``target`` and ``catalog`` (None where the flags
-            hold for every target), ``created_on``.
-        """
-        wanted = criteria(
-            target,
-            catalog=catalog,
-            observation=observation,
-            instrument=instrument,
-            caller="quality_flags()",
-            without=("photometry", "processing"),
-            known_fields=self._fields(observation_fields),
-            **observation_fields,
-        )
-        with self.session_scope() as session:
-            return listings.quality_flags(session, wanted, limit, offset)
+    With ``target``, flags that apply to all targets of an observation are left out.
+
+    Parameters
+    ----------
+    target : int, str, Target, or list of these, optional
+        Catalog number (``261136679`` or ``"TIC 261136679"``), a Target, or a list of these.
+    catalog : str, MissionCatalog, or list of these, optional
+        Name of the catalog; required if a number is in several catalogs.
+    observation : int, Observation, type, or list of these, optional
+        Id of an observation, an Observation, an observation class such as ``TESSObservation``, or a
+        list of these.
+    instrument : str, uuid.UUID, Instrument, or list of these, optional
+        Name or id of an instrument. Its parts are included: "Camera 1" matches its CCDs.
+    limit : int, optional
+        Maximum number of rows; None lists all.
+    offset : int, optional
+        Number of rows to skip.
+    **observation_fields
+        Fields of observation classes, such as ``sector=1``, ``sector=[1, 2]`` or ``author="QLP"``.
+        None matches observations in which the field is not set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``id``, ``type``, ``observation``, ``target`` and ``catalog`` (None if the flags apply to
+        all targets), ``created_on``.
+
+    Raises
+    ------
+    TypeError
+        If a keyword is not a field of any observation class (the message lists the fields), or a
+        value has the wrong type.
+    ValueError
+        If a list is empty, or the target and ``catalog`` name different catalogs.
+
+    Examples
+    --------
+    >>> db.quality_flags(sector=1, limit=2)[["type", "observation", "target"]]
+                    type  observation  target
+    0  tess_quality_flag            1       1
+    1  tess_quality_flag            1       2
+    """
+    checked = criteria(
+        target,
+        catalog=catalog,
+        observation=observation,
+        instrument=instrument,
+        caller="quality_flags()",
+        without=("photometry", "processing"),
+        known_fields=self._fields(observation_fields),
+        **observation_fields,
+    )
+    with self.session_scope() as session:
+        return listings.quality_flags(session, checked, limit, offset)

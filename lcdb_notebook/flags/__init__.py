@@ -1,8 +1,7 @@
-"""What the bits of a quality array mean, and which cadences they condemn.
+"""The meaning of the bits of quality arrays, and which cadences they flag.
 
-A :class:`~lcdb_notebook.models.QualityFlagArray` has a *type*, and the type decides what its bits
-mean. Each type known here has one :class:`enum.IntFlag` and three presets, named as lightkurve
-names them:
+A :class:`~lcdb_notebook.models.QualityFlagArray` has a *type*, which defines its bits. Each type
+registered here has one :class:`enum.IntFlag` and three presets with lightkurve's names:
 
 ==========================  ======================  =========  =========  =========
 type                        flags                   "default"  "hard"     "hardest"
@@ -10,14 +9,17 @@ type                        flags                   "default"  "hard"     "harde
 ``base_quality_flag``       :class:`BaseFlag`       3          3          3
 ``tess_quality_flag``       :class:`TESSFlag`       17087      24319      65535
 ``qlp_quality_flag_v1``     :class:`QLPFlagV1`      17087      24319      65535
-``qlp_quality_flag_v2``     :class:`QLPFlagV2`      17087      2**30 more 2**30 more
+``qlp_quality_flag_v2``     :class:`QLPFlagV2`      17087      + 2**30    + 2**30
 ``kepler_quality_flag``     :class:`KeplerFlag`     1130799    1664431    2096639
 ``tglc_quality_flag``       :class:`TGLCFlag`       0          0          0
+``tglc_quality_flags``      :class:`TGLCFlag`       any bit    any bit    any bit
 ``qlp_orbit_flag``          :class:`QLPOrbitFlag`   1          1          1
+``ccd_wide_quality_flags``  :class:`QLPOrbitFlag`   any bit    any bit    any bit
 ==========================  ======================  =========  =========  =========
 
-``"none"`` is 0 for every type, also for one that nobody has registered. Another mission's flags
-join with :func:`register`. Bits without a name are reported as ``UNKNOWN_BIT_20``, never dropped.
+``"none"`` is 0 for every type. For a type that is not registered the other presets mean any bit,
+with one warning; :func:`register` adds a type. Bits without a name are reported as
+``UNKNOWN_BIT_20``, never dropped.
 
 Examples
 --------

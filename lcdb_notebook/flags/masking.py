@@ -1,4 +1,4 @@
-"""From what a person asks for to bits, and from bits to the cadences they condemn."""
+"""Quality bitmasks: from what a user asks for to bits, and from bits to flagged cadences."""
 
 from __future__ import annotations
 
@@ -9,60 +9,64 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from lcdb_notebook.errors import ConfigurationError
-from lcdb_notebook.flags.registry import found, nearest_first, plain, required
+from lcdb_notebook.errors import ArgumentError
+from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.flags.registry import PRESETS, found, nearest_first, plain, required
 
 Bitmask: TypeAlias = "str | int | np.integer | Iterable[str | int | np.integer] | None"
 """What ``quality_bitmask`` may be: a preset, a flag or its name, bits, or several of these."""
 
+_ANY_BIT = 2**63 - 1
+_warned: set[str] = set()
+
 
 def bitmask(quality_bitmask: Bitmask, flag_type: str = "tess_quality_flag") -> int:
-    """Return the bits that a ``quality_bitmask`` argument stands for.
+    """Return the bits of a ``quality_bitmask`` argument.
 
     Parameters
     ----------
-    quality_bitmask
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
         ``"none"``, ``"default"``, ``"hard"`` or ``"hardest"``; the name of a flag (case, spaces,
-        hyphens and underscores do not matter, so lightkurve's names work too); an integer; a
-        member of the type's IntFlag; or an iterable of these, which are combined. None is
-        ``"none"``, as for lightkurve.
-    flag_type
+        hyphens and underscores are ignored, so lightkurve's names work too); an integer; a member
+        of the type's IntFlag; or an iterable of these, which are combined. None is ``"none"``, as
+        in lightkurve.
+    flag_type : str, optional
         Polymorphic identity of the QualityFlagArray, for example ``"tess_quality_flag"``.
 
     Returns
     -------
     int
-        The bits, not negative.
+        The bits, not negative. For a type that is not registered, each of ``"default"``,
+        ``"hard"`` and ``"hardest"`` is every bit, with one warning per type.
 
     Raises
     ------
-    ConfigurationError
-        For a name that the type does not have (the valid ones are listed, nearest first), for any
-        name if nobody registered the type, for a flag of another type, and for an integer beyond
-        63 bits.
-    TypeError
-        For anything else, such as a float or a bool.
+    ArgumentError
+        If the name is not a preset or flag of the type (the message lists those, nearest first),
+        the type is not registered and a flag is named, the flag belongs to another type, the
+        integer does not fit in 63 bits, or the argument is something else, such as a float.
 
     Examples
     --------
-    >>> bitmask("default")
+    >>> from lcdb_notebook import flags
+    >>> flags.bitmask("default")
     17087
-    >>> bitmask(["default", "Straylight2"]) - bitmask("default")
+    >>> flags.bitmask(["default", "Straylight2"]) - flags.bitmask("default")
     4096
     """
     if quality_bitmask is None:
         return 0
     if isinstance(quality_bitmask, str):
         return _named(quality_bitmask, flag_type)
-    # An IntFlag is an int, and iterable too: it must be met before both.
+    # An IntFlag is both an int and an iterable, so it has to be tested before them.
     if isinstance(quality_bitmask, enum.IntFlag):
         known = found(flag_type)
         if known is None or not isinstance(quality_bitmask, known.flags):
-            has = "nothing is registered for it" if known is None else known.flags.__name__
-            raise ConfigurationError(
-                f"{quality_bitmask!r} is a {type(quality_bitmask).__name__}, but the flags are of "
-                f"type {flag_type!r} ({has}); the same bit means something else there. "
-                "Pass a flag of that type, or int(flag) if the bit itself is meant"
+            has = "which is not registered" if known is None else known.flags.__name__
+            raise ArgumentError(
+                f"quality_bitmask={quality_bitmask!r} is a {type(quality_bitmask).__name__}, but "
+                f"the flags are of type {flag_type!r} ({has}), where this bit means something "
+                "else; pass a flag of that type, or int(flag) for the bit itself"
             )
         return _non_negative(int(quality_bitmask))
     if isinstance(quality_bitmask, (int, np.integer)) and not isinstance(quality_bitmask, bool):
@@ -74,10 +78,9 @@ def bitmask(quality_bitmask: Bitmask, flag_type: str = "tess_quality_flag") -> i
         for part in quality_bitmask:
             bits |= bitmask(part, flag_type)
         return bits
-    raise TypeError(
-        f"quality_bitmask={quality_bitmask!r} is a {type(quality_bitmask).__name__}; it must be "
-        "'none', 'default', 'hard', 'hardest', an integer, a flag, the name of a flag, or an "
-        "iterable of these"
+    raise ArgumentError(
+        "quality_bitmask must be 'none', 'default', 'hard', 'hardest', an integer, a flag, the "
+        f"name of a flag, or an iterable of these, got {quality_bitmask!r}"
     )
 
 
@@ -86,17 +89,21 @@ def mask(
     quality_bitmask: Bitmask = "default",
     flag_type: str = "tess_quality_flag",
 ) -> npt.NDArray[np.bool_]:
-    """Tell which cadences are flagged.
+    """Return which cadences are flagged.
 
-    Beware of the sense: **True is flagged**, hence bad. lightkurve's ``create_quality_mask`` is the
-    opposite.
+    **True is flagged**, hence bad. lightkurve's ``create_quality_mask`` returns the opposite.
 
     Parameters
     ----------
-    quality
-        Integers of any width, shape (cadences,).
-    quality_bitmask, flag_type
-        As for :func:`bitmask`.
+    quality : array_like of int
+        Quality flags of any integer width, shape (cadences,).
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        ``"none"``, ``"default"``, ``"hard"`` or ``"hardest"``; the name of a flag (case, spaces,
+        hyphens and underscores are ignored, so lightkurve's names work too); an integer; a member
+        of the type's IntFlag; or an iterable of these, which are combined. None is ``"none"``, as
+        in lightkurve.
+    flag_type : str, optional
+        Polymorphic identity of the QualityFlagArray, for example ``"tess_quality_flag"``.
 
     Returns
     -------
@@ -105,14 +112,13 @@ def mask(
 
     Raises
     ------
-    ConfigurationError
-        As for :func:`bitmask`.
-    TypeError
-        If ``quality`` is not of an integer dtype, or as for :func:`bitmask`.
+    ArgumentError
+        If ``quality`` is not of an integer dtype, or ``quality_bitmask`` is not understood.
 
     Examples
     --------
-    >>> mask([0, 32, 4096, 4096 | 32], "default").tolist()
+    >>> from lcdb_notebook import flags
+    >>> flags.mask([0, 32, 4096, 4096 | 32], "default").tolist()
     [False, True, False, True]
     """
     flagged: npt.NDArray[np.bool_] = (
@@ -121,25 +127,32 @@ def mask(
     return flagged
 
 
-def bits_of(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Return quality as int64 in which every bit stands where the pipeline put it.
+def is_preset(quality_bitmask: Bitmask) -> bool:
+    """Return whether this is "none", "default", "hard", "hardest", or None."""
+    return quality_bitmask is None or (
+        isinstance(quality_bitmask, str) and plain(quality_bitmask) in _PRESETS
+    )
 
-    A negative number is one whose highest bit is set: bit 7, 15 or 31 of an int8, int16 or int32.
-    A negative int64 of 32 bits can only be an int32 that somebody widened, so it is one here too.
+
+def bits_of(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return quality as int64, with every bit where the pipeline put it.
+
+    In a negative number the highest bit is set: bit 7, 15 or 31 of an int8, int16 or int32. A
+    negative int64 that fits in 32 bits can only be an int32 that was widened, so it is read as one.
 
     Raises
     ------
-    TypeError
+    ArgumentError
         If ``quality`` is not of an integer dtype.
     """
     given = np.asarray(quality)
     if isinstance(quality, (list, tuple)) and not quality:
-        # numpy makes floats of an empty list.
+        # numpy makes a float array of an empty list.
         given = given.astype(np.int64)
     if given.dtype.kind not in "iu":
-        raise TypeError(
-            f"quality is of dtype {given.dtype}; flags are bits of an integer. "
-            "If missing cadences made floats of it, fill them with 0 and convert it"
+        raise ArgumentError(
+            f"quality must be integers, got dtype {given.dtype}; if missing cadences turned them "
+            "into floats, fill those with 0 and convert"
         )
     bits: npt.NDArray[np.int64] = given.astype(np.int64)
     width = 8 * given.dtype.itemsize
@@ -152,25 +165,41 @@ def bits_of(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
 def _non_negative(bits: int) -> int:
     if -(2**31) <= bits < 0:
-        # ~32 is "all but desaturation" to Python: of 32 bits, as quality arrays have.
+        # In Python ~32, "all but desaturation", is negative; quality arrays have 32 bits.
         return bits & 0xFFFFFFFF
     if not 0 <= bits < 2**63:
-        raise ConfigurationError(
-            f"quality_bitmask={bits} does not fit in 63 bits; quality flags have 32"
+        raise ArgumentError(
+            f"quality_bitmask must fit in 63 bits, got {bits}; quality flags have 32"
         )
     return bits
+
+
+_PRESETS = frozenset(plain(name) for name in ("none", *PRESETS))
 
 
 def _named(name: str, flag_type: str) -> int:
     written = plain(name)
     if written == "NONE":
         return 0
+    if found(flag_type) is None and written in _PRESETS:
+        _warn_unregistered(flag_type)
+        return _ANY_BIT
     known = required(flag_type)
     bits = known.bits.get(written)
     if bits is not None:
         return bits
     choices = (*known.presets, *(flag.name or "" for flag in known.flags))
-    raise ConfigurationError(
-        f"quality_bitmask={name!r} is no preset and no flag of {flag_type!r}; there are "
-        f"{', '.join(nearest_first(name, choices))}"
+    raise ArgumentError(
+        f"quality_bitmask: no preset or flag named {name!r} in {flag_type!r}; did you mean "
+        f"{', '.join(nearest_first(name, choices))}?"
     )
+
+
+def _warn_unregistered(flag_type: str) -> None:
+    if flag_type not in _warned:
+        _warned.add(flag_type)
+        warn(
+            f"flag type {flag_type!r} is not registered, so 'default', 'hard' and 'hardest' mean "
+            f"any bit; name its bits with lcdb_notebook.flags.register({flag_type!r}, IntFlag, "
+            "dict(default=..., hard=..., hardest=...))"
+        )

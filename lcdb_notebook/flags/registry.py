@@ -1,4 +1,4 @@
-"""Which flag types there are: each has a name, an IntFlag and three presets."""
+"""Registered flag types: each has a name, an IntFlag and three presets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Self
 
-from lcdb_notebook.errors import ConfigurationError
+from lcdb_notebook.errors import ArgumentError
 
 PRESETS = ("default", "hard", "hardest")
 
@@ -18,10 +18,10 @@ _MARKS = {ord(mark): None for mark in " _-"}
 
 
 class QualityFlag(enum.IntFlag, boundary=enum.KEEP):
-    """The class to inherit from for a mission's own flags: a bit and one sentence a member.
+    """Base class of a mission's own flags; each member has a bit and one sentence.
 
-    Unknown bits survive every operation (``enum.KEEP``). A member may be set to another class's
-    member, and then has its bit and its meaning.
+    Unknown bits survive every operation (``enum.KEEP``). A member that is set to a member of
+    another class has its bit and its meaning.
 
     Examples
     --------
@@ -37,7 +37,7 @@ class QualityFlag(enum.IntFlag, boundary=enum.KEEP):
     _meaning: str
 
     def __new__(cls, value: int, meaning: str = "") -> Self:
-        """Make a member of its bit and its one sentence."""
+        """Create a member from its bit and its sentence."""
         flag = int.__new__(cls, value)
         flag._value_ = int(value)
         flag._meaning = value.meaning if isinstance(value, QualityFlag) else meaning
@@ -45,12 +45,12 @@ class QualityFlag(enum.IntFlag, boundary=enum.KEEP):
 
     @property
     def meaning(self) -> str:
-        """One sentence a flag, in the order of the bits; unknown bits have none."""
+        """One sentence for each flag, in the order of the bits; unknown bits have none."""
         return " ".join(flag._meaning for flag in self if flag._meaning)
 
 
 class BaseFlag(QualityFlag):
-    """The bits of ``base_quality_flag``, the type for arrays without a mission of their own.
+    """The bits of ``base_quality_flag``, the type for arrays that belong to no mission.
 
     Source: the QualityFlagArray section of LightcurveDB's ``schema.rst``.
     """
@@ -80,15 +80,15 @@ _registered: dict[str, FlagType] = {}
 def register(
     type_name: str, flag_class: type[enum.IntFlag], presets: Mapping[str, int]
 ) -> type[enum.IntFlag]:
-    """Make a flag type known, so that its bits have names and its presets can be asked for.
+    """Register a flag type: names for its bits, and its presets.
 
     Parameters
     ----------
-    type_name
-        Polymorphic identity of the QualityFlagArray rows whose bits these are.
-    flag_class
-        An :class:`enum.IntFlag`, best a :class:`QualityFlag`, whose members have a ``meaning``.
-    presets
+    type_name : str
+        Polymorphic identity of the QualityFlagArray rows with these bits.
+    flag_class : type[enum.IntFlag]
+        Best a :class:`QualityFlag`, whose members have a ``meaning``.
+    presets : mapping of str to int
         Bits of ``"default"``, ``"hard"`` and ``"hardest"``. ``"none"`` is always 0.
 
     Returns
@@ -98,9 +98,9 @@ def register(
 
     Raises
     ------
-    ConfigurationError
-        If the name belongs to another class, ``flag_class`` is no IntFlag, or the presets are not
-        exactly these three. Running a notebook's cell again replaces its own class.
+    ArgumentError
+        If the name belongs to another class, ``flag_class`` is not an IntFlag, or the presets are
+        not exactly these three. Running a notebook cell again replaces the class it defined.
 
     Examples
     --------
@@ -113,20 +113,20 @@ def register(
     """
     as_given: object = flag_class
     if not (isinstance(as_given, type) and issubclass(as_given, enum.IntFlag)):
-        raise ConfigurationError(
-            f"flag type {type_name!r} was given {flag_class!r}; its flags must be an enum.IntFlag, "
-            "for example a subclass of lcdb_notebook.flags.QualityFlag"
+        raise ArgumentError(
+            f"flag_class must be an enum.IntFlag, for example a subclass of "
+            f"lcdb_notebook.flags.QualityFlag, got {flag_class!r}"
         )
     if set(presets) != set(PRESETS):
-        raise ConfigurationError(
-            f"flag type {type_name!r} was given presets {sorted(presets)}; it needs exactly "
-            f"{', '.join(PRESETS)} ('none' is always 0)"
+        raise ArgumentError(
+            f"presets must have exactly {', '.join(PRESETS)} ('none' is always 0), got "
+            f"{', '.join(sorted(presets)) or 'none of them'}"
         )
     known = _registered.get(type_name)
     if known is not None and _full_name(known.flags) != _full_name(flag_class):
-        raise ConfigurationError(
-            f"flag type {type_name!r} is already {_full_name(known.flags)}; "
-            f"register {_full_name(flag_class)} under a name of its own"
+        raise ArgumentError(
+            f"flag type {type_name!r} already exists ({_full_name(known.flags)}); "
+            f"register {_full_name(flag_class)} under another name"
         )
     bits = {"none": 0} | {preset: int(presets[preset]) for preset in PRESETS}
     _registered[type_name] = FlagType(type_name, flag_class, MappingProxyType(bits))
@@ -134,11 +134,17 @@ def register(
 
 
 def types() -> tuple[str, ...]:
-    """Names of the registered flag types, in the order of registration.
+    """Return the names of the registered flag types, in the order of registration.
+
+    Returns
+    -------
+    tuple of str
+        Polymorphic identities of QualityFlagArrays.
 
     Examples
     --------
-    >>> "tess_quality_flag" in types()
+    >>> from lcdb_notebook import flags
+    >>> "tess_quality_flag" in flags.types()
     True
     """
     return tuple(_registered)
@@ -147,60 +153,82 @@ def types() -> tuple[str, ...]:
 def flag_class(type_name: str) -> type[enum.IntFlag]:
     """Return the IntFlag of a flag type.
 
+    Parameters
+    ----------
+    type_name : str
+        Polymorphic identity of the QualityFlagArray.
+
+    Returns
+    -------
+    type[enum.IntFlag]
+        Its members are the bits that have a name.
+
     Raises
     ------
-    ConfigurationError
-        If nothing is registered under that name; the message tells how to.
+    ArgumentError
+        If no flag type of that name is registered; the message shows how to register one.
 
     Examples
     --------
-    >>> flag_class("base_quality_flag").COSMIC_RAY.value
+    >>> from lcdb_notebook import flags
+    >>> flags.flag_class("base_quality_flag").COSMIC_RAY.value
     1
     """
     return required(type_name).flags
 
 
 def presets(type_name: str) -> Mapping[str, int]:
-    """Return the bits of ``"none"``, ``"default"``, ``"hard"`` and ``"hardest"``, read-only.
+    """Return the bits of ``"none"``, ``"default"``, ``"hard"`` and ``"hardest"``.
+
+    Parameters
+    ----------
+    type_name : str
+        Polymorphic identity of the QualityFlagArray.
+
+    Returns
+    -------
+    mapping of str to int
+        Read-only.
 
     Raises
     ------
-    ConfigurationError
-        If nothing is registered under that name; the message tells how to.
+    ArgumentError
+        If no flag type of that name is registered; the message shows how to register one.
 
     Examples
     --------
-    >>> dict(presets("tess_quality_flag"))
+    >>> from lcdb_notebook import flags
+    >>> dict(flags.presets("tess_quality_flag"))
     {'none': 0, 'default': 17087, 'hard': 24319, 'hardest': 65535}
     """
     return required(type_name).presets
 
 
 def found(type_name: str) -> FlagType | None:
-    """Return a registered type, or None: its bits can still be told apart, only not named."""
+    """Return a registered type, or None; bits of other types have no names."""
     return _registered.get(type_name)
 
 
 def required(type_name: str) -> FlagType:
-    """Return a registered type, or raise ConfigurationError."""
+    """Return a registered type, or raise ArgumentError."""
     known = _registered.get(type_name)
     if known is None:
-        raise ConfigurationError(
-            f"flag type {type_name!r} has no named flags and no presets; there are "
-            f"{', '.join(nearest_first(type_name, types()))}. Use 'none' or an integer, or name "
-            f"its bits with lcdb_notebook.flags.register({type_name!r}, IntFlag, "
-            "dict(default=..., hard=..., hardest=...))"
+        raise ArgumentError(
+            f"no flag type named {type_name!r} is registered; did you mean "
+            f"{', '.join(nearest_first(type_name, types()))}? Name its bits with "
+            f"lcdb_notebook.flags.register({type_name!r}, IntFlag, "
+            "dict(default=..., hard=..., hardest=...)), or pass 'none' or an integer"
         )
     return known
 
 
 def plain(name: str) -> str:
-    """Write a name so that case, spaces, hyphens and underscores do not matter."""
+    """Return a name without spaces, hyphens and underscores, in upper case."""
     return name.upper().translate(_MARKS)
 
 
 def nearest_first(word: str, choices: tuple[str, ...]) -> list[str]:
-    """Sort choices by likeness to a misspelt word, ignoring case; ties keep their order."""
+    """Return choices by similarity to a misspelt word, ignoring case; ties keep their order."""
 
     def unlikeness(choice: str) -> float:
         return -difflib.SequenceMatcher(None, word.upper(), choice.upper()).ratio()
@@ -212,5 +240,5 @@ def _full_name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-# schema.rst ranks neither bit, so every preset that masks at all masks both.
+# schema.rst ranks neither bit above the other, so every preset but "none" masks both.
 register("base_quality_flag", BaseFlag, {"default": 3, "hard": 3, "hardest": 3})

@@ -1,4 +1,4 @@
-"""Quality arrays as tables and as words."""
+"""Quality arrays as tables and as names of flags."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.flags.masking import bits_of
 from lcdb_notebook.flags.registry import found
 
@@ -15,32 +16,31 @@ if TYPE_CHECKING:
 
 
 def decode(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.DataFrame:
-    """Spread the bits of a quality array out into columns.
+    """Return the bits of a quality array as boolean columns.
 
     Parameters
     ----------
-    quality
-        Integers of any width, shape (cadences,).
-    flag_type
-        Polymorphic identity of the QualityFlagArray.
+    quality : array_like of int
+        Quality flags of any integer width, shape (cadences,).
+    flag_type : str, optional
+        Polymorphic identity of the QualityFlagArray, for example ``"tess_quality_flag"``.
 
     Returns
     -------
     pandas.DataFrame
-        Booleans, a row a cadence: one column for each flag of the type, in the order of the bits,
-        then one for each unknown bit that occurs, such as ``UNKNOWN_BIT_20`` (2**20). Of a type
-        that nobody registered, all bits are unknown.
+        One row per cadence and one boolean column for each flag of the type, in the order of the
+        bits, then one for each unknown bit that occurs, such as ``UNKNOWN_BIT_20`` (2**20). All
+        bits of a type that is not registered are unknown.
 
     Raises
     ------
-    TypeError
-        If ``quality`` is not of an integer dtype.
-    ValueError
-        If ``quality`` has more than one dimension.
+    ArgumentError
+        If ``quality`` is not of an integer dtype, or has more than one dimension.
 
     Examples
     --------
-    >>> table = decode([0, 32, 32 | 2**20])
+    >>> from lcdb_notebook import flags
+    >>> table = flags.decode([0, 32, 32 | 2**20])
     >>> table[["DESAT", "UNKNOWN_BIT_20"]].sum().to_dict()
     {'DESAT': 2, 'UNKNOWN_BIT_20': 1}
     """
@@ -52,30 +52,34 @@ def decode(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.D
 
 
 def names(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> list[list[str]]:
-    """Name the flags of each cadence.
+    """Return the names of the flags of each cadence.
 
     Parameters
     ----------
-    quality, flag_type
-        As for :func:`decode`.
+    quality : array_like of int
+        Quality flags of any integer width, shape (cadences,).
+    flag_type : str, optional
+        Polymorphic identity of the QualityFlagArray, for example ``"tess_quality_flag"``.
 
     Returns
     -------
     list of list of str
-        One list a cadence, in the order of :func:`decode`'s columns; empty where no flag is set.
+        One list per cadence, in the order of the bits; empty where no flag is set. Unknown bits
+        are named like ``UNKNOWN_BIT_20`` (2**20).
 
     Raises
     ------
-    TypeError, ValueError
-        As for :func:`decode`.
+    ArgumentError
+        If ``quality`` is not of an integer dtype, or has more than one dimension.
 
     Examples
     --------
-    >>> names([0, 128 | 32, 2**20])
+    >>> from lcdb_notebook import flags
+    >>> flags.names([0, 128 | 32, 2**20])
     [[], ['DESAT', 'MANUAL_EXCLUDE'], ['UNKNOWN_BIT_20']]
     """
     bits = _cadences(quality)
-    # Cadences by the ten thousand share a handful of values.
+    # Tens of thousands of cadences share a handful of values.
     values, which = np.unique(bits, return_inverse=True)
     known = _bit_names(bits, flag_type)
     words = [[name for bit, name in known.items() if value >> bit & 1] for value in values.tolist()]
@@ -83,12 +87,14 @@ def names(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> list[
 
 
 def summary(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.DataFrame:
-    """Count the cadences of each flag.
+    """Count the flagged cadences by flag.
 
     Parameters
     ----------
-    quality, flag_type
-        As for :func:`decode`.
+    quality : array_like of int
+        Quality flags of any integer width, shape (cadences,).
+    flag_type : str, optional
+        Polymorphic identity of the QualityFlagArray, for example ``"tess_quality_flag"``.
 
     Returns
     -------
@@ -99,12 +105,13 @@ def summary(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.
 
     Raises
     ------
-    TypeError, ValueError
-        As for :func:`decode`.
+    ArgumentError
+        If ``quality`` is not of an integer dtype, or has more than one dimension.
 
     Examples
     --------
-    >>> table = summary([0, 32, 32 | 2**20, 0]).query("cadences > 0")
+    >>> from lcdb_notebook import flags
+    >>> table = flags.summary([0, 32, 32 | 2**20, 0]).query("cadences > 0")
     >>> print(table[["flag", "value", "cadences", "fraction", "presets"]].to_string(index=False))
               flag   value  cadences  fraction                presets
              DESAT      32         2      0.50 default, hard, hardest
@@ -128,7 +135,7 @@ def summary(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.
                 "cadences": cadences,
                 "fraction": cadences / len(bits) if len(bits) else np.nan,
                 "presets": ", ".join(masking),
-                "meaning": meanings.get(name, "Not known for this flag type."),
+                "meaning": meanings.get(name, "Undocumented bit."),
             }
         )
     return pd.DataFrame(
@@ -139,12 +146,12 @@ def summary(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.
 def _cadences(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
     bits = bits_of(quality)
     if bits.ndim != 1:
-        raise ValueError(f"quality has shape {bits.shape}; it must be (cadences,)")
+        raise ArgumentError(f"quality must have one dimension, got shape {bits.shape}")
     return bits
 
 
 def _bit_names(bits: npt.NDArray[np.int64], flag_type: str) -> dict[int, str]:
-    """Names by bit number: the type's own, then the unknown ones that are set somewhere."""
+    """Return names by bit number: the type's own, then unknown bits that are set anywhere."""
     known = found(flag_type)
     named = {f.value.bit_length() - 1: f.name or "" for f in known.flags} if known else {}
     present = int(np.bitwise_or.reduce(bits)) if len(bits) else 0
@@ -153,5 +160,5 @@ def _bit_names(bits: npt.NDArray[np.int64], flag_type: str) -> dict[int, str]:
 
 
 def _is_set(bits: npt.NDArray[np.int64], bit: int) -> npt.NDArray[np.bool_]:
-    # Shifting, not masking: 2**63 is no int64.
+    # Shifted instead of masked, because 2**63 does not fit in an int64.
     return (bits >> bit & 1).astype(bool)

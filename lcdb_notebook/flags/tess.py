@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lcdb_notebook.flags.registry import QualityFlag, register
+from lcdb_notebook.flags.registry import PRESETS, QualityFlag, register
 
 
 class TESSFlag(QualityFlag):
@@ -40,8 +40,8 @@ class TESSFlag(QualityFlag):
 class QLPFlagV1(QualityFlag):
     """QLP's files of sectors 1 to 55 (KSPSAP), type ``qlp_quality_flag_v1``.
 
-    QLP passes SPOC's bits on, and uses 2048 and 4096 for its own purpose. Low precision counts
-    in "hard" and "hardest" only, as in ``lightkurve.io.qlp``, whose masks these presets equal.
+    QLP copies SPOC's bits, and redefines 2048 and 4096. Low precision is part of "hard" and
+    "hardest" only, as in ``lightkurve.io.qlp``, whose masks these presets equal.
 
     Sources: QLP data product description (``hlsp_qlp_tess_ffi_all_tess_v1_data-prod-desc.pdf``,
     MAST) for bit 13; the first 11 and last 3 bits as :class:`TESSFlag`.
@@ -68,13 +68,13 @@ class QLPFlagV1(QualityFlag):
 class QLPFlagV2(QualityFlag):
     """QLP's files from sector 56 on (DET, SYS_RM), type ``qlp_quality_flag_v2``.
 
-    QLP's two bits moved out of the way of SPOC's, to 2**29 and 2**30. Only 2**30 counts in the
-    presets ("hard" and "hardest"), because only that is in ``lightkurve.io.qlp``; ask for 2**29
-    by name: ``["hard", "QLP_STRAYLIGHT"]``.
+    QLP's two bits moved to 2**29 and 2**30, where they do not collide with SPOC's. Only 2**30 is
+    part of presets ("hard" and "hardest"), because only that is in ``lightkurve.io.qlp``; 2**29
+    can be added by name: ``["hard", "QLP_STRAYLIGHT"]``.
 
-    Sources: ``lightkurve.io.qlp`` for bit 31 (2**30). No public document says what bit 30 (2**29)
-    is; its meaning here is inferred from its place beside bit 31 (as 2048 stands beside 4096) and
-    from the background at the cadences so marked in WD 1856's sector 56, twice the usual one.
+    Sources: ``lightkurve.io.qlp`` for bit 31 (2**30). No public document defines bit 30 (2**29).
+    Its meaning is inferred from its position next to bit 31 (as 2048 is next to 4096), and from
+    the background of WD 1856 in sector 56: where the bit is set, it is twice the usual level.
     """
 
     ATTITUDE_TWEAK = TESSFlag.ATTITUDE_TWEAK
@@ -98,13 +98,14 @@ class QLPFlagV2(QualityFlag):
 
 
 class TGLCFlag(QualityFlag):
-    """TGLC's own flags (column ``TGLC_flags``), type ``tglc_quality_flag``.
+    """TGLC's flags (column ``TGLC_flags``), types ``tglc_quality_flag``, ``tglc_quality_flags``.
 
-    Every preset is 0, because lightkurve ignores this column and masks by ``TESS_flags`` alone
-    (``lightkurve.io.tglc``); ask for these bits by name or number.
+    The first type is that of TGLC's own files. Its presets are 0, because lightkurve ignores this
+    column and masks by ``TESS_flags`` alone (``lightkurve.io.tglc``); pass these bits by name or
+    number. The second is that of QLP's databases, where any bit marks a bad cadence.
 
     Source: TGLC's code (github.com/TeHanHunter/TESS_Gaia_Light_Curve, ``epsf`` and ``lc_output``;
-    Han & Brandt 2023, AJ 165, 71). Version 2 files say NEAREDGE in the header instead of bit 2.
+    Han & Brandt 2023, AJ 165, 71). Version 2 files have NEAREDGE in the header instead of bit 2.
     """
 
     BACKGROUND_OUTLIER = 1, "The fitted background is far from its median."
@@ -112,16 +113,21 @@ class TGLCFlag(QualityFlag):
 
 
 class QLPOrbitFlag(QualityFlag):
-    """What QLP says of a cadence for all stars of a CCD, type ``qlp_orbit_flag``.
+    """QLP's flags of a whole CCD, types ``qlp_orbit_flag`` and ``ccd_wide_quality_flags``.
 
-    Source: the values (0 and 1) of ``cam1ccd1_qflag.txt`` of orbit 147; no public document says
-    what they mean. The meaning here is inferred from that orbit: its median background is 32,610
-    where they are 1 and -157 elsewhere, and a star of 9.5 mag scatters by 0.054 and 0.0015 mag.
+    The first type is that of QLP's text files, the second that of QLP's databases, where any bit
+    marks a bad cadence.
+
+    Source: the values (0 and 1) of ``cam1ccd1_qflag.txt`` of orbit 147; no public document defines
+    them. The meaning is inferred from that orbit: its median background is 32,610 where they are 1
+    and -157 elsewhere, and a star of 9.5 mag scatters by 0.054 and 0.0015 mag.
     """
 
     BAD_CADENCE = 1, "QLP rejects the cadence, mostly for scattered light (meaning inferred)."
 
 
+# Quality arrays have 32 bits.
+_ANY_BIT = dict.fromkeys(PRESETS, 2**32 - 1)
 _SPOC = {"default": 17087, "hard": 24319, "hardest": 65535}
 
 register("tess_quality_flag", TESSFlag, _SPOC)
@@ -132,4 +138,6 @@ register(
     _SPOC | {name: _SPOC[name] | QLPFlagV2.LOW_PRECISION.value for name in ("hard", "hardest")},
 )
 register("tglc_quality_flag", TGLCFlag, {"default": 0, "hard": 0, "hardest": 0})
+register("tglc_quality_flags", TGLCFlag, _ANY_BIT)
+register("ccd_wide_quality_flags", QLPOrbitFlag, _ANY_BIT)
 register("qlp_orbit_flag", QLPOrbitFlag, {"default": 1, "hard": 1, "hardest": 1})

@@ -1,1 +1,1 @@
-"""One light curve as arrays, as lightkurve's object and as a DataFrame; no database."""
+"""One light curve as arrays, as a lightkurve LightCurve and as a DataFrame; no database."""

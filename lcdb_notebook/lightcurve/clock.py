@@ -1,4 +1,4 @@
-"""A mission's clock: which instant it counts from, in what unit, and astropy's class for it."""
+"""A mission's clock: its epoch, its unit, and the astropy class of its time format."""
 
 from __future__ import annotations
 
@@ -19,37 +19,39 @@ if TYPE_CHECKING:
 
 __all__ = ["SMALLEST_BJD", "Clock"]
 
-#: Sputnik 1 flew at JD 2436116: no Julian date of a space mission is below this one, and no
-#: mission counts a million of its own days. It tells stored BJD from stored mission time.
+#: Sputnik 1 flew at JD 2436116, so no Julian date of a space mission is smaller than this, and no
+#: mission counts a million of its own days. Larger stored times are therefore BJD.
 SMALLEST_BJD = 1.0e6
 
-# Importing lightkurve registers these two, and registering a format name a second time makes every
-# later astropy Time fail, so they are never made here.
+# Importing lightkurve registers these two. Registering a format name twice makes every later
+# astropy Time fail, so they are never registered here.
 _LIGHTKURVE_FORMATS = frozenset({"bkjd", "btjd"})
 
-# Two formats of astropy's that count days from a fixed instant without being a TimeFromEpoch.
-# They have no scale of their own.
+# Two astropy formats that count days from a fixed instant without being a TimeFromEpoch; they do
+# not define a scale.
 _JULIAN_EPOCHS = {"jd": 0.0, "mjd": 2400000.5}
 
 # Two epochs are the same instant if they agree to a nanosecond, far below any clock in orbit.
 _SAME_EPOCH_DAYS = 1e-9 / 86400
 
-# One thread at a time looks whether a name is free and takes it.
+# Held from the check that a name is free until it is registered.
 _REGISTERING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Clock:
-    """How a mission tells time: the columns of its ``Mission`` row.
+    """The time format of a mission: the columns of its ``Mission`` row.
 
     Parameters
     ----------
-    format_name
+    format_name : str
         Name of the astropy ``Time`` format: "btjd".
-    unit
-        The unit it counts in, as astropy spells it: "d".
-    epoch, epoch_format, epoch_scale
-        The instant it counts from: 2457000, "jd", "tdb".
+    unit : str
+        The unit of its numbers, as astropy spells it: "d".
+    epoch : decimal.Decimal
+        The instant of its zero: 2457000.
+    epoch_format, epoch_scale : str
+        Format and scale of ``epoch``: "jd", "tdb".
 
     Examples
     --------
@@ -69,29 +71,29 @@ class Clock:
 
         Parameters
         ----------
-        dates
-            float64 of any shape; NaN stays NaN, and what is infinite becomes it.
+        dates : numpy.ndarray of float64
+            Of any shape; NaN stays NaN, and infinite values become NaN.
 
         Returns
         -------
-        float64 array of the same shape
-            In ``unit``, since ``epoch``.
+        numpy.ndarray of float64
+            Of the same shape, in ``unit`` since ``epoch``.
 
         Raises
         ------
         TimeFormatError
-            If the clock makes no sense.
+            If the clock's unit, epoch, format or scale is invalid.
 
         Notes
         -----
-        A float64 near 2.4 million is spaced 4.7e-10 days, so what was stored as BJD is good to
-        20 microseconds. For a mission that counts days in TDB from a whole Julian date the
-        subtraction is exact (Sterbenz's lemma holds up to twice the epoch); another one's numbers
-        agree with astropy's to a microsecond.
+        A float64 near 2.4 million has a spacing of 4.7e-10 days, so times stored as BJD are
+        accurate to 20 microseconds. For a mission that counts days of TDB from a whole Julian date
+        the subtraction is exact (Sterbenz's lemma holds up to twice the epoch); numbers of other
+        missions agree with astropy's to a microsecond.
         """
         finite = np.isfinite(dates)
         if (self.epoch_format.lower(), self.epoch_scale.lower()) == ("jd", "tdb"):
-            # In two steps, so that an epoch with many digits loses none of them.
+            # In two steps, so that an epoch with many digits keeps all of them.
             whole, fraction = self._epoch_parts()
             days = np.where(finite, (dates - whole) - fraction, np.nan)
             unit = _unit_days(self.unit)
@@ -105,15 +107,20 @@ class Clock:
         return converted
 
     def time_format(self) -> type[TimeFormat]:
-        """Give astropy's ``Time`` format class of this clock, registered once.
+        """Return astropy's ``Time`` format class of this clock, registering it the first time.
 
-        A format of that name which astropy or lightkurve already has is used if it counts from the
-        same epoch, on the same scale and in the same unit.
+        A format of that name that astropy or lightkurve already has is used if it has the same
+        epoch, scale and unit.
+
+        Returns
+        -------
+        type[astropy.time.TimeFormat]
+            Its name works as ``format`` of every astropy Time.
 
         Raises
         ------
         TimeFormatError
-            If the name is taken with another epoch, scale or unit, or the fields make no clock.
+            If the name exists with another epoch, scale or unit, or a field is invalid.
 
         Examples
         --------
@@ -126,7 +133,7 @@ class Clock:
             return _time_format(self)
 
     def _epoch_parts(self) -> tuple[int, float]:
-        # Decimal() for epochs of a row that is not stored yet, which may be of any kind of number.
+        # The epoch of a row that is not stored yet may be any kind of number.
         epoch = Decimal(self.epoch)
         if not epoch.is_finite():
             raise TimeFormatError(f"the epoch of time format {self.format_name!r} is {epoch}")
@@ -143,8 +150,8 @@ def _unit_days(unit: str) -> float:
         return float(units.Unit(unit).to(units.day))
     except (ValueError, TypeError) as error:
         raise TimeFormatError(
-            f"a mission's time_unit is {unit!r}, which is no unit of time; write it as astropy "
-            "does, such as 'd', 'h' or 's'"
+            f"a mission's time_unit must be a unit of time as astropy spells it, such as 'd', 'h' "
+            f"or 's', got {unit!r}"
         ) from error
 
 
@@ -162,7 +169,7 @@ def _epoch(clock: Clock) -> Any:
         )
     except (ValueError, TypeError, ScaleValueError) as error:
         raise TimeFormatError(
-            f"the epoch of time format {clock.format_name!r} makes no sense to astropy: "
+            f"astropy does not accept the epoch of time format {clock.format_name!r}: "
             f"{clock.epoch} in format {clock.epoch_format!r}, scale {clock.epoch_scale!r}"
         ) from error
 
@@ -179,8 +186,8 @@ def _time_format(clock: Clock) -> type[TimeFormat]:
         return _new_format(clock)
     if not _same_clock(existing, clock):
         raise TimeFormatError(
-            f"the time format name {clock.format_name!r} is already taken in astropy with another "
-            f"epoch or unit than {clock.epoch} ({clock.epoch_format}, {clock.epoch_scale}) in "
+            f"time format {clock.format_name!r} already exists in astropy with an epoch or unit "
+            f"other than {clock.epoch} ({clock.epoch_format}, {clock.epoch_scale}) in "
             f"{clock.unit!r}; give the mission another time_format_name"
         )
     return existing
@@ -194,11 +201,11 @@ def _new_format(clock: Clock) -> type[TimeFormat]:
     usable = name.isidentifier() and not iskeyword(name) and not name.startswith("_")
     if not usable or hasattr(Time, name) or name in Time.SCALES:
         raise TimeFormatError(
-            f"a mission's time_format_name is {name!r}; astropy makes it an attribute of Time, so "
-            "it must be a Python identifier that Time does not use for something else"
+            "a mission's time_format_name becomes an attribute of astropy's Time, so it must be a "
+            f"Python identifier that Time does not use yet, got {name!r}"
         )
     unit, epoch = _unit_days(clock.unit), _epoch(clock)
-    # Defining the class registers it with astropy, so everything has been checked by now.
+    # Defining the class registers it with astropy, so everything is checked before.
     return type(
         f"Time{name.upper()}",
         (TimeFromEpoch,),
@@ -233,5 +240,5 @@ def _same_clock(time_format: Any, clock: Clock) -> bool:
         )
     else:
         return False
-    same_beat = has_unit == unit and has_scale == scale
-    return same_beat and bool(abs((start - epoch).to_value("d")) < _SAME_EPOCH_DAYS)
+    same_rate = has_unit == unit and has_scale == scale
+    return same_rate and bool(abs((start - epoch).to_value("d")) < _SAME_EPOCH_DAYS)

@@ -9,7 +9,17 @@ from types import MappingProxyType
 
 from lcdb_notebook.lightcurve.clock import Clock
 
-__all__ = ["CATALOGS", "K2", "KEPLER", "MISSIONS", "TESS", "KnownMission", "by_telescope", "named"]
+__all__ = [
+    "CATALOGS",
+    "K2",
+    "KEPLER",
+    "MISSIONS",
+    "TESS",
+    "KnownMission",
+    "by_telescope",
+    "catalog_key",
+    "named",
+]
 
 
 @dataclass(frozen=True)
@@ -170,6 +180,17 @@ def named(*names: object) -> KnownMission | None:
             if mission.name.lower() == said:
                 return mission
     return None
+
+
+def catalog_key(catalog: str) -> str | None:
+    """Return the header card for numbers of a catalog; None if no mission has it.
+
+    Examples
+    --------
+    >>> catalog_key("EPIC")
+    'KEPLERID'
+    """
+    return next((m.catalog_key for m in MISSIONS.values() if m.catalog == catalog), None)
 
 
 def by_telescope(telescope: str, catalog: str | None = None) -> KnownMission | None:

@@ -1,4 +1,4 @@
-"""LightCurveData: one light curve as numpy arrays, between the database and everything else."""
+"""LightCurveData: one light curve as numpy arrays, as readers make it and converters take it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,43 @@ import numpy.typing as npt
 
 from lcdb_notebook.lightcurve.clock import Clock
 
-__all__ = ["LightCurveData", "ObservationData"]
+__all__ = ["RAW", "LightCurveData", "ObservationData", "processing_label"]
+
+RAW = "raw"
+"""How tables and headers call a light curve without a processing method."""
+
+
+def processing_label(processing: str | None) -> str:
+    """Return the name of a processing method as tables have it: "raw" if there is none.
+
+    A method that is itself called "raw" is marked, so that the two can be distinguished.
+
+    Examples
+    --------
+    >>> processing_label(None), processing_label("PDCSAP"), processing_label("raw")
+    ('raw', 'PDCSAP', 'raw (processing method)')
+    """
+    if processing is None:
+        return RAW
+    return f"{processing} (processing method)" if processing.lower() == RAW else processing
 
 
 @dataclass(frozen=True, eq=False)
 class ObservationData:
-    """What is known of an observation; one object serves all its light curves.
+    """An observation; all its light curves share one object.
 
     Parameters
     ----------
-    id, type
-        Its row, and the polymorphic identity of its class.
-    fields
-        Values of the class's own columns, such as ``{"sector": 1, "author": "SPOC"}``.
-    instrument
+    id : int
+        Id of its row.
+    type : str
+        Polymorphic identity of its class.
+    fields : mapping of str to object
+        Values of the class's columns, such as ``{"sector": 1, "author": "SPOC"}``.
+    instrument : tuple of str
         Names from the root of the instrument tree down: ``("TESS", "Camera 4", "CCD 2")``.
-    chronology
-        Which of the fields grow with time, and so tell observations apart: ``("sector",)``.
+    chronology : tuple of str
+        The fields that grow with time and so distinguish observations: ``("sector",)``.
     """
 
     id: int
@@ -39,31 +59,36 @@ class ObservationData:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LightCurveData:
-    """One light curve: every array has one element a cadence, in the observation's order.
+    """One light curve; every array has shape (cadences,), in the observation's order.
 
     Parameters
     ----------
-    dataset, target
-        Id of the DataSet, and the target's number in its catalog.
-    catalog, mission
+    dataset : int
+        Id of the DataSet.
+    target : int
+        Number of the target in its catalog.
+    catalog, mission : str
         Names: "TIC", "TESS".
-    clock
-        The mission's clock, in which ``time`` is counted.
-    observation
-        The observation it belongs to.
-    photometry, processing
-        Names; None where not said, and for raw photometry.
-    unit
+    clock : Clock
+        Time format of the mission, in which ``time`` is counted.
+    observation : ObservationData
+        The observation that it belongs to.
+    photometry, processing : str or None
+        Names; None where the database has none, and for raw photometry.
+    unit : str
         Unit of flux and error, as astropy reads it; "" is dimensionless.
-    cadence
-        int64, the cadence numbers.
-    time
-        float64, in the mission's format (``clock.format_name``), TDB; NaN where there is none.
-    flux, flux_err
-        float64; NaN where nothing was measured. ``flux_err`` is None where none is stored.
-    quality
-        One integer array for each flag type; bits of the observation and the target together.
-    stored_time
+    cadence : numpy.ndarray of int64
+        Cadence numbers.
+    time : numpy.ndarray of float64
+        Barycentric times in the mission's format (``clock.format_name``), scale TDB; NaN where
+        there is none.
+    flux : numpy.ndarray of float64
+        In ``unit``; NaN where nothing was measured.
+    flux_err : numpy.ndarray of float64 or None
+        One standard deviation, in ``unit``; None if the database has no errors.
+    quality : mapping of str to numpy.ndarray of int64
+        Flags by flag type; bits of the observation and of the target are combined.
+    stored_time : {"bjd", "mission"}
         Whether the database holds BJD or the mission's own numbers.
     """
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError
-from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, one_of
 from lcdb_notebook.plot.drawing import draw, limits, literal
@@ -98,7 +98,7 @@ def before_after(
     how = _comparison(derived, compare, quality_bitmask)
     first, second = _common(source, derived)
     upper, lower = _new_axes() if axes is None else axes
-    bad = [condemned(data, quality_bitmask) for data in both]
+    bad = [flagged_mask(data, quality_bitmask) for data in both]
     upper.set_ylim(*limits(both, bad))
     apart = flagged_cadences(both, quality_bitmask) if flagged == "apart" else {}
     draw(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
-from lcdb_notebook.lightcurve.quality import condemning_bits
+from lcdb_notebook.lightcurve.quality import flagged_bits
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.labels import star
 
@@ -41,7 +41,7 @@ def flagged_cadences(
     found: dict[str, Flag] = {}
     for number, data in enumerate(records):
         drawn = np.isfinite(data.time) & np.isfinite(data.flux)
-        for flag_type, bits in condemning_bits(data, quality_bitmask).items():
+        for flag_type, bits in flagged_bits(data, quality_bitmask).items():
             for name, column in flags.decode(bits, flag_type).items():
                 which = column.to_numpy() & drawn
                 if which.any():

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
-from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
 from lcdb_notebook.plot.drawing import draw, limits, literal, points
@@ -99,7 +99,7 @@ def fold(
     start = _epoch(epoch, records)
     if len(records) > 1:
         records = on_one_level(records, quality_bitmask)
-    bad = [condemned(data, quality_bitmask) for data in records]
+    bad = [flagged_mask(data, quality_bitmask) for data in records]
     hidden = [hidden_cadences(one, flagged) for one in bad]
     folded = [replace(data, time=_phase(data.time, length, start)) for data in records]
     if ax is None:

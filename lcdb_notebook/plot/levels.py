@@ -10,7 +10,7 @@ import numpy as np
 from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve.clock import SMALLEST_BJD
-from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 
 __all__ = ["median_flux", "mission_epoch", "normalized", "on_one_level"]
@@ -31,7 +31,7 @@ def median_flux(data: LightCurveData, quality_bitmask: flags.Bitmask) -> float:
     float
         In the unit of the flux; NaN without any flux.
     """
-    good = ~condemned(data, quality_bitmask) & np.isfinite(data.flux) & np.isfinite(data.time)
+    good = ~flagged_mask(data, quality_bitmask) & np.isfinite(data.flux) & np.isfinite(data.time)
     chosen = data.flux[good if good.any() else np.isfinite(data.flux)]
     return float(np.median(chosen)) if chosen.size else np.nan
 

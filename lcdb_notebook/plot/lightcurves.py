@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from lcdb_notebook import flags
-from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
 from lcdb_notebook.plot.drawing import draw, limits, literal, wider
@@ -221,7 +221,7 @@ class Drawing:
         panels = (
             panels_of(records, joined=self._joined) if self._given is None else one_panel(records)
         )
-        bad = {id(data): condemned(data, preset) for data in records}
+        bad = {id(data): flagged_mask(data, preset) for data in records}
         hidden = {id(data): hidden_cadences(bad[id(data)], how) for data in records}
         found: list[dict[str, Flag]] = [
             flagged_cadences(panel.records, preset) if how == "apart" else {} for panel in panels

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lcdb_notebook import flags
 from lcdb_notebook.lightcurve.convert.columns import plain
-from lcdb_notebook.lightcurve.quality import condemning_bits
+from lcdb_notebook.lightcurve.quality import flagged_bits
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
 from lcdb_notebook.plot.drawing import head, literal
@@ -177,7 +177,7 @@ def _bad_rows(
     return {
         (flag_type, str(name))
         for data in records
-        for flag_type, bits in condemning_bits(data, quality_bitmask).items()
+        for flag_type, bits in flagged_bits(data, quality_bitmask).items()
         for name, column in flags.decode(bits, flag_type).items()
         if column.any()
     }

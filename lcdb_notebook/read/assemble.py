@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve.clock import SMALLEST_BJD, Clock
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
-from lcdb_notebook.read.fetch import DATASET, Arrays, Pair, Unfit
+from lcdb_notebook.read.fetch import DATASET, Arrays, Pair, Unreadable
 from lcdb_notebook.search.rows import Row
 from lcdb_notebook.server import wire
 
@@ -35,7 +35,7 @@ class Chunk:
         What is known of each observation, by id, and its number of cadences.
     missions
         For each mission id, its name and clock.
-    unfit
+    unreadable
         What cannot be fetched.
     """
 
@@ -44,10 +44,10 @@ class Chunk:
         rows: Iterable[Row],
         observations: Mapping[int, tuple[ObservationData, int]],
         missions: Mapping[UUID, tuple[str, Clock]],
-        unfit: Unfit | None = None,
+        unreadable: Unreadable | None = None,
     ) -> None:
         self.arrays = Arrays()
-        self.unfit = unfit or Unfit()
+        self.unreadable = unreadable or Unreadable()
         self._rows = {row.dataset: row for row in rows}
         self._observations = observations
         self._missions = missions
@@ -82,7 +82,7 @@ class Chunk:
         assembly = self._assemblies.get(pair)
         if assembly is None:
             about = self._observations[row.observation][0]
-            assembly = self._assemblies[pair] = Assembly(self.arrays, self.unfit, pair, about)
+            assembly = self._assemblies[pair] = Assembly(self.arrays, self.unreadable, pair, about)
         try:
             return assembly.light_curve(row, *self._missions[row.host_mission_id])
         except DataError as error:
@@ -94,7 +94,7 @@ class Assembly:
 
     Parameters
     ----------
-    arrays, unfit
+    arrays, unreadable
         What was fetched, and what could not be.
     pair
         The target and the observation, by id.
@@ -103,10 +103,10 @@ class Assembly:
     """
 
     def __init__(
-        self, arrays: Arrays, unfit: Unfit, pair: Pair, observation: ObservationData
+        self, arrays: Arrays, unreadable: Unreadable, pair: Pair, observation: ObservationData
     ) -> None:
         self._arrays = arrays
-        self._unfit = unfit
+        self._unfit = unreadable
         self._observation = observation
         self._pair = pair
         self._ready: tuple[Any, ...] | None = None
@@ -148,11 +148,11 @@ class Assembly:
         )
 
     def _values(self, row: Row, where: str) -> tuple[Vector, Vector | None]:
-        unfit = self._unfit
+        unreadable = self._unfit
         why = (
-            unfit.datasets.get(row.dataset)
-            or unfit.pairs.get(self._pair)
-            or unfit.observations.get(row.observation)
+            unreadable.datasets.get(row.dataset)
+            or unreadable.pairs.get(self._pair)
+            or unreadable.observations.get(row.observation)
         )
         if why:
             raise DataError(f"{where} cannot be read: {why}")

@@ -21,10 +21,10 @@ __all__ = [
     "DATASET",
     "Arrays",
     "Pair",
-    "Unfit",
+    "Unreadable",
     "copy_out",
     "fetch",
-    "find_unfit",
+    "find_unreadable",
     "raw_connection",
 ]
 
@@ -77,7 +77,7 @@ class Arrays:
 
 
 @dataclass(slots=True)
-class Unfit:
+class Unreadable:
     """Why the arrays of DataSets, of targets in observations, or of observations cannot be read."""
 
     datasets: dict[int, str] = field(default_factory=dict)
@@ -132,13 +132,13 @@ def fetch(
     return arrays
 
 
-def find_unfit(
+def find_unreadable(
     session: orm.Session,
     *,
     datasets: Sequence[int],
     pairs: Sequence[Pair],
     observations: Sequence[int],
-) -> Unfit:
+) -> Unreadable:
     """Find the rows that made :func:`fetch` fail, in one statement.
 
     PostgreSQL does not hold a column to one dimension, nor its elements to be there, so a table may
@@ -170,16 +170,16 @@ def find_unfit(
     everything = " UNION ALL ".join(arms)
     states = sa.text(f"SELECT * FROM ({everything}) a WHERE state IS NOT NULL")
     rows = session.execute(layout.present(session, states))
-    unfit = Unfit()
+    unreadable = Unreadable()
     for kind, id_, observation, what, state in rows:
         why = f"its {what} {state}"
         if kind == DATASET:
-            unfit.datasets[id_] = why
+            unreadable.datasets[id_] = why
         elif kind == _CADENCES or id_ is None:
-            unfit.observations[id_ if kind == _CADENCES else observation] = why
+            unreadable.observations[id_ if kind == _CADENCES else observation] = why
         else:
-            unfit.pairs[id_, observation] = why
-    return unfit
+            unreadable.pairs[id_, observation] = why
+    return unreadable
 
 
 def _state(column: str, *, integers: bool = False) -> str:

@@ -14,7 +14,7 @@ from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.assemble import Chunk
-from lcdb_notebook.read.fetch import Arrays, Pair, Unfit, fetch, find_unfit
+from lcdb_notebook.read.fetch import Arrays, Pair, Unreadable, fetch, find_unreadable
 from lcdb_notebook.read.progress import Bar, Progress
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
@@ -39,7 +39,6 @@ def records(
     chunk_bytes: int | None = CHUNK_BYTES,
     on_error: OnError = "raise",
     progress: bool | None = None,
-    require: Callable[[LightCurveData], None] | None = None,
 ) -> Iterator[LightCurveData]:
     """Read the light curves of rows, in their order.
 
@@ -57,8 +56,6 @@ def records(
         "raise", or "skip" light curves whose arrays contradict each other, and warn once.
     progress
         Show a progress bar; None shows it once reading has lasted a second.
-    require
-        Raises a DataError where a light curve is whole, and still not what is wanted.
 
     Raises
     ------
@@ -68,12 +65,6 @@ def records(
     refused: list[str] = []
     with Progress(len(found.rows), "light curve", progress) as bar:
         for made in outcomes(session_scope, found, missions, chunk_bytes=chunk_bytes, bar=bar):
-            if isinstance(made, LightCurveData):
-                try:
-                    if require is not None:
-                        require(made)
-                except DataError as error:
-                    made = error
             if isinstance(made, LightCurveData):
                 yield made
             elif on_error == "raise":
@@ -115,22 +106,22 @@ class _Shared:
 
     def __init__(self) -> None:
         self.arrays = Arrays()
-        self.unfit: dict[int, str] = {}
+        self.unreadable: dict[int, str] = {}
 
     def lacks(self, observation: int) -> bool:
-        return observation not in self.arrays.cadences and observation not in self.unfit
+        return observation not in self.arrays.cadences and observation not in self.unreadable
 
     def keep(self, chunk: Chunk) -> None:
         self.arrays.cadences |= chunk.arrays.cadences
         self.arrays.flags |= {
             key: found for key, found in chunk.arrays.flags.items() if key[0] is None
         }
-        self.unfit |= chunk.unfit.observations
+        self.unreadable |= chunk.unreadable.observations
 
     def lend(self, observations: Iterable[int], chunk: Chunk) -> None:
         for observation in observations:
-            if observation in self.unfit:
-                chunk.unfit.observations[observation] = self.unfit[observation]
+            if observation in self.unreadable:
+                chunk.unreadable.observations[observation] = self.unreadable[observation]
             if observation in self.arrays.cadences:
                 chunk.arrays.cadences[observation] = self.arrays.cadences[observation]
             if (None, observation) in self.arrays.flags:
@@ -201,8 +192,8 @@ def _fetch(
     def tick(received: int) -> None:
         bar.show(done + received)
 
-    def fetched(unfit: Unfit | None = None, **ids: Any) -> Chunk:
-        chunk = Chunk(rows, found.observations, missions, unfit)
+    def fetched(unreadable: Unreadable | None = None, **ids: Any) -> Chunk:
+        chunk = Chunk(rows, found.observations, missions, unreadable)
         shared.lend(seen, chunk)
         fetch(session, **ids, meanwhile=tick, into=chunk.arrays, take=chunk.take)
         return chunk
@@ -210,13 +201,13 @@ def _fetch(
     try:
         chunk = fetched(**wanted)
     except WireError:
-        unfit = find_unfit(session, **wanted)
-        if unfit == Unfit():
+        unreadable = find_unreadable(session, **wanted)
+        if unreadable == Unreadable():
             raise
         readable = {
-            what: [id_ for id_ in ids if id_ not in getattr(unfit, what)]
+            what: [id_ for id_ in ids if id_ not in getattr(unreadable, what)]
             for what, ids in wanted.items()
         }
-        chunk = fetched(unfit, **readable)
+        chunk = fetched(unreadable, **readable)
     shared.keep(chunk)
     return chunk

@@ -1,28 +1,28 @@
 """Cursors of a database opened for reading: they close the ways around PostgreSQL's read-only mode.
 
-``default_transaction_read_only`` makes the server refuse every change, but it is a setting, and a
-session may change its own settings. There is no other switch that a session could not undo. So
-each statement of such a connection passes here:
+``default_transaction_read_only`` makes the server refuse every change, but a session may change its
+own settings, and PostgreSQL has no switch that it could not undo. So each statement passes here:
 
-* the server reports the setting after every statement (PostgreSQL manual, "Asynchronous
-  Operations" of libpq; since version 14), whoever changed it and however: ``SET``,
-  ``set_config()`` or a function. When it reads ``off``, it is set back and the statement is an
-  error;
+* the server reports the setting after every statement (PostgreSQL manual, "Asynchronous Operations"
+  of libpq; since version 14), whatever changed it: ``SET``, ``set_config()`` or a function. When it
+  is ``off``, it is set back and the statement is an error;
 * a transaction that was begun for writing is rolled back, and is an error;
-* statements come one by one: after a COMMIT in the middle of a string, what follows would be in a
-  transaction that nobody has looked at. ``DO`` and ``CALL`` could commit inside, which PostgreSQL
-  forbids behind another statement, so an empty SELECT goes before them;
-* the few commands that PostgreSQL lets through although they change or lock something are refused
-  here: "Read-only transactions do not prevent all writes to disk" (manual, SET TRANSACTION).
+* a string may contain only one statement: what follows a COMMIT in the middle of a string would run
+  in a transaction that has not been checked. ``DO`` and ``CALL`` could commit inside, which
+  PostgreSQL forbids behind another statement, so an empty SELECT goes before them.
 
-It is no protection against somebody who has the password: a connection of one's own does what its
-role may. Against that, give readers a role that cannot write.
+Beside that, commands that a read-only transaction lets through although they change or lock
+something ("Read-only transactions do not prevent all writes to disk", manual, SET TRANSACTION) are
+refused by name. This is a guard against accidents: text cannot be checked completely, and a user
+with the password can open another connection. Only a role that may not write is a protection; on
+the embedded server, readers have one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from psycopg2.errors import InvalidTransactionTermination
@@ -30,13 +30,14 @@ from psycopg2.extensions import TRANSACTION_STATUS_INTRANS, cursor, encodings
 
 from lcdb_notebook.errors import ReadOnlyError
 from lcdb_notebook.server.driver_errors import READ_ONLY_ADVICE
+from lcdb_notebook.server.statements import first_words, statements
 
 __all__ = ["ReadingCursor", "reading_cursor"]
 
 _SETTING = "default_transaction_read_only"
 
-# What a read-only transaction lets through and yet changes, or locks others out of, something; the
-# second word where the first alone is innocent.
+# Commands that a read-only transaction permits although they change something or lock others out;
+# the second word where the first alone is harmless.
 _REFUSED = {
     ("ANALYSE",),
     ("ANALYZE",),
@@ -52,99 +53,91 @@ _REFUSED = {
 }
 # EXPLAIN ANALYZE CREATE TABLE ... AS makes the table (seen with PostgreSQL 15 and 18).
 _EXPLAIN, _CREATE = "EXPLAIN", "CREATE"
-# They may hold COMMIT, after which they choose their next transaction themselves.
+# They may contain COMMIT, after which they choose their next transaction themselves.
 _MAY_COMMIT = ("CALL", "DO")
 
 # Before version 16 a read-only transaction could write large objects.
 _LARGE_OBJECTS = re.compile(r'\b(?:lo_(?!get\b)\w+|lowrite)"?\s*\(', re.IGNORECASE)
 _LARGE_OBJECTS_REFUSED_BY = 160000
 
-# Lexical structure of SQL (PostgreSQL manual, chapter 4.1). Every character from 128 on is one of
-# identifiers, also those that Python would not call a letter.
-_TOKEN = re.compile(
-    r"""
-    (?P<word> [A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]* )
-    | (?P<end> ; )
-    | (?P<block> /\* )
-    | --[^\n\r]*
-    | '[^']*'
-    | "[^"]*"
-    | \$(?P<tag> (?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)? )\$
-      .*? \$(?P=tag)\$
-    | \$?[0-9]+
-    | .
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_FIRST_WORDS = re.compile(r"[\s(]*([A-Za-z]*)\s*([A-Za-z]*)")
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
-
 
 class ReadingCursor(cursor):
-    """A psycopg2 cursor that runs nothing that changes the database: see the module."""
+    """A psycopg2 cursor that refuses statements that change the database."""
 
     #: The database in messages; no password.
     where: ClassVar[str] = "the database"
+    #: Whether the role itself may only read, so that a missing right means that it would write.
+    role_only_reads: ClassVar[bool] = False
+    opened_for_reading: ClassVar[bool] = True
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002
         """Run one statement, as psycopg2 does."""
-        statement = self._prepared(self.mogrify(query, vars))
-        try:
+        with self._guarded(self.mogrify(query, vars)) as statement:
             super().execute(statement)
-        except InvalidTransactionTermination as error:
-            raise self._refusal("a COMMIT or ROLLBACK inside a block or a procedure") from error
-        self._look_after()
 
     def executemany(self, query: Any, vars_list: Any) -> None:
-        """Run one statement again and again."""
+        """Run one statement for each set of parameters."""
         for each in vars_list:
             self.execute(query, each)
 
     def callproc(self, procname: Any, parameters: Any = ()) -> Any:
-        """Run a function."""
-        self._look_before()
-        result = super().callproc(procname, parameters)
-        self._look_after()
-        return result
+        """Call a function."""
+        with self._guarded(""):
+            return super().callproc(procname, parameters)
 
     def copy_expert(self, sql: Any, file: Any, size: int = 8192) -> None:
         """Run a COPY."""
         text = sql if isinstance(sql, str | bytes) else sql.as_string(self)
-        super().copy_expert(self._prepared(text), file, size)
+        with self._guarded(text) as statement:
+            super().copy_expert(statement, file, size)
+
+    @contextmanager
+    def _guarded(self, query: str | bytes) -> Iterator[str]:
+        """Check a statement before the block runs it, and the session afterwards."""
+        self._look_before()
+        text = self._checked(query)
+        # PostgreSQL permits COMMIT inside them only if nothing else is in the same string.
+        alone = first_words(text)[:1]
+        with self._no_commit_inside():
+            yield f"SELECT;{text}" if alone and alone[0] in _MAY_COMMIT else text
         self._look_after()
 
-    def _prepared(self, query: str | bytes) -> str:
-        self._look_before()
+    @contextmanager
+    def _no_commit_inside(self) -> Iterator[None]:
+        try:
+            yield
+        except InvalidTransactionTermination as error:
+            raise self._refusal("a COMMIT or ROLLBACK inside a block or a procedure") from error
+
+    def _checked(self, query: str | bytes) -> str:
+        """Return the text of a statement, or refuse it."""
         encoding = encodings[self.connection.encoding]
         text = query.decode(encoding) if isinstance(query, bytes) else query
         words = self._only_statement(text)
         if any(words[: len(refused)] == list(refused) for refused in _REFUSED):
             raise self._refusal(" ".join(words[:2]) if words[0] == "ALTER" else words[0])
-        if words[:1] == [_EXPLAIN] and _CREATE in _statements(text)[0]:
+        if words[:1] == [_EXPLAIN] and _CREATE in statements(text)[0]:
             raise self._refusal("EXPLAIN of a CREATE, which creates")
         if self.connection.server_version < _LARGE_OBJECTS_REFUSED_BY:
             found = _LARGE_OBJECTS.search(text)
             if found:
                 raise self._refusal(f"writing large objects ({found[0].rstrip('( ')})")
-        return f"SELECT;{text}" if words[:1] and words[0] in _MAY_COMMIT else text
+        return text
 
     def _only_statement(self, text: str) -> list[str]:
-        """Give the first words of a string of one statement."""
-        if not any(mark in text for mark in (";", "/*", "--")):
-            match = _FIRST_WORDS.match(text)
-            return [word.upper() for word in match.groups() if word] if match else []
-        # Where a backslash may hide a quote, strings cannot be told from what is between them
-        # without knowing more of the server's settings than is worth it.
-        escapes = "\\'" in text.replace("\\\\", "")
-        plain = self.connection.info.parameter_status("standard_conforming_strings") != "off"
-        uncertain = escapes or not plain
-        found = _statements(text)
-        if len(found) > 1 or (uncertain and ";" in text.rstrip("; \t\r\n")):
-            raise self._refusal(
-                "several statements in one string, which could hide what they change; send them "
-                "one by one"
-            )
-        return found[0][:2] if found else []
+        """Return the first words of a string, or refuse it if it has several statements."""
+        if ";" in text:
+            # Where a backslash may hide a quote, strings cannot be told from what is between them
+            # without knowing more of the server's settings.
+            escapes = "\\'" in text.replace("\\\\", "")
+            plain = self.connection.info.parameter_status("standard_conforming_strings") != "off"
+            uncertain = escapes or not plain
+            if len(statements(text)) > 1 or (uncertain and ";" in text.rstrip("; \t\r\n")):
+                raise self._refusal(
+                    "several statements in one string, which could hide what they change; send "
+                    "them one by one"
+                )
+        return first_words(text)
 
     def _look_before(self) -> None:
         connection = self.connection
@@ -174,61 +167,15 @@ class ReadingCursor(cursor):
         return ReadOnlyError(f"{self.where} was opened for reading: {what}; {READ_ONLY_ADVICE}")
 
 
-def reading_cursor(where: str) -> type[ReadingCursor]:
-    """Make the class of cursors of one database, for psycopg2's ``cursor_factory``.
+def reading_cursor(where: str, *, role_only_reads: bool = False) -> type[ReadingCursor]:
+    """Build the class of cursors of one database, for psycopg2's ``cursor_factory``.
 
     Parameters
     ----------
-    where
-        The database, as ``repr`` shows it; no password.
+    where : str
+        The database in messages; no password.
+    role_only_reads : bool, optional
+        Whether the role may only read.
     """
-    return type("ReadingCursor", (ReadingCursor,), {"where": where})
-
-
-def _statements(text: str) -> list[list[str]]:
-    """Give the words of each statement of a string, in capitals, without what is quoted.
-
-    Examples
-    --------
-    >>> _statements("/* 1; */ SELECT 'a;b' ; commit;")
-    [['SELECT'], ['COMMIT']]
-    """
-    found: list[list[str]] = [[]]
-    empty = True
-    for kind, token in _tokens(text):
-        if kind == "end":
-            if not empty:
-                found.append([])
-            empty = True
-        elif kind == "word":
-            found[-1].append(token.upper())
-            empty = False
-        elif kind != "comment" and not token.isspace():
-            empty = False
-    return found[:-1] if empty else found
-
-
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        assert match is not None
-        position = match.end()
-        kind = match.lastgroup or ""
-        if kind == "block":
-            position = _end_of_comment(text, position)
-            kind = "comment"
-        elif match[0].startswith("--"):
-            kind = "comment"
-        yield kind, match[0]
-
-
-def _end_of_comment(text: str, position: int) -> int:
-    depth = 1
-    while depth:
-        edge = _COMMENT_EDGE.search(text, position)
-        if edge is None:
-            return len(text)
-        depth += 1 if edge[0] == "/*" else -1
-        position = edge.end()
-    return position
+    given = {"where": where, "role_only_reads": role_only_reads}
+    return type("ReadingCursor", (ReadingCursor,), given)

@@ -24,7 +24,7 @@ from lcdb_notebook.explore.view.prepare import prepare
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.explore.widget.background import Task
 from lcdb_notebook.lightcurve import convert
-from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.plot.lightcurves import hidden_cadences
 from lcdb_notebook.read.selection import Selection
 
@@ -138,7 +138,7 @@ def test_magnitudes_are_drawn_as_the_relative_flux_that_a_light_curve_has(one: S
     magnitude = dataclasses.replace(data, flux=10 - 1e-4 * data.flux, unit="mag")
     (shown,) = prepare([magnitude], Settings("hard")).records
     wanted = convert.to_lightcurve(magnitude, quality_bitmask="hard")
-    good = ~condemned(shown, "hard")
+    good = ~flagged_mask(shown, "hard")
     np.testing.assert_array_equal(shown.flux[good], plain(wanted.flux))
     assert shown.unit == ""
 
@@ -314,7 +314,7 @@ def test_finding_a_period_folds_on_it(explorer: LightCurveExplorer) -> None:
 def test_the_point_under_the_cursor_is_the_nearest_one(explorer: LightCurveExplorer) -> None:
     (ax,) = explorer._figure.axes
     (data,) = list(explorer.selection.read())  # type: ignore[union-attr]
-    shown = ~hidden_cadences(condemned(data, "default"), "drop")
+    shown = ~hidden_cadences(flagged_mask(data, "default"), "drop")
     points = Points([data.time], [data.flux], [shown], [0])
     pixels = ax.transData.transform(np.column_stack([data.time, data.flux]))
     rng = np.random.default_rng(2)

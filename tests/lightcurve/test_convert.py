@@ -256,7 +256,7 @@ def test_kept_cadences_are_as_they_were() -> None:
 
 
 def test_a_word_for_flagged_that_is_none_is_refused_with_those_that_are() -> None:
-    with pytest.raises(TypeError, match="'drop', 'mask' or 'keep', not 'dorp'"):
+    with pytest.raises(TypeError, match="'drop', 'mask' or 'keep', got 'dorp'"):
         convert.to_lightcurve(record(), flagged="dorp")  # type: ignore[arg-type]
 
 

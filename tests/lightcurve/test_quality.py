@@ -1,4 +1,4 @@
-"""Which cadences flags condemn: of every type by a preset, of the first type by anything else."""
+"""Flagged cadences: of every type by a preset, of the first type by anything else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from lcdb_notebook import flags
 from lcdb_notebook.errors import ConfigurationError
 from lcdb_notebook.lightcurve.clock import Clock
-from lcdb_notebook.lightcurve.quality import condemned, condemning_bits, primary_type
+from lcdb_notebook.lightcurve.quality import flagged_bits, flagged_mask, primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 
 
@@ -42,7 +42,7 @@ BASE = [0, 0, 1, 0]
 
 
 def bad(data: LightCurveData, quality_bitmask: Any) -> list[int]:
-    return np.flatnonzero(condemned(data, quality_bitmask)).tolist()
+    return np.flatnonzero(flagged_mask(data, quality_bitmask)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_particular_bits_are_those_of_the_first_type(given: Any, cadences: list[
 
 def test_what_condemns_is_told_by_type() -> None:
     data = record(tess_quality_flag=TESS, base_quality_flag=BASE, tglc_quality_flag=TGLC)
-    told = {name: bits.tolist() for name, bits in condemning_bits(data, "hard").items()}
+    told = {name: bits.tolist() for name, bits in flagged_bits(data, "hard").items()}
     assert told == {
         "tess_quality_flag": [0, 32, 4096, 0],
         "base_quality_flag": BASE,
@@ -138,12 +138,12 @@ def test_the_highest_bit_of_32_condemns_though_it_is_the_sign() -> None:
 
 def test_flags_of_another_type_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="KeplerFlag"):
-        condemned(record(tess_quality_flag=TESS), flags.KeplerFlag(1))
+        flagged_mask(record(tess_quality_flag=TESS), flags.KeplerFlag(1))
 
 
-def test_presets_of_a_type_that_nobody_knows_say_what_to_do() -> None:
+def test_flagged_mask_presets_of_an_unregistered_type_are_any_bit() -> None:
     data = record(cheops_flags=[0, 1, 0, 0])
-    with pytest.raises(ConfigurationError, match=r"cheops_flags.*register"):
-        condemned(data, "default")
+    with pytest.warns(UserWarning, match=r"cheops_flags.*register"):
+        assert bad(data, "default") == [1]
     assert bad(data, "none") == []
     assert bad(data, 1) == [1]

@@ -22,7 +22,7 @@ import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.errors import ConfigurationError, DataError, ExportError, LightCurveNotFoundError
 from lcdb_notebook.models import DataSet
-from lcdb_notebook.read.export.manifest import CONTENTS
+from lcdb_notebook.read.export.manifest import MANIFEST
 
 TARGETS = 6
 
@@ -148,12 +148,12 @@ def test_a_new_source_makes_the_file_new(writable: lcdb.Database, tmp_path: Path
 def test_a_line_that_was_cut_off_costs_its_file_only(db: lcdb.Database, tmp_path: Path) -> None:
     found = db.search(3)
     found.export(tmp_path)
-    contents = tmp_path / CONTENTS
-    contents.write_bytes(contents.read_bytes()[:-20])
+    manifest = tmp_path / MANIFEST
+    manifest.write_bytes(manifest.read_bytes()[:-20])
     again = found.export(tmp_path)
     assert list(again["status"]).count("written") == 1
     assert set(found.export(tmp_path)["status"]) == {"kept"}
-    lines = contents.read_text().splitlines()
+    lines = manifest.read_text().splitlines()
     assert json.loads(lines[-1])["file"] == Path(again["file"].iloc[-1]).name
 
 

@@ -21,7 +21,14 @@ from lcdb_notebook.models import (
     TargetSpecificTime,
     TESSObservation,
 )
-from lcdb_notebook.read.fetch import Arrays, Unfit, copy_out, fetch, find_unfit, raw_connection
+from lcdb_notebook.read.fetch import (
+    Arrays,
+    Unreadable,
+    copy_out,
+    fetch,
+    find_unreadable,
+    raw_connection,
+)
 from lcdb_notebook.server import wire
 
 
@@ -180,9 +187,9 @@ def test_arrays_that_cannot_be_read_fail_and_are_found(
     with pytest.raises(WireError):
         fetch(session, **stored)
     # The connection is usable, and so is the transaction.
-    expected = Unfit()
+    expected = Unreadable()
     getattr(expected, kind)[stored[kind][0]] = why
-    assert find_unfit(session, **stored) == expected
+    assert find_unreadable(session, **stored) == expected
     rest = {what: stored[what][1:] for what in ("datasets", "pairs")}
     assert len(fetch(session, **rest).datasets) == 1
     assert name in ids
@@ -193,7 +200,7 @@ def test_where_all_can_be_read_nothing_is_unfit(
 ) -> None:
     session.execute(sa.text("UPDATE dataset SET values = '{NULL,1,2}'"))
     statements.clear()
-    assert find_unfit(session, **stored) == Unfit()
+    assert find_unreadable(session, **stored) == Unreadable()
     assert len(statements) == 1
 
 

@@ -279,7 +279,7 @@ def test_several_where_one_was_wanted_are_shown(db: lcdb.Database) -> None:
     with pytest.raises(AmbiguousError) as raised:
         db.search(1, sector=1).lightcurve()
     message = str(raised.value)
-    assert message.startswith("6 light curves match where one was wanted")
+    assert message.startswith("expected one light curve, found 6; narrow the search")
     for told in ("DEMO aperture 2px", "DEMO aperture 3px", "DEMO SYS_RM", "raw", "lightcurves()"):
         assert told in message
 
@@ -287,9 +287,9 @@ def test_several_where_one_was_wanted_are_shown(db: lcdb.Database) -> None:
 def test_very_many_where_one_was_wanted_are_not_all_fetched(
     db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lcdb_notebook.read.selection._ROWS_COMPARED", 30)
+    monkeypatch.setattr("lcdb_notebook.read.selection.lightcurves._ROWS_COMPARED", 30)
     found = db.search()
-    with pytest.raises(AmbiguousError, match=r"^74 light curves match") as raised:
+    with pytest.raises(AmbiguousError, match=r"^expected one light curve, found 74;") as raised:
         found.lightcurve()
     assert len(str(raised.value).splitlines()) == 1 + 1 + 20 + 1
     # Nothing of it passes for the whole afterwards.
@@ -370,7 +370,7 @@ def test_a_selection_is_drawn(db: lcdb.Database) -> None:
 def test_an_option_that_is_none_is_refused_with_those_that_are(
     db: lcdb.Database, option: dict[str, Any]
 ) -> None:
-    with pytest.raises(TypeError, match=r"is 'raise' or 'skip'|is 'drop', 'mask' or 'keep'"):
+    with pytest.raises(TypeError, match=r"must be '(raise' or 'skip'|drop', 'mask' or 'keep')"):
         db.search(1).lightcurves(**option)
 
 

@@ -211,7 +211,8 @@ def test_what_is_part_of_an_instrument_counts_for_it(session: orm.Session) -> No
 @pytest.mark.parametrize("facet", ["catalog", "sector", "photometry", "processing", "author"])
 def test_each_number_is_what_the_filter_then_leaves(session: orm.Session, facet: str) -> None:
     for value, number in browse.counts(session, TargetFilter("1"), facet).items():
-        chosen = criteria(**{facet: "raw" if value is None else value})
+        search: dict[str, Any] = {facet: "raw" if value is None else value}
+        chosen = criteria(**search)
         assert browse.count(session, TargetFilter("1", chosen)) == number
 
 

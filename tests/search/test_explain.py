@@ -136,8 +136,8 @@ def test_names_that_exist_without_being_combined_are_told(filled: orm.Session) -
     error = why(filled, [101, 102], catalog="TIC", processing=["raw", "DET"], sector=7)
     assert type(error) is LightCurveNotFoundError
     assert str(error) == (
-        "no light curve matches all of target=[101, 102], catalog='TIC', processing=['raw', 'DET'], "
-        "sector=7; drop one criterion to see what exists"
+        "no light curve matches all of target=[101, 102], catalog='TIC', processing=['raw', "
+        "'DET'], sector=7; drop one criterion to see what exists"
     )
 
 

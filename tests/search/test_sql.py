@@ -283,7 +283,9 @@ def test_searches_for_the_same_things_are_one_statement_with_other_values() -> N
     ids=str,
 )
 def test_searches_for_other_things_are_other_statements(other: dict[str, Any]) -> None:
-    wanted = {name: "x" if name == "author" else value for name, value in other.items()}
+    wanted: dict[str, Any] = {
+        name: "x" if name == "author" else value for name, value in other.items()
+    }
     statement, _ = sql.datasets(criteria(1, sector=1))
     assert sql.datasets(criteria(**wanted))[0] is not statement
 

@@ -28,9 +28,9 @@ from lcdb_notebook.errors import ConnectionFailedError, LCDBError
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import DataSet
 from lcdb_notebook.server import embedded
+from lcdb_notebook.server.connector import refuse_old_server
 from lcdb_notebook.server.embedded.account import server_account, server_programs
 from lcdb_notebook.server.embedded.pidfile import PidFile
-from lcdb_notebook.server.engine import refuse_old_server
 
 from .stopwatch import Stopwatch
 
@@ -206,7 +206,7 @@ def soon(kind: type[LCDBError], match: str, *, again: bool = True) -> Iterator[l
     told = str(raised.value)
     assert "Traceback" not in told
     if again and isinstance(raised.value, ConnectionFailedError):
-        assert "the next call connects again by itself" in raised.value.__notes__
+        assert "the next call reconnects automatically" in raised.value.__notes__
 
 
 @contextmanager

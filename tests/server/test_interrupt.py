@@ -233,7 +233,7 @@ def test_what_is_not_committed_is_said_to_be_lost(url: str, watcher: sa.Connecti
         db.session.add(Mission(name="CHEOPS", time_epoch=0, time_format_name="cheopsjd"))
         with pytest.raises(KeyboardInterrupt) as raised, interrupted_by(watcher, url):
             slow_using(db)
-        assert any("not committed is undone" in note for note in raised.value.__notes__)
+        assert any("were rolled back" in note for note in raised.value.__notes__)
         assert db.missions()["name"].tolist() == ["TESS"]
 
 

@@ -13,7 +13,7 @@ from lcdb_notebook.explore.figures import canvas as canvases
 from lcdb_notebook.explore.figures.readout import Points, readout_text
 from lcdb_notebook.explore.view.prepare import Prepared
 from lcdb_notebook.explore.view.settings import Settings
-from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.plot import Drawing
 from lcdb_notebook.plot.lightcurves import hidden_cadences
 from lcdb_notebook.plot.panels import Panel, panels_of
@@ -236,7 +236,7 @@ class LightCurveFigure:
         if panel not in self._points:
             settings = self._settings
             records = self._panels[panel].records
-            bad = [condemned(data, settings.quality_bitmask) for data in records]
+            bad = [flagged_mask(data, settings.quality_bitmask) for data in records]
             numbers = {id(data): number for number, data in enumerate(self._drawn.records)}
             self._points[panel] = Points(
                 [data.time for data in records],

@@ -14,7 +14,7 @@ from lcdb_notebook.errors import DataError
 from lcdb_notebook.explore.view.prepare import prepare
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.explore.widget.background import Task
-from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.levels import on_one_level
 
@@ -87,7 +87,7 @@ def find_period(
     prepared = prepare(records, settings, task.check).records
     # Sectors have different levels.
     for data in on_one_level(prepared, settings.quality_bitmask):
-        good = ~condemned(data, settings.quality_bitmask) & np.isfinite(data.flux)
+        good = ~flagged_mask(data, settings.quality_bitmask) & np.isfinite(data.flux)
         times.append(data.time[good])
         fluxes.append(data.flux[good])
     return strongest_period(np.concatenate(times), np.concatenate(fluxes), method, task.progress)

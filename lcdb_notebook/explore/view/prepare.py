@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.lightcurve import convert
-from lcdb_notebook.lightcurve.quality import condemned
+from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.labels import star
 from lcdb_notebook.plot.levels import mission_epoch
@@ -157,7 +157,7 @@ def summary(records: Sequence[LightCurveData], settings: Settings) -> str:
     for data in records:
         timed = np.isfinite(data.time)
         total += int(np.count_nonzero(timed))
-        flagged += int(np.count_nonzero(timed & condemned(data, settings.quality_bitmask)))
+        flagged += int(np.count_nonzero(timed & flagged_mask(data, settings.quality_bitmask)))
     bitmask = settings.quality_bitmask
     mask = " + ".join(bitmask) if isinstance(bitmask, tuple) else bitmask
     curves = f"{len(records)} light curves, " if len(records) > 1 else ""
@@ -199,7 +199,7 @@ def _with_flagged(
     shown: LightCurveData, data: LightCurveData, settings: Settings
 ) -> LightCurveData:
     """Append the flagged cadences, normalized and folded in the same way."""
-    bad = condemned(data, settings.quality_bitmask) & np.isfinite(data.time)
+    bad = flagged_mask(data, settings.quality_bitmask) & np.isfinite(data.time)
     lc = convert.to_lightcurve(data, quality_bitmask=settings.quality_bitmask, flagged="keep")
     of_bad = bad[np.isfinite(data.time)]
     if settings.normalize:

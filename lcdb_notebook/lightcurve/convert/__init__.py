@@ -1,4 +1,4 @@
-"""LightCurveData to lightkurve LightCurves and pandas DataFrames: pure functions, no database."""
+"""Convert LightCurveData to lightkurve LightCurves and pandas DataFrames, without a database."""
 
 from lcdb_notebook.lightcurve.convert.collection import to_lightcurves
 from lcdb_notebook.lightcurve.convert.dataframe import to_pandas

@@ -1,4 +1,4 @@
-"""LightCurveData to one LightCurveCollection, whose members have the same columns."""
+"""LightCurveData to a LightCurveCollection whose members have the same columns."""
 
 from __future__ import annotations
 
@@ -25,30 +25,45 @@ def to_lightcurves(
     as_flux: bool = True,
     histories: Mapping[int, str] | None = None,
 ) -> lightkurve.LightCurveCollection:
-    """Make a LightCurveCollection, in the order given.
+    """Convert records to a LightCurveCollection, in the order given.
 
     Parameters
     ----------
-    records
+    records : sequence of LightCurveData
         Light curves, best ordered by :func:`by_start`.
-    quality_bitmask, flagged, time_format, as_flux
-        As for :func:`to_lightcurve`.
-    histories
-        What each was derived from, by DataSet: see :func:`lcdb_notebook.search.lineage.histories`.
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
+        ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
+        a flag, or several of these. None is ``"none"``. Bits and names apply to the flag type of
+        the ``quality`` column, presets to all flag types.
+    flagged : {"drop", "mask", "keep"}, optional
+        What happens to flagged cadences: "drop" removes them, "mask" sets their flux to NaN,
+        "keep" leaves them unchanged.
+    time_format : str, optional
+        Name of the astropy time format of the result, such as "jd"; None is the mission's own
+        ("btjd" for TESS). The time scale is TDB.
+    as_flux : bool, optional
+        Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
+        the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
+        median. False keeps magnitudes.
+    histories : mapping of int to str, optional
+        By DataSet, what it was derived from, for ``meta["LINEAGE"]``.
 
     Returns
     -------
     lightkurve.LightCurveCollection
-        Its members have the same columns: a type of flags that only some of them have is 0 in the
-        others. ``stitch()`` keeps ``sector``, ``orbit_number``, ``quarter``, ``campaign`` and
-        ``dataset`` as columns.
+        Its light curves have the same columns: flags of a type that only some of them have are 0
+        in the others. ``stitch()`` joins them and keeps ``sector``, ``orbit_number``, ``quarter``,
+        ``campaign`` and ``dataset`` as columns.
 
     Raises
     ------
     DataError
-        As :func:`to_lightcurve`.
+        If astropy does not know a unit.
+    ArgumentError
+        If an argument has none of the values above; the message names it.
     """
-    told = histories or {}
+    known = histories or {}
     members = [
         to_lightcurve(
             data,
@@ -56,7 +71,7 @@ def to_lightcurves(
             flagged=flagged,
             time_format=time_format,
             as_flux=as_flux,
-            history=told.get(data.dataset, ""),
+            history=known.get(data.dataset, ""),
         )
         for data in records
     ]
@@ -64,7 +79,7 @@ def to_lightcurves(
 
 
 def collection(members: Sequence[lightkurve.LightCurve]) -> lightkurve.LightCurveCollection:
-    """Make a collection of LightCurves, all with the columns that any of them has."""
+    """Return a collection of LightCurves; columns that only some of them have are filled with 0."""
     from lcdb_notebook.lightcurve.convert.lightkurve_classes import LightCurveCollection
 
     every = dict.fromkeys(column for lc in members for column in lc.colnames)

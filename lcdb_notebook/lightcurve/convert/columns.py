@@ -1,7 +1,8 @@
-"""What a LightCurve and a DataFrame have in common: the cadences kept, and their columns."""
+"""The columns that LightCurves and DataFrames share, and the cadences that they keep."""
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -9,29 +10,30 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
+from lcdb_notebook.errors import ArgumentError
+from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.clock import Clock
-from lcdb_notebook.lightcurve.quality import Flagged, condemned, primary_type
+from lcdb_notebook.lightcurve.quality import FLAGGED, Flagged, flagged_mask, primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData
 
 
 def choose(
     data: LightCurveData, quality_bitmask: flags.Bitmask, flagged: Flagged
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Say which cadences are good, and which are to be in the result.
+    """Return which cadences are good, and which are part of the result.
 
     Returns
     -------
     tuple of two numpy.ndarray of bool
-        Each of shape (cadences,). No cadence without a time is kept, whatever its flags say.
+        Each of shape (cadences,). Cadences without a time are never part of the result.
 
     Raises
     ------
-    TypeError
-        If ``flagged`` is none of its three values.
+    ArgumentError
+        If ``flagged`` is not one of its three values.
     """
-    if flagged not in ("drop", "mask", "keep"):
-        raise TypeError(f"flagged= is 'drop', 'mask' or 'keep', not {flagged!r}")
-    good = ~condemned(data, quality_bitmask)
+    check_choice("flagged", flagged, FLAGGED)
+    good = ~flagged_mask(data, quality_bitmask)
     finite = np.isfinite(data.time)
     return good, finite & good if flagged == "drop" else finite
 
@@ -39,17 +41,17 @@ def choose(
 def masked(
     data: LightCurveData, good: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Give flux and error with NaN where a cadence is not good."""
+    """Return flux and error, NaN where a cadence is not good."""
     return np.where(good, data.flux, np.nan), np.where(good, errors(data), np.nan)
 
 
 def errors(data: LightCurveData) -> npt.NDArray[np.float64]:
-    """Give the errors of the flux: NaN where none are stored."""
+    """Return the errors of the flux; NaN if none are stored."""
     return np.full(data.flux.size, np.nan) if data.flux_err is None else data.flux_err
 
 
 def quality_columns(data: LightCurveData) -> dict[str, npt.NDArray[np.int32]]:
-    """``quality`` is the primary type, as lightkurve expects; others go by their own name."""
+    """Return flags by column: ``quality`` for the primary type, the type's name for others."""
     primary = primary_type(data)
     if primary is None:
         return {"quality": np.zeros(data.time.size, np.int32)}
@@ -60,27 +62,39 @@ def quality_columns(data: LightCurveData) -> dict[str, npt.NDArray[np.int32]]:
 
 
 def times(values: npt.NDArray[np.float64], clock: Clock, time_format: str | None) -> Any:
-    """Make an astropy Time of a mission's numbers, shown in another format if one is named."""
+    """Convert a mission's numbers to an astropy Time, in another format if one is named."""
     from astropy.time import Time
 
     if _counts_days(clock):
-        # The same two float64s for each time as by the mission's own format, in half the time.
+        # The same two float64s for each time as with the mission's own format, in half the time.
         time = Time(float(clock.epoch), values, format="jd", scale="tdb")
-        time.format = time_format or clock.format_name
+        _set_format(time, time_format or clock.format_name)
         return time
     clock.time_format()
     time = Time(values, format=clock.format_name, scale="tdb")
     if time_format is not None:
-        time.format = time_format
+        _set_format(time, time_format)
     return time
+
+
+def _set_format(time: Any, time_format: str) -> None:
+    try:
+        time.format = time_format
+    except (ValueError, TypeError):
+        known = sorted(time.FORMATS)
+        near = get_close_matches(str(time_format), known, 3) or known
+        raise ArgumentError(
+            f"time_format must be the name of an astropy time format, got {time_format!r}; did you "
+            f"mean {', '.join(near)}?"
+        ) from None
 
 
 @lru_cache
 def _counts_days(clock: Clock) -> bool:
-    """Whether a mission's numbers are days of TDB since an even Julian date, as TESS's are.
+    """Return whether a mission's numbers are days of TDB since an even Julian date, as TESS's.
 
-    astropy splits a time into whole days and a rest, and halves go to the even day: of the number
-    by the mission's format, of the Julian date here. With an odd epoch these are not the same.
+    astropy splits a time into whole days and a remainder, and rounds halves to the even day: of
+    the number in the mission's format, of the Julian date here. An odd epoch makes them differ.
     """
     clock.time_format()
     return (
@@ -92,7 +106,7 @@ def _counts_days(clock: Clock) -> bool:
 
 
 def time_of(values: Any, clock: Clock, time_format: str | None) -> Any:
-    """Make an astropy Time of numbers, or texts, that are in any format, the mission's or not."""
+    """Convert numbers or texts in any time format to an astropy Time."""
     from astropy.time import Time
 
     clock.time_format()
@@ -101,7 +115,7 @@ def time_of(values: Any, clock: Clock, time_format: str | None) -> Any:
 
 
 def plain(quality_bitmask: flags.Bitmask) -> str | int:
-    """Say it as FITS headers and JSON can hold it: a preset's name, or bits."""
+    """Return a bitmask as FITS headers and JSON can hold it: a preset's name, or bits."""
     if quality_bitmask is None:
         return "none"
     if isinstance(quality_bitmask, str):

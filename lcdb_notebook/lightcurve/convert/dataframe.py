@@ -20,7 +20,7 @@ from lcdb_notebook.lightcurve.convert.columns import (
 )
 from lcdb_notebook.lightcurve.convert.frame_attrs import KEY, remember
 from lcdb_notebook.lightcurve.quality import Flagged, primary_type
-from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,31 +34,42 @@ def to_pandas(
     time_format: str | None = None,
     histories: Mapping[int, str] | None = None,
 ) -> pd.DataFrame:
-    """Make one DataFrame of light curves, one row a cadence.
+    """Convert records to one DataFrame, one row per cadence.
 
     Parameters
     ----------
-    records
+    records : sequence of LightCurveData
         Light curves.
-    quality_bitmask, flagged, time_format
-        As for :func:`to_lightcurve`.
-    histories
-        What each was derived from, by DataSet: see :func:`lcdb_notebook.search.lineage.histories`.
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
+        ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
+        a flag, or several of these. None is ``"none"``. Bits and names apply to the flag type of
+        the ``quality`` column, presets to all flag types.
+    flagged : {"drop", "mask", "keep"}, optional
+        What happens to flagged cadences: "drop" removes them, "mask" sets their flux to NaN,
+        "keep" leaves them unchanged.
+    time_format : str, optional
+        Name of the astropy time format of the result, such as "jd"; None is the mission's own
+        ("btjd" for TESS). The time scale is TDB.
+    histories : mapping of int to str, optional
+        By DataSet, what it was derived from.
 
     Returns
     -------
     pandas.DataFrame
         ``time, flux, flux_err, cadenceno, quality``, a column for each further flag type, then
-        ``dataset, target, photometry, processing`` and what tells observations apart in time
-        (``sector``). ``catalog`` and ``flag_type`` are there, too, where they are not the same in
-        every row. Fluxes are as stored, magnitudes included. ``attrs`` name the mission, the time
-        format and scale, the units and the type of ``quality``; what they have as
-        ``light_curves`` is for :func:`from_pandas`.
+        ``dataset, target, photometry, processing`` and the observation fields that grow with time
+        (``sector``). ``catalog`` and ``flag_type`` are included where they differ between rows.
+        Fluxes and errors are as stored, magnitudes included. ``attrs`` hold the mission, the time
+        format and scale, the units and the type of ``quality``; ``light_curves`` among them is
+        what :func:`from_pandas` needs.
 
     Raises
     ------
     DataError
-        If the missions tell time by different clocks and no ``time_format`` is asked for.
+        If the missions have different time formats and ``time_format`` is None.
+    ArgumentError
+        If an argument has none of the values above; the message names it.
     """
     import pandas as pd
 
@@ -69,8 +80,8 @@ def to_pandas(
     if len(clocks) > 1 and time_format is None:
         names = ", ".join(sorted(clock.format_name for clock in clocks))
         raise DataError(
-            f"these light curves tell time by different clocks ({names}), which one column cannot "
-            "hold; ask for one that all can be told in, such as time_format='jd'"
+            f"the missions have different time formats ({names}), which do not fit in one column; "
+            "pass one for all, such as time_format='jd'"
         )
     pieces: dict[str, list[npt.NDArray[Any]]] = {}
     sizes: list[int] = []
@@ -98,14 +109,14 @@ def to_pandas(
             for time, data in zip(pieces["time"], records, strict=True)
         ]
     joined: dict[str, Any] = {n: np.concatenate(arrays) for n, arrays in pieces.items()}
-    for name, told in labels(records).items():
-        if isinstance(told[0], str | None):
-            kinds = pd.Categorical(told)
+    for name, values_ in labels(records).items():
+        if isinstance(values_[0], str | None):
+            kinds = pd.Categorical(values_)
             codes = np.repeat(kinds.codes, sizes)
             joined[name] = pd.Categorical.from_codes(codes, dtype=kinds.dtype)
         else:
-            joined[name] = np.repeat(pd.Series(told).to_numpy(), sizes)
-    # These arrays belong to nobody else; stacking them into one block would copy them all again.
+            joined[name] = np.repeat(pd.Series(values_).to_numpy(), sizes)
+    # Nothing else refers to these arrays; stacking them into one block would copy them again.
     frame = pd.DataFrame(joined, copy=False)
     first = records[0]
     frame.attrs = {
@@ -122,20 +133,20 @@ def to_pandas(
 
 
 def labels(records: Sequence[LightCurveData]) -> dict[str, list[Any]]:
-    """Columns that say whose cadence a row is: one value a record."""
-    told: dict[str, list[Any]] = {
+    """Return the columns that identify light curves: one value per record."""
+    columns: dict[str, list[Any]] = {
         "dataset": [data.dataset for data in records],
         "target": [data.target for data in records],
     }
     types = [primary_type(data) for data in records]
     if len({data.catalog for data in records}) > 1:
-        told["catalog"] = [data.catalog for data in records]
+        columns["catalog"] = [data.catalog for data in records]
     if len(set(types)) > 1:
-        told["flag_type"] = types
+        columns["flag_type"] = types
     for name in dict.fromkeys(name for data in records for name in data.observation.chronology):
         values = [data.observation.fields.get(name) for data in records]
         if any(value is not None for value in values):
-            told[name] = values
-    told["photometry"] = [data.photometry for data in records]
-    told["processing"] = [data.processing or "raw" for data in records]
-    return told
+            columns[name] = values
+    columns["photometry"] = [data.photometry for data in records]
+    columns["processing"] = [processing_label(data.processing) for data in records]
+    return columns

@@ -1,4 +1,4 @@
-"""LightCurves of columns that are ready, at the least that astropy asks for. Imports astropy."""
+"""LightCurves made of finished columns with the least work in astropy. Imports astropy."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Built", "TimesInOrder"]
 
 
 class TimesInOrder(SortedArray):  # type: ignore[misc]
-    """The engine of an index on times that ascend as they are, made when it is first looked into.
+    """The engine of an index on times that already increase; built when first used.
 
-    astropy gives each TimeSeries an index on its times, for ``loc`` and ``iloc``, and sorts them
-    for it. Engines that exist already are taken as they are (astropy.table.Index, ``engine``).
+    astropy indexes the times of each TimeSeries for ``loc`` and ``iloc``, and sorts them for that.
+    It accepts an existing engine without sorting (astropy.table.Index, ``engine``).
     """
 
     _jd: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -25,7 +25,7 @@ class TimesInOrder(SortedArray):  # type: ignore[misc]
 
     @classmethod
     def of(cls, time: Any) -> Self | None:
-        """Make the engine of an astropy Time; None where its times do not ascend strictly.
+        """Return the engine of an astropy Time; None if its times do not increase strictly.
 
         Examples
         --------
@@ -43,14 +43,14 @@ class TimesInOrder(SortedArray):  # type: ignore[misc]
         made = cls.__new__(cls)
         made.num_cols = 1
         made.unique = False
-        # Copies, since times may be changed in place before anybody asks.
+        # Copies, because the times may be changed in place before the index is used.
         made._jd = (jd1.copy(), jd2.copy())
         made._about = (time.scale, time.format)
         return made
 
     @property
     def data(self) -> Any:
-        """The times in order, as the one column of a table."""
+        """The times in order, as the only column of a table."""
         if "data" not in self.__dict__:
             scale, format_ = self._about
             time = Time(*self._jd, format="jd", scale=scale)
@@ -64,7 +64,7 @@ class TimesInOrder(SortedArray):  # type: ignore[misc]
 
     @property
     def row_index(self) -> Any:
-        """The row of each of them."""
+        """The row of each time."""
         if "row_index" not in self.__dict__:
             self.__dict__["row_index"] = Column(np.arange(self._jd[0].size))
         return self.__dict__["row_index"]
@@ -75,7 +75,7 @@ class TimesInOrder(SortedArray):  # type: ignore[misc]
 
 
 class Built:
-    """Mixin of LightCurves that are put together column by column, and sort no sorted times."""
+    """Makes LightCurves column by column, without sorting times that are already sorted."""
 
     @classmethod
     def of(cls, columns: Mapping[str, Any]) -> Self:
@@ -83,19 +83,19 @@ class Built:
 
         Parameters
         ----------
-        columns
-            An astropy Time, Quantities and arrays of one length. They are not copied. The
-            constructor would copy each of them twice, and index the times three times.
+        columns : mapping of str to astropy.time.Time, Quantity or numpy.ndarray
+            All of one length. They are not copied, while the constructor would copy each of them
+            twice and index the times three times.
         """
         made: Any = cls()
         for name, values in columns.items():
             made.add_column(values, name=name, copy=False)
-        # As lightkurve's constructor ends: from now on it warns of new attributes.
+        # As at the end of lightkurve's constructor: from now on it warns about new attributes.
         made._new_attributes_relax = False
         return made  # type: ignore[no-any-return]
 
     def add_index(self, colnames: Any, engine: Any = None, unique: bool = False) -> None:
-        """See astropy.table.Table.add_index; times that ascend are not sorted for it."""
+        """Index a column, as astropy does, without sorting times that already increase."""
         columns = [colnames] if isinstance(colnames, str) else list(colnames)
         time = self.columns["time"] if columns == ["time"] else None  # type: ignore[attr-defined]
         if engine is None and not unique and isinstance(time, Time):

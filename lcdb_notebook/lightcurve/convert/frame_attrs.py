@@ -1,4 +1,4 @@
-"""What a DataFrame of light curves remembers of them in ``attrs``, to be made again from it."""
+"""The metadata of light curves in a DataFrame's ``attrs``, from which they can be rebuilt."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 __all__ = ["KEY", "Remembered", "recall", "remember"]
 
 KEY = "light_curves"
-"""Where in ``attrs`` it is. One string: pandas copies ``attrs`` deeply at every step, which for a
-string costs nothing, compares them when it joins frames, and writes them into Parquet as JSON."""
+"""Key in ``attrs``. The value is one string, because pandas deep-copies ``attrs`` at every step,
+compares them when it joins frames, and writes them into Parquet as JSON."""
 
 _VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Remembered:
-    """One light curve without its numbers.
+    """One light curve without its arrays.
 
     Parameters
     ----------
-    about
+    about : mapping of str to object
         The identifiers, as fields of :class:`LightCurveData`.
-    flag_types
-        Types of its flags, the one of the ``quality`` column first.
-    good
-        bool, shape (cadences with a time,): which of them were not condemned.
-    middle
+    flag_types : tuple of str
+        Types of its flags, that of the ``quality`` column first.
+    good : numpy.ndarray of bool
+        Shape (cadences with a time,): which of them were not flagged.
+    middle : float or None
         Median magnitude of its good cadences; None for fluxes.
-    history
+    history : str
         What it was derived from.
     """
 
@@ -57,15 +57,15 @@ def remember(
     good: Sequence[npt.NDArray[np.bool_]],
     histories: Mapping[int, str],
 ) -> str:
-    """Write down what the columns of a DataFrame do not say.
+    """Return, as JSON, what the columns of a DataFrame do not contain.
 
     Parameters
     ----------
-    records
+    records : sequence of LightCurveData
         The light curves.
-    good
-        For each, which of its cadences are not condemned.
-    histories
+    good : sequence of numpy.ndarray of bool
+        For each, which of its cadences are not flagged.
+    histories : mapping of int to str
         By DataSet, what it was derived from.
     """
     clocks = {data.clock: None for data in records}
@@ -94,7 +94,7 @@ def remember(
                 histories.get(data.dataset, ""),
             ]
         )
-    told = {
+    everything = {
         "version": _VERSION,
         "clocks": [{**asdict(clock), "epoch": str(clock.epoch)} for clock in clocks],
         "observations": [
@@ -109,28 +109,28 @@ def remember(
         ],
         "curves": curves,
     }
-    return json.dumps(told, separators=(",", ":"))
+    return json.dumps(everything, separators=(",", ":"))
 
 
 def recall(text: str) -> dict[int, Remembered]:
-    """Read what :func:`remember` wrote, by DataSet, in the order of their first times.
+    """Return what :func:`remember` wrote, by DataSet, in the order of their first times.
 
     Raises
     ------
     DataError
-        If it was changed, or is another version's.
+        If the text was changed or has another version.
     """
     try:
-        told = json.loads(text)
-        if told["version"] != _VERSION:
+        read = json.loads(text)
+        if read["version"] != _VERSION:
             raise DataError(
-                f"attrs[{KEY!r}] is of version {told['version']}, and {_VERSION} is what this "
-                "package reads; read the light curves from the database again"
+                f"attrs[{KEY!r}] must have version {_VERSION}, got {read['version']}; read the "
+                "light curves from the database again"
             )
-        clocks = [Clock(**{**clock, "epoch": Decimal(clock["epoch"])}) for clock in told["clocks"]]
+        clocks = [Clock(**{**clock, "epoch": Decimal(clock["epoch"])}) for clock in read["clocks"]]
         observations = {
             id_: ObservationData(id_, type_, fields, tuple(instrument), tuple(chronology))
-            for id_, type_, fields, instrument, chronology in told["observations"]
+            for id_, type_, fields, instrument, chronology in read["observations"]
         }
         return {
             curve[0]: Remembered(
@@ -151,14 +151,14 @@ def recall(text: str) -> dict[int, Remembered]:
                 curve[12],
                 curve[13],
             )
-            for curve in told["curves"]
+            for curve in read["curves"]
         }
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"attrs[{KEY!r}] is not what to_pandas() wrote there ({type(error).__name__}: "
-            f"{error}); leave it as it is, or read the light curves from the database again"
+            f"attrs[{KEY!r}] is not what to_pandas() wrote ({type(error).__name__}: {error}); read "
+            "the light curves from the database again"
         ) from error
 
 
@@ -167,9 +167,9 @@ def _field(value: Any) -> Any:
 
 
 def _runs(mask: npt.NDArray[np.bool_]) -> list[int]:
-    """Write a mask as lengths of runs, the first of them of True: flags come in runs."""
+    """Return a mask as lengths of runs, the first of them of True; flags come in runs."""
     edges: list[int] = (np.flatnonzero(mask[1:] != mask[:-1]) + 1).tolist()
-    # Runs are few: numpy would take longer to begin.
+    # There are few runs, for which a list is faster than numpy.
     lengths = [stop - start for start, stop in pairwise([0, *edges, mask.size])]
     return lengths if mask.size == 0 or mask[0] else [0, *lengths]
 

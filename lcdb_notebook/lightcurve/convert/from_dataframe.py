@@ -1,4 +1,4 @@
-"""A DataFrame of light curves, as to_pandas made it, back to lightkurve LightCurves."""
+"""A DataFrame that to_pandas made, back to lightkurve LightCurves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lcdb_notebook.errors import DataError
+from lcdb_notebook.errors import ArgumentError, DataError
 from lcdb_notebook.lightcurve.convert.columns import time_of
 from lcdb_notebook.lightcurve.convert.frame_attrs import KEY, Remembered, recall
 from lcdb_notebook.lightcurve.convert.lightcurve import is_magnitude, relative_flux, to_lightcurve
@@ -24,30 +24,35 @@ __all__ = ["from_pandas"]
 
 
 def from_pandas(frame: pd.DataFrame, *, as_flux: bool = True) -> lightkurve.LightCurveCollection:
-    """Make the LightCurves again that a DataFrame of :meth:`Selection.to_pandas` holds.
+    """Convert a DataFrame of :meth:`Selection.to_pandas` back to LightCurves.
 
-    They are those that :meth:`Selection.lightcurves` gives with the same arguments, metadata and
+    They are equal to those of :meth:`Selection.lightcurves` with the same arguments, metadata and
     lineage included; a ``time_format`` of large numbers, such as "jd", has lost digits in its one
-    float64 (40 microseconds). Rows may have been taken out or sorted, and values been changed;
-    columns that were added are left out.
+    float64 (40 microseconds). Rows may have been removed or sorted, and values changed; columns
+    that were added are left out.
 
     Parameters
     ----------
-    frame
-        With the columns and the ``attrs`` of ``to_pandas``. pandas keeps ``attrs`` while one frame
-        becomes another; it drops them where frames with different ones are joined.
-    as_flux
-        As for :func:`to_lightcurve`.
+    frame : pandas.DataFrame
+        With the columns and the ``attrs`` of ``to_pandas``. pandas keeps ``attrs`` when one frame
+        is made from another, and drops them when it joins frames that differ in them.
+    as_flux : bool, optional
+        Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
+        the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
+        median. False keeps magnitudes.
 
     Returns
     -------
     lightkurve.LightCurveCollection
-        One for each DataSet that has rows, ordered by time.
+        One light curve for each DataSet that has rows, ordered by time. Flux has the unit of the
+        DataSet, or is dimensionless where magnitudes were converted.
 
     Raises
     ------
     DataError
-        If columns or ``attrs`` are missing, or do not belong together; it says which.
+        If columns or ``attrs`` are missing or do not belong together; the message names them.
+    ArgumentError
+        If ``frame`` is not a DataFrame.
 
     Examples
     --------
@@ -59,15 +64,19 @@ def from_pandas(frame: pd.DataFrame, *, as_flux: bool = True) -> lightkurve.Ligh
     """
     from lcdb_notebook.lightcurve.convert.collection import collection
 
-    told = frame.attrs.get(KEY)
-    if not isinstance(told, str):
+    if not hasattr(frame, "attrs") or not hasattr(frame, "columns"):
+        raise ArgumentError(
+            f"frame must be a DataFrame that to_pandas() made, got {type(frame).__name__}"
+        )
+    remembered = frame.attrs.get(KEY)
+    if not isinstance(remembered, str):
         raise DataError(
             f"this DataFrame has no attrs[{KEY!r}], which to_pandas() writes and from_pandas() "
-            f"needs; {_present('its attrs are', frame.attrs)}. pandas drops them where frames that "
-            "differ in them are joined, and some functions drop them always: set them again with "
-            "new.attrs = old.attrs, or convert each frame by itself"
+            f"needs; {_present('its attrs are', frame.attrs)}. pandas drops attrs when it joins "
+            "frames that differ in them, and in some other functions: restore them with "
+            "new.attrs = old.attrs, or convert each frame separately"
         )
-    known = recall(told)
+    known = recall(remembered)
     attrs = {str(name): value for name, value in frame.attrs.items()}
     columns = _columns(frame, known)
     made = {
@@ -83,7 +92,7 @@ def from_pandas(frame: pd.DataFrame, *, as_flux: bool = True) -> lightkurve.Ligh
 
 
 def _columns(frame: pd.DataFrame, known: Mapping[int, Remembered]) -> dict[str, Any]:
-    """Give the columns that are needed, as numpy has them."""
+    """Return the columns that are needed, as numpy arrays."""
     flag_types = {name for one in known.values() for name in one.flag_types[1:]}
     kinds = dict.fromkeys(("dataset", "cadenceno", "quality", *sorted(flag_types)), "i")
     kinds |= dict.fromkeys(("flux", "flux_err"), "f")
@@ -99,11 +108,11 @@ def _columns(frame: pd.DataFrame, known: Mapping[int, Remembered]) -> dict[str, 
 
 
 def _cut(datasets: npt.NDArray[np.int64]) -> Iterator[tuple[int, Any]]:
-    """Give the rows of each DataSet, in their order."""
+    """Yield each DataSet and its rows, in order."""
     starts = np.flatnonzero(np.diff(datasets, prepend=datasets[:1] - 1))
     order: Any = None
     if np.unique(datasets[starts]).size < starts.size:
-        # Rows of one light curve are apart: somebody sorted them by time, for example.
+        # The rows of a light curve are not together, for example after sorting by time.
         order = np.argsort(datasets, kind="stable")
         datasets = datasets[order]
         starts = np.flatnonzero(np.diff(datasets, prepend=datasets[:1] - 1))
@@ -114,9 +123,8 @@ def _cut(datasets: npt.NDArray[np.int64]) -> Iterator[tuple[int, Any]]:
 def _known(known: Mapping[int, Remembered], dataset: int) -> Remembered:
     if dataset not in known:
         raise DataError(
-            f"DataSet {dataset} of column 'dataset' is not among the {len(known):,} that "
-            f"attrs[{KEY!r}] tells of, so nothing says what it is; column and attrs have to come "
-            "from the same to_pandas()"
+            f"DataSet {dataset} of column 'dataset' is not one of the {len(known):,} in "
+            f"attrs[{KEY!r}]; the column and attrs must come from the same to_pandas()"
         )
     return known[dataset]
 
@@ -129,7 +137,7 @@ def _light_curve(
     other = attrs.get("time_format", clock.format_name) != clock.format_name
     if other:
         shown = time_of(time, clock, attrs["time_format"])
-        # Of no account but that there is one: the column itself becomes the LightCurve's time.
+        # Only a placeholder: the column itself becomes the LightCurve's time below.
         time = shown.to_value(clock.format_name)
     names = ("quality", *remembered.flag_types[1:])
     data = LightCurveData(
@@ -157,7 +165,7 @@ def _light_curve(
     )
     if other:
         lightcurve["time"] = shown
-        # astropy keeps the format of the column whose place it takes.
+        # astropy keeps the format of the column that is replaced.
         lightcurve.time.format = attrs["time_format"]
     lightcurve.meta["QUALITY_BITMASK"] = attrs.get("quality_bitmask", "none")
     lightcurve.meta["QUALITY_MASK"] = remembered.good
@@ -165,20 +173,20 @@ def _light_curve(
 
 
 def _numbers(frame: pd.DataFrame, name: str, kind: str) -> npt.NDArray[Any]:
-    """Give a column as numpy has it, if it still is of integers ("i") or floats ("f")."""
+    """Return a column as a numpy array, if it still has integers ("i") or floats ("f")."""
     column = frame[name]
     if column.ndim > 1:
-        raise DataError(f"this DataFrame has several columns named {name!r}; leave one of them")
+        raise DataError(f"this DataFrame has several columns named {name!r}; keep one of them")
     values: npt.NDArray[Any]
     try:
-        # Also of pandas' and pyarrow's own integers, as long as none is missing.
+        # This also converts integers of pandas and pyarrow, as long as none is missing.
         values = column.to_numpy()
         if values.dtype.kind not in "iuf":
             values = column.to_numpy(np.int64 if kind == "i" else np.float64)
     except (ValueError, TypeError) as error:
         raise _no_numbers(name, kind, column) from error
     if kind == "i" and values.dtype.kind == "f":
-        # A join that found nothing for some rows leaves floats behind.
+        # A join without a match for some rows turns integers into floats.
         if not (np.isfinite(values).all() and (values == np.floor(values)).all()):
             raise _no_numbers(name, kind, column)
         values = values.astype(np.int64)
@@ -188,11 +196,11 @@ def _numbers(frame: pd.DataFrame, name: str, kind: str) -> npt.NDArray[Any]:
 def _no_numbers(name: str, kind: str, column: Any) -> DataError:
     what = "integers, none missing" if kind == "i" else "numbers"
     return DataError(
-        f"column {name!r} of this DataFrame was {what}, and now is of {column.dtype}; "
-        "from_pandas() takes it as to_pandas() made it"
+        f"column {name!r} of this DataFrame must have {what}, as to_pandas() made it, got dtype "
+        f"{column.dtype}"
     )
 
 
 def _present(what: str, names: Any) -> str:
-    told = ", ".join(repr(name) for name in names)
-    return f"{what} {told}" if told else f"{what} none"
+    listed = ", ".join(repr(name) for name in names)
+    return f"{what} {listed or 'none'}"

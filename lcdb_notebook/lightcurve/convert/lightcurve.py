@@ -1,4 +1,4 @@
-"""LightCurveData to lightkurve LightCurves, and the order in which they follow each other."""
+"""LightCurveData to lightkurve LightCurves, and their order in time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError
+from lcdb_notebook.lightcurve import missions
 from lcdb_notebook.lightcurve.convert.columns import (
     choose,
     errors,
@@ -22,12 +23,13 @@ from lcdb_notebook.lightcurve.convert.columns import (
     times,
 )
 from lcdb_notebook.lightcurve.quality import Flagged, primary_type
-from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
 
 if TYPE_CHECKING:
     import lightkurve
 
-_CATALOG_KEYS = {"TIC": "TICID", "KIC": "KEPLERID", "EPIC": "KEPLERID"}
+# Of instruments as the missions call them: "Camera 4" becomes CAMERA = 4 in ``meta``.
+_NUMBERED = re.compile(r"(?:.* )?(Camera|CCD|Channel) (\d+)")
 
 
 def to_lightcurve(
@@ -39,36 +41,43 @@ def to_lightcurve(
     as_flux: bool = True,
     history: str = "",
 ) -> lightkurve.LightCurve:
-    """Make a lightkurve LightCurve.
+    """Convert one record to a lightkurve LightCurve.
 
     Parameters
     ----------
-    data
+    data : LightCurveData
         One light curve.
-    quality_bitmask
-        Which flags condemn a cadence: see :func:`lcdb_notebook.flags.bitmask`.
-    flagged
-        "drop" takes condemned cadences out, "mask" makes their flux NaN, "keep" leaves them.
-    time_format
-        Name of an astropy time format; None is the mission's own.
-    as_flux
-        Turn magnitudes into relative flux, ``10 ** (-0.4 * (m - median))``, because lightkurve
-        divides and never subtracts (Pogson 1856). False leaves them.
-    history
-        What it was derived from, for ``meta["LINEAGE"]``: see
-        :func:`lcdb_notebook.search.lineage.histories`.
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
+        ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
+        a flag, or several of these. None is ``"none"``. Bits and names apply to the flag type of
+        the ``quality`` column, presets to all flag types.
+    flagged : {"drop", "mask", "keep"}, optional
+        What happens to flagged cadences: "drop" removes them, "mask" sets their flux to NaN,
+        "keep" leaves them unchanged.
+    time_format : str, optional
+        Name of the astropy time format of the result, such as "jd"; None is the mission's own
+        ("btjd" for TESS). The time scale is TDB.
+    as_flux : bool, optional
+        Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
+        the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
+        median. False keeps magnitudes.
+    history : str, optional
+        What it was derived from, for ``meta["LINEAGE"]``.
 
     Returns
     -------
     lightkurve.TessLightCurve, KeplerLightCurve or LightCurve
-        By mission; of subclasses whose ``to_fits`` writes LINEAGE, too. Columns ``time, flux,
-        flux_err, cadenceno, quality``, and one more for each further flag type. Cadences whose time
-        is NaN are never in it, whatever ``flagged`` says: astropy's Time cannot hold them.
+        The class depends on the mission; ``to_fits`` also writes LINEAGE. Columns ``time, flux,
+        flux_err, cadenceno, quality``, and one for each further flag type. Cadences without a time
+        are left out, because astropy's Time cannot hold NaN.
 
     Raises
     ------
     DataError
-        If the unit of the DataSet is none that astropy knows.
+        If astropy does not know the unit.
+    ArgumentError
+        If an argument has none of the values above; the message names it.
     """
     good, kept = choose(data, quality_bitmask, flagged)
     flux, flux_err = masked(data, good) if flagged == "mask" else (data.flux, errors(data))
@@ -97,9 +106,9 @@ def to_lightcurve(
 
 
 def by_start(records: Sequence[LightCurveData]) -> list[LightCurveData]:
-    """Order light curves by their first time, whatever clocks their missions have.
+    """Return light curves ordered by their first time, also across time formats.
 
-    Those that begin together stay in their order; those without any time come last.
+    Those with the same first time keep their order; those without any time come last.
     """
     one_clock = len({data.clock for data in records}) < 2
 
@@ -115,13 +124,13 @@ def by_start(records: Sequence[LightCurveData]) -> list[LightCurveData]:
 def relative_flux(
     magnitude: npt.NDArray[np.float64], error: npt.NDArray[np.float64], median: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Pogson's relation, and its derivative for the errors."""
+    """Convert magnitudes to flux relative to a median (Pogson 1856), with first-order errors."""
     flux = 10 ** (-0.4 * (magnitude - median))
     return flux, 0.4 * np.log(10) * flux * error
 
 
 def middle(magnitude: npt.NDArray[np.float64], good: npt.NDArray[np.bool_]) -> float:
-    """Give the median magnitude of the good cadences, or of all if none is good."""
+    """Return the median magnitude of the good cadences, or of all if none is good."""
     for chosen in (magnitude[good], magnitude):
         measured = chosen[np.isfinite(chosen)]
         if measured.size:
@@ -131,47 +140,48 @@ def middle(magnitude: npt.NDArray[np.float64], good: npt.NDArray[np.bool_]) -> f
 
 def _metadata(data: LightCurveData) -> dict[str, Any]:
     observation = data.observation
+    known = missions.by_telescope(data.mission, data.catalog)
     name = f"{data.catalog} {data.target}"
     meta: dict[str, Any] = {
         "LABEL": name,
         "OBJECT": name,
         "TARGETID": data.target,
-        "MISSION": "K2" if data.catalog == "EPIC" else data.mission,
+        "MISSION": data.mission if known is None else known.name,
         "TELESCOP": data.mission,
         "FLUX_ORIGIN": _flux_origin(data),
-        "PROCESSING": data.processing or "raw",
+        "PROCESSING": processing_label(data.processing),
         "DATASET": data.dataset,
         "OBSERVATION": observation.id,
     }
     if data.photometry is not None:
         meta["PHOTOMETRY"] = data.photometry
-    if data.catalog in _CATALOG_KEYS:
-        meta[_CATALOG_KEYS[data.catalog]] = data.target
+    key = missions.catalog_key(data.catalog)
+    if key is not None:
+        meta[key] = data.target
     for field, value in observation.fields.items():
         if value is not None:
             meta.setdefault(field.upper(), plain_field(value))
     for part in observation.instrument:
-        # "Camera 4" says CAMERA = 4, in the words of the mission's own headers.
-        match = re.fullmatch(r"(?:.* )?(Camera|CCD|Channel) (\d+)", part)
+        match = _NUMBERED.fullmatch(part)
         if match:
             meta[match[1].upper()] = int(match[2])
     meta.setdefault("AUTHOR", data.mission)
-    if data.mission == "Kepler":
-        # KeplerLightCurve.to_fits() fails where these are missing, and writes nothing for None.
+    if data.mission == missions.KEPLER.telescope:
+        # KeplerLightCurve.to_fits() fails if these are missing, and writes nothing for None.
         for unknown in ("RA", "DEC", "CHANNEL"):
             meta.setdefault(unknown, None)
     return meta
 
 
 def plain_field(value: Any) -> str | int | float:
-    """Say a value of an observation's field as FITS headers and JSON can hold it."""
+    """Return the value of an observation's field as FITS headers and JSON can hold it."""
     if isinstance(value, str | int | float):
         return value
     return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _flux_origin(data: LightCurveData) -> str:
-    """Name the flux as lightkurve names columns: "sap_flux", "pdcsap_flux"."""
+    """Return the name of the flux in lightkurve's style: "sap_flux", "pdcsap_flux"."""
     words = data.processing or (data.photometry or "flux").split()[-1]
     origin = re.sub(r"\W+", "_", words.strip().lower())
     return origin if origin.endswith("flux") else f"{origin}_flux"
@@ -183,14 +193,16 @@ def _unit(unit: str) -> Any:
 
     try:
         return units.Unit(unit.strip())
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
+        # astropy raises TypeError for what looks like a function: mag(AB) of an unknown one.
         raise DataError(
-            f"the unit {unit!r} at the head of a description is none that astropy knows"
+            f"astropy does not know the unit {unit!r}, which the description of a processing "
+            "method or photometric source has in brackets; correct the description"
         ) from error
 
 
 def is_magnitude(unit: str) -> bool:
-    """Whether numbers of this unit are magnitudes, of which a LightCurve makes relative flux."""
+    """Return whether a unit is magnitudes, which a LightCurve converts to relative flux."""
     return unit.strip() == "mag"
 
 
@@ -205,7 +217,7 @@ def _lightcurve_class(mission: str) -> Any:
     from lcdb_notebook.lightcurve.convert import lightkurve_classes
 
     classes = {
-        "TESS": lightkurve_classes.TessLightCurve,
-        "Kepler": lightkurve_classes.KeplerLightCurve,
+        missions.TESS.telescope: lightkurve_classes.TessLightCurve,
+        missions.KEPLER.telescope: lightkurve_classes.KeplerLightCurve,
     }
     return classes.get(mission, lightkurve_classes.LightCurve)

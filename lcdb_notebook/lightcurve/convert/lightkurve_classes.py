@@ -1,4 +1,4 @@
-"""lightkurve's classes, whose files and stitched light curves tell where they came from.
+"""lightkurve's classes, extended so that files and stitched light curves keep their origin.
 
 Imports lightkurve.
 """
@@ -16,13 +16,13 @@ from lcdb_notebook.lightcurve.convert.fast_columns import Built
 
 __all__ = ["KeplerLightCurve", "LightCurve", "LightCurveCollection", "TessLightCurve"]
 
-# What becomes a column where light curves are joined, since of each there may be several.
-_OF_A_MEMBER = ("SECTOR", "ORBIT_NUMBER", "QUARTER", "CAMPAIGN", "DATASET")
+# Metadata that become columns when light curves are joined, because they differ between them.
+_MEMBER_KEYS = ("SECTOR", "ORBIT_NUMBER", "QUARTER", "CAMPAIGN", "DATASET")
 _UNKNOWN = -1
 
 
 def _with_history(to_fits: Callable[..., Any]) -> Callable[..., Any]:
-    """Have ``to_fits`` write LINEAGE; of ``meta``, lightkurve writes a few words and no others."""
+    """Return a ``to_fits`` that also writes LINEAGE, which lightkurve's does not."""
 
     @wraps(to_fits)
     def with_history(self: Any, *arguments: Any, **extra_data: Any) -> Any:
@@ -55,7 +55,7 @@ class KeplerLightCurve(Built, lightkurve.KeplerLightCurve):  # type: ignore[misc
 
 
 class LightCurveCollection(lightkurve.LightCurveCollection):  # type: ignore[misc]
-    """lightkurve's LightCurveCollection; what is stitched still says of what sector it is."""
+    """lightkurve's LightCurveCollection; stitched light curves keep their sectors."""
 
     def stitch(
         self, corrector_func: Callable[[Any], Any] | None = lambda lc: lc.normalize()
@@ -64,35 +64,35 @@ class LightCurveCollection(lightkurve.LightCurveCollection):  # type: ignore[mis
 
         Parameters
         ----------
-        corrector_func
-            What is done to each before; as lightkurve does, each is normalised unless told
-            otherwise. None does nothing.
+        corrector_func : callable, optional
+            Applied to each light curve before joining. As in lightkurve, the default normalizes
+            it; None changes nothing.
 
         Returns
         -------
         lightkurve.LightCurve
-            ``sector``, ``orbit_number``, ``quarter``, ``campaign`` and ``dataset`` are columns, as
-            far as any member has them; -1 in those of the others. ``meta`` holds what is the same
-            for all, where lightkurve's holds that of the last.
+            ``sector``, ``orbit_number``, ``quarter``, ``campaign`` and ``dataset`` are columns if
+            any of the light curves has them, with -1 for the others. ``meta`` holds what is the
+            same for all, where lightkurve's holds that of the last.
         """
-        there = [key for key in _OF_A_MEMBER if any(lc.meta.get(key) is not None for lc in self)]
+        present = [key for key in _MEMBER_KEYS if any(lc.meta.get(key) is not None for lc in self)]
         metas = []
 
-        def told(lc: Any) -> Any:
+        def labelled(lc: Any) -> Any:
             done = lc if corrector_func is None else corrector_func(lc)
             done = done.copy() if done is lc else done
-            for key in there:
+            for key in present:
                 value = lc.meta.get(key)
                 number = _UNKNOWN if value is None else int(value)
                 done[key.lower()] = np.full(len(done), number, np.int64)
             metas.append(done.meta)
             return done
 
-        joined = super().stitch(told)
+        joined = super().stitch(labelled)
         for key in list(joined.meta):
             if not all(_same(meta.get(key), joined.meta[key]) for meta in metas):
                 del joined.meta[key]
-        for key in there:
+        for key in present:
             joined.meta.pop(key, None)
         return joined
 

@@ -1,4 +1,4 @@
-"""Light curves as nested columns: one row a DataSet, its cadences as lists in it."""
+"""Light curves as nested columns: one row per DataSet, with its cadences as lists."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["COLUMN", "nest", "to_nested"]
 
 COLUMN = "lightcurve"
-"""Name of the nested column; LSDB and nested-pandas call such a column so in their examples."""
+"""Name of the nested column, as in the examples of LSDB and nested-pandas."""
 
 
 def nest(columns: Mapping[str, npt.NDArray[Any]], sizes: npt.ArrayLike, fields: Any = None) -> Any:
-    """Cut long columns into lists; nothing is copied, and no point is looked at.
+    """Split long columns into lists, without copying them.
 
     Parameters
     ----------
-    columns
-        Arrays of shape (sum of sizes,), all light curves one after the other.
-    sizes
-        How many elements each light curve has.
-    fields
-        The ``pyarrow.Field`` of each list, where its metadata are to be kept.
+    columns : mapping of str to numpy.ndarray
+        Arrays of shape (sum of sizes,): all light curves one after the other.
+    sizes : array_like of int
+        Number of elements of each light curve.
+    fields : list of pyarrow.Field, optional
+        One for each list, to keep its metadata.
 
     Returns
     -------
@@ -63,29 +63,42 @@ def to_nested(
     time_format: str | None = None,
     histories: Mapping[int, str] | None = None,
 ) -> nested_pandas.NestedFrame:
-    """Make a NestedFrame of light curves, one row a DataSet.
+    """Convert records to a NestedFrame, one row per DataSet.
 
     Parameters
     ----------
-    records
+    records : sequence of LightCurveData
         Light curves.
-    quality_bitmask, flagged, time_format, histories
-        As for :func:`to_pandas`.
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
+        ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
+        a flag, or several of these. None is ``"none"``. Bits and names apply to the flag type of
+        the ``quality`` column, presets to all flag types.
+    flagged : {"drop", "mask", "keep"}, optional
+        What happens to flagged cadences: "drop" removes them, "mask" sets their flux to NaN,
+        "keep" leaves them unchanged.
+    time_format : str, optional
+        Name of the astropy time format of the result, such as "jd"; None is the mission's own
+        ("btjd" for TESS). The time scale is TDB.
+    histories : mapping of int to str, optional
+        By DataSet, what it was derived from.
 
     Returns
     -------
     nested_pandas.NestedFrame
-        ``dataset, target``, what tells observations apart (``sector``), ``photometry,
-        processing``, ``unit``, and the nested column ``lightcurve`` of ``time, flux, flux_err,
+        ``dataset, target``, the observation fields that grow with time (``sector``), ``photometry,
+        processing, unit``, and the nested column ``lightcurve`` with ``time, flux, flux_err,
         cadenceno, quality`` and a field for each further flag type. ``attrs`` are those of
-        :func:`to_pandas`. A light curve none of whose cadences are left is an empty one.
+        :func:`to_pandas`. A light curve without any cadence left is an empty list.
 
     Raises
     ------
     MissingExtraError
         If nested-pandas is not installed.
     DataError
-        If the missions tell time by different clocks and no ``time_format`` is asked for.
+        If the missions have different time formats and ``time_format`` is None.
+    ArgumentError
+        If an argument has none of the values above; the message names it.
     """
     nested = optional.required("nested_pandas", extra="nested", wanted_by="to_nested()")
     import pandas as pd
@@ -104,7 +117,7 @@ def to_nested(
     )
     rows["unit"] = _compact([data.unit for data in records])
     points = {str(name): frame[name].to_numpy() for name in frame if name not in one_each}
-    # A DataSet is in a selection once, and its rows follow each other.
+    # A DataSet is in a selection only once, and its rows are consecutive.
     places = pd.Series(np.arange(len(records)), index=[data.dataset for data in records])
     sizes = np.zeros(len(records), np.int64)
     if len(frame):
@@ -121,7 +134,7 @@ def to_nested(
 
 
 def _compact(values: Sequence[Any]) -> Any:
-    """Keep texts, of which there are few different ones, as categories."""
+    """Return texts, of which few are different, as categories."""
     import pandas as pd
 
     texts = values and all(isinstance(value, str | None) for value in values)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcdb_notebook.errors import ExportError
 from lcdb_notebook.read.export import fits, tables
-from lcdb_notebook.read.export.atomic import whole
+from lcdb_notebook.read.export.atomic_write import atomic_write
 from lcdb_notebook.read.export.table import from_table, to_table
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def save(table: Table, path: Path, kind: Kind, *, packed: bool = False) -> int:
     """Write a table as a whole or not at all, and give the size of the file in bytes."""
     write = kind.packed if packed else kind.write
     assert write is not None
-    with whole(path) as part:
+    with atomic_write(path) as part:
         write(table, part)
         return part.stat().st_size
 

@@ -18,9 +18,9 @@ from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.columns import plain
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.read.export.atomic import sweep
+from lcdb_notebook.read.export.atomic_write import remove_stale
 from lcdb_notebook.read.export.files import KINDS, numbers_of, save
-from lcdb_notebook.read.export.manifest import Contents, fingerprint
+from lcdb_notebook.read.export.manifest import Manifest, fingerprint
 from lcdb_notebook.read.export.naming import file_name
 from lcdb_notebook.read.export.table import to_table
 from lcdb_notebook.read.progress import Progress
@@ -105,14 +105,14 @@ def write_folder(
     where = _ready(Path(folder).expanduser())
     rows: list[tuple[str, str, int | None, str]] = []
     with (
-        Contents(where) as contents,
+        Manifest(where) as manifest,
         Progress(len(found.rows), "light curve", progress) as bar,
     ):
         for start in range(0, len(found.rows), _BATCH):
             part = found.part(start, start + _BATCH)
             files = _files(search, part, missions, settings, database)
             for file, status, size, reason in _written(
-                search, found, missions, settings, where, contents, files, overwrite, on_error
+                search, found, missions, settings, where, manifest, files, overwrite, on_error
             ):
                 rows.append((str(where / file.name), status, size, reason))
                 bar.show(len(rows))
@@ -127,7 +127,7 @@ def _ready(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(f"{folder} is no folder to write to: {error.strerror}") from error
-    sweep(folder)
+    remove_stale(folder)
     return folder
 
 
@@ -166,13 +166,13 @@ def _written(
     missions: Mapping[UUID, tuple[str, Clock]],
     settings: _Settings,
     folder: Path,
-    contents: Contents,
+    manifest: Manifest,
     files: Sequence[_File],
     overwrite: bool,
     on_error: OnError,
 ) -> Iterator[tuple[_File, str, int | None, str]]:
     """Write the files that are not whole, and say of each what became of it, in their order."""
-    there = [None if overwrite else contents.has(file.name, file.made_from) for file in files]
+    there = [None if overwrite else manifest.has(file.name, file.made_from) for file in files]
     wanted = Found(
         [f.row for f, size in zip(files, there, strict=True) if size is None], found.observations
     )
@@ -195,7 +195,7 @@ def _written(
                 yield file, "skipped", None, str(error)
                 continue
             size = save(table, folder / file.name, KINDS[settings.format])
-            contents.add(file.name, size, file.made_from)
+            manifest.add(file.name, size, file.made_from)
             yield file, "written", size, ""
 
 

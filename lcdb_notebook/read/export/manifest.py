@@ -12,13 +12,13 @@ from typing import Any, Self
 
 from lcdb_notebook.errors import ExportError
 
-__all__ = ["CONTENTS", "Contents", "fingerprint"]
+__all__ = ["MANIFEST", "Manifest", "fingerprint"]
 
-CONTENTS = "_exported.jsonl"
+MANIFEST = "_exported.jsonl"
 """Its name; readers of datasets (pyarrow, DuckDB, Spark) pass over names that begin with "_"."""
 
 
-class Contents:
+class Manifest:
     """One line of JSON a file: its name, size, and a fingerprint of what it was made from.
 
     A line follows its file, so a file without a line is one whose export was killed in between, and
@@ -32,15 +32,15 @@ class Contents:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._known = _read(folder / CONTENTS)
+        self._known = _read(folder / MANIFEST)
         try:
-            self._file = (folder / CONTENTS).open("ab", buffering=0)
+            self._file = (folder / MANIFEST).open("ab", buffering=0)
             # A line that was cut off in the middle must not spoil the next one.
-            if self._file.tell() and not _ends_with_a_line(folder / CONTENTS):
+            if self._file.tell() and not _ends_with_a_line(folder / MANIFEST):
                 self._file.write(b"\n")
         except OSError as error:
             raise ExportError(
-                f"{folder / CONTENTS} cannot be written: {error.strerror or error}"
+                f"{folder / MANIFEST} cannot be written: {error.strerror or error}"
             ) from error
 
     def has(self, name: str, made_from: str) -> int | None:
@@ -60,7 +60,7 @@ class Contents:
             self._file.write(line.encode() + b"\n")
         except OSError as error:
             raise ExportError(
-                f"{self._folder / CONTENTS} cannot be written: {error.strerror or error}"
+                f"{self._folder / MANIFEST} cannot be written: {error.strerror or error}"
             ) from error
         self._known[name] = (size, made_from)
 

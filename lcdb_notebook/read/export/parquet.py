@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lcdb_notebook.errors import DataError, ExportError, optional
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.read.export.atomic import sweep, whole
+from lcdb_notebook.read.export.atomic_write import atomic_write, remove_stale
 from lcdb_notebook.read.export.folder import report
 from lcdb_notebook.read.export.layout import Layout
 from lcdb_notebook.read.progress import Progress
@@ -146,7 +146,7 @@ def _there(folder: Path, found: Found, layout: Layout, *, overwrite: bool) -> di
             inside.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ExportError(f"{inside} is no folder to write to: {error.strerror}") from error
-        sweep(inside)
+        remove_stale(inside)
         for path in sorted(inside.glob("*.parquet")):
             try:
                 layout.check(pq.read_schema(path))
@@ -231,7 +231,7 @@ def _write(
     path = inside / f"from-dataset-{first[0].dataset}.parquet"
     written: list[int] = []
     with (
-        whole(path) as partial,
+        atomic_write(path) as partial,
         pq.ParquetWriter(partial, layout.schema, **layout.packing) as file,
         # pyarrow packs without Python's lock, so the next light curves are read meanwhile.
         ThreadPoolExecutor(1, "lcdb-parquet") as beside,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lcdb_notebook.errors import ExportError
 
-__all__ = ["sweep", "whole"]
+__all__ = ["atomic_write", "remove_stale"]
 
 _HOST = re.sub(r"\W", "", socket.gethostname())[:32]
 _PART = re.compile(r"\.lcdb-(\w*)-(\d+)-\d+\.part")
@@ -20,7 +20,7 @@ _numbers = count()
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Lend a temporary path in the same folder; what is written there becomes ``path`` at the end.
 
     Renaming is atomic, and the bytes are on the disk before it (POSIX ``rename`` and ``fsync``), so
@@ -45,7 +45,7 @@ def whole(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
+def remove_stale(folder: Path) -> None:
     """Remove the temporary files of processes of this machine that were killed."""
     for path in folder.glob(".lcdb-*.part"):
         named = _PART.fullmatch(path.name)

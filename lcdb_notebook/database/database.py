@@ -1,4 +1,4 @@
-"""An open database: its session, lent to one call at a time, and how it is closed."""
+"""Database: a connection to a LightcurveDB, its session, and the methods that users call."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_UNKNOWN
 from sqlalchemy import orm
 
+from lcdb_notebook.database import listings, names, reading, searching, writing
 from lcdb_notebook.errors import ConnectionFailedError, ReadOnlyError
 from lcdb_notebook.models.tables import migrations, schema
 from lcdb_notebook.search import layout
@@ -24,14 +25,43 @@ from lcdb_notebook.server.engine import create_tables, make_engine
 if TYPE_CHECKING:
     from lcdb_notebook.server.embedded import Server
 
-__all__ = ["OpenDatabase"]
+__all__ = ["Database"]
 
-_UNDONE = "what the session had not committed is undone"
-_AGAIN = "the next call connects again by itself"
+_UNDONE = "uncommitted changes of the session were rolled back"
+_AGAIN = "the next call reconnects automatically"
 
 
-class OpenDatabase:
-    """What every use of a database needs: a connection when it is asked for, and none left busy."""
+class Database:
+    """A LightcurveDB: search it, read from it, and add to it if it was opened with ``write=True``.
+
+    :func:`lcdb_notebook.connect` returns one. Methods that read leave no transaction open, so an
+    idle notebook holds one idle connection and no locks.
+
+    Examples
+    --------
+    >>> db.search(3, sector=1, processing="DEMO DET")[0].lightcurve().meta["LABEL"]
+    'DEMO 3'
+    """
+
+    # Methods with long documentation are defined in other files.
+    search = searching.search
+    lightcurve = reading.lightcurve
+    lightcurves = reading.lightcurves
+    dataframe = reading.dataframe
+    lineage = searching.lineage
+    load = reading.load
+    explore = searching.explore
+    targets = listings.targets
+    observations = listings.observations
+    instruments = names.instruments
+    missions = names.missions
+    photometric_sources = names.photometric_sources
+    processing_methods = names.processing_methods
+    frames = listings.frames
+    quality_flags = listings.quality_flags
+    ingest = writing.ingest
+    add = writing.add
+    add_frames = writing.add_frames
 
     def __init__(
         self,
@@ -59,10 +89,10 @@ class OpenDatabase:
             )
 
         kept = engine(kept=True)
-        # For what has to commit by itself. Its connections go when they are done with: beside the
-        # session's, which may be waiting for its next cell, none is kept.
+        # For methods that commit on a separate connection, which is closed after each use, so that
+        # only the session's connection stays open between cells.
         self._engine = engine(kept=False)
-        # Objects stay usable after the connection went back: a notebook shows them cells later.
+        # Objects stay usable after a commit: a notebook may show them several cells later.
         self._session = orm.Session(kept, expire_on_commit=False)
         self._lock = threading.RLock()
         self._closer = weakref.finalize(self, _close, self._session, kept, server)
@@ -80,20 +110,47 @@ class OpenDatabase:
 
     @property
     def session(self) -> orm.Session:
-        """The SQLAlchemy session, for queries of one's own on :mod:`lcdb_notebook.models`."""
+        """The SQLAlchemy session, for queries on :mod:`lcdb_notebook.models`.
+
+        Returns
+        -------
+        sqlalchemy.orm.Session
+            A transaction that your query begins stays open until ``session.commit()`` or
+            ``session.rollback()``.
+
+        Examples
+        --------
+        >>> from lcdb_notebook.models import DataSet
+        >>> db.session.query(DataSet).filter_by(target_id=1).count()
+        24
+        >>> db.session.rollback()
+        """
         return self._session
 
     @contextmanager
     def session_scope(self) -> Iterator[orm.Session]:
-        """Lend the session for one call, and leave no transaction behind that it found none of.
+        """Use the session in a ``with`` block, in a transaction that ends with the block.
 
-        A session is for one thread at a time: a second one waits here until the first is done.
+        A transaction that was open before stays open. Only one thread uses the session at a time;
+        others wait until its block ends.
+
+        Yields
+        ------
+        sqlalchemy.orm.Session
+            The session.
 
         Raises
         ------
         LCDBError
-            In place of the driver's errors. A transaction in which one happened is rolled back, as
-            the server takes nothing else in it.
+            In place of the driver's errors. The transaction is then rolled back, since the server
+            accepts no further statements in it.
+
+        Examples
+        --------
+        >>> from lcdb_notebook.models import Target
+        >>> with db.session_scope() as session:
+        ...     print(session.get(Target, 1).name)
+        1
         """
         with self._lock:
             self._require_open()
@@ -102,7 +159,7 @@ class OpenDatabase:
                 with translated(self._description):
                     try:
                         if under_way and self._session.autoflush:
-                            # Statements on tables do not flush by themselves, as those on classes.
+                            # Unlike those on classes, statements on tables do not autoflush.
                             self._session.flush()
                         yield self._session
                         if not under_way:
@@ -121,20 +178,28 @@ class OpenDatabase:
                 raise
 
     def create(self) -> list[str]:
-        """Add the tables and columns that the models (mission classes included) need and lack.
+        """Create missing tables and columns of the models, including those of mission classes.
 
-        Tables that an earlier version of this package made are brought to the newest version, with
-        the data kept. Nothing else that exists is touched.
+        Tables made by an earlier version of this package are upgraded to the newest version, with
+        their data. Nothing else that exists is changed.
 
         Returns
         -------
         list of str
-            What was added: ``table`` or ``table.column``.
+            What was added, as ``table`` or ``table.column``.
 
         Raises
         ------
         ReadOnlyError
             If the database was not opened with ``write=True``.
+        SchemaError
+            If the tables have a version that this package does not support, or belong to another
+            program.
+
+        Examples
+        --------
+        >>> db.create()
+        []
         """
         self._require_write("create()")
         with translated(self._description), self._engine.begin() as connection:
@@ -152,7 +217,13 @@ class OpenDatabase:
         return known
 
     def close(self) -> None:
-        """Give the connection back; the last user of an embedded server stops it."""
+        """Close the connection, and stop the embedded server if this was its last user.
+
+        Examples
+        --------
+        >>> db = lcdb.connect()  # doctest: +SKIP
+        >>> db.close()  # doctest: +SKIP
+        """
         self._closer()
 
     def __enter__(self) -> Self:
@@ -167,10 +238,10 @@ class OpenDatabase:
         self.close()
 
     def __reduce__(self) -> NoReturn:
-        # A connection cannot go along, and the password of its URL must not.
+        # A connection cannot be pickled, and the password of its URL must not be.
         raise TypeError(
-            f"{self!r} holds a connection and cannot be pickled or copied, nor can what was found "
-            "in it; where it is needed, open it again with lcdb.connect(...)"
+            f"{self!r} holds a connection, so neither it nor its results can be pickled or copied; "
+            "open it in the other process with lcdb.connect(...)"
         )
 
     def __repr__(self) -> str:
@@ -188,12 +259,12 @@ class OpenDatabase:
         self._require_open()
         if not self._write:
             raise ReadOnlyError(
-                f"{what} changes the database, and {self!r} was opened for reading; "
+                f"{what} changes the database, but {self!r} was opened for reading; "
                 f"{READ_ONLY_ADVICE}"
             )
 
     def _is_spoilt(self, error: BaseException) -> bool:
-        """Whether the transaction under way can only be rolled back."""
+        """Check whether the open transaction can only be rolled back."""
         if isinstance(error, sa.exc.SQLAlchemyError | psycopg2.Error | ReadOnlyError):
             return True
         if not self._session.is_active:
@@ -207,12 +278,12 @@ class OpenDatabase:
         try:
             self._session.rollback()
         except (sa.exc.SQLAlchemyError, psycopg2.Error):
-            # The connection is dead, which only now was noticed; the second time there is none.
+            # The connection was lost, which is only noticed now; the second call succeeds.
             self._session.rollback()
 
 
 def _close(session: orm.Session, engine: sa.Engine, server: Server | None) -> None:
-    # At the interpreter's end the embedded server may be gone before its connections.
+    # At the end of the interpreter the embedded server may stop before its connections close.
     with suppress(sa.exc.DBAPIError):
         session.close()
     engine.dispose()

@@ -1,0 +1,100 @@
+"""connect(): open a LightcurveDB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from lcdb_notebook.database.database import Database
+from lcdb_notebook.server import config as config_module
+
+if TYPE_CHECKING:
+    from lcdb_notebook.server.embedded import Server
+
+__all__ = ["connect"]
+
+
+def connect(
+    url: str | sa.URL | None = None,
+    *,
+    write: bool = False,
+    config: str | Path | None = None,
+    embedded: bool | str | Path | None = None,
+    create: bool = False,
+    statement_timeout: float | None = None,
+    application_name: str | None = None,
+) -> Database:
+    """Open a LightcurveDB.
+
+    The database is looked for in this order: ``url``; ``config`` or
+    ``~/.config/lightcurvedb/db.conf``; the environment (``LCDB_URL``, then the ``PG*`` variables,
+    service and password files of libpq); an embedded server in your data folder, which is started
+    if it is not running.
+
+    Parameters
+    ----------
+    url : str or sqlalchemy.URL, optional
+        Address of the database: ``postgresql://user:password@host:port/database``.
+    write : bool, optional
+        Allow changes. By default the server refuses them.
+    config : str or pathlib.Path, optional
+        A file with a section ``[Credentials]``: username, password, database_name,
+        database_host, database_port.
+    embedded : bool or str or pathlib.Path, optional
+        True uses the embedded server even if another is configured; a folder uses the embedded
+        server with its data in that folder; False never uses it.
+    create : bool, optional
+        Create missing tables, and missing columns of mission classes; always done on the embedded
+        server. Existing tables and columns are not changed.
+    statement_timeout : float, optional
+        Time in seconds after which the server cancels a statement; None never does.
+    application_name : str, optional
+        Name of the connection in ``pg_stat_activity``; None uses ``application_name=`` of the URL,
+        ``PGAPPNAME``, or else "lcdb_notebook".
+
+    Returns
+    -------
+    Database
+        Use it with or without a ``with`` block; calling :meth:`Database.close` is optional.
+
+    Raises
+    ------
+    ConfigurationError
+        If the arguments or a configuration file are invalid.
+    ConnectionFailedError
+        If the server cannot be reached, or refuses the connection.
+    SchemaError
+        If the database does not have the tables of a LightcurveDB.
+
+    Examples
+    --------
+    >>> import lcdb_notebook as lcdb
+    >>> db = lcdb.connect()  # doctest: +SKIP
+    >>> with lcdb.connect("postgresql://tess.example.edu/lightcurvedb") as db:  # doctest: +SKIP
+    ...     db.targets()
+    """
+    address = config_module.resolve(url, config=config, embedded=embedded)
+    server: Server | None = None
+    where = address.url
+    if address.folder is not None:
+        from lcdb_notebook.server import embedded as embedded_server
+
+        server = embedded_server.start(address.folder)
+        where = server.url()
+    assert where is not None
+    try:
+        return Database(
+            where,
+            description=str(address),
+            server=server,
+            write=write,
+            create=create or server is not None,
+            statement_timeout=statement_timeout,
+            application_name=application_name,
+        )
+    except BaseException:
+        if server is not None:
+            server.stop()
+        raise

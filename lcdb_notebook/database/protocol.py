@@ -1,0 +1,32 @@
+"""The part of a Database that its methods in other files need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.read.selection import Selection
+from lcdb_notebook.search.criteria import Fields
+
+__all__ = ["Open"]
+
+
+class Open(Protocol):
+    """An open Database."""
+
+    _description: str
+    _engine: sa.Engine
+
+    def session_scope(self) -> AbstractContextManager[orm.Session]:
+        """Return a context with the session."""
+
+    def search(self, target: Any = None, **criteria: Any) -> Selection:
+        """Find light curves."""
+
+    def _fields(self, named: Iterable[str]) -> Fields: ...
+
+    def _require_write(self, what: str) -> None: ...

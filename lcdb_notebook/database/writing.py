@@ -1,0 +1,233 @@
+"""The methods of a Database that add files, light curves and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lcdb_notebook.database.protocol import Open
+from lcdb_notebook.models import DataSet, FITSFrame, Observation
+from lcdb_notebook.read.records import OnError
+from lcdb_notebook.server.driver_errors import translated
+
+if TYPE_CHECKING:
+    import lightkurve
+    import pandas as pd
+
+    from lcdb_notebook.ingest import Report
+    from lcdb_notebook.lightcurve.clock import Clock
+    from lcdb_notebook.lightcurve.record import LightCurveData
+
+__all__ = ["add", "add_frames", "ingest"]
+
+
+def ingest(
+    self: Open,
+    paths: str | Path | Iterable[str | Path],
+    *,
+    on_error: OnError = "skip",
+    progress: bool | None = None,
+) -> Report:
+    """Ingest light-curve files into the database.
+
+    Files are stored in batches, each in its own transaction, so that a batch which is committed
+    stays whatever happens to later ones. A file is ingested completely or not at all. Files that
+    are already in the database change nothing, so an interrupted ingest can simply be repeated.
+
+    Parameters
+    ----------
+    paths : str, pathlib.Path, or iterable of these
+        Files, folders (searched recursively) and glob patterns.
+    on_error : {"skip", "raise"}, optional
+        "skip" reports bad files with the reason. "raise" raises the first error: earlier batches
+        stay, and no file of the same batch is ingested.
+    progress : bool, optional
+        Show a progress bar; None shows it once the work has taken a second.
+
+    Returns
+    -------
+    Report
+        The outcome for each file.
+
+    Raises
+    ------
+    ReadOnlyError
+        If the database was not opened with ``write=True``.
+    IngestError
+        For the first bad file, with ``on_error="raise"``; or if ``paths`` is not a path or paths.
+
+    Examples
+    --------
+    >>> db.ingest("no/such/file.fits")
+    1 file: 0 added (0 light curves), 0 unchanged, 1 skipped:
+      no/such/file.fits: ...no such file or folder
+    """
+    from lcdb_notebook import ingest
+
+    self._require_write("ingest()")
+    with translated(self._description):
+        return ingest.ingest(self._engine, paths, on_error=on_error, progress=progress)
+
+
+def add(
+    self: Open,
+    lightcurve: lightkurve.LightCurve | pd.DataFrame,
+    *,
+    derived_from: DataSet | int | lightkurve.LightCurve | LightCurveData | bool | None = None,
+    target: int | None = None,
+    catalog: str | None = None,
+    mission: str | None = None,
+    photometry: str | None = None,
+    processing: str | None = None,
+    observation_type: str | None = None,
+    observation_fields: Mapping[str, Any] | None = None,
+    instrument: tuple[str, ...] | None = None,
+    clock: Clock | None = None,
+) -> Report:
+    """Add a LightCurve to the database, or all those of a DataFrame.
+
+    Parameters
+    ----------
+    lightcurve : lightkurve.LightCurve or pandas.DataFrame
+        Its ``flux`` and ``flux_err`` are added. A DataFrame must come from ``to_pandas``; its
+        values may have changed, but not their unit.
+    derived_from : DataSet, int, LightCurve, LightCurveData or bool, optional
+        The DataSet that it was made from, its id, or the light curve that was read from it. True
+        means the DataSet that the light curve was read from (``meta["DATASET"]``); in a DataFrame,
+        that of each light curve. It becomes the source in the lineage, and supplies what the
+        metadata of the light curve do not have.
+    target : int, optional
+        Catalog number; by default TARGETID, TICID, KEPLERID or LABEL of the metadata.
+    catalog : str, optional
+        Name of the catalog, such as "TIC"; by default from LABEL or the mission.
+    mission : str, optional
+        "TESS", "Kepler", "K2", or a mission in the database; by default MISSION, TELESCOP or the
+        class of the light curve.
+    photometry : str, optional
+        Name of the photometric source; by default PHOTOMETRY and FLUX_ORIGIN.
+    processing : str, optional
+        Name of the processing ("raw" for none); by default PROCESSING and FLUX_ORIGIN. A light
+        curve that was flattened or normalized needs a new name.
+    observation_type : str, optional
+        Polymorphic identity of the observation, such as "tess_observation".
+    observation_fields : mapping, optional
+        Values of the observation's columns, such as ``{"sector": 1}``, which replace those of the
+        metadata.
+    instrument : tuple of str, optional
+        Names from the root of the instrument tree: ``("TESS", "Camera 1", "CCD 2")``.
+    clock : Clock, optional
+        The clock of a mission that is neither known nor in the database.
+
+    Returns
+    -------
+    Report
+        One entry per light curve; ``report.files[0].datasets`` has the id of the first.
+
+    Raises
+    ------
+    ReadOnlyError
+        If the database was not opened with ``write=True``.
+    IngestError
+        If something is missing, contradicts what is stored, or the source is of another target or
+        observation; if the light curve is folded or stitched, or its times are impossible for the
+        mission. Nothing is added then, not even other light curves of a DataFrame.
+    LineageError
+        If it would be derived from itself.
+    DataError
+        If a DataFrame does not come from ``to_pandas``.
+
+    Notes
+    -----
+    Fluxes are placed by cadence number, with NaN for cadences that the light curve does not have
+    (``flatten`` drops flagged ones, for example). A binned light curve has no cadence numbers, so
+    it is added to a new observation, with the length of the bins as ``exptime``.
+
+    Examples
+    --------
+    >>> lc = db.lightcurve(3, sector=1, photometry="DEMO aperture 2px", processing="raw")
+    >>> db.add(lc.flatten(), derived_from=lc)
+    Traceback (most recent call last):
+    lcdb_notebook.errors.IngestError: ...
+    """
+    from lcdb_notebook import ingest
+
+    self._require_write("add()")
+    given = {
+        "target": target,
+        "catalog": catalog,
+        "mission": mission,
+        "photometry": photometry,
+        "processing": processing,
+        "observation_type": observation_type,
+        "observation_fields": observation_fields,
+        "instrument": instrument,
+        "clock": clock,
+    }
+    description = {name: value for name, value in given.items() if value is not None}
+    with translated(self._description):
+        return ingest.add(self._engine, lightcurve, derived_from=derived_from, **description)
+
+
+def add_frames(
+    self: Open,
+    paths: str | Path | Iterable[str | Path],
+    *,
+    observation: int | Observation | None = None,
+    cadence: int | Sequence[int] | None = None,
+    frame_class: type[FITSFrame] = FITSFrame,
+    on_error: OnError = "raise",
+) -> pd.DataFrame:
+    """Add the headers of FITS images to the table of frames.
+
+    Files that are already in the table change nothing.
+
+    Parameters
+    ----------
+    paths : str, pathlib.Path, or iterable of these
+        Files, folders (searched recursively) and glob patterns.
+    observation : int or Observation, optional
+        The observation of the frames, or its id. By default it is found by the sector, camera and
+        CCD in the headers (or the sector in MAST's file names). If there are several, the one with
+        the frame's cadence is used.
+    cadence : int or sequence of int, optional
+        Cadence number, or one for each file, for files whose headers have none (FFIINDEX, CADENCE).
+    frame_class : type, optional
+        Class of the frames. The cadences of a class are unique, so each CCD of a mission needs a
+        separate class. Fields that it adds are read from the header cards of the same names.
+    on_error : {"raise", "skip"}, optional
+        "raise" raises the first error and adds nothing; "skip" adds the other files and puts the
+        reason into the table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per file: ``path``, ``status`` ("added", "unchanged" or "skipped"), ``frame`` (its
+        id), ``type``, ``cadence``, ``observation``, ``reason``.
+
+    Raises
+    ------
+    ReadOnlyError
+        If the database was not opened with ``write=True``.
+    IngestError
+        If a file is not a FITS image, its cadence or observation is unknown, or another frame of
+        that type has its cadence.
+
+    Examples
+    --------
+    >>> table = db.add_frames("no/such/image.fits", on_error="skip")
+    >>> table["status"].tolist()
+    ['skipped']
+    """
+    from lcdb_notebook import ingest
+
+    self._require_write("add_frames()")
+    with translated(self._description), self._engine.begin() as connection:
+        return ingest.add_frames(
+            connection,
+            paths,
+            observation=observation,
+            cadence=cadence,
+            frame_class=frame_class,
+            on_error=on_error,
+        )

@@ -1,0 +1,57 @@
+"""Checks of arguments that several methods share; the message names the argument."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from lcdb_notebook.errors import ArgumentError
+
+__all__ = ["check_choice", "check_page"]
+
+_LARGEST = 2**63 - 1  # of PostgreSQL's bigint
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Check an argument that takes one of a few words.
+
+    Raises
+    ------
+    ArgumentError
+        If the value is not one of them.
+
+    Examples
+    --------
+    >>> check_choice("on_error", "ignore", ("raise", "skip"))
+    Traceback (most recent call last):
+    lcdb_notebook.errors.ArgumentError: on_error must be 'raise' or 'skip', got 'ignore'
+    """
+    if not isinstance(value, str) or value not in choices:
+        *first, last = (repr(choice) for choice in choices)
+        raise ArgumentError(f"{name} must be {', '.join(first)} or {last}, got {value!r}")
+
+
+def check_page(limit: Any, offset: Any = 0) -> None:
+    """Check ``limit`` and ``offset``: whole numbers of rows, or None for all.
+
+    Raises
+    ------
+    ArgumentError
+        If one of them is not such a number.
+
+    Examples
+    --------
+    >>> check_page(-1)
+    Traceback (most recent call last):
+    lcdb_notebook.errors.ArgumentError: limit must be a number of rows from 0 or None, got -1
+    """
+    for name, value in (("limit", limit), ("offset", offset)):
+        if value is None:
+            continue
+        try:
+            number = operator.index(value)
+        except TypeError:
+            number = -1
+        if isinstance(value, bool) or not 0 <= number <= _LARGEST:
+            raise ArgumentError(f"{name} must be a number of rows from 0 or None, got {value!r}")

@@ -1,0 +1,200 @@
+"""The methods of a Selection that read lightkurve's light curves."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from lcdb_notebook.errors import AmbiguousError
+from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.flags import Bitmask
+from lcdb_notebook.lightcurve import convert
+from lcdb_notebook.lightcurve.quality import Flagged
+from lcdb_notebook.read.records import OnError, records
+from lcdb_notebook.read.selection.protocol import Rows
+from lcdb_notebook.search import explain, lineage, results
+from lcdb_notebook.search.results import Found
+
+if TYPE_CHECKING:
+    import lightkurve
+    from sqlalchemy import orm
+
+__all__ = ["lightcurve", "lightcurves"]
+
+# Rows listed in the message where several light curves were found instead of one.
+_ROWS_LISTED = 20
+
+# Rows fetched to find out whether there is one light curve, and what distinguishes several.
+_ROWS_COMPARED = 1000
+
+
+def lightcurve(
+    self: Rows,
+    *,
+    quality_bitmask: Bitmask = "default",
+    flagged: Flagged = "drop",
+    time_format: str | None = None,
+    as_flux: bool = True,
+) -> lightkurve.LightCurve:
+    """Read the only light curve of the selection.
+
+    Parameters
+    ----------
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
+        ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
+        a flag, or several of these. None is ``"none"``. Bits and names apply to the flag type of
+        the ``quality`` column, presets to all flag types.
+    flagged : {"drop", "mask", "keep"}, optional
+        What happens to flagged cadences: "drop" removes them, "mask" sets their flux to NaN,
+        "keep" leaves them unchanged.
+    time_format : str, optional
+        Name of the astropy time format of the result, such as "jd"; None is the mission's own
+        ("btjd" for TESS). The time scale is TDB.
+    as_flux : bool, optional
+        Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
+        the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
+        median. False keeps magnitudes.
+
+    Returns
+    -------
+    lightkurve.TessLightCurve, KeplerLightCurve or LightCurve
+        The class depends on the mission. Columns ``time, flux, flux_err, cadenceno, quality``, and
+        one for each further flag type; flux has the unit of the DataSet, or is dimensionless where
+        magnitudes were converted. Cadences without a time are left out, because astropy's Time
+        cannot hold NaN. ``meta`` has the target, the observation's fields and the lineage.
+
+    Raises
+    ------
+    AmbiguousError
+        If the selection has several light curves; the message lists them.
+    LightCurveNotFoundError
+        If it is empty.
+    DataError
+        If arrays cannot be read or contradict each other, or astropy does not know the unit.
+    ArgumentError
+        If an argument has none of the values above; the message names it.
+
+    Examples
+    --------
+    >>> found = db.search(3, sector=1, photometry="DEMO aperture 2px", processing="DEMO DET")
+    >>> lc = found.lightcurve(quality_bitmask="hard")
+    >>> lc.meta["LABEL"], lc.meta["SECTOR"], lc.time.format
+    ('DEMO 3', 1, 'btjd')
+    """
+    # One loan of the session: returning and taking a connection costs as much as a statement.
+    with self._search.sessions.session_scope() as session:
+        found = _only_one(self, session)
+        missions = results.missions(session)
+        (data,) = records(lambda: nullcontext(session), found, missions, chunk_bytes=None)
+        histories = lineage.histories(session, [data])
+    return convert.to_lightcurve(
+        data,
+        quality_bitmask=quality_bitmask,
+        flagged=flagged,
+        time_format=time_format,
+        as_flux=as_flux,
+        history=histories[data.dataset],
+    )
+
+
+def _only_one(self: Rows, session: orm.Session) -> Found:
+    """Return the one row that there is, without fetching more than a page of others.
+
+    Raises
+    ------
+    AmbiguousError, LightCurveNotFoundError
+        If there are several rows, or none.
+    """
+    search = self._search
+    few = search if search.kept is not None else search.cut(slice(0, _ROWS_COMPARED + 1))
+    found = few.found(session)
+    found.require()
+    missing = search.missing(session)
+    explain.check_one_catalog(found.rows, search.wanted)
+    if len(found.rows) > 1:
+        many = len(found.rows) > _ROWS_COMPARED
+        listed = found.part(0, _ROWS_LISTED).table().to_string(index=False, na_rep="")
+        raise AmbiguousError(
+            f"expected one light curve, found {search.count() if many else len(found.rows):,}; "
+            "narrow the search (for example sector=, photometry=, processing=), or use "
+            f"lightcurves():\n{listed}" + ("\n..." if len(found.rows) > _ROWS_LISTED else "")
+        )
+    if missing:
+        warn(missing)
+    return found
+
+
+def lightcurves(
+    self: Rows,
+    *,
+    quality_bitmask: Bitmask = "default",
+    flagged: Flagged = "drop",
+    time_format: str | None = None,
+    as_flux: bool = True,
+    on_error: OnError = "raise",
+    progress: bool | None = None,
+) -> lightkurve.LightCurveCollection:
+    """Read all light curves into a LightCurveCollection, ordered by time.
+
+    Parameters
+    ----------
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
+        ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
+        a flag, or several of these. None is ``"none"``. Bits and names apply to the flag type of
+        the ``quality`` column, presets to all flag types.
+    flagged : {"drop", "mask", "keep"}, optional
+        What happens to flagged cadences: "drop" removes them, "mask" sets their flux to NaN,
+        "keep" leaves them unchanged.
+    time_format : str, optional
+        Name of the astropy time format of the result, such as "jd"; None is the mission's own
+        ("btjd" for TESS). The time scale is TDB.
+    as_flux : bool, optional
+        Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
+        the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
+        median. False keeps magnitudes.
+    on_error : {"raise", "skip"}, optional
+        "raise" stops at the first light curve whose arrays cannot be read or contradict each
+        other; "skip" leaves such light curves out and warns once, with their ids and reasons.
+    progress : bool, optional
+        Show a progress bar; None shows it once the work has taken a second.
+
+    Returns
+    -------
+    lightkurve.LightCurveCollection
+        Its light curves have the same columns: flags of a type that only some of them have are 0
+        in the others. ``stitch()`` joins them and keeps ``sector``, ``orbit_number``, ``quarter``,
+        ``campaign`` and ``dataset`` as columns.
+
+    Raises
+    ------
+    LightCurveNotFoundError
+        If the selection is empty.
+    DataError
+        If arrays cannot be read or contradict each other, or astropy does not know a unit.
+    ArgumentError
+        If an argument has none of the values above; the message names it.
+
+    Examples
+    --------
+    >>> found = db.search(3, photometry="DEMO aperture 2px", processing="DEMO DET")
+    >>> both = found.lightcurves()
+    >>> [lc.meta["SECTOR"] for lc in both]
+    [1, 2]
+    >>> len(both.stitch()) == len(both[0]) + len(both[1])
+    True
+    """
+    with self._search.sessions.session_scope() as session:
+        self._search.found(session).require()
+    in_order = convert.by_start(list(self._read(None, on_error, progress)))
+    with self._search.sessions.session_scope() as session:
+        histories = lineage.histories(session, in_order)
+    return convert.to_lightcurves(
+        in_order,
+        quality_bitmask=quality_bitmask,
+        flagged=flagged,
+        time_format=time_format,
+        as_flux=as_flux,
+        histories=histories,
+    )

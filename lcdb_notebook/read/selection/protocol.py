@@ -1,0 +1,22 @@
+"""What the methods of a Selection that are defined in other files need of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.read.records import OnError
+from lcdb_notebook.search.results import Search
+
+__all__ = ["Rows"]
+
+
+class Rows(Protocol):
+    """A Selection: its search, and the records of its light curves."""
+
+    _search: Search
+
+    def _read(
+        self, chunk_bytes: int | None, on_error: OnError, progress: bool | None
+    ) -> Iterator[LightCurveData]: ...

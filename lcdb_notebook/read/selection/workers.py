@@ -1,0 +1,213 @@
+"""The methods of a Selection that read in workers: on this machine's cores or a Dask cluster."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lcdb_notebook.flags import Bitmask
+from lcdb_notebook.lightcurve.quality import Flagged
+from lcdb_notebook.read import parallel
+from lcdb_notebook.read.parallel import Of, OnFailure
+from lcdb_notebook.read.records import OnError
+from lcdb_notebook.read.selection.protocol import Rows
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
+    import pandas as pd
+    from distributed import Client
+
+__all__ = ["map", "to_dask"]
+
+
+def map(  # noqa: A001 - the name of the method
+    self: Rows,
+    function: Callable[[Any], Any],
+    *,
+    client: Client | None = None,
+    workers: int | None = None,
+    datasets: Of = "lightcurve",
+    quality_bitmask: Bitmask = "default",
+    flagged: Flagged = "drop",
+    time_format: str | None = None,
+    as_flux: bool = True,
+    on_error: OnFailure = "row",
+    database: str | None = None,
+    progress: bool | None = None,
+    of: Of | None = None,
+) -> pd.DataFrame:
+    """Call a function for every light curve, on many cores or machines, and tabulate the results.
+
+    Only ids are sent to the workers. Each reads its batch from PostgreSQL itself, over one
+    read-only connection per process, and therefore sees what is committed; the DataSets are those
+    that the selection has found now. If a worker dies, its batch is tried again.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one light curve and returns one value, or several by name: a dict, a Series, a named
+        tuple or a dataclass. It may be defined in a notebook cell. What it refers to is sent along
+        with it, so open files and load large tables inside of it.
+    client : distributed.Client, optional
+        Of a Dask cluster whose workers have this package. None uses this machine's cores.
+    workers : int, optional
+        Number of processes on this machine; None is the number of cores. 1 calls the function in
+        this process, where a debugger can follow it.
+    datasets : {"lightcurve", "record"}, optional
+        Pass the function a lightkurve LightCurve, or a LightCurveData, which is faster to make and
+        has all cadences.
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
+        ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
+        a flag, or several of these. None is ``"none"``. Bits and names apply to the flag type of
+        the ``quality`` column, presets to all flag types.
+    flagged : {"drop", "mask", "keep"}, optional
+        What happens to flagged cadences: "drop" removes them, "mask" sets their flux to NaN,
+        "keep" leaves them unchanged.
+    time_format : str, optional
+        Name of the astropy time format of the result, such as "jd"; None is the mission's own
+        ("btjd" for TESS). The time scale is TDB.
+    as_flux : bool, optional
+        Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
+        the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
+        median. False keeps magnitudes.
+    on_error : {"row", "raise"}, optional
+        Where the function or reading fails: "row" puts the message into the row, "raise" stops at
+        the first error.
+    database : str, optional
+        How workers reach the database: a URL without a password, or the path of a ``db.conf`` as
+        they see it. By default the socket of the embedded server if that is used; otherwise what
+        the workers are configured for (``db.conf``, ``LCDB_URL``, ``PG*``), or else this
+        database's URL without its password, which they may have in ``~/.pgpass``. Passwords are
+        never sent through the scheduler.
+    progress : bool, optional
+        Show a progress bar; None shows it once the work has taken a second.
+    of : {"lightcurve", "record"}, optional
+        Deprecated name of ``datasets``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per DataSet, in the order of ``table``: ``dataset, target``, the observation fields
+        that grow with time (``sector``), ``photometry, processing``, then what the function
+        returned, a column for each name ("result" for a single value), and ``error``, None where
+        there was none. Quantities and Times become numbers; their units and formats are in
+        ``attrs["units"]``.
+
+    Raises
+    ------
+    LightCurveNotFoundError
+        If the selection is empty.
+    ConnectionFailedError
+        If the workers do not reach the database.
+    ConfigurationError
+        If the function cannot be pickled, ``database`` has a password in it, or the workers read
+        another database.
+    ArgumentError
+        If an argument has none of the values above; the message names it.
+
+    Examples
+    --------
+    >>> found = db.search([1, 2, 3], sector=1, processing="raw")
+    >>> def brightness(lc):
+    ...     if lc.meta["TARGETID"] == 2:
+    ...         raise ValueError("too faint")
+    ...     return {"first": lc.time[0], "middle": lc.flux.max()}
+    >>> done = found.map(brightness, workers=1)
+    >>> done.groupby("target")["error"].first().to_dict()
+    {1: None, 2: 'ValueError: too faint', 3: None}
+    >>> done.attrs["units"]
+    {'first': 'btjd', 'middle': 'electron / s'}
+    """
+    if of is not None:
+        warnings.warn(
+            "map(of=...) is deprecated; use map(datasets=...)", DeprecationWarning, stacklevel=2
+        )
+        datasets = of
+    settings = {
+        "quality_bitmask": quality_bitmask,
+        "flagged": flagged,
+        "time_format": time_format,
+        "as_flux": as_flux,
+    }
+    return parallel.map_light_curves(
+        self._search,
+        function,
+        client=client,
+        workers=workers,
+        of=datasets,
+        settings=settings,
+        on_error=on_error,
+        database=database,
+        progress=progress,
+    )
+
+
+def to_dask(
+    self: Rows,
+    *,
+    quality_bitmask: Bitmask = "default",
+    flagged: Flagged = "drop",
+    time_format: str | None = None,
+    on_error: OnError = "raise",
+    database: str | None = None,
+) -> dd.DataFrame:
+    """Make a Dask DataFrame with the columns of ``to_pandas``, without reading arrays yet.
+
+    Each partition is one observation, or about 100 MB of it. The worker that needs it reads it
+    from PostgreSQL, over a connection that is closed afterwards.
+
+    Parameters
+    ----------
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
+        ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
+        a flag, or several of these. None is ``"none"``. Bits and names apply to the flag type of
+        the ``quality`` column, presets to all flag types.
+    flagged : {"drop", "mask", "keep"}, optional
+        What happens to flagged cadences: "drop" removes them, "mask" sets their flux to NaN,
+        "keep" leaves them unchanged.
+    time_format : str, optional
+        Name of the astropy time format of the result, such as "jd"; None is the mission's own
+        ("btjd" for TESS). The time scale is TDB.
+    on_error : {"raise", "skip"}, optional
+        "raise" stops at the first light curve whose arrays cannot be read or contradict each
+        other; "skip" leaves such light curves out and warns once, with their ids and reasons.
+    database : str, optional
+        How workers reach the database: a URL without a password, or the path of a ``db.conf`` as
+        they see it. By default the socket of the embedded server if that is used; otherwise what
+        the workers are configured for (``db.conf``, ``LCDB_URL``, ``PG*``), or else this
+        database's URL without its password, which they may have in ``~/.pgpass``. Passwords are
+        never sent through the scheduler.
+
+    Returns
+    -------
+    dask.dataframe.DataFrame
+        Rows in the order of observations, then of ``table``.
+
+    Raises
+    ------
+    MissingExtraError
+        If Dask is not installed.
+    LightCurveNotFoundError
+        If the selection is empty.
+    DataError
+        If the missions have different time formats and ``time_format`` is None.
+    ArgumentError
+        If an argument has none of the values above; the message names it.
+
+    Examples
+    --------
+    >>> frame = db.search([1, 2], processing="raw").to_dask()
+    >>> frame.npartitions
+    4
+    >>> len(frame) == len(db.dataframe([1, 2], processing="raw"))
+    True
+    """
+    settings = {
+        "quality_bitmask": quality_bitmask,
+        "flagged": flagged,
+        "time_format": time_format,
+    }
+    return parallel.to_dask(self._search, settings=settings, on_error=on_error, database=database)

@@ -1,0 +1,195 @@
+"""Open connections of the driver, and find out whether they keep the settings of a session."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import cursor
+
+from lcdb_notebook.errors import ConfigurationError, ConnectionFailedError
+from lcdb_notebook.server.read_only import reading_cursor
+from lcdb_notebook.server.secret import open_connection
+from lcdb_notebook.server.session_settings import CLIENT_CHECK, SessionSettings
+from lcdb_notebook.server.shared import check_transactions, shared_cursor
+
+__all__ = ["OLDEST_SERVER", "Connector", "refuse_old_server"]
+
+#: The oldest major version of PostgreSQL that is promised to work.
+OLDEST_SERVER = 15
+
+_APPLICATION_NAME = "lcdb_notebook"
+
+# Seconds after which an attempt to connect to a silent server ends.
+_CONNECT_TIMEOUT = 10
+
+# A parameter of the session that only this package sets. If the server returns its random value,
+# the server's process was started for this connection, with all of its options.
+_MARK = "lcdb_notebook.session"
+
+# What poolers answer to startup options: PgBouncer and Neon; Amazon RDS Proxy.
+_REFUSALS = ("startup parameter", "command-line options")
+
+
+class Connector:
+    """How the connections of one engine are opened.
+
+    Parameters
+    ----------
+    settings : SessionSettings
+        What is set on each of them.
+    where : str
+        The database in messages; no password.
+    role_only_reads : bool
+        Whether the role may only read.
+    """
+
+    def __init__(self, settings: SessionSettings, where: str, *, role_only_reads: bool) -> None:
+        self._settings = settings
+        self._where = where
+        self._role_only_reads = role_only_reads
+        #: Whether the last connection was found to lead to a pooler that keeps no settings.
+        self.shared = False
+
+    def open(self, arguments: Mapping[str, Any]) -> Connection:
+        """Open a connection with the settings.
+
+        Whether the settings are kept is found out by reading one back, which takes one round trip.
+        If the options were refused or ignored, a connection without any is opened, on which each
+        transaction makes the settings itself.
+
+        Parameters
+        ----------
+        arguments : mapping of str to object
+            The parameters of :func:`psycopg2.connect`.
+
+        Raises
+        ------
+        ConfigurationError
+            If a pooler keeps neither settings nor transactions.
+        ConnectionFailedError
+            If the server is too old.
+        psycopg2.OperationalError
+            If there is no connection.
+        """
+        given = dict(arguments)
+        # The name in pg_stat_activity, unless PGAPPNAME or the URL sets another.
+        given.setdefault("fallback_application_name", _APPLICATION_NAME)
+        # The COPY stream is decoded as UTF-8, whatever encoding the database has.
+        given.setdefault("client_encoding", "utf8")
+        if "PGCONNECT_TIMEOUT" not in os.environ:
+            given.setdefault("connect_timeout", _CONNECT_TIMEOUT)
+        opened = None if self.shared else self._open_direct(given)
+        self.shared = opened is None
+        return opened or self._open_shared(given)
+
+    def _open_direct(self, given: dict[str, Any]) -> Connection | None:
+        """Open a connection with startup options; return None if they are not kept."""
+        mark = secrets.token_hex(8)
+        options = self._settings.startup_options(lcdb_notebook__session=mark)
+        factory = None
+        if not self._settings.write:
+            factory = reading_cursor(self._where, role_only_reads=self._role_only_reads)
+        try:
+            opened = open_connection(given | {"options": options, "cursor_factory": factory})
+        except psycopg2.OperationalError as error:
+            if CLIENT_CHECK in str(error) and CLIENT_CHECK in self._settings.values:
+                self._settings = self._settings.without_client_check()
+                return self._open_direct(given)
+            if any(refusal in str(error) for refusal in _REFUSALS):
+                return None
+            raise
+        try:
+            refuse_old_server(opened.server_version, self._where)
+            opened.autocommit = True
+            with cursor(opened) as probe:
+                probe.execute(f"SELECT current_setting('{_MARK}', true)")
+                kept = probe.fetchone() == (mark,)
+            opened.autocommit = False
+        except BaseException:
+            opened.close()
+            raise
+        if not kept:
+            opened.close()
+        return opened if kept else None
+
+    def _open_shared(self, given: dict[str, Any]) -> Connection:
+        """Open a connection on which each transaction makes the settings."""
+        settings, write = self._settings.local(), self._settings.write
+        factory = shared_cursor(self._where, settings, write=write)
+        # Also if empty, because libpq would otherwise send PGOPTIONS.
+        given = given | {"options": self._settings.other_options()}
+        opened = open_connection(given | {"cursor_factory": factory})
+        try:
+            refuse_old_server(opened.server_version, self._where)
+            opened.autocommit = True
+            check_transactions(opened, settings)
+            opened.autocommit = False
+        except psycopg2.Error as error:
+            lost = opened.closed
+            opened.close()
+            if not lost:
+                reason = str(error).strip().splitlines()[0]
+                raise ConfigurationError(
+                    f"{self._where} is behind a connection pooler, where a setting cannot be "
+                    f"kept: {reason}. Remove it from the options of the URL or from PGOPTIONS"
+                ) from error
+            if self._answers(given):
+                raise ConfigurationError(
+                    f"{self._where} answers single statements but ends the connection at BEGIN, as "
+                    "a connection pooler does in statement mode. Reading needs transactions: "
+                    "connect to PostgreSQL itself, or ask the administrator for a pooler in "
+                    "transaction or session mode (PgBouncer: pool_mode = transaction)"
+                ) from error
+            raise
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def _answers(self, given: dict[str, Any]) -> bool:
+        """Return whether a single statement outside a transaction is answered."""
+        try:
+            again = open_connection(given)
+        except psycopg2.OperationalError:
+            return False
+        try:
+            again.autocommit = True
+            with again.cursor() as probe:
+                probe.execute("SELECT 1")
+        except psycopg2.Error:
+            return False
+        finally:
+            again.close()
+        return True
+
+
+def refuse_old_server(version: int, where: str) -> None:
+    """Refuse a server that is older than :data:`OLDEST_SERVER`.
+
+    Parameters
+    ----------
+    version : int
+        As psycopg2's ``server_version``: 150004 is 15.4 (libpq's ``PQserverVersion``).
+    where : str
+        The database in messages; no password.
+
+    Raises
+    ------
+    ConnectionFailedError
+        If it is too old.
+
+    Examples
+    --------
+    >>> refuse_old_server(150000, "pdo/lightcurvedb")
+    """
+    if version < OLDEST_SERVER * 10_000:
+        raise ConnectionFailedError(
+            f"{where} runs on PostgreSQL {version // 10_000}.{version % 10_000}, and this package "
+            f"needs {OLDEST_SERVER} or later: ask its administrator to upgrade it, or copy the "
+            "database to a newer one with pg_dump and pg_restore"
+        )

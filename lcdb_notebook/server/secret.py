@@ -1,0 +1,109 @@
+"""Passwords that no ``repr`` shows, on their whole way to the driver.
+
+IPython's ``%xmode Verbose`` prints the ``repr`` of local variables in a traceback, in the frames of
+SQLAlchemy and psycopg2 as well. So every variable that holds a password, or a text that contains
+one, is of a type with a masked ``repr``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import psycopg2
+import sqlalchemy as sa
+from psycopg2.extensions import connection as Connection  # noqa: N812
+from psycopg2.extensions import make_dsn
+
+from lcdb_notebook.errors import ConfigurationError
+
+__all__ = ["Environment", "Secret", "open_connection", "with_secret"]
+
+
+class Secret(str):
+    """A string with a masked ``repr``.
+
+    ``str()`` returns the same object, because SQLAlchemy passes a password through ``str()`` before
+    it puts it among the driver's arguments.
+
+    Examples
+    --------
+    >>> {"password": Secret("hunter2")}
+    {'password': '***'}
+    >>> repr(str(Secret("hunter2")))
+    "'***'"
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __str__(self) -> str:
+        return self
+
+
+class Environment(dict[str, str]):
+    """Environment variables with a masked ``repr``: any of them may contain a password.
+
+    Examples
+    --------
+    >>> Environment({"PGPASSWORD": "hunter2"})
+    Environment(1 variable)
+    """
+
+    def __repr__(self) -> str:
+        return f"Environment({len(self)} variable{'' if len(self) == 1 else 's'})"
+
+
+def with_secret(url: sa.URL) -> sa.URL:
+    """Return the same URL with its password, if any, as a :class:`Secret`.
+
+    Parameters
+    ----------
+    url : sqlalchemy.engine.URL
+        Any URL.
+
+    Returns
+    -------
+    sqlalchemy.engine.URL
+        Equal to the one given.
+    """
+    if url.password is None or isinstance(url.password, Secret):
+        return url
+    return url.set(password=Secret(url.password))
+
+
+def open_connection(arguments: Mapping[str, Any]) -> Connection:
+    """Open a psycopg2 connection; no frame below this one holds the password in plain text.
+
+    Parameters
+    ----------
+    arguments : mapping of str to object
+        The parameters of :func:`psycopg2.connect`; the password, if any, is a :class:`Secret`.
+
+    Returns
+    -------
+    psycopg2.extensions.connection
+        A new connection.
+
+    Raises
+    ------
+    ConfigurationError
+        If libpq does not know one of the parameters.
+    psycopg2.OperationalError
+        If there is no connection.
+    """
+    cursor_factory = arguments.get("cursor_factory")
+    parameters = {name: value for name, value in arguments.items() if name != "cursor_factory"}
+    dsn = None
+    # Not chained: a frame of its traceback holds the text with the password.
+    with suppress(psycopg2.ProgrammingError):
+        dsn = Secret(make_dsn(**parameters))
+    if dsn is None:
+        raise ConfigurationError(
+            f"this version of libpq does not know one of {', '.join(sorted(parameters))}"
+        )
+    # Not with keywords: psycopg2 would join them to a plain string in a frame of its own.
+    return psycopg2.connect(dsn, cursor_factory=cursor_factory)
