@@ -136,9 +136,9 @@ def test_an_empty_database_says_how_to_fill_it(blank_dsn: str) -> None:
 
 def test_a_table_that_is_missing_is_named(own_url: str) -> None:
     with lcdb.connect(own_url, write=True) as db:
-        db.session.execute(sa.text("DROP TABLE fits_frame"))
+        db.session.execute(sa.text("DROP TABLE target_specific_time"))
         db.session.commit()
-    with pytest.raises(SchemaError, match=r"missing .*fits_frame"):
+    with pytest.raises(SchemaError, match=r"missing .*target_specific_time"):
         lcdb.connect(own_url)
 
 

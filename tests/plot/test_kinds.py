@@ -299,7 +299,9 @@ class TestFold:
 
     def test_fold_keeps_a_large_epoch_of_a_mission_that_counts_seconds(self) -> None:
         seconds = Clock("cheops_seconds", "s", Decimal(2458836), "jd", "tdb")
-        data = replace(light_curve(clock=seconds), time=3e6 + np.arange(CADENCES) * 60.0)
+        data = replace(
+            light_curve(clock=seconds), time=3e6 + 60 * np.arange(CADENCES, dtype=np.float64)
+        )
         phase = (data.time - 3_000_100.0 + 500) % 1000 - 500
         line = plot.fold(data, 1000.0, epoch=3_000_100.0, bins=None).get_lines()[0]
         assert np.allclose(x(line), phase)
