@@ -802,6 +802,67 @@ def test_two_explorers_of_one_run_stay_both(
     assert not second.closed
 
 
+class Shell:
+    """A front end that does not send the id of the running cell."""
+
+    def __init__(self) -> None:
+        self.user_ns: dict[str, Any] = {}
+        self.requests = 0
+
+    def get_parent(self) -> dict[str, Any]:
+        return {"header": {"msg_id": str(self.requests)}, "metadata": {}}
+
+    def run(self, db: lcdb.Database, *, name: str = "_", shown: bool = True) -> Explorer:
+        """Run a cell that creates an explorer, which the page then shows."""
+        self.requests += 1
+        made = db.explore()
+        self.user_ns[name] = self.user_ns.setdefault("Out", {})[self.requests] = made
+        if shown:
+            made._view_count = 1
+        return made
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
+    shell = Shell()
+    monkeypatch.setattr(cells, "_shell", lambda: shell)
+    monkeypatch.setattr(cells, "_without_cell", [])
+    return shell
+
+
+def test_replace_earlier_closes_what_no_page_shows_and_no_variable_names(
+    db: lcdb.Database, shell: Shell
+) -> None:
+    cleared, named, shown = shell.run(db), shell.run(db, name="mine"), shell.run(db)
+    waiting = shell.run(db, shown=False)
+    # The page removes the output of a cell that runs again.
+    cleared._view_count = named._view_count = 0
+    shell.run(db)
+    assert cleared.closed
+    assert [one.closed for one in (named, shown, waiting)] == [False] * 3
+
+
+def test_replace_earlier_keeps_a_bound_without_cell_ids(db: lcdb.Database, shell: Shell) -> None:
+    made = [shell.run(db, name="first")]
+    made += [shell.run(db) for _ in range(cells.MOST_OPEN + 2)]
+    still_open = [number for number, one in enumerate(made) if not one.closed]
+    assert still_open == [0, *range(4, cells.MOST_OPEN + 3)]
+
+
+def test_replace_earlier_without_a_cell_id_gives_up_the_database(
+    demo_dsn: str, shell: Shell
+) -> None:
+    databases = []
+    for _ in range(cells.MOST_OPEN + 3):
+        database = lcdb.connect(demo_dsn)
+        shell.run(database)
+        shell.user_ns.clear()
+        databases.append(weakref.ref(database))
+    del database
+    collect()
+    assert sum(one() is not None for one in databases) <= cells.MOST_OPEN
+
+
 def collect() -> None:
     # Axes that share an axis are let go of one step after the other.
     for _ in range(3):
