@@ -299,13 +299,9 @@ class TestFold:
 
     def test_fold_keeps_a_large_epoch_of_a_mission_that_counts_seconds(self) -> None:
         seconds = Clock("cheops_seconds", "s", Decimal(2458836), "jd", "tdb")
-<<<<<<< HEAD
         data = replace(
             light_curve(clock=seconds), time=3e6 + 60 * np.arange(CADENCES, dtype=np.float64)
         )
-=======
-        data = replace(light_curve(clock=seconds), time=np.arange(3e6, 3e6 + 60 * CADENCES, 60))
->>>>>>> 514a8d4 (Close explorers that nothing shows or names where there are no cell ids)
         phase = (data.time - 3_000_100.0 + 500) % 1000 - 500
         line = plot.fold(data, 1000.0, epoch=3_000_100.0, bins=None).get_lines()[0]
         assert np.allclose(x(line), phase)
