@@ -1,12 +1,12 @@
-"""A synthetic sky: light curves of known stars, with the faults of real ones.
+"""A synthetic sky: light curves of known stars, with the problems of real ones.
 
-Planets, eclipsing binaries, pulsators, spotted, flaring and constant stars are watched by a
-spacecraft that dumps momentum, loses its fine pointing, sees stray light and stops for safety.
-What is flagged is really bad: without its mask a planet hides behind the momentum dumps. The same
-numbers come from the same ``seed`` everywhere, and a target's light curves do not depend on how
-many others are made.
+Planets, eclipsing binaries, pulsators, spotted, flaring and constant stars are observed by a
+spacecraft with momentum dumps, coarse pointing, stray light and safe modes. Flagged cadences are
+really bad: without the quality mask, momentum dumps hide the planets. The same ``seed`` gives the
+same numbers on every machine, and the light curves of a target do not depend on the number of
+targets.
 
-The stars carry numbers of a catalog of their own, ``DEMO``, so they are never taken for real ones.
+The stars are in a separate catalog, ``DEMO``, so that they are not mistaken for real ones.
 
 Examples
 --------

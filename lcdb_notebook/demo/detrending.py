@@ -1,4 +1,4 @@
-"""The last step of the synthetic pipeline: dividing slow variations out."""
+"""The last step of the synthetic pipeline: divide by slow variations."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy.typing as npt
 from lcdb_notebook.ingest.product import FloatVector
 
 TERMS = 12
-"""Half waves in an orbit of 12.5 days: the fastest has a period of 2.1 days."""
+"""Number of half waves in an orbit of 12.5 days; the shortest period is 2.1 days."""
 
 
 def flattened(
     flux: FloatVector, good: npt.NDArray[np.bool_], orbits: tuple[slice, ...]
 ) -> FloatVector:
-    """Fit the level about which flux varies quickly, orbit by orbit.
+    """Fit the slow variations of flux, orbit by orbit.
 
-    A cosine series by least squares, without the cadences that are not good and, in two rounds,
-    without those off by more than 3 standard deviations (Mazeh & Faigler 2010, A&A 521, L59).
+    A cosine series is fitted by least squares to the good cadences, without outliers of more than
+    3 standard deviations in two further iterations (Mazeh & Faigler 2010, A&A 521, L59).
 
     Parameters
     ----------
     flux
-        Shape (cadences,); may be NaN where not good.
+        Shape (cadences,); may be NaN where ``good`` is False.
     good
-        Shape (cadences,): which cadences to fit.
+        Shape (cadences,): the cadences to fit.
     orbits
-        Parts to fit separately.
+        The parts to fit separately.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def flattened(
             if np.count_nonzero(used) <= waves.shape[1]:
                 break
             part = waves[used]
-            # The ridge keeps the fit tame across gaps longer than the shortest wave.
+            # Regularized, so that the fit stays bounded in gaps longer than the shortest wave.
             normal = part.T @ part + 1e-4 * len(part) * np.eye(waves.shape[1])
             middle = values[used].mean()
             fit = middle + waves @ np.linalg.solve(normal, part.T @ (values[used] - middle))

@@ -1,4 +1,4 @@
-"""The synthetic sky into a database, by the same way as files."""
+"""Store the synthetic sky in a database, as files are stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CATALOG, AUTHOR = "DEMO", "DEMO"
 APERTURES = 2
 
 BATCH = 64
-"""Products stored in one transaction, as many as ingest takes files."""
+"""Products per transaction."""
 
 
 def load(
@@ -35,34 +35,38 @@ def load(
     seed: int = SEED,
     progress: bool | None = None,
 ) -> int:
-    """Put the demonstration data into a database that is open for writing, unless they are there.
+    """Store the demonstration data in a database that is open for writing.
 
-    Each batch is committed, so a load that was interrupted is simply repeated. If all light curves
-    are there already, counting them is all that happens.
+    Each batch is committed, so an interrupted call can simply be repeated. If all light curves
+    already exist, they are only counted.
 
     Parameters
     ----------
-    bind
-        The database's engine, or a session on it (``db.session``), whose own transaction is left
-        alone. A session bound to a connection lends that one.
-    targets, sectors, seed
-        As for :func:`~lcdb_notebook.demo.products`.
-    progress
-        Whether to show a progress bar; None shows one if it takes longer than a second.
+    bind : sqlalchemy.orm.Session or sqlalchemy.Engine
+        The database's engine, or a session on it (``db.session``), whose transaction is not
+        changed. For a session that is bound to a connection, that connection is used.
+    targets : int, default 24
+        Number of stars, which are numbered from 1.
+    sectors : iterable of int, default (1, 2)
+        Sectors to observe, from 1.
+    seed : int, default SEED
+        Seed of the random numbers, not negative.
+    progress : bool, optional
+        Whether to show a progress bar. By default it appears after one second.
 
     Returns
     -------
     int
-        How many light curves are new.
+        Number of new light curves.
 
     Raises
     ------
     ReadOnlyError
         If the database was opened for reading.
     LCDBError
-        If a light curve contradicts what is stored, for example from another ``seed``.
-    ValueError
-        If a number makes no sense.
+        If a light curve differs from what is stored, for example for another ``seed``.
+    ArgumentError
+        If a number is out of range.
 
     Examples
     --------
@@ -101,8 +105,8 @@ def _store(connection: sa.Connection, batch: list[Product]) -> int:
         for outcome in outcomes:
             if outcome.error is not None:
                 raise LCDBError(
-                    f"{outcome.error}. This database holds other demonstration data than these: "
-                    "load them into another one"
+                    f"{outcome.error}. This database has other demonstration data, perhaps of "
+                    "another seed; use an empty database"
                 ) from outcome.error
     return sum(outcome.light_curves for outcome in outcomes)
 
@@ -122,7 +126,7 @@ def _batches(coming: Iterator[Product]) -> Iterator[list[Product]]:
 
 
 def _count(targets: int, sectors: tuple[int, ...]) -> sa.Select[Any]:
-    """Count the light curves that :func:`load` makes, and no others that somebody added."""
+    """Count the light curves that :func:`load` stores, without those that were added later."""
     made = (SYSTEMATICS.name, DETRENDED.name)
     return (
         sa.select(sa.func.count())

@@ -1,4 +1,4 @@
-"""From stars and spacecraft to light curves, as a pipeline would deliver them."""
+"""Observe the synthetic stars and build light curves, as a pipeline does."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from lcdb_notebook import flags
 from lcdb_notebook.demo.detrending import flattened
 from lcdb_notebook.demo.spacecraft import HALF_HOURS, QUIET_BACKGROUND, Pointing, pointing
 from lcdb_notebook.demo.stars import KINDS, SEED, Star, star
+from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.ingest.product import Curve, FloatVector, Named, Product
 
 SHORT_CADENCES = 15 * HALF_HOURS
 SHORT_TARGETS = 2
 STEPS = 2
 
-# TESS's zero point: T = -2.5 log10(electrons per second) + 20.44, and its read noise of 10
-# electrons per pixel and 2-second image (TESS Instrument Handbook, Vanderspek et al. 2018);
-# on-board cosmic-ray mitigation drops 2 of every 10 images.
+# Zero point of TESS: T = -2.5 log10(electrons per second) + 20.44; read noise: 10 electrons per
+# pixel and 2-second image (TESS Instrument Handbook, Vanderspek et al. 2018). On-board cosmic-ray
+# mitigation drops 2 of every 10 images.
 ZERO_POINT = 20.44
 READ_VARIANCE = 10.0**2 / 2
 OPEN = 0.8
-# Noise floor of 60 parts per million in an hour (Ricker et al. 2015, JATIS 1, 014003).
+# Noise floor: 60 parts per million in one hour (Ricker et al. 2015, JATIS 1, 014003).
 FLOOR = 60e-6 * np.sqrt(1 / 24)
 
 SYSTEMATICS = Named(
@@ -43,40 +44,40 @@ def products(
     apertures: int = 2,
     steps: int = STEPS,
 ) -> Iterator[Product]:
-    """Observe the synthetic sky, one product at a time, sector after sector.
+    """Observe the synthetic sky, one product at a time, sector by sector.
 
-    Memory does not grow with ``targets``, and a target's products depend on ``seed``, the target,
-    the sector and ``cadences`` alone. For benchmarks: ``products(20_000, sectors=[1],
-    cadences=1200, apertures=1, steps=0)`` makes one raw light curve a star.
+    Memory does not depend on ``targets``, and the products of a target depend only on ``seed``, the
+    target, the sector and ``cadences``. For benchmarks, ``products(20_000, sectors=[1],
+    cadences=1200, apertures=1, steps=0)`` gives one raw light curve per star.
 
     Parameters
     ----------
-    targets
-        How many stars, numbered from 1 in the catalog ``DEMO``. Their kinds are in
-        :func:`~lcdb_notebook.demo.truth`.
-    sectors
+    targets : int, default 24
+        Number of stars, which are numbered from 1 in the catalog ``DEMO``.
+        :func:`~lcdb_notebook.demo.truth` has their kinds.
+    sectors : iterable of int, default (1, 2)
         Sectors to observe, from 1.
-    seed
-        Not negative.
-    cadences
-        Cadences of a light curve, all of 25 days: 1,200 are half-hours, 18,000 two minutes. None:
-        1,200, and for targets 1 and 2 another light curve of 18,000.
-    apertures
-        Circular apertures, of 2, 3, ... pixels in radius.
-    steps
-        Processing steps after the raw photometry of each: 0, 1 (``DEMO SYS_RM``) or 2 (``DEMO
+    seed : int, default SEED
+        Seed of the random numbers, not negative.
+    cadences : int, optional
+        Number of cadences in 25 days: 1,200 are half-hours, 18,000 two minutes. By default 1,200,
+        and for targets 1 and 2 a second light curve of 18,000.
+    apertures : int, default 2
+        Number of circular apertures, with radii of 2, 3, ... pixels.
+    steps : int, default 2
+        Number of processing steps after the raw photometry: 0, 1 (``DEMO SYS_RM``) or 2 (``DEMO
         DET``, derived from that).
 
     Returns
     -------
     iterator of Product
-        Flags are of type ``tess_quality_flag``, times BTJD (TDB, at the barycentre), raw and
-        SYS_RM flux electron / s, DET flux relative.
+        Flags of type ``tess_quality_flag``; times in BTJD (TDB, at the barycentre); raw and
+        SYS_RM flux in electron / s, DET flux relative.
 
     Raises
     ------
-    ValueError
-        At once, if a number makes no sense.
+    ArgumentError
+        At once, if a number is out of range.
 
     Examples
     --------
@@ -95,9 +96,9 @@ def products(
         ("steps", steps, 0),
     ):
         if value < least:
-            raise ValueError(f"{name}={value}; it must be at least {least}")
+            raise ArgumentError(f"{name} must be at least {least}, got {value}")
     if steps > STEPS:
-        raise ValueError(f"steps={steps}; there are {STEPS}: DEMO SYS_RM, DEMO DET")
+        raise ArgumentError(f"steps must be at most {STEPS} (DEMO SYS_RM, DEMO DET), got {steps}")
     lengths = (
         ((HALF_HOURS, targets), (SHORT_CADENCES, min(targets, SHORT_TARGETS)))
         if cadences is None
@@ -115,8 +116,8 @@ def _observe(
     observed: Star, sector: int, cadences: int, seed: int, apertures: int, steps: int
 ) -> Product:
     craft = pointing(sector, cadences, seed)
-    # One stream for what the star and its place on the detector do in this sector, at whatever
-    # cadence; another for the noise of each exposure.
+    # One generator for the star and its position in this sector, at any cadence, and one for the
+    # noise of each exposure.
     fate = np.random.default_rng([seed, observed.target, sector])
     noise = np.random.default_rng([seed, observed.target, sector, cadences])
 
@@ -137,7 +138,7 @@ def _observe(
     curves: list[Curve] = []
     for radius in range(2, 2 + apertures):
         rate, error = _count_rate(observed, radius, craft)
-        # Most of the noise is the star's own light, and that is the same in every aperture.
+        # Most of the noise is photon noise of the star, which is the same in every aperture.
         scatter = 0.9 * shared + np.sqrt(1 - 0.9**2) * noise.standard_normal(cadences)
         flux = rate * (light * trend * (1 - loss) + glare) + error * (
             craft.jitter * scatter + spikes
@@ -185,7 +186,7 @@ def _observe(
 
 
 def _count_rate(observed: Star, radius: int, craft: Pointing) -> tuple[float, FloatVector]:
-    """Electrons per second in an aperture, and their standard error: photons, reading, floor."""
+    """Compute the electrons per second in an aperture, and their standard error."""
     # A Gaussian star image of one pixel's standard deviation.
     inside = 1 - np.exp(-(radius**2) / 2)
     rate = float(inside * 10 ** (0.4 * (ZERO_POINT - observed.tess_magnitude)))
@@ -196,7 +197,7 @@ def _count_rate(observed: Star, radius: int, craft: Pointing) -> tuple[float, Fl
 
 
 def _flares(fate: np.random.Generator, time: FloatVector, exposure: float) -> FloatVector:
-    """Sudden rises that decay exponentially, averaged over each exposure."""
+    """Compute flares: sudden rises that decay exponentially, averaged over each exposure."""
     number = 4 + fate.poisson(4)
     starts = time[0] + fate.uniform(size=number) * (time[-1] - time[0])
     heights = np.minimum(0.01 * (1 + fate.pareto(1.2, size=number)), 0.3)
@@ -226,7 +227,7 @@ def _hits(noise: np.random.Generator, craft: Pointing) -> tuple[npt.NDArray[np.i
 def _losses(
     noise: np.random.Generator, craft: Pointing, quality: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Cadences without flux, and those without time either; some of both carry no flag."""
+    """Choose cadences without flux, and those without time; some of both have no flag."""
     clean = np.flatnonzero(quality == 0)
     number = round(0.003 * len(quality))
     gone = noise.choice(clean, size=min(2 * number, len(clean)), replace=False)

@@ -1,4 +1,4 @@
-"""The spacecraft: its clock, and everything that goes wrong in a sector for all stars alike."""
+"""The spacecraft: its clock, and the systematics of a sector that affect all stars."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from lcdb_notebook.demo.stars import START
 from lcdb_notebook.flags import TESSFlag
 from lcdb_notebook.ingest.product import FloatVector, IntVector
 
-# Full-frame images in half hours, as in the primary mission: sectors begin 27.4 days apart, each
-# has two orbits of 12.5 days with data and 1.2 days of downlink between them, and the counter
-# stands at 4697 when sector 1 begins (TESS-SPOC's files of sectors 1 and 24).
+# Full-frame images every half hour, as in the primary mission: a sector begins every 27.4 days and
+# has two orbits of 12.5 days of data, with 1.2 days of downlink between them. The cadence number is
+# 4697 at the start of sector 1 (TESS-SPOC's files of sectors 1 and 24).
 HALF_HOURS = 1200
 FIRST_CADENCE, PER_SECTOR, DOWNLINK = 4697, 1315, 58
 DAYS_OF_DATA = HALF_HOURS / 48
 
 QUIET_BACKGROUND = 60.0
 STRAY_BACKGROUND = 300.0
-"""Electrons per second and pixel: without stray light, and from where SPOC's flag is set."""
+"""Electrons per second and pixel: without stray light, and where SPOC's flag is set."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pointing:
-    """One sector as the spacecraft lived through it; arrays have shape (cadences,).
+    """Times, flags and systematics of one sector; arrays have shape (cadences,).
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class Pointing:
     exposure
         Days.
     quality
-        TESS flags that hold for all stars.
+        TESS flags of all stars.
     loss
-        Relative flux lost off the aperture.
+        Relative flux lost from the aperture.
     jitter
         Factor on the noise.
     background
@@ -45,9 +45,9 @@ class Pointing:
     trends
         Shape (2, cadences): slow systematics, of order 1.
     blackout
-        No data: neither time nor flux.
+        Cadences without time and flux.
     orbits
-        Where each of the two orbits is.
+        Slices of the two orbits.
     """
 
     cadence: IntVector
@@ -64,7 +64,7 @@ class Pointing:
 
 @functools.lru_cache(maxsize=8)
 def pointing(sector: int, cadences: int, seed: int) -> Pointing:
-    """Return a sector at a number of cadences; what happens does not depend on that number."""
+    """Return a sector with a number of cadences, on which its events do not depend."""
     per_sector = round(PER_SECTOR * cadences / HALF_HOURS)
     downlink = round(DOWNLINK * cadences / HALF_HOURS)
     first = round(FIRST_CADENCE * cadences / HALF_HOURS)
@@ -133,7 +133,7 @@ def pointing(sector: int, cadences: int, seed: int) -> Pointing:
         blackout=blackout,
         orbits=orbits,
     )
-    # Every star of the sector is given these very arrays.
+    # All stars of the sector share these arrays.
     for shared in (cadence, time, quality, loss, jitter, background, made.trends, blackout):
         shared.flags.writeable = False
     return made

@@ -1,4 +1,4 @@
-"""The stars of the synthetic sky: what they are, and how bright they are when."""
+"""The stars of the synthetic sky: their kinds, parameters and brightness."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = (
     "RR Lyrae",
     "flares",
 )
-"""What targets 1, 2, 3, ... are; it begins again after the last."""
+"""Kinds of targets 1, 2, 3, ..., repeated after the last."""
 
 # Start of sector 1, BTJD, rounded.
 START = 1325.3
@@ -51,17 +51,17 @@ class Star:
     longitude, latitude
         Ecliptic, in radians: they set the light travel time.
     period
-        Days; NaN for a constant star. Of rotation for a flaring one.
+        Days; NaN for a constant star. The rotation period of a flaring star.
     epoch
-        BTJD of a mid-transit or of a primary mid-eclipse; NaN where there is none.
+        BTJD of a mid-transit or of a primary mid-eclipse; NaN for other stars.
     depth, duration
-        Relative depth in mid-transit or mid-eclipse, and days from first to last contact; NaN
-        where nothing passes in front.
+        Relative depth in mid-transit or mid-eclipse, and days from first to last contact; NaN for
+        stars without transits and eclipses.
     radius_ratio, impact
-        Of a planet: its radius and its sky distance from the star's centre in mid-transit, both
-        in stellar radii; else 0.
+        Radius of a planet, and its projected distance from the star's centre in mid-transit, in
+        stellar radii; 0 for other stars.
     secondary_depth
-        Relative depth of a binary's second eclipse; else 0.
+        Relative depth of a binary's secondary eclipse; 0 for other stars.
     waves
         Rows of (frequency in 1/day, relative semi-amplitude, phase in cycles).
     """
@@ -81,9 +81,9 @@ class Star:
     waves: tuple[tuple[float, float, float], ...] = ()
 
     def light_travel(self, time: FloatVector) -> FloatVector:
-        """How much later the barycentre sees the star than the spacecraft does, in days.
+        """Compute the light travel time from the spacecraft to the barycentre, in days.
 
-        Earth on a circular orbit: at most 8.3 minutes, and within half a minute of the truth.
+        For a circular orbit of the Earth: at most 8.3 minutes, with an error of half a minute.
 
         Parameters
         ----------
@@ -96,12 +96,12 @@ class Star:
         return np.asarray(LIGHT_TIME * distance, dtype=np.float64)
 
     def brightness(self, time: FloatVector, exposure: float) -> FloatVector:
-        """Mean relative brightness over each exposure; flares not included.
+        """Compute the mean relative brightness in each exposure, without flares.
 
         Parameters
         ----------
         time
-            BTJD at the barycentre, shape (cadences,), of mid-exposure.
+            BTJD of mid-exposure at the barycentre, shape (cadences,).
         exposure
             Days.
         """
@@ -131,19 +131,19 @@ class Star:
             return np.where(np.cos(phase) > 0, dip, 0.0)
         depth = np.where(np.cos(phase) > 0, self.depth, self.secondary_depth)
         from_middle = self.period / (2 * np.pi) * np.arcsin(np.abs(np.sin(phase)))
-        # Contacts last a third of the eclipse each: a trapezoid.
+        # A trapezoid: ingress and egress each last a third of the eclipse.
         return np.asarray(depth * np.clip(3 * (0.5 - from_middle / self.duration), 0, 1))
 
 
 def orbit_radius(period: float) -> float:
-    """Radius of an orbit of so many days, in radii of a Sun-like star (Kepler's third law)."""
+    """Compute the radius of an orbit, in solar radii, of a period in days (Kepler's third law)."""
     return float(ORBIT_OF_ONE_DAY * period ** (2 / 3))
 
 
 def _hidden(distance: FloatVector, ratio: float) -> FloatVector:
-    """Light hidden by a small disc: Mandel & Agol 2002 (ApJ 580, L171), section 5, simplified.
+    """Compute the light hidden by a small disc: Mandel & Agol 2002 (ApJ 580, L171), section 5.
 
-    At the limb the hidden area is taken to grow linearly, good to some percent of the depth.
+    At the limb, the hidden area grows linearly, which is good to a few per cent of the depth.
     """
     slant = np.sqrt(1 - np.clip(distance, 0, 1 - ratio) ** 2)
     surface = 1 - LIMB_1 * (1 - slant) - LIMB_2 * (1 - slant) ** 2
@@ -157,10 +157,15 @@ def star(target: int, *, seed: int = SEED) -> Star:
 
     Parameters
     ----------
-    target
+    target : int
         Its number in the DEMO catalog, from 1.
-    seed
-        Not negative.
+    seed : int, default SEED
+        Seed of the random numbers, not negative.
+
+    Returns
+    -------
+    Star
+        Its kind and parameters.
 
     Examples
     --------
@@ -171,27 +176,27 @@ def star(target: int, *, seed: int = SEED) -> Star:
     rng = np.random.default_rng([seed, target])
     latitude = float(np.radians(rng.uniform(-60, 60)))
     longitude = float(rng.uniform(0, 2 * np.pi))
-    # Planets hide from us around faint stars, so here they have bright ones.
+    # Transits are easier to find around bright stars.
     magnitude = float(rng.uniform(8, 10.5) if kind == "planet" else rng.uniform(8, 12.5))
     return _SHAPES[kind](Star(target, kind, magnitude, longitude, latitude), rng)
 
 
 def truth(targets: int = 24, *, seed: int = SEED) -> pd.DataFrame:
-    """Return what the stars really are, to compare an analysis with.
+    """Return the true parameters of the stars, to compare with an analysis.
 
     Parameters
     ----------
-    targets
-        How many stars, from number 1.
-    seed
-        As for :func:`~lcdb_notebook.demo.products`.
+    targets : int, default 24
+        Number of stars, from target 1.
+    seed : int, default SEED
+        Seed of the random numbers, not negative.
 
     Returns
     -------
     pandas.DataFrame
-        A row a star: ``target``, ``kind``, ``tess_magnitude``, ``period`` (days), ``epoch``
-        (BTJD), ``depth`` (relative), ``duration`` (hours), ``amplitude`` (relative, half of the
-        largest sine's range). NaN where a star has no such thing.
+        One row per star: ``target``, ``kind``, ``tess_magnitude``, ``period`` (days), ``epoch``
+        (BTJD), ``depth`` (relative), ``duration`` (hours), ``amplitude`` (relative semi-amplitude
+        of the largest sine). NaN for parameters that a star does not have.
 
     Examples
     --------
@@ -235,7 +240,7 @@ def _binary(plain: Star, rng: np.random.Generator) -> Star:
     period = float(rng.uniform(1.2, 5))
     epoch = START + float(rng.uniform(0, period))
     depth = float(rng.uniform(0.1, 0.35))
-    # Tides stretch the stars, so they look largest twice an orbit, between the eclipses.
+    # Tides stretch the stars, so they are brightest twice per orbit, between the eclipses.
     phase = (-0.25 - 2 * (epoch - START) / period) % 1
     return replace(
         plain,
@@ -261,7 +266,7 @@ def _rr_lyrae(plain: Star, rng: np.random.Generator) -> Star:
     period = float(rng.uniform(0.45, 0.65))
     epoch = START + float(rng.uniform(0, period))
     amplitude = float(rng.uniform(0.1, 0.2))
-    # The first terms of a sawtooth: a steep rise to the maximum, then a slow decline.
+    # The first terms of a sawtooth: a steep rise to the maximum, and a slow decline.
     waves = tuple(
         (k / period, amplitude / k, (-k * (epoch - START) / period) % 1) for k in range(1, 7)
     )
@@ -271,7 +276,7 @@ def _rr_lyrae(plain: Star, rng: np.random.Generator) -> Star:
 def _rotating(plain: Star, rng: np.random.Generator) -> Star:
     period = float(rng.uniform(3, 9))
     amplitude = float(rng.uniform(0.005, 0.02))
-    # The second spot sits at another latitude, which turns a little more slowly.
+    # The second spot is at another latitude, which rotates more slowly.
     waves = (
         (1 / period, amplitude, float(rng.uniform())),
         (0.97 / period, amplitude / 2, float(rng.uniform())),

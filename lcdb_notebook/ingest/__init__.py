@@ -1,4 +1,4 @@
-"""The write side: files and LightCurves into the database. The read side never imports it."""
+"""Write files and LightCurves into the database. The read side never imports this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From paths to the database: the loop over files, in batches, with a progress bar and a report."""
+"""Ingest files: read and store them in batches, with a progress bar and a report."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.server.interrupt import interruptible
 
 BATCH_FILES = 256
-"""Files stored in one transaction; more gain nothing that can be measured."""
+"""Files per transaction; more are not measurably faster."""
 
 BATCH_BYTES = 64 * 1024 * 1024
-"""Bytes of arrays stored in one transaction, reached sooner by long light curves."""
+"""Bytes of arrays per transaction, which long light curves reach first."""
 
 ANALYZE_FROM = 1000
-"""New light curves after which the tables' statistics are brought up to date."""
+"""Number of new light curves after which the statistics of the tables are updated."""
 
 _TABLES = "dataset, datasethierarchy, observation, quality_flag_array, target, target_specific_time"
 
@@ -39,43 +39,52 @@ def ingest(
     on_error: Literal["skip", "raise"] = "skip",
     progress: bool | None = None,
 ) -> Report:
-    """Take light-curve files into the database.
+    """Ingest light-curve files into the database.
 
-    Files go in by batches, each in a transaction of its own that is committed: what a batch brought
-    stays, whatever happens to a later one. A file goes in as a whole or not at all. Files that are
-    in the database already change nothing, so an ingest that was cut short is simply repeated.
+    Files are stored in batches, each in its own transaction, so that a batch which is committed
+    stays whatever happens to later ones. A file is ingested completely or not at all. Files that
+    are already in the database change nothing, so an interrupted ingest can simply be repeated.
 
     Parameters
     ----------
-    bind
-        Batches are committed on a connection of this engine, or of the session's engine: a
-        session's own uncommitted work is neither committed nor seen, and must not hold the writers'
-        lock, which ``store`` takes. A session bound to a connection lends that one, and then
-        nothing is committed.
-    paths
-        Files, folders (searched recursively) and glob patterns: see
-        :func:`~lcdb_notebook.ingest.readers.find_files.find_files`.
-    on_error
-        "skip" bad files, and report each with the reason; or "raise" at the first one. Batches
-        before its own stay, the other files of its own batch do not go in.
-    progress
-        Whether to show a progress bar; None shows one if it takes longer than a second.
+    bind : sqlalchemy.orm.Session or sqlalchemy.Engine
+        Batches are committed on a connection of this engine, or of the session's engine.
+        Uncommitted work of the session is neither committed nor visible, and must not hold the
+        writers' lock that ``store`` takes. For a session that is bound to a connection, that
+        connection is used and nothing is committed.
+    paths : path-like or iterable of path-like
+        Files, folders (searched recursively) and glob patterns.
+    on_error : {"skip", "raise"}, default "skip"
+        "skip" reports bad files with the reason. "raise" raises the first error: earlier batches
+        stay, and no file of the same batch is ingested.
+    progress : bool, optional
+        Whether to show a progress bar. By default it appears after one second.
 
     Returns
     -------
     Report
-        What became of each file.
+        The outcome for each file.
 
     Raises
     ------
     IngestError
-        At the first bad file, with ``on_error="raise"``; or if ``paths`` holds no path.
+        For the first bad file, with ``on_error="raise"``; or if ``paths`` is not a path or paths.
+    ConfigurationError
+        If ``on_error`` is invalid.
     sqlalchemy.exc.DBAPIError
-        If the database fails for a reason that is no file's fault: the connection is lost, the disk
+        If the database fails for a reason that no file can cause: the connection is lost, the disk
         is full, permission is denied.
+
+    Examples
+    --------
+    >>> db = getfixture("demo_database")
+    >>> report = ingest(db.session, "no/such/file.fits")
+    >>> report
+    1 file: 0 added (0 light curves), 0 unchanged, 1 skipped:
+      no/such/file.fits: no such file or folder
     """
     if on_error not in ("skip", "raise"):
-        raise ConfigurationError(f"on_error is 'skip' or 'raise', not {on_error!r}")
+        raise ConfigurationError(f"on_error must be 'skip' or 'raise', got {on_error!r}")
     found = find_files(paths)
     outcomes: dict[str, Outcome] = {}
     for path, reason in found.problems:
@@ -89,7 +98,7 @@ def ingest(
             bar.show(done)
         report = Report(tuple(outcomes.values()))
         if report.light_curves >= ANALYZE_FROM:
-            # A table that grew this much would be searched by plans made for its old size.
+            # PostgreSQL would otherwise plan queries for the tables' old sizes.
             with _transaction(connection):
                 connection.exec_driver_sql(f"ANALYZE {_TABLES}")
     return report
@@ -97,7 +106,7 @@ def ingest(
 
 @dataclass
 class _Batch:
-    """What goes into one transaction; ``files`` counts those that could not be read, too."""
+    """The products of one transaction; ``files`` also counts those that could not be read."""
 
     products: list[Product] = field(default_factory=list)
     files: int = 0
@@ -107,7 +116,7 @@ class _Batch:
 def _batches(
     files: Sequence[Path], outcomes: dict[str, Outcome], on_error: str
 ) -> Iterator[_Batch]:
-    """Read files, and give as many at a time as belong into one transaction."""
+    """Read files and yield them in batches, one per transaction."""
     batch = _Batch()
     for path in files:
         batch.files += 1
@@ -116,7 +125,7 @@ def _batches(
         except IngestError as error:
             _note(outcomes, _skipped(str(path), error), on_error)
         else:
-            # Keeps the place in the report, which is in the order of the files.
+            # Reserves its place in the report, which is in the order of the files.
             outcomes[product.label] = Outcome(product.label, "unchanged")
             batch.products.append(product)
             batch.size += _bytes(product)
@@ -128,7 +137,7 @@ def _batches(
 
 
 def _store(connection: sa.Connection, products: Sequence[Product], on_error: str) -> list[Outcome]:
-    """Store one batch; if the database refuses it, file by file, so that the good ones go in."""
+    """Store one batch, or file by file if the database rejects it, so that good files are kept."""
     if not products:
         return []
     try:
@@ -158,10 +167,10 @@ def _store_together(
 
 
 def _concerns_one_file(error: LCDBError | sa.exc.DBAPIError) -> bool:
-    """Whether an error can be due to what is in a file, and not to the database's condition."""
+    """Return whether an error can be caused by a file, not by the state of the database."""
     if isinstance(error, LCDBError | sa.exc.IntegrityError | sa.exc.DataError):
         return True
-    # A trigger's RAISE is one, too; class 25 is a transaction that may only read.
+    # RAISE in a trigger is an InternalError, too; class 25 is a read-only transaction.
     code = getattr(error.orig, "pgcode", None) or ""
     return isinstance(error, sa.exc.InternalError) and not code.startswith("25")
 

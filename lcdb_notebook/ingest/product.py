@@ -1,13 +1,15 @@
-"""What one light-curve file says, in plain arrays and names: readers make it, store takes it."""
+"""The contents of a light-curve file as arrays and names: readers build them, store writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from lcdb_notebook.errors import IngestError
 
 FloatVector = npt.NDArray[np.float64]
 IntVector = npt.NDArray[np.int64]
@@ -15,10 +17,10 @@ IntVector = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Named:
-    """A photometric source or a processing method: its name and its description.
+    """Name and description of a photometric source or a processing method.
 
-    The description of one that fixes a unit begins with it in brackets, as FITS writes units:
-    ``[electron / s] Simple aperture photometry``. ``[]`` says dimensionless.
+    The description may begin with the unit of the light curves in brackets, as in FITS:
+    ``[electron / s] Simple aperture photometry``. ``[]`` means dimensionless.
     """
 
     name: str
@@ -34,12 +36,12 @@ class Curve:
     photometry
         How the light was extracted.
     processing
-        What was done to it afterwards; None for raw photometry.
+        The processing after that; None for raw photometry.
     source
         Position, in :attr:`Product.curves`, of the curve that this one was derived from.
     flux, flux_err
-        float64 of shape (cadences,); NaN where there is no measurement. ``flux_err`` is None where
-        the file has no error column for this flux.
+        float64 of shape (cadences,), NaN for missing values. ``flux_err`` is None if the file has
+        no errors of this flux.
     """
 
     photometry: Named
@@ -51,18 +53,18 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """What was found beside a file and holds for its whole observation, whatever the target.
+    """Data for a whole observation, whatever the target, found next to a file.
 
     Parameters
     ----------
     cadence
-        int64 of shape (n,), strictly ascending: the cadences of ``quality``. They become cadences
-        of the observation.
+        int64 of shape (n,), strictly increasing: the cadences of ``quality``, which are added to
+        the observation.
     quality
         One int32 array of shape (n,) for each flag type, by polymorphic identity.
     fields
-        Values of columns of the observation's class that do not tell observations apart
-        (``spacecraft_quaternion``); they are stored once, and never replaced.
+        Values of columns of the observation's class that do not identify the observation
+        (``spacecraft_quaternion``); they are stored once and never replaced.
     """
 
     cadence: IntVector
@@ -72,15 +74,15 @@ class Shared:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """All that one file (or one ``LightCurve``) says about one target in one observation.
+    """The contents of one file, or one ``LightCurve``: one target in one observation.
 
     Parameters
     ----------
     label
-        What to call it in messages: the file's path.
+        Name in messages: the file's path.
     mission, catalog, target
-        Names of the mission ("TESS", "Kepler") and catalog ("TIC", "KIC", "EPIC", "Gaia DR3"),
-        and the target's number in that catalog.
+        Name of the mission ("TESS", "Kepler") and of the catalog ("TIC", "KIC", "EPIC",
+        "Gaia DR3"), and the target's number in that catalog.
     observation_type
         Polymorphic identity of the observation's class.
     observation_fields
@@ -89,19 +91,19 @@ class Product:
     instrument
         Names from the root of the instrument tree down: ``("TESS", "Camera 4", "CCD 2")``.
     cadence
-        int64 of shape (cadences,), strictly ascending.
+        int64 of shape (cadences,), strictly increasing.
     time
-        float64 of shape (cadences,), in the mission's own format (BTJD, BKJD) exactly as the file
-        has it; NaN where the file has none.
+        float64 of shape (cadences,), in the mission's format (BTJD, BKJD) exactly as in the file;
+        NaN for missing times.
     quality
         One int32 array of shape (cadences,) for each flag type, by polymorphic identity.
     curves
-        The flux columns; each comes after the one it was derived from.
+        The flux columns, each after the one from which it was derived.
     numbered
-        False where the file carries no cadence numbers: ``cadence`` then only counts this file's
-        rows, so the product gets an observation of its own and is aligned with nothing.
+        False if the file has no cadence numbers. ``cadence`` then only counts the rows, and the
+        product is stored in a separate observation and not aligned with others.
     shared
-        What holds for all targets of the observation; None if nothing is known.
+        Data for all targets of the observation; None if there are none.
     """
 
     label: str
@@ -117,3 +119,55 @@ class Product:
     curves: tuple[Curve, ...]
     numbered: bool = True
     shared: Shared | None = None
+
+
+class ObservationKey(NamedTuple):
+    """Key of an observation: products with equal keys belong to the same one."""
+
+    type: str
+    fields: tuple[tuple[str, str], ...]
+    instrument: tuple[str, ...]
+    numbered: bool
+
+
+def observation_key(product: Product) -> ObservationKey:
+    """Return the key of the observation that a product belongs to."""
+    fields = sorted((name, repr(plain(v))) for name, v in product.observation_fields.items())
+    return ObservationKey(
+        product.observation_type, tuple(fields), tuple(product.instrument), product.numbered
+    )
+
+
+def plain(value: object) -> object:
+    """Return a numpy scalar as Python's own number, and anything else unchanged."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def as_flags(values: npt.NDArray[Any], what: str) -> npt.NDArray[np.int32]:
+    """Return integers as int32, the bit patterns of unsigned 32-bit numbers included.
+
+    Bit 31 of an unsigned number becomes the sign of the int32, which is how PostgreSQL's
+    ``integer`` can store it and how :mod:`lcdb_notebook.flags` reads it.
+
+    Parameters
+    ----------
+    values
+        Integers of any type.
+    what
+        Name in messages.
+
+    Raises
+    ------
+    IngestError
+        If a number needs more than 32 bits.
+
+    Examples
+    --------
+    >>> as_flags(np.array([1, 2**31 + 4], dtype=np.uint32), "QUALITY").tolist()
+    [1, -2147483644]
+    """
+    if values.size and (values.min() < -(2**31) or values.max() >= 2**32):
+        raise IngestError(f"{what} has flags that do not fit into 32 bits")
+    # Through int64, since a conversion of uint32 that overflows is undefined.
+    wide = values.astype(np.int64)
+    return np.where(wide >= 2**31, wide - 2**32, wide).astype(np.int32)

@@ -1,4 +1,4 @@
-"""What became of each file: Outcome for one, Report for all of an ingest."""
+"""The result of an ingest: Outcome for one file, Report for all."""
 
 from __future__ import annotations
 
@@ -13,26 +13,31 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 20
-"""Reasons that ``repr`` prints; ``to_pandas`` has them all."""
+"""Number of reasons that ``repr`` prints; ``to_pandas`` has all."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file, or of one light curve that was added by hand.
+    """The result for one file, or for one light curve of ``db.add``.
 
     Parameters
     ----------
-    label
+    label : str
         The file's path.
-    status
-        "added": something of it is new in the database; "unchanged": all of it was there already;
-        "skipped": nothing of it went in, and ``error`` says why.
-    light_curves
-        How many DataSets it brought.
-    datasets
-        Ids of its light curves, those that were there already too, in the file's order.
-    error
-        Why it was skipped.
+    status : {"added", "unchanged", "skipped"}
+        "added" if something was stored, "unchanged" if everything was already in the database,
+        "skipped" if nothing was stored because of ``error``.
+    light_curves : int
+        Number of new DataSets.
+    datasets : tuple of int
+        Ids of the file's light curves, new or not, in the file's order.
+    error : LCDBError, optional
+        Why the file was skipped.
+
+    Examples
+    --------
+    >>> Outcome("a.fits", "added", light_curves=2, datasets=(1, 2)).reason
+    ''
     """
 
     label: str
@@ -43,18 +48,18 @@ class Outcome:
 
     @property
     def reason(self) -> str:
-        """Why it was skipped, without its own label in front; empty if it was not."""
+        """Why the file was skipped, without its label; "" if it was not."""
         return "" if self.error is None else str(self.error).removeprefix(f"{self.label}: ")
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of every file of an ingest, in the order in which they were found.
+    """The result of an ingest: one outcome per file, in the order in which they were found.
 
     Parameters
     ----------
-    files
-        One outcome a file; also one a path that led to no file.
+    files : sequence of Outcome
+        One per file, and one per path that matches no file.
 
     Examples
     --------
@@ -71,26 +76,38 @@ class Report:
 
     @property
     def added(self) -> int:
-        """How many files brought something new."""
+        """Number of files with something new."""
         return self._count("added")
 
     @property
     def unchanged(self) -> int:
-        """How many files were in the database already."""
+        """Number of files that were already in the database."""
         return self._count("unchanged")
 
     @property
     def skipped(self) -> int:
-        """How many files did not go in."""
+        """Number of files that were not ingested."""
         return self._count("skipped")
 
     @property
     def light_curves(self) -> int:
-        """How many DataSets are new."""
+        """Number of new DataSets."""
         return sum(outcome.light_curves for outcome in self.files)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Give one row a file: path, status, light_curves, datasets and reason."""
+        """Return one row per file.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``path``, ``status``, ``light_curves``, ``datasets`` and ``reason``.
+
+        Examples
+        --------
+        >>> Report([Outcome("a.fits", "added", 2, (1, 2))]).to_pandas()
+             path status  light_curves datasets reason
+        0  a.fits  added             2   (1, 2)
+        """
         import pandas as pd
 
         columns = ("path", "status", "light_curves", "datasets", "reason")
@@ -116,7 +133,7 @@ class Report:
             return self._headline()
         lines = [f"  {label}: {reason}" for label, reason in reasons[:_SHOWN]]
         if len(reasons) > _SHOWN:
-            lines.append(f"  and {len(reasons) - _SHOWN} more: see to_pandas()")
+            lines.append(f"  and {len(reasons) - _SHOWN} more; .to_pandas() has all")
         return "\n".join([f"{self._headline()}:", *lines])
 
     def _repr_html_(self) -> str:
@@ -127,7 +144,7 @@ class Report:
         )
         table = f"<table><tr><th>skipped</th><th>reason</th></tr>{rows}</table>" if rows else ""
         more = len(reasons) - _SHOWN
-        rest = f"<p>and {more} more: see <code>to_pandas()</code></p>" if more > 0 else ""
+        rest = f"<p>and {more} more; <code>.to_pandas()</code> has all</p>" if more > 0 else ""
         return f"<p>{html.escape(self._headline())}</p>{table}{rest}"
 
 

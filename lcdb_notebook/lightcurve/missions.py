@@ -56,6 +56,10 @@ class KnownMission:
         Column of these flags in the mission's own files.
     instrument : tuple of (str, str or None)
         Levels of the instrument tree from the root down, each with the header card of its number.
+    exposures : mapping of float to int
+        Seconds between two cadences, and the nominal exposure time by which they are known.
+    launch : float
+        Julian date of the launch: no observation is older.
     """
 
     name: str
@@ -72,6 +76,8 @@ class KnownMission:
     flag_type: str
     quality_column: str
     instrument: tuple[tuple[str, str | None], ...]
+    exposures: Mapping[float, int]
+    launch: float
 
     @property
     def field_key(self) -> str:
@@ -102,9 +108,17 @@ TESS = KnownMission(
     flag_type="tess_quality_flag",
     quality_column="QUALITY",
     instrument=(("TESS", None), ("Camera", "CAMERA"), ("CCD", "CCD")),
+    # Target pixels every 20 s and 120 s, full-frame images every 200 s, 600 s or 1800 s: TESS
+    # Archive Manual, https://outerspace.stsci.edu/display/TESS.
+    exposures=MappingProxyType({20.0: 20, 120.0: 120, 200.0: 200, 600.0: 600, 1800.0: 1800}),
+    launch=2_458_226.5,  # 2018-04-18
 )
 
 _KEPLER_CLOCK = Clock("bkjd", "d", Decimal(2_454_833), "jd", "tdb")
+# 58.85 s and 29.424 min (Kepler Archive Manual, KDMC-10008-006) are called 60 s and 1800 s by MAST
+# and therefore by lightkurve (`exptime` of lightkurve.search).
+_KEPLER_EXPOSURES = MappingProxyType({58.85: 60, 1765.46: 1800})
+_KEPLER_LAUNCH = 2_454_897.5  # 2009-03-07
 
 # Kepler Archive Manual (KDMC-10008-006), sections 1 and 2.3: quarters of 93 days.
 KEPLER = KnownMission(
@@ -122,6 +136,8 @@ KEPLER = KnownMission(
     flag_type="kepler_quality_flag",
     quality_column="SAP_QUALITY",
     instrument=(("Kepler", None), ("Channel", "CHANNEL")),
+    exposures=_KEPLER_EXPOSURES,
+    launch=_KEPLER_LAUNCH,
 )
 
 # As Kepler; campaigns of 80 days, of which 9 to 11 were split into parts numbered 91 to 112.
@@ -140,6 +156,8 @@ K2 = KnownMission(
     flag_type="kepler_quality_flag",
     quality_column="SAP_QUALITY",
     instrument=(("Kepler", None), ("Channel", "CHANNEL")),
+    exposures=_KEPLER_EXPOSURES,
+    launch=_KEPLER_LAUNCH,
 )
 
 MISSIONS: Mapping[str, KnownMission] = MappingProxyType(

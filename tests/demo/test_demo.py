@@ -333,12 +333,12 @@ def test_truth_lists_every_kind_of_star() -> None:
 @pytest.mark.parametrize(
     ("asked", "complaint"),
     [
-        ({"targets": -1}, "targets=-1; it must be at least 0"),
-        ({"sectors": [1, 0]}, "sectors=0; it must be at least 1"),
-        ({"seed": -1}, "seed=-1"),
-        ({"cadences": 0}, "cadences=0"),
-        ({"apertures": 0}, "apertures=0"),
-        ({"steps": 3}, "steps=3; there are 2: DEMO SYS_RM, DEMO DET"),
+        ({"targets": -1}, "targets must be at least 0, got -1"),
+        ({"sectors": [1, 0]}, "sectors must be at least 1, got 0"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"cadences": 0}, "cadences must be at least 1, got 0"),
+        ({"apertures": 0}, "apertures must be at least 1, got 0"),
+        ({"steps": 3}, r"steps must be at most 2 \(DEMO SYS_RM, DEMO DET\), got 3"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused_at_once(

@@ -136,7 +136,7 @@ def test_times_up_to_a_millisecond_apart_are_the_same() -> None:
     [
         ({1: (0.5 + 1.98 / 86_400, 0)}, r"cadence 1 has time 0\.50002\d* here and 0\.5 stored"),
         ({1: (0.5, 4)}, r"cadence 1 has tess_quality_flag 4 here and 0 stored"),
-        ({2: (0.2, 0)}, r"its times would not ascend with the cadence numbers stored"),
+        ({2: (0.2, 0)}, r"times are not increasing after merging with those stored"),
     ],
 )
 def test_a_contradiction_is_refused_with_its_cadence(

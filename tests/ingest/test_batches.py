@@ -66,7 +66,7 @@ def test_real_files_of_every_pipeline_go_in_and_a_foreign_one_does_not(
     assert (report.added, report.unchanged, report.skipped) == (23, 0, 1)
     (bad,) = [outcome for outcome in report.files if outcome.status == "skipped"]
     assert "hlsp_twirlfs" in bad.label
-    assert "no pipeline known" in bad.reason
+    assert "unknown pipeline" in bad.reason
     assert report.light_curves == count(own_engine, DataSet) == 77
     again = ingest(own_engine, data_folder, progress=False)
     assert (again.added, again.unchanged, again.skipped) == (0, 23, 1)

@@ -46,7 +46,7 @@ def test_a_change_of_the_fluxes_alone_is_told_as_what_it_is(
     content[light_curve_hdus(content) - 20_000] ^= 1
     file = tmp_path / "changed.fits"
     file.write_bytes(content)
-    with pytest.raises(IngestError, match=r"LIGHTCURVE contradict their CHECKSUM.*remove CHECKSUM"):
+    with pytest.raises(IngestError, match=r"LIGHTCURVE does not match its CHECKSUM.*remove"):
         read_product(file)
 
 

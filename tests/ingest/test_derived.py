@@ -100,7 +100,7 @@ def test_the_same_again_changes_nothing(db: lcdb.Database) -> None:
 
 def test_a_changed_light_curve_without_a_name_is_refused_with_advice(db: lcdb.Database) -> None:
     lc = db.lightcurve(3, sector=1, **HERE)
-    with pytest.raises(IngestError, match=r"differs from what is stored.*processing='flattened'"):
+    with pytest.raises(IngestError, match=r"it differs from DataSet .*processing='flattened'"):
         db.add(lc.remove_outliers(sigma=3), derived_from=lc)
 
 
@@ -172,11 +172,11 @@ def test_a_mission_of_ones_own_is_taken_from_the_source(session: orm.Session) ->
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda db: db.search(4, sector=1).datasets[0], "target 3, and DataSet .* of DEMO 4"),
-        (lambda db: db.search(3, sector=2).datasets[0], "sector 1, and DataSet .* of sector 2"),
-        (lambda _db: 2**40, "there is no DataSet 1099511627776"),
-        (lambda _db: "PDCSAP", "derived_from= names no DataSet"),
-        (lambda db: db.search(3, sector=1).datasets, "derived_from= names 6 DataSets"),
+        (lambda db: db.search(4, sector=1).datasets[0], "target 3, but .* is of DEMO 4"),
+        (lambda db: db.search(3, sector=2).datasets[0], "sector 1, but .* is of sector 2"),
+        (lambda _db: 2**40, "derived_from=1099511627776: no such DataSet"),
+        (lambda _db: "PDCSAP", "derived_from is not a DataSet"),
+        (lambda db: db.search(3, sector=1).datasets, "derived_from must be one DataSet, got 6"),
     ],
     ids=["another star", "another sector", "none", "a word", "several"],
 )

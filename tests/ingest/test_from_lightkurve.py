@@ -194,7 +194,7 @@ def test_a_file_without_cadence_numbers_takes_its_whole_light_curve_and_no_part_
 ) -> None:
     store(session.connection(), [read_product(data_folder / UNNUMBERED)])
     assert add(session, read(UNNUMBERED, quality_bitmask="none")).unchanged == 1
-    with pytest.raises(IngestError, match="it has no cadence numbers, and its 1086 rows"):
+    with pytest.raises(IngestError, match=r"1086 here.*there are no cadence numbers"):
         add(session, read(UNNUMBERED))
 
 
@@ -212,7 +212,7 @@ def test_rows_are_sorted_by_cadence_number() -> None:
 
 
 def test_a_cadence_number_that_is_there_twice_is_refused() -> None:
-    with pytest.raises(IngestError, match="cadence number 11 is there 2 times"):
+    with pytest.raises(IngestError, match="cadence number 11 is in 2 rows"):
         product_from_lightcurve(tess(cadenceno=np.array([10, 11, 11])))
 
 
@@ -317,25 +317,25 @@ def test_a_column_named_as_a_flag_type_is_that_type() -> None:
 @pytest.mark.parametrize(
     ("changes", "message", "remedy"),
     [
-        ({"TARGETID": None, "LABEL": None}, "do not say the target", {"target": 7}),
-        ({"SECTOR": None}, "do not say the sector", {"observation_fields": {"sector": 3}}),
-        ({"CCD": None}, r"do not say the ccd", {"instrument": ("TESS", "Camera 1")}),
-        ({"FLUX_ORIGIN": "flux"}, "do not say how the light", {"photometry": "Mine"}),
-        ({"AUTHOR": None}, "do not say how the light", {"photometry": "Mine"}),
+        ({"TARGETID": None, "LABEL": None}, "the target is unknown", {"target": 7}),
+        ({"SECTOR": None}, "the sector is unknown", {"observation_fields": {"sector": 3}}),
+        ({"CCD": None}, "the ccd is unknown", {"instrument": ("TESS", "Camera 1")}),
+        ({"FLUX_ORIGIN": "flux"}, "the photometry is unknown", {"photometry": "Mine"}),
+        ({"AUTHOR": None}, "the photometry is unknown", {"photometry": "Mine"}),
     ],
 )
 def test_what_is_missing_is_asked_for_by_the_argument_that_supplies_it(
     changes: dict[str, Any], message: str, remedy: dict[str, Any]
 ) -> None:
     (argument,) = remedy
-    with pytest.raises(IngestError, match=rf"{message}.*give {argument}="):
+    with pytest.raises(IngestError, match=rf"{message}.*pass {argument}="):
         product_from_lightcurve(tess(**changes))
     assert product_from_lightcurve(tess(**changes), **remedy).target == 7
 
 
 def test_a_plain_light_curve_needs_all_said() -> None:
     lc = lightkurve.LightCurve(time=[1325.5, 1325.6], flux=[1.0, 0.9])
-    with pytest.raises(IngestError, match="give mission="):
+    with pytest.raises(IngestError, match="pass mission="):
         product_from_lightcurve(lc)
     product = product_from_lightcurve(
         lc,
@@ -363,7 +363,7 @@ def test_a_mission_of_ones_own_tells_time_by_its_row(session: orm.Session) -> No
     observation = session.scalars(sa.select(Observation)).one()
     (times,) = observation.target_specific_times
     assert times.barycentric_julian_dates.tolist() == [1.5, 2.5, 3.5]
-    with pytest.raises(IngestError, match="clock of mission 'CHEOPS' is not known"):
+    with pytest.raises(IngestError, match="no mission 'CHEOPS' in this database"):
         add(session, lc, **(said | {"mission": "CHEOPS"}))
 
 
@@ -381,5 +381,5 @@ def test_a_stitched_light_curve_is_refused_by_its_length() -> None:
 
 @pytest.mark.parametrize("other", [np.ones(3), None, "TIC 7"])
 def test_anything_else_is_refused(other: Any) -> None:
-    with pytest.raises(IngestError, match="a lightkurve LightCurve is expected, not a"):
+    with pytest.raises(IngestError, match="must be a LightCurve or DataFrame, got"):
         product_from_lightcurve(other)

@@ -152,11 +152,11 @@ def damages(kind: str) -> list[Damage]:
     }[kind]
     found = [
         Damage("time-renamed", renamed(time_), f"{time_} is missing"),
-        Damage("flux-renamed", renamed(flux), "of the columns" if kind == "qlp" else "is missing"),
-        Damage("time-integer", retyped(time_, "K"), "should hold floating-point"),
-        Damage("flux-wider", retyped(flux, "2D"), "NAXIS1 says"),
-        Damage("flux-text", retyped(flux, "4A"), "should hold floating-point"),
-        Damage("form-foreign", retyped(flux, "Z"), "no format that FITS knows"),
+        Damage("flux-renamed", renamed(flux), "either" if kind == "qlp" else "is missing"),
+        Damage("time-integer", retyped(time_, "K"), "must contain floating-point"),
+        Damage("flux-wider", retyped(flux, "2D"), "NAXIS1 is"),
+        Damage("flux-text", retyped(flux, "4A"), "must contain floating-point"),
+        Damage("form-foreign", retyped(flux, "Z"), "has an invalid format"),
         Damage("times-nan", edited(with_times(np.nan, slice(None))), "time"),
         Damage("time-infinite", edited(with_times(np.inf, slice(5, 6))), "time of cadence"),
         Damage("time-huge", edited(with_times(1e300, slice(5, 6))), "time of cadence"),
@@ -164,7 +164,7 @@ def damages(kind: str) -> list[Damage]:
         Damage(
             "times-backwards",
             edited(backwards_in_the_middle),
-            "come every -1800" if kind == "tglc" else "time runs backwards",
+            "is -1800 s" if kind == "tglc" else "times are not increasing",
         ),
         Damage("little-endian", edited(lambda rows: rows.byteswap()), ""),
         Damage("rows-absurd", card("NAXIS2", 10**15), "truncated"),
@@ -174,13 +174,13 @@ def damages(kind: str) -> list[Damage]:
         Damage("columns-absurd", card("TFIELDS", 10**6), "TFIELDS"),
         Damage("image", lambda b: b.replace(b"'BINTABLE'", b"'IMAGE   '"), ""),
         Damage("headless", lambda b: b[2880:], "not a FITS file"),
-        Damage("gzip-cut", lambda b: gzip.compress(b)[:-500], "compressed data stop"),
+        Damage("gzip-cut", lambda b: gzip.compress(b)[:-500], "truncated gzip"),
     ]
     if kind != "tglc":
         # That one's rows have no numbers at all: they are counted.
         found.append(Damage("number-twice", edited(twice), "more than one row"))
         found.append(Damage("number-renamed", renamed(number), "CADENCENO is missing"))
-        found.append(Damage("number-float", retyped(number, "E"), "should hold integers"))
+        found.append(Damage("number-float", retyped(number, "E"), "must contain integers"))
     return found
 
 

@@ -283,7 +283,7 @@ def test_a_foreign_file_without_a_clock_is_refused_by_name() -> None:
         read_product(path)
     message = str(caught.value)
     assert message.startswith(str(path))
-    for part in ("ORIGIN TWIRL", "TELESCOP missing", "no time reference", "known are SPOC"):
+    for part in ("ORIGIN TWIRL", "TELESCOP missing", "no time reference", "supported are SPOC"):
         assert part in message
 
 
@@ -337,51 +337,51 @@ TABLE = False
 @pytest.mark.parametrize(
     ("name", "where", "key", "value", "message"),
     [
-        (TESS_SPOC, TABLE, "BJDREFI", 2454833, "count from BJD 2454833.* format has 2457000"),
-        (TESS_SPOC, TABLE, "BJDREFF", 0.5, "count from BJD 2457000.5"),
-        (QLP, TABLE, "BJDREFR", 0.5, "count from BJD 2457000.5"),
+        (TESS_SPOC, TABLE, "BJDREFI", 2454833, r"from BJD 2457000 \(BTJD\), got .*2454833"),
+        (TESS_SPOC, TABLE, "BJDREFF", 0.5, "got a reference of 2457000.5"),
+        (QLP, TABLE, "BJDREFR", 0.5, "got a reference of 2457000.5"),
         (QLP, TABLE, "BJDREFI", None, "no time reference"),
-        (KEPLER, TABLE, "BJDREFI", 2457000, "count from BJD 2457000.* format has 2454833"),
-        (QLP, TABLE, "TIMESYS", "UTC", "TIMESYS is 'UTC', not 'TDB'"),
-        (TGLC, TABLE, "TIMEUNIT", "s", "TIMEUNIT is 's', not 'd'"),
-        (TESS_SPOC, TABLE, "TIMEDEL", 0.01, "every 864 s; known are 20, 120, 200, 600, 1800"),
-        (TESS_SPOC, TABLE, "TIMEDEL", None, "TIMEDEL should be a number of days; found None"),
-        (KEPLER, TABLE, "TIMEDEL", 0.02083333, "every 1800 s"),
-        (TESS_SPOC, TABLE, "TUNIT4", "Jy", "SAP_FLUX is in 'Jy', where electron / s is known"),
-        (KEPLER, TABLE, "TUNIT9", "adu", "PDCSAP_FLUX_ERR is in 'adu'"),
+        (KEPLER, TABLE, "BJDREFI", 2457000, r"from BJD 2454833 \(BKJD\), got .*2457000"),
+        (QLP, TABLE, "TIMESYS", "UTC", "TIMESYS must be 'TDB', got 'UTC'"),
+        (TGLC, TABLE, "TIMEUNIT", "s", "TIMEUNIT must be 'd', got 's'"),
+        (TESS_SPOC, TABLE, "TIMEDEL", 0.01, "864 s by TIMEDEL; TESS has 20, 120, 200, 600, 1800 s"),
+        (TESS_SPOC, TABLE, "TIMEDEL", None, "TIMEDEL must be a number of days, got None"),
+        (KEPLER, TABLE, "TIMEDEL", 0.02083333, "is 1800 s by TIMEDEL"),
+        (TESS_SPOC, TABLE, "TUNIT4", "Jy", "SAP_FLUX must be in electron / s, got 'Jy'"),
+        (KEPLER, TABLE, "TUNIT9", "adu", "PDCSAP_FLUX_ERR must be in electron / s, got 'adu'"),
         (TGLC, TABLE, "TTYPE4", "cal_psf", "column cal_psf_flux is missing; the table has TIME"),
         (QLP, TABLE, "TTYPE2", "CADENCE", "column CADENCENO is missing"),
         (QLP, TABLE, "TTYPE3", "DET_FLUX", "SAP_FLUX is missing"),
         (QLP, TABLE, "TTYPE5", "DET_FLUX", "KSPSAP_FLUX and DET_FLUX"),
         (QLP, TABLE, "TTYPE5", "SAP_FLUX", "two columns are named SAP_FLUX"),
-        (QLP, TABLE, "TFORM3", "J", "SAP_FLUX should hold floating-point numbers"),
-        (QLP, TABLE, "TFORM2", "E", "CADENCENO should hold integers, but its TFORM is 'E'"),
-        (QLP, TABLE, "TFORM2", "4A", "CADENCENO should hold integers"),
-        (QLP, TABLE, "TFORM2", "K", "columns take 60 bytes a row, but NAXIS1 says 56"),
-        (QLP, TABLE, "TFORM2", "Z", "no format that FITS knows"),
-        (QLP, TABLE, "NAXIS2", 10**12, "truncated: of 1000000000000 rows"),
+        (QLP, TABLE, "TFORM3", "J", "SAP_FLUX must contain floating-point numbers"),
+        (QLP, TABLE, "TFORM2", "E", "CADENCENO must contain integers, got TFORM 'E'"),
+        (QLP, TABLE, "TFORM2", "4A", "CADENCENO must contain integers"),
+        (QLP, TABLE, "TFORM2", "K", "columns take 60 bytes per row, but NAXIS1 is 56"),
+        (QLP, TABLE, "TFORM2", "Z", "has an invalid format"),
+        (QLP, TABLE, "NAXIS2", 10**12, "truncated: the file has 1226 of 1000000000000 rows"),
         (QLP, TABLE, "NAXIS2", 0, "no rows"),
         (QLP, TABLE, "NAXIS2", -1, "damaged|NAXIS2"),
         (QLP, TABLE, "TFIELDS", 10**9, "TFIELDS"),
-        (QLP, TABLE, "EXTNAME", "OTHER", "from no pipeline known here .*table OTHER"),
+        (QLP, TABLE, "EXTNAME", "OTHER", "unknown pipeline .*table OTHER"),
         (TESS_SPOC, TABLE, "EXTNAME", "PIXELS", "a target pixel file, not a light curve"),
         (TESS_SPOC, PRIMARY, "CREATOR", "1 TargetPixelExporterPipelineModule", "target pixel file"),
         (TESS_SPOC, PRIMARY, "CREATOR", "lightkurve.LightCurve.to_fits()", "lightkurve.read"),
-        (QLP, PRIMARY, "ORIGIN", "CDIPS", "from no pipeline known here .*ORIGIN CDIPS"),
-        (QLP, PRIMARY, "TELESCOP", "Kepler", "TELESCOP is 'Kepler', not TESS"),
-        (QLP, PRIMARY, "SECTOR", None, "SECTOR is missing; an integer from 1"),
-        (QLP, PRIMARY, "SECTOR", "24", "SECTOR is '24'"),
-        (QLP, PRIMARY, "SECTOR", True, "SECTOR is True"),
-        (QLP, PRIMARY, "CAMERA", 5, "CAMERA is 5; an integer from 1 to 4"),
-        (TESS_SPOC, PRIMARY, "CCD", 0, "CCD is 0"),
-        (TESS_SPOC, PRIMARY, "TICID", -5, "TICID is -5, which is no catalog number"),
-        (TESS_SPOC, PRIMARY, "TICID", 2**63, "TICID is 9223372036854775808"),
-        (TGLC, PRIMARY, "TICID", "0", "TICID is 0, which is no catalog number"),
-        (KEPLER, PRIMARY, "KEPLERID", None, "KEPLERID is None"),
-        (KEPLER, PRIMARY, "QUARTER", 18, "QUARTER is 18"),
-        (KEPLER, PRIMARY, "CHANNEL", 85, "CHANNEL is 85"),
-        (K2, PRIMARY, "CAMPAIGN", None, "CAMPAIGN is missing"),
-        (K2, PRIMARY, "MISSION", "K3", "MISSION is 'K3'"),
+        (QLP, PRIMARY, "ORIGIN", "CDIPS", "unknown pipeline .*ORIGIN CDIPS"),
+        (QLP, PRIMARY, "TELESCOP", "Kepler", "TELESCOP must be TESS, got 'Kepler'"),
+        (QLP, PRIMARY, "SECTOR", None, "SECTOR must be an integer from 1 to 9999, but is missing"),
+        (QLP, PRIMARY, "SECTOR", "24", "SECTOR must be .* got '24'"),
+        (QLP, PRIMARY, "SECTOR", True, "SECTOR must be .* got True"),
+        (QLP, PRIMARY, "CAMERA", 5, "CAMERA must be an integer from 1 to 4, got 5"),
+        (TESS_SPOC, PRIMARY, "CCD", 0, "CCD must be .* got 0"),
+        (TESS_SPOC, PRIMARY, "TICID", -5, "TICID must be a catalog number, got -5"),
+        (TESS_SPOC, PRIMARY, "TICID", 2**63, "TICID must be .* got 9223372036854775808"),
+        (TGLC, PRIMARY, "TICID", "0", "TICID must be a catalog number, got 0"),
+        (KEPLER, PRIMARY, "KEPLERID", None, "KEPLERID must be .* got None"),
+        (KEPLER, PRIMARY, "QUARTER", 18, "QUARTER must be .* got 18"),
+        (KEPLER, PRIMARY, "CHANNEL", 85, "CHANNEL must be .* got 85"),
+        (K2, PRIMARY, "CAMPAIGN", None, "CAMPAIGN must be .* is missing"),
+        (K2, PRIMARY, "MISSION", "K3", "MISSION must be Kepler or K2, got 'K3'"),
     ],
 )
 def test_a_header_that_contradicts_its_format_is_refused(
@@ -413,12 +413,12 @@ def _set(column: str, row: int, value: float) -> Callable[[npt.NDArray[np.void]]
 @pytest.mark.parametrize(
     ("column", "row", "value", "message"),
     [
-        ("CADENCENO", 5, 34960, "CADENCENO 34960 stands in more than one row"),
+        ("CADENCENO", 5, 34960, "CADENCENO 34960 is in more than one row"),
         ("CADENCENO", 0, -1, "cadence number -1 is negative"),
-        ("TIME", 7, np.inf, "the time of cadence 34967 is inf d"),
-        ("TIME", 7, -np.inf, "the time of cadence 34967 is -inf d"),
-        ("TIME", 7, 2458955.8, "the time of cadence 34967 is 2458955.8 d after 2457000"),
-        ("TIME", 7, 1950.0, "time runs backwards at cadence 34967"),
+        ("TIME", 7, np.inf, "the time of cadence 34967 is inf, which"),
+        ("TIME", 7, -np.inf, "the time of cadence 34967 is -inf, which"),
+        ("TIME", 7, 2458955.8, "the time of cadence 34967 is 2458955.8, which cannot be days"),
+        ("TIME", 7, 1950.0, "times are not increasing at cadence 34967"),
     ],
 )
 def test_rows_that_cannot_be_right_are_refused(
@@ -479,7 +479,7 @@ def test_tglcs_cadence_numbers_are_used_where_they_are_real(
 
 
 def test_tglcs_cadence_numbers_that_repeat_are_refused(read: Callable[[bytes], Product]) -> None:
-    with pytest.raises(IngestError, match="cadence_num 0 stands in more than one row"):
+    with pytest.raises(IngestError, match="cadence_num 0 is in more than one row"):
         read(edit_rows(raw(TGLC), _set("cadence_num", 3, 17)))
 
 
@@ -538,7 +538,7 @@ def test_an_image_and_a_file_without_extensions_are_refused(
 def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.fits")
     for path, message in (
-        (tmp_path / "gone.fits", "there is no such file"),
+        (tmp_path / "gone.fits", "no such file"),
         (tmp_path, "not a regular file"),
         (tmp_path / "pipe.fits", "not a regular file"),
     ):
@@ -653,6 +653,6 @@ def test_no_warning_escapes_and_the_warning_filters_stay_as_they_were(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read(raw(QLP))
-        with pytest.raises(IngestError, match="truncated: of 1226 rows only"):
+        with pytest.raises(IngestError, match=r"truncated: the file has .* of 1226 rows"):
             read(raw(QLP)[:60_000])
     assert list(warnings.filters) == before

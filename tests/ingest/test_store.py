@@ -314,7 +314,7 @@ def test_a_different_light_curve_of_the_same_name_is_refused(
     else:
         (first,), (second,) = store(connection, [product()]), store(connection, [other])
     assert (first.status, second.status) == ("added", "skipped")
-    which = "another file of this batch" if together else f"dataset {first.datasets[0]}"
+    which = "another file in this batch" if together else f"dataset {first.datasets[0]}"
     assert f"Aperture, raw of TIC 1 differs from what is stored ({which})" in second.reason
     assert count(connection, DataSet) == 2
 
@@ -370,7 +370,7 @@ def test_a_light_curve_never_becomes_its_own_ancestor(connection: sa.Connection)
     for ancestor in (raw, detrended):
         error = refusal(connection, only_raw, derived_from=ancestor)
         assert isinstance(error, LineageError)
-        assert "would descend from itself" in str(error)
+        assert "would be derived from itself" in str(error)
 
 
 @pytest.mark.parametrize("source", [1, 2, -1])
@@ -383,7 +383,7 @@ def test_a_source_has_to_come_before_what_is_derived_from_it(
 
 
 def test_a_dataset_to_derive_from_has_to_exist(connection: sa.Connection) -> None:
-    with pytest.raises(IngestError, match="there is no dataset 7"):
+    with pytest.raises(IngestError, match="derived_from=7: no such DataSet"):
         store(connection, [product()], derived_from=7)
 
 
@@ -428,7 +428,7 @@ def test_other_rows_without_numbers_are_never_joined_by_position(
 ) -> None:
     store(connection, [rows_only()])
     for name, other in (("Mine", rows_only(1325.5)), ("Yours", rows_only(size=2))):
-        assert "delete that first, or use another name" in str(refusal(connection, other))
+        assert "delete it first, or use another name" in str(refusal(connection, other))
         curve = Curve(APERTURE, Named(name, "[] By hand"), None, other.curves[0].flux)
         assert statuses(connection, replace(other, curves=(curve,))) == ["added"]
     assert count(connection, Observation) == 3
@@ -498,7 +498,7 @@ def test_a_mission_with_another_clock_is_refused(connection: sa.Connection) -> N
 
 def test_a_mission_of_ones_own_only_needs_a_row(connection: sa.Connection) -> None:
     mine = replace(product(), mission="PLATO", catalog="PIC", instrument=("PLATO",))
-    assert "there is no mission 'PLATO' here" in str(refusal(connection, mine))
+    assert "no mission 'PLATO' in this database" in str(refusal(connection, mine))
     connection.execute(
         sa.insert(Mission).values(name="PLATO", time_epoch=2_460_000, time_format_name="plato_days")
     )
@@ -534,7 +534,7 @@ def test_a_method_whose_unit_is_another_is_refused_by_name(
     else:
         store(connection, [product()])
         (outcome,) = store(connection, [other])
-    assert "'Detrended' stands in this database for light curves in no unit" in outcome.reason
+    assert "'Detrended' has light curves in no unit in this database" in outcome.reason
     assert "this one is in electron / s" in outcome.reason
     assert count(connection, Target) == 1
 
@@ -549,7 +549,7 @@ def test_a_unit_may_be_spelt_otherwise(connection: sa.Connection) -> None:
 
 def test_an_instrument_that_is_there_twice_is_refused(connection: sa.Connection) -> None:
     connection.execute(sa.insert(Instrument), [{"name": "TESS"}, {"name": "TESS"}])
-    assert "more than one instrument TESS" in str(refusal(connection, product()))
+    assert "several instruments TESS" in str(refusal(connection, product()))
 
 
 def test_two_observations_of_the_same_fields_are_refused(connection: sa.Connection) -> None:
@@ -592,7 +592,7 @@ def test_a_reference_with_a_cadence_twice_is_refused(connection: sa.Connection) 
     store(connection, [product(1, (10, 11, 12))])
     set_reference(connection, (10, 11, 11))
     message = str(refusal(connection, product(2)))
-    assert "has a cadence number more than once" in message
+    assert "has duplicate cadence numbers" in message
 
 
 @pytest.mark.parametrize(
@@ -622,24 +622,24 @@ def test_arrays_of_another_length_are_neither_realigned_nor_compared(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"cadence": np.array([10, 12, 11])}, "do not strictly ascend"),
-        ({"cadence": np.array([10, 11, 11])}, "do not strictly ascend"),
+        ({"cadence": np.array([10, 12, 11])}, "must be strictly increasing"),
+        ({"cadence": np.array([10, 11, 11])}, "must be strictly increasing"),
         ({"cadence": np.array([-1, 11, 12])}, "cadence number -1 is negative"),
-        ({"cadence": np.array([1, 2, 3]), "numbered": False}, "have to count the rows"),
-        ({"cadence": np.empty(0, np.int64)}, "has no cadences"),
+        ({"cadence": np.array([1, 2, 3]), "numbered": False}, "must count the rows"),
+        ({"cadence": np.empty(0, np.int64)}, "no cadences"),
         ({"time": np.array([1.0, 2.0])}, "time has 2 values for 3 cadences"),
-        ({"time": np.array([3.0, np.nan, 2.0])}, "not finite and ascending"),
-        ({"time": np.array([1.0, 2.0, np.inf])}, "not finite and ascending"),
-        ({"quality": {FLAG: np.zeros(3)}}, "has to be a vector of integers"),
-        ({"quality": {FLAG: np.zeros(3, np.int64)}}, "has to be int32"),
-        ({"curves": ()}, "has no light curve"),
-        ({"target": 2**63}, r"no catalog number: they go from 0"),
-        ({"target": -1}, r"-1 is no catalog number: they go from 0"),
-        ({"instrument": ()}, "has to have a name at each level"),
-        ({"observation_type": "hubble"}, "no class of observation is called 'hubble'"),
+        ({"time": np.array([3.0, np.nan, 2.0])}, "must increase with the cadence numbers"),
+        ({"time": np.array([1.0, 2.0, np.inf])}, "must increase with the cadence numbers"),
+        ({"quality": {FLAG: np.zeros(3)}}, "must be a vector of integers"),
+        ({"quality": {FLAG: np.zeros(3, np.int64)}}, "must be int32"),
+        ({"curves": ()}, "no light curve"),
+        ({"target": 2**63}, "must be from 0 to 2**63 - 1, got 9223372036854775808"),
+        ({"target": -1}, "must be from 0 to 2**63 - 1, got -1"),
+        ({"instrument": ()}, "must have a name at each level"),
+        ({"observation_type": "hubble"}, "no class of observations has the type 'hubble'"),
         ({"observation_fields": {"sektor": 1}}, "TESSObservation has no field sektor"),
         ({"curves": (Curve(APERTURE, None, None, np.ones(2)),)}, "has 2 values for 3 cadences"),
-        ({"curves": (Curve(APERTURE, None, None, np.ones(3)),) * 2}, "is there twice"),
+        ({"curves": (Curve(APERTURE, None, None, np.ones(3)),) * 2}, "duplicate light curve"),
     ],
 )
 def test_a_product_that_contradicts_itself_is_refused_alone(

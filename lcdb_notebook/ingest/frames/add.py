@@ -1,4 +1,4 @@
-"""FITS images into the table of frames: headers only, the pixels stay in their files."""
+"""Add FITS images to the table of frames: headers only, the pixels stay in their files."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _COLUMNS = ("path", "status", "frame", "type", "cadence", "observation", "reason
 
 
 @dataclass(eq=False)
-class _Fate:
-    """What becomes of one file."""
+class _Result:
+    """The result for one file."""
 
     path: str
     file: FrameFile | None = None
@@ -45,90 +45,100 @@ def add_frames(
     frame_class: type[FITSFrame] = FITSFrame,
     on_error: str = "raise",
 ) -> pd.DataFrame:
-    """Read the headers of FITS images into the table of frames.
+    """Add the headers of FITS images to the table of frames.
 
-    A file that is there already changes nothing.
+    Files that are already in the table change nothing.
 
     Parameters
     ----------
-    connection
-        In the caller's transaction; nothing is committed here.
-    paths
+    connection : sqlalchemy.Connection
+        Connection in the caller's transaction; nothing is committed.
+    paths : path-like or iterable of path-like
         Files, folders (searched recursively) and glob patterns.
-    observation
-        An Observation or its id. None finds it by the sector, camera and CCD in the headers (the
-        sector may stand in the file's name, as MAST writes it), and among several of those takes
-        the one that has the frame's cadence.
-    cadence
+    observation : int or Observation, optional
+        The observation of the frames, or its id. By default it is found by the sector, camera and
+        CCD in the headers (or the sector in MAST's file names). If there are several, the one with
+        the frame's cadence is used.
+    cadence : int or sequence of int, optional
         Cadence number, or one for each file, for files whose headers have none (FFIINDEX, CADENCE).
-    frame_class
-        Class of the frames. No two frames of one class have the same cadence, so each CCD of a
-        mission wants a class of its own; fields that it adds are read from the header cards of the
-        same name.
-    on_error
-        "raise" at the first bad file and add nothing, or "skip" bad files and say why.
+    frame_class : type, default FITSFrame
+        Class of the frames. The cadences of a class are unique, so each CCD of a mission needs a
+        separate class. Fields that it adds are read from the header cards of the same names.
+    on_error : {"raise", "skip"}, default "raise"
+        "raise" raises the first error and adds nothing; "skip" adds the other files and puts the
+        reason into the table.
 
     Returns
     -------
     pandas.DataFrame
-        One row a file: ``path``, ``status`` ("added", "unchanged" or "skipped"), ``frame`` (its
+        One row per file: ``path``, ``status`` ("added", "unchanged" or "skipped"), ``frame`` (its
         id), ``type``, ``cadence``, ``observation``, ``reason``.
 
     Raises
     ------
     IngestError
-        If a file is no FITS image, its cadence or observation cannot be told, or another frame of
+        If a file is not a FITS image, its cadence or observation is unknown, or another frame of
         that type has its cadence.
+    ConfigurationError
+        If ``frame_class`` or ``on_error`` is invalid.
+
+    Examples
+    --------
+    >>> db = getfixture("demo_database")
+    >>> table = add_frames(db.session.connection(), "no/such/image.fits", on_error="skip")
+    >>> table[["status", "reason"]].values.tolist()
+    [['skipped', 'no such file or folder']]
+    >>> db.session.rollback()
     """
     import pandas as pd
 
     if on_error not in ("skip", "raise"):
-        raise ConfigurationError(f"on_error is 'skip' or 'raise', not {on_error!r}")
+        raise ConfigurationError(f"on_error must be 'skip' or 'raise', got {on_error!r}")
     if not isinstance(sa.inspect(frame_class, raiseerr=False), orm.Mapper):
         raise ConfigurationError(
-            f"frame_class is a class derived from FITSFrame, not {frame_class!r}"
+            f"frame_class must be FITSFrame or a subclass, got {frame_class!r}"
         )
-    fates = _read(paths, cadence)
-    # Two writers would otherwise both find that a frame is not there yet.
+    results = _read(paths, cadence)
+    # Otherwise two writers could both add the same frame.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.frames'))"))
     with orm.Session(connection, expire_on_commit=False) as session:
-        _find_observations(session, [f for f in fates if not f.reason], observation)
-        _compare(session, [f for f in fates if not f.reason], frame_class)
-        refused = next((fate for fate in fates if fate.reason), None)
+        _find_observations(session, [f for f in results if not f.reason], observation)
+        _compare(session, [f for f in results if not f.reason], frame_class)
+        refused = next((result for result in results if result.reason), None)
         if refused is not None and on_error == "raise":
             raise IngestError(f"{refused.path}: {refused.reason}")
-        session.add_all(f.frame for f in fates if f.frame is not None and f.status == "added")
+        session.add_all(f.frame for f in results if f.frame is not None and f.status == "added")
         session.flush()
         session.expunge_all()
     type_ = sa.inspect(frame_class).polymorphic_identity
     rows = [
         (
-            fate.path,
-            "skipped" if fate.reason else fate.status,
-            None if fate.frame is None else fate.frame.id,
+            result.path,
+            "skipped" if result.reason else result.status,
+            None if result.frame is None else result.frame.id,
             type_,
-            *(fate.cadence, fate.observation, fate.reason),
+            *(result.cadence, result.observation, result.reason),
         )
-        for fate in fates
+        for result in results
     ]
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
-    # Whole numbers, also where some are missing.
+    # Integers, even where some are missing.
     return table.astype(dict.fromkeys(("frame", "cadence", "observation"), "Int64"))
 
 
-def _read(paths: AnyPath | Iterable[AnyPath], cadence: int | Sequence[int] | None) -> list[_Fate]:
+def _read(paths: AnyPath | Iterable[AnyPath], cadence: int | Sequence[int] | None) -> list[_Result]:
     found = find_files(paths)
-    fates = [_Fate(path, reason=reason) for path, reason in found.problems]
+    results = [_Result(path, reason=reason) for path, reason in found.problems]
     given = _given_cadences(cadence, len(found.files))
     for path, number in zip(found.files, given, strict=True):
-        fate = _Fate(str(path))
-        fates.append(fate)
+        result = _Result(str(path))
+        results.append(result)
         try:
-            fate.file = read_frame(path)
-            fate.cadence = _cadence(fate.file, number)
+            result.file = read_frame(path)
+            result.cadence = _cadence(result.file, number)
         except IngestError as error:
-            fate.reason = str(error).removeprefix(f"{path}: ")
-    return fates
+            result.reason = str(error).removeprefix(f"{path}: ")
+    return results
 
 
 def _given_cadences(cadence: int | Sequence[int] | None, files: int) -> list[int | None]:
@@ -136,67 +146,71 @@ def _given_cadences(cadence: int | Sequence[int] | None, files: int) -> list[int
         return [None] * files
     several = np.atleast_1d(np.asarray(cadence))
     if several.ndim != 1 or several.dtype.kind not in "iu" or (several < 0).any():
-        raise IngestError(f"cadence= takes cadence numbers, not {cadence!r}")
+        raise IngestError(f"cadence must be one or several integers from 0 on, got {cadence!r}")
     if several.size != files:
-        raise IngestError(f"cadence= has {several.size} numbers for {files} files; give one a file")
+        raise IngestError(
+            f"cadence must have one number for each file, got {several.size} for {files} files"
+        )
     return [int(number) for number in several]
 
 
 def _cadence(file: FrameFile, given: int | None) -> int:
     if file.cadence is None and given is None:
         raise IngestError(
-            f"its headers have no cadence number ({', '.join(CADENCE_CARDS)}); give cadence="
+            f"the headers have no cadence number ({', '.join(CADENCE_CARDS)}); pass cadence="
         )
     if None not in (file.cadence, given) and file.cadence != given:
-        raise IngestError(f"its headers say cadence {file.cadence}, but cadence={given} was given")
+        raise IngestError(f"cadence={given} contradicts the header, which has {file.cadence}")
     number = given if file.cadence is None else file.cadence
     assert number is not None
     return number
 
 
 def _find_observations(
-    session: orm.Session, fates: Sequence[_Fate], given: int | Observation | None
+    session: orm.Session, results: Sequence[_Result], given: int | Observation | None
 ) -> None:
     if given is not None:
-        # None: not stored yet.
+        # None for an Observation that is not stored yet.
         id_: int | None = given.id if isinstance(given, Observation) else given
         if id_ is None or session.scalar(sa.select(Observation.id).filter_by(id=id_)) is None:
-            raise IngestError(f"there is no observation {id_}; db.observations() lists them")
-        for fate in fates:
-            fate.observation = int(id_)
+            raise IngestError(f"no observation {id_}; db.observations() lists them")
+        for result in results:
+            result.observation = int(id_)
         return
-    candidates = _tess_observations(session, fates)
+    candidates = _tess_observations(session, results)
     doubtful = [id_ for ids in candidates.values() if len(ids) > 1 for id_ in ids]
     references = _references(session, doubtful)
-    for fate in fates:
-        assert fate.file is not None
-        place = fate.file.place
+    for result in results:
+        assert result.file is not None
+        place = result.file.place
         if place is None:
-            fate.reason = (
-                "its headers do not say which observation it belongs to (TELESCOP TESS, SECTOR, "
-                "CAMERA, CCD); give observation="
+            result.reason = (
+                "the headers do not identify the observation (TELESCOP TESS, SECTOR, CAMERA, CCD); "
+                "pass observation="
             )
             continue
         ids = candidates.get(place, [])
         if len(ids) > 1:
-            ids = [id_ for id_ in ids if (references[id_] == fate.cadence).any()] or ids
+            ids = [id_ for id_ in ids if (references[id_] == result.cadence).any()] or ids
         if len(ids) == 1:
-            fate.observation = ids[0]
+            result.observation = ids[0]
             continue
         sector, camera, ccd = place
         where = f"sector {sector}, camera {camera}, CCD {ccd}"
-        fate.reason = (
-            f"observations {', '.join(map(str, ids))} are of {where}; give observation="
+        result.reason = (
+            f"{where} has observations {', '.join(map(str, ids))}; pass observation="
             if ids
-            else f"there is no observation of {where}; give observation="
+            else f"no observation of {where}; pass observation="
         )
 
 
 def _tess_observations(
-    session: orm.Session, fates: Sequence[_Fate]
+    session: orm.Session, results: Sequence[_Result]
 ) -> dict[tuple[int, int, int], list[int]]:
     """Find the observations of CCDs in sectors, in one statement."""
-    places = {fate.file.place for fate in fates if fate.file is not None and fate.file.place}
+    places = {
+        result.file.place for result in results if result.file is not None and result.file.place
+    }
     if not places:
         return {}
     part, whole = orm.aliased(Instrument), orm.aliased(Instrument)
@@ -225,57 +239,62 @@ def _references(session: orm.Session, ids: Sequence[int]) -> Mapping[int, Any]:
     return {row.id: row.cadence_reference for row in rows}
 
 
-def _compare(session: orm.Session, fates: Sequence[_Fate], frame_class: type[FITSFrame]) -> None:
-    """Make the frames that are new, and recognise those that are there already."""
+def _compare(
+    session: orm.Session, results: Sequence[_Result], frame_class: type[FITSFrame]
+) -> None:
+    """Build the new frames, and find those that are already stored."""
     type_ = sa.inspect(frame_class).polymorphic_identity
-    fates = [fate for fate in fates if not fate.reason]
-    numbers = sorted({fate.cadence for fate in fates if fate.cadence is not None})
-    is_wanted = FITSFrame.cadence == sa.any_(sa.literal(numbers, NumpyArray("int64")))
-    stored = session.scalars(sa.select(FITSFrame).where(FITSFrame.type == type_, is_wanted))
+    results = [result for result in results if not result.reason]
+    numbers = sorted({result.cadence for result in results if result.cadence is not None})
+    has_cadence = FITSFrame.cadence == sa.any_(sa.literal(numbers, NumpyArray("int64")))
+    stored = session.scalars(sa.select(FITSFrame).where(FITSFrame.type == type_, has_cadence))
     taken = {frame.cadence: frame for frame in stored}
-    for fate in fates:
-        assert fate.file is not None
-        assert fate.cadence is not None
-        there = taken.get(fate.cadence)
+    for result in results:
+        assert result.file is not None
+        assert result.cadence is not None
+        there = taken.get(result.cadence)
         if there is not None:
-            fate.status = "unchanged"
-            fate.frame = there
-            differing = _differing(there, fate)
+            result.status = "unchanged"
+            result.frame = there
+            differing = _differing(there, result)
             if differing:
-                fate.frame = None
-                fate.reason = (
-                    f"a frame of type {type_!r} has cadence {fate.cadence} already, "
-                    f"{f'number {there.id} ' if there.id else ''}({there.file_path}), with another "
-                    f"{' and '.join(differing)}; frames of one cadence want a frame_class= each"
+                result.frame = None
+                result.reason = (
+                    f"frame {f'{there.id} ' if there.id else ''}({there.file_path}) of type "
+                    f"{type_!r} already has cadence {result.cadence}, with another "
+                    f"{' and '.join(differing)}; pass another frame_class="
                 )
             continue
         try:
-            further = _further_fields(frame_class, fate.file)
+            further = _further_fields(frame_class, result.file)
         except LCDBError as error:
-            fate.reason = str(error)
+            result.reason = str(error)
             continue
-        fate.frame = taken[fate.cadence] = frame_class(
-            cadence=fate.cadence,
-            observation_id=fate.observation,
-            file_path=fate.file.path,
-            **{**fate.file.columns, "naxis_values": np.array(fate.file.columns["naxis_values"])},
+        result.frame = taken[result.cadence] = frame_class(
+            cadence=result.cadence,
+            observation_id=result.observation,
+            file_path=result.file.path,
+            **{
+                **result.file.columns,
+                "naxis_values": np.array(result.file.columns["naxis_values"]),
+            },
             **further,
         )
 
 
-def _differing(there: FITSFrame, fate: _Fate) -> list[str]:
-    assert fate.file is not None
+def _differing(there: FITSFrame, result: _Result) -> list[str]:
+    assert result.file is not None
     differing = []
-    if there.file_path is None or there.file_path.resolve() != fate.file.path.resolve():
+    if there.file_path is None or there.file_path.resolve() != result.file.path.resolve():
         differing.append("file")
-    if there.observation_id != fate.observation:
+    if there.observation_id != result.observation:
         differing.append("observation")
-    said = fate.file.columns
-    return differing + [n for n in said if not np.array_equal(getattr(there, n), said[n])]
+    columns = result.file.columns
+    return differing + [n for n in columns if not np.array_equal(getattr(there, n), columns[n])]
 
 
 def _further_fields(frame_class: type[FITSFrame], file: FrameFile) -> dict[str, Any]:
-    """Read the fields that a class adds, from the cards of the same name."""
+    """Read the fields that a class adds from the cards of the same names."""
     own = set(sa.inspect(FITSFrame).column_attrs.keys())
     fields = {}
     for name in sa.inspect(frame_class).column_attrs.keys():  # noqa: SIM118
@@ -286,6 +305,6 @@ def _further_fields(frame_class: type[FITSFrame], file: FrameFile) -> dict[str, 
             fields[name] = found
         elif name in frame_class.__required__:
             raise IngestError(
-                f"{frame_class.__name__} needs {name}, but no header has a card {name.upper()}"
+                f"{frame_class.__name__} requires {name}, but no header has a card {name.upper()}"
             )
     return fields

@@ -1,4 +1,4 @@
-"""What the headers of one FITS image say: its mandatory words, its cadence, and who took it."""
+"""Read the headers of one FITS image: its mandatory keywords, cadence and CCD."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ CADENCE_CARDS = ("FFIINDEX", "CADENCE")
 _CAMERA_CARDS = ("CAMERA", "CAMNUM")
 _CCD_CARDS = ("CCD", "CCDNUM")
 
-# MAST's names say the sector where SPOC's headers do not: tess2018206192942-s0001-1-1-0120-s_ffic
+# SPOC's headers lack the sector, which MAST's file names have:
+# tess2018206192942-s0001-1-1-0120-s_ffic
 _SECTOR_IN_NAME = re.compile(r"-s(\d{4})-")
 
 
@@ -32,17 +33,17 @@ class FrameFile:
     Parameters
     ----------
     label
-        What to call it in messages: the path as it was given.
+        Name in messages: the path as given.
     path
-        The same, from the root.
+        The absolute path.
     columns
         ``simple``, ``bitpix``, ``naxis``, ``naxis_values``, ``extended``, ``bscale``, ``bzero``.
     cadence
-        None where no header says it.
+        None if no header has it.
     place
-        Sector, camera and CCD of a TESS image; None where not all are known.
+        Sector, camera and CCD of a TESS image; None if any of them is unknown.
     headers
-        Of the primary HDU and of the image.
+        Headers of the primary HDU and of the image.
     """
 
     label: str
@@ -53,39 +54,39 @@ class FrameFile:
     headers: tuple[Header, ...]
 
     def card(self, key: str) -> Any:
-        """Give a card's value from the first header that has it, or None."""
+        """Return a card's value from the first header that has it, or None."""
         return next((v for h in self.headers if (v := value(h, key)) is not None), None)
 
 
 def read_frame(path: Path) -> FrameFile:
-    """Read the headers of one FITS image, and no pixels.
+    """Read the headers of one FITS image, without the pixels.
 
-    SIMPLE and EXTEND are those of the primary HDU; BITPIX, NAXIS, NAXISn, BSCALE and BZERO those of
-    the image, which is the first HDU with data; of a tile-compressed one, those of what is
-    compressed.
+    SIMPLE and EXTEND are read from the primary HDU; BITPIX, NAXIS, NAXISn, BSCALE and BZERO from
+    the image, which is the first HDU with data. For a tile-compressed image they are those of the
+    uncompressed one.
 
     Raises
     ------
     IngestError
-        If it is no FITS file, or no image; the message begins with the path.
+        If it is not a FITS file, or not an image; the message begins with the path.
     """
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
 
     try:
         with warnings.catch_warnings():
-            # Of irregularities that do not matter here.
+            # Astropy warns of irregularities that do not matter here.
             warnings.simplefilter("ignore", AstropyWarning)
             with fits.open(path) as hdus:
                 return _read(path, hdus)
     except IngestError as error:
         raise IngestError(f"{path}: {error}") from None
     except FileNotFoundError:
-        raise IngestError(f"{path}: there is no such file") from None
+        raise IngestError(f"{path}: no such file") from None
     except Exception as error:
-        # A damaged header can make astropy raise nearly anything.
+        # A damaged header makes astropy raise nearly any error.
         raise IngestError(
-            f"{path}: is no FITS file, or a damaged one ({type(error).__name__}: {error})"
+            f"{path}: not a FITS file, or a damaged one ({type(error).__name__}: {error})"
         ) from error
 
 
@@ -93,15 +94,15 @@ def _read(path: Path, hdus: Any) -> FrameFile:
     primary = hdus[0].header
     image = next((hdu for hdu in hdus if hdu.header.get("NAXIS", 0) > 0), None)
     if image is None:
-        raise IngestError("it holds no image: no HDU has data")
+        raise IngestError("no image found: no HDU has data")
     if not image.is_image:
-        raise IngestError("it holds a table, not an image; db.ingest() takes light curves in")
+        raise IngestError("this is a table, not an image; use db.ingest() for light curves")
     header = image.header
     naxis = integer(header, "NAXIS", 1, 999)
     headers = (primary, header)
     return FrameFile(
         str(path),
-        # Not resolved: a link is often there because what it leads to moves.
+        # Symbolic links are kept, since they often exist because their targets move.
         Path(os.path.abspath(path.expanduser())),  # noqa: PTH100
         {
             "simple": value(primary, "SIMPLE", True) is True,
@@ -125,12 +126,12 @@ def _axes(naxis: int) -> range:
 def _number(header: Header, key: str, default: float) -> float:
     found = value(header, key, default)
     if isinstance(found, bool) or not isinstance(found, int | float):
-        raise IngestError(f"header card {key} is {found!r}, not a number")
+        raise IngestError(f"header card {key} must be a number, got {found!r}")
     return float(found)
 
 
 def _first(headers: tuple[Header, ...], keys: tuple[str, ...], high: int, low: int = 0) -> Any:
-    """Give the integer of the first of several cards that is there, or None."""
+    """Return the integer of the first card that exists, or None."""
     for header in headers:
         for key in keys:
             if value(header, key) is not None:

@@ -1,4 +1,4 @@
-"""What a DataSet says of a light curve that was made from it."""
+"""Complete the description of a light curve by the DataSet from which it was derived."""
 
 from __future__ import annotations
 
@@ -10,118 +10,119 @@ from sqlalchemy import orm
 
 from lcdb_notebook.errors import IngestError, LightCurveNotFoundError
 from lcdb_notebook.ingest.from_lightkurve import metadata
+from lcdb_notebook.lightcurve.missions import MISSIONS
 from lcdb_notebook.lightcurve.record import ObservationData
 from lcdb_notebook.search import results
 from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
 from lcdb_notebook.search.rows import Row
 
-__all__ = ["said_by_source", "same_methods", "source_id"]
+__all__ = ["described_by_source", "same_methods", "source_id"]
 
-_CRAFTS = {
-    "tess_observation": "TESS",
-    "kepler_observation": "Kepler",
-    "k2_observation": "K2",
-}
+_BY_OBSERVATION = {mission.observation_type: mission for mission in MISSIONS.values()}
 
 
 def source_id(derived_from: Any, lightcurve: Any) -> int | None:
-    """Give the id of the DataSet that a light curve was made from.
+    """Find the id of the DataSet from which a light curve was derived.
 
     Parameters
     ----------
     derived_from
         The argument of :func:`lcdb_notebook.ingest.add`.
     lightcurve
-        The light curve, whose own metadata say it where that is True.
+        The light curve, whose metadata have the id if ``derived_from`` is True.
 
     Raises
     ------
     IngestError
-        If it names none, or more than one.
+        If there is none, or more than one.
     """
     if derived_from is None or derived_from is False:
         return None
-    asked = lightcurve if derived_from is True else derived_from
     try:
-        ids = resolve_ids(asked)
+        ids = resolve_ids(lightcurve if derived_from is True else derived_from)
     except (TypeError, LightCurveNotFoundError) as error:
-        raise IngestError(f"derived_from= names no DataSet: {error}") from error
+        raise IngestError(f"derived_from is not a DataSet of this database: {error}") from error
     if len(ids) > 1:
         raise IngestError(
-            f"derived_from= names {len(ids)} DataSets ({', '.join(map(str, ids[:5]))}, ...), and a "
-            "light curve belongs to the target and the observation of one; link it to the others "
-            "through DataSet.source_datasets"
+            f"derived_from must be one DataSet, got {len(ids)} "
+            f"({', '.join(map(str, ids[:5]))}{', ...' if len(ids) > 5 else ''}); pass one of them "
+            "and append the others to DataSet.source_datasets"
         )
     return ids[0]
 
 
-def said_by_source(
-    connection: sa.Connection, source: int, lightcurve: Any, said: Mapping[str, Any]
+def described_by_source(
+    connection: sa.Connection, source: int, lightcurve: Any, description: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Complete what a user says of a light curve by what its source is known to be.
+    """Complete a user's description of a light curve by that of its source.
 
     Parameters
     ----------
     connection
-        Where the source is looked up.
+        Connection to the database of the source.
     source
         Id of the DataSet.
     lightcurve
         The light curve.
-    said
+    description
         Arguments of :func:`lcdb_notebook.ingest.from_lightkurve.add.product_from_lightcurve`,
-        which come first.
+        which take precedence.
 
     Raises
     ------
     IngestError
-        If there is no such DataSet, or the metadata name another target or observation.
+        If there is no such DataSet, or the metadata have another target or observation.
     """
     with orm.Session(connection, join_transaction_mode="rollback_only") as session:
         found = results.find_again(session, [source])
         missions = results.missions(session)
     if not found.rows:
-        raise IngestError(f"there is no DataSet {source} for it to be derived from")
+        raise IngestError(f"derived_from={source}: no such DataSet")
     row = found.rows[0]
     about, _ = found.observations[row.observation]
     meta = {str(key).upper(): value for key, value in lightcurve.meta.items()}
-    _check(meta, said, row, about)
+    _check(meta, description, row, about)
     mission, clock = missions[row.host_mission_id]
-    craft = _CRAFTS.get(about.type)
+    shipped = _BY_OBSERVATION.get(about.type)
     fields = dict(about.fields)
     if metadata.cadence_numbers(lightcurve) is None:
-        # It was binned, perhaps: its own times tell how long it was exposed.
+        # It may have been binned, so the exposure time is computed from its times.
         fields.pop("exptime", None)
     known: dict[str, Any] = {
         "target": row.target,
         "catalog": row.catalog,
-        "mission": craft or mission,
+        "mission": shipped.name if shipped else mission,
         "observation_type": about.type,
         "instrument": about.instrument,
         **({"photometry": row.photometry} if row.photometry else {}),
-        **({} if craft else {"clock": clock}),
+        **({} if shipped else {"clock": clock}),
     }
-    given = {key: value for key, value in said.items() if value is not None}
-    return known | given | {"observation_fields": fields | (said.get("observation_fields") or {})}
+    given = {key: value for key, value in description.items() if value is not None}
+    fields |= description.get("observation_fields") or {}
+    return known | given | {"observation_fields": fields}
 
 
 def same_methods(connection: sa.Connection, source: int, photometry: str, processing: str) -> bool:
-    """Whether a DataSet was itself extracted and processed in a way so named ("raw" is none)."""
+    """Return whether a DataSet has these names of photometry and processing ("raw" for none)."""
     with orm.Session(connection, join_transaction_mode="rollback_only") as session:
         row = results.find_again(session, [source]).rows[0]
     return (row.photometry, row.processing or "raw") == (photometry, processing)
 
 
 def _check(
-    meta: Mapping[str, Any], said: Mapping[str, Any], row: Row, about: ObservationData
+    meta: Mapping[str, Any], description: Mapping[str, Any], row: Row, about: ObservationData
 ) -> None:
-    """Refuse a source that is of another star or another observation than the light curve."""
-    source = f"DataSet {row.dataset}, from which it is said to be derived,"
-    numbers = [said.get("target"), *(meta.get(key) for key in ("TARGETID", "TICID", "KEPLERID"))]
+    """Reject a source of another target or observation than the light curve."""
+    source = f"derived_from, DataSet {row.dataset},"
+    numbers = [description.get("target"), *(meta.get(key) for key in metadata.TARGET_KEYS)]
     number = next((n for n in numbers if isinstance(n, int)), None)
     if number is not None and number != row.target:
-        raise IngestError(f"it is of target {number}, and {source} of {row.catalog} {row.target}")
+        raise IngestError(
+            f"the light curve is of target {number}, but {source} is of {row.catalog} {row.target}"
+        )
     for name in about.chronology:
         its, sources = meta.get(name.upper()), about.fields.get(name)
         if isinstance(its, int) and isinstance(sources, int) and its != sources:
-            raise IngestError(f"it is of {name} {its}, and {source} of {name} {sources}")
+            raise IngestError(
+                f"the light curve is of {name} {its}, but {source} is of {name} {sources}"
+            )

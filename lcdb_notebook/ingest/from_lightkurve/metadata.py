@@ -1,8 +1,9 @@
-"""What a LightCurve's columns and metadata say of its target, observation and times."""
+"""Find a LightCurve's target, observation and times in its columns and metadata."""
 
 from __future__ import annotations
 
 import re
+import time as system_time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,119 +11,108 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.product import FloatVector, IntVector
-from lcdb_notebook.ingest.readers.headers import (
-    KEPLER_EXPOSURES,
-    SECONDS_PER_DAY,
-    TESS_EXPOSURES,
-    nominal_exposure,
-)
-from lcdb_notebook.ingest.store.names import CATALOGS, MISSIONS
+from lcdb_notebook.ingest.product import FloatVector, IntVector, as_flags
+from lcdb_notebook.ingest.readers.headers import SECONDS_PER_DAY, nominal_exposure
+from lcdb_notebook.lightcurve import missions
 from lcdb_notebook.lightcurve.clock import SMALLEST_BJD, Clock
+from lcdb_notebook.lightcurve.missions import K2, KEPLER, TESS, KnownMission
 
 Meta = Mapping[str, Any]
 """Metadata by upper-case key."""
 
-_OBSERVATIONS = {
-    "TESS": "tess_observation",
-    "Kepler": "kepler_observation",
-    "K2": "k2_observation",
-}
+TARGET_KEYS = ("TARGETID", *dict.fromkeys(m.catalog_key for m in missions.MISSIONS.values()))
 _MOST_DIGITS = 100
 
-_CATALOGS = {"TESS": "TIC", "Kepler": "KIC", "K2": "EPIC"}
-_NUMBERS = {"TESS": "SECTOR", "Kepler": "QUARTER", "K2": "CAMPAIGN"}
-
-# A light curve that is longer was stitched together. TESS: two orbits of 13.7 d, from sector 97 on
-# four; Kepler Archive Manual (KDMC-10008-006), section 1: quarters of 93 d, K2 campaigns of 80 d.
-_LONGEST_DAYS = {"tess_observation": 32.0, "kepler_observation": 100.0, "k2_observation": 100.0}
+# From this sector on, sectors have four orbits instead of two.
 _LONG_SECTORS, _LONG_SECTOR_DAYS = 97, 64.0
 
+# Numbers that are often given without a time format: what to add for a JD, and what to do.
+_OTHER_TIMES = (
+    (0.0, "full Julian dates", "pass them as astropy.time.Time(..., format='jd', scale='tdb')"),
+    (
+        2_400_000.5,
+        "modified Julian dates",
+        "pass them as astropy.time.Time(..., format='mjd', scale='tdb')",
+    ),
+    (2_450_000.0, "JD - 2450000", "add 2450000"),
+    (2_440_000.0, "JD - 2440000", "add 2440000"),
+)
+_UNIX_EPOCH, _YEAR = 2_440_587.5, 365.25
 
-def spacecraft(meta: Meta, class_name: str) -> str:
-    """Name the mission as lightkurve does: "TESS", "Kepler" or "K2"."""
-    for said in (meta.get("MISSION"), meta.get("TELESCOP")):
-        for name in _OBSERVATIONS:
-            if isinstance(said, str) and said.strip().lower() == name.lower():
-                return name
+
+def known_mission(meta: Meta, class_name: str) -> KnownMission:
+    """Find the mission in MISSION, TELESCOP or the name of lightkurve's class.
+
+    Raises
+    ------
+    IngestError
+        If none of them is known.
+    """
+    known = missions.named(meta.get("MISSION"), meta.get("TELESCOP"))
+    if known is not None:
+        return known
     if class_name == "TessLightCurve":
-        return "TESS"
+        return TESS
     if class_name == "KeplerLightCurve":
-        return "K2" if meta.get("CAMPAIGN") is not None else "Kepler"
-    raise IngestError("its metadata (MISSION, TELESCOP) do not say the mission; give mission=")
-
-
-def observation_type(craft: str) -> str:
-    """Name the class of a mission's observations."""
-    try:
-        return _OBSERVATIONS[craft]
-    except KeyError:
-        raise IngestError(
-            f"which class of observation mission {craft} has is not known; give observation_type="
-        ) from None
+        return K2 if meta.get(K2.field_key) is not None else KEPLER
+    raise IngestError("the mission is unknown (no MISSION, TELESCOP); pass mission=")
 
 
 def catalog_target(
-    meta: Meta, target: int | None, catalog: str | None, craft: str
+    meta: Meta, target: int | None, catalog: str | None, known: KnownMission | None
 ) -> tuple[int, str]:
     """Find the target's number and its catalog."""
     named = _named_target(meta)
     if target is None:
-        numbers = [_integer(meta.get(key)) for key in ("TARGETID", "TICID", "KEPLERID")]
-        told = [number for number in numbers if number is not None]
-        target = told[0] if told else named[1] if named else None
+        numbers = [as_integer(meta.get(key)) for key in TARGET_KEYS]
+        found = [number for number in numbers if number is not None]
+        target = found[0] if found else named[1] if named else None
     if target is None:
         raise IngestError(
-            "its metadata (TARGETID, TICID, KEPLERID, LABEL) do not say the target; give target="
+            f"the target is unknown (no {', '.join(TARGET_KEYS)}, LABEL); pass target="
         )
     if catalog is None:
-        catalog = named[0] if named and named[1] == target else _CATALOGS.get(craft)
-    if catalog is None:
-        raise IngestError(f"which catalog {target} is a number of is not known; give catalog=")
+        if named and named[1] == target:
+            catalog = named[0]
+        elif known is not None:
+            catalog = known.catalog
+        else:
+            raise IngestError(f"the catalog of target {target} is unknown; pass catalog=")
     return target, catalog
 
 
 def _named_target(meta: Meta) -> tuple[str, int] | None:
     """Split a name such as "TIC 261136679" into catalog and number."""
-    for said in (meta.get("LABEL"), meta.get("OBJECT")):
-        match = re.fullmatch(r"(.*\S) ?(\d+)", said.strip()) if isinstance(said, str) else None
-        if match and match[1] in CATALOGS:
+    for name in (meta.get("LABEL"), meta.get("OBJECT")):
+        match = re.fullmatch(r"(.*\S) ?(\d+)", name.strip()) if isinstance(name, str) else None
+        if match and match[1] in missions.CATALOGS:
             return match[1], int(match[2])
     return None
 
 
-def _integer(value: Any) -> int | None:
-    """Give an integer, or one written as text, as int; None for anything else."""
+def as_integer(value: Any) -> int | None:
+    """Return an integer, or a str of digits, as int; None for anything else."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, str) and value.strip().isdecimal():
-        # Python reads no more than some thousand digits; a catalog number has at most nineteen.
+        # Python does not convert strings of some thousand digits; catalog numbers have up to 19.
         if len(value) > _MOST_DIGITS:
             raise IngestError(f"a number of {len(value)} digits, {value[:20]}..., is too large")
         return int(value)
     return None
 
 
-def mission_clock(mission: str, clock: Clock | None) -> Clock:
-    """Find the clock by which a mission's times are told."""
-    if clock is not None:
-        return clock
-    if mission in MISSIONS:
-        return MISSIONS[mission].clock
-    raise IngestError(f"the clock of mission {mission!r} is not known here; add its row first")
-
-
 def mission_time(time: Any, clock: Clock) -> FloatVector:
-    """Give an astropy Time as numbers of a mission's format, in TDB; NaN where masked."""
+    """Convert an astropy Time to the mission's format in TDB, with NaN where it is masked."""
     from astropy.time import Time
 
     if not isinstance(time, Time):
-        raise IngestError(f"its time column holds {type(time).__name__} instead of dates")
+        raise IngestError(f"the time column must be an astropy Time, got {type(time).__name__}")
     masked = np.broadcast_to(np.asarray(time.mask), time.shape)
     plain = np.asarray(getattr(time.value, "unmasked", time.value))
     if plain.dtype.kind == "f" and time.format in ("jd", clock.format_name):
         latest = np.fmax.reduce(np.where(masked, np.nan, plain), initial=-np.inf)
-        # lightkurve calls plain numbers "jd": no spacecraft flew before SMALLEST_BJD.
+        # lightkurve labels plain numbers "jd", but no spacecraft flew before SMALLEST_BJD.
         if time.format == "jd" and latest < SMALLEST_BJD:
             return np.where(masked, np.nan, plain)
         if time.format == clock.format_name and latest >= SMALLEST_BJD:
@@ -132,13 +122,52 @@ def mission_time(time: Any, clock: Clock) -> FloatVector:
     return np.where(masked, np.nan, np.asarray(getattr(numbers, "unmasked", numbers), dtype=float))
 
 
-def cadence_numbers(lightcurve: Any) -> IntVector | None:
-    """Give the cadence numbers; None where a light curve has none, as after ``bin``.
+def check_dates(time: FloatVector, mission: KnownMission) -> None:
+    """Reject times before the mission's launch, or more than a year in the future.
+
+    Parameters
+    ----------
+    time
+        float64 of shape (cadences,), in the mission's format; may have NaN.
+    mission
+        The mission.
 
     Raises
     ------
     IngestError
-        If one number is there twice.
+        If there are such times. The message names the format that they may be in.
+    """
+    finite = time[np.isfinite(time)]
+    if finite.size == 0:
+        return
+    first, last = float(finite.min()), float(finite.max())
+    latest = system_time.time() / SECONDS_PER_DAY + _UNIX_EPOCH + _YEAR
+
+    def possible(zero: float) -> bool:
+        return mission.launch <= first + zero and last + zero <= latest
+
+    epoch = float(mission.clock.epoch)
+    if possible(epoch):
+        return
+    name = mission.clock.format_name.upper()
+    looks = next(
+        (f". They look like {what}: {cure}" for zero, what, cure in _OTHER_TIMES if possible(zero)),
+        "",
+    )
+    raise IngestError(
+        f"times must be {name} (BJD - {epoch:.0f}) between the launch of {mission.telescope}, "
+        f"{mission.launch - epoch:.0f}, and a year from now, {latest - epoch:.0f}; "
+        f"got {first:.10g} to {last:.10g}{looks}"
+    )
+
+
+def cadence_numbers(lightcurve: Any) -> IntVector | None:
+    """Return the cadence numbers; None if a light curve has none, as after ``bin``.
+
+    Raises
+    ------
+    IngestError
+        If a number is duplicated, or does not fit into 64 bits.
     """
     columns = lightcurve.colnames
     if "cadenceno" not in columns or "time_bin_start" in columns:
@@ -148,108 +177,128 @@ def cadence_numbers(lightcurve: Any) -> IntVector | None:
     if np.ma.getmaskarray(column).any() or numbers.dtype.kind not in "iu":
         return None
     if numbers.size > 1 and (numbers == numbers[0]).all():
-        # TGLC's second version writes zeros.
+        # TGLC's second version has zeros.
         return None
+    if numbers.dtype.kind == "u" and numbers.size and numbers.max() >= 2**63:
+        raise IngestError(f"cadence number {numbers.max()} does not fit into 63 bits")
     numbers = numbers.astype(np.int64)
     unique, counts = np.unique(numbers, return_counts=True)
     if unique.size != numbers.size:
         raise IngestError(
-            f"cadence number {unique[counts.argmax()]} is there {counts.max()} times; if it was "
-            "appended to another light curve, add each by itself"
+            f"cadence number {unique[counts.argmax()]} is in {counts.max()} rows; if light curves "
+            "were stitched or appended, add each of them separately"
         )
     return numbers
 
 
-def exposure_time(meta: Meta, time: FloatVector, craft: str, *, numbered: bool) -> int | None:
-    """Find the nominal exposure time in seconds, as the file readers do; None if it cannot be told.
+def check_not_stitched(lightcurve: Any) -> None:
+    """Reject a light curve of several observations, by the columns that ``stitch`` adds.
 
-    A light curve without cadence numbers may have been binned, whatever its metadata say.
+    Raises
+    ------
+    IngestError
+        If it was stitched.
     """
-    nominal = _integer(meta.get("EXPTIME"))
+    fields = dict.fromkeys(m.field for m in missions.MISSIONS.values())
+    for name in (*fields, "orbit_number", "dataset"):
+        if name not in lightcurve.colnames:
+            continue
+        column = lightcurve[name]
+        values = np.unique(np.ma.compressed(np.ma.asarray(getattr(column, "value", column))))
+        if values.size > 1:
+            some = ", ".join(map(str, values[:5]))
+            raise IngestError(
+                f"it was stitched from {values.size} light curves ({name} {some}"
+                f"{', ...' if values.size > 5 else ''}); add each of them separately"
+            )
+
+
+def exposure_time(
+    meta: Meta, time: FloatVector, known: KnownMission | None, *, numbered: bool
+) -> int | None:
+    """Find the nominal exposure time in seconds, as the file readers do; None if it is unknown.
+
+    Without cadence numbers the metadata are ignored, since the light curve may have been binned.
+    """
+    nominal = as_integer(meta.get("EXPTIME"))
     if numbered and nominal is not None:
         return nominal
-    known = TESS_EXPOSURES if craft == "TESS" else KEPLER_EXPOSURES
     finite = time[np.isfinite(time)]
     steps = np.diff(finite)
     seconds = float(np.median(steps)) * SECONDS_PER_DAY if steps.size else np.nan
-    said = meta.get("TIMEDEL")
-    if numbered and isinstance(said, int | float) and not isinstance(said, bool):
-        seconds = said * SECONDS_PER_DAY
+    days = meta.get("TIMEDEL")
+    if numbered and isinstance(days, int | float) and not isinstance(days, bool):
+        seconds = days * SECONDS_PER_DAY
     try:
-        return nominal_exposure(seconds, known, "its times")
+        return nominal_exposure(seconds, known or KEPLER, "its times")
     except IngestError:
         return round(seconds) if np.isfinite(seconds) else None
 
 
 def observation_fields(
-    meta: Meta, craft: str, exposure: int | None, given: Mapping[str, Any]
+    meta: Meta, known: KnownMission | None, exposure: int | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Find the values of a known mission's own columns; what is given comes first."""
-    if craft not in _NUMBERS:
+    """Find the values of a known mission's columns; those given by the user come first."""
+    if known is None:
         return dict(given)
-    key = _NUMBERS[craft]
     author = meta.get("AUTHOR")
-    if author in ("Kepler", "K2", "TESS", None):
-        # The mission stands for an author where there is none; K2's own, lightkurve calls Kepler.
-        author = None if craft == "TESS" else craft
+    if author in (*missions.MISSIONS, None):
+        # Missions are not pipelines, except Kepler and K2; lightkurve calls K2's author Kepler.
+        author = None if known is TESS else known.name
     fields: dict[str, Any] = {"author": author, "exptime": exposure}
-    if craft == "TESS":
+    if known is TESS:
         mitigated = meta.get("COSMIC_RAY_MITIGATION", meta.get("CRMITEN"))
         fields |= {
-            "orbit_number": _integer(meta.get("ORBIT_NUMBER")),
+            "orbit_number": as_integer(meta.get("ORBIT_NUMBER")),
             "cosmic_ray_mitigation": bool(mitigated) if mitigated is not None else None,
         }
     fields |= given
-    name = key.lower()
-    if name not in fields:
-        number = _integer(meta.get(key))
+    if known.field not in fields:
+        number = as_integer(meta.get(known.field_key))
         if number is None:
             raise IngestError(
-                f"its metadata ({key}) do not say the {name}; give "
-                f"observation_fields={{'{name}': ...}}"
+                f"the {known.field} is unknown (no {known.field_key}); pass "
+                f"observation_fields={{'{known.field}': ...}}"
             )
-        fields[name] = number
+        fields[known.field] = number
     return fields
 
 
-def instrument_path(meta: Meta, craft: str) -> tuple[str, ...]:
-    """Name the instrument from the root down, as the file readers do."""
-    levels = {
-        "TESS": (("TESS", None), ("Camera", "CAMERA"), ("CCD", "CCD")),
-        "Kepler": (("Kepler", None), ("Channel", "CHANNEL")),
-        "K2": (("Kepler", None), ("Channel", "CHANNEL")),
-    }
+def instrument_path(meta: Meta, known: KnownMission | None, mission: str) -> tuple[str, ...]:
+    """Return the names of the instrument from the root down, as the file readers do."""
     path: list[str] = []
-    for name, key in levels.get(craft, ((craft, None),)):
-        number = None if key is None else _integer(meta.get(key))
+    for name, key in known.instrument if known else ((mission, None),):
+        number = None if key is None else as_integer(meta.get(key))
         if key is None:
             path.append(name)
         elif number is not None:
             path.append(f"{name} {number}")
         else:
             raise IngestError(
-                f"its metadata ({key}) do not say the {name.lower()}; give "
+                f"the {name.lower()} is unknown (no {key}); pass "
                 f"instrument=({', '.join(repr(level) for level in path)}, '{name} ...')"
             )
     return tuple(path)
 
 
-def check_span(time: FloatVector, kind: str, fields: Mapping[str, Any]) -> None:
-    """Refuse a light curve that is longer than one observation can be."""
-    longest = _LONGEST_DAYS.get(kind, np.inf)
-    if kind == "tess_observation" and fields["sector"] >= _LONG_SECTORS:
+def check_span(time: FloatVector, known: KnownMission | None, fields: Mapping[str, Any]) -> None:
+    """Reject a light curve that is longer than one observation of the mission."""
+    if known is None:
+        return
+    longest = known.longest_days
+    if known is TESS and fields[known.field] >= _LONG_SECTORS:
         longest = _LONG_SECTOR_DAYS
     finite = time[np.isfinite(time)]
     span = float(np.ptp(finite)) if finite.size else 0.0
     if span > longest:
         raise IngestError(
-            f"it spans {span:.0f} days, so it was stitched together from several observations; add "
-            "each by itself"
+            f"it spans {span:.0f} days, so it was stitched from several observations; add each of "
+            "them separately"
         )
 
 
 def flux_and_error(lightcurve: Any, origin: str) -> tuple[FloatVector, FloatVector | None]:
-    """Give flux and error; no error where there is none, or only that of another flux.
+    """Return flux and error; None for the error if there is none, or only that of another flux.
 
     lightkurve gives QLP's raw flux the errors of the detrended one.
     """
@@ -265,22 +314,19 @@ def flux_and_error(lightcurve: Any, origin: str) -> tuple[FloatVector, FloatVect
 
 
 def _floats(column: Any) -> FloatVector:
-    """Give a column as float64, NaN where masked."""
+    """Return a column as float64, with NaN where it is masked."""
     mask = np.asarray(getattr(column, "mask", False))
     plain = getattr(column, "unmasked", column)
     values = np.ma.getdata(np.asarray(getattr(plain, "value", plain), dtype=np.float64))
     return np.where(mask, np.nan, values)
 
 
-def integers(column: Any) -> npt.NDArray[np.int32] | None:
-    """Give a column of flags as int32, 0 where masked; None if it holds no integers."""
+def flag_bits(column: Any) -> npt.NDArray[np.int32] | None:
+    """Return a column of flags as int32, 0 where it is masked; None if it has no integers."""
     plain = getattr(column, "unmasked", column)
     values = np.ma.getdata(np.asarray(getattr(plain, "value", plain)))
     if values.dtype.kind not in "iu":
-        # Averaged flags mean nothing.
+        # Flags that were averaged have no meaning.
         return None
     values = np.where(np.asarray(getattr(column, "mask", False)), 0, values)
-    flags = values.astype(np.int32)
-    if not np.array_equal(flags, values):
-        raise IngestError("its quality column has flags that do not fit into 32 bits")
-    return flags
+    return as_flags(values, "the quality column")

@@ -1,4 +1,4 @@
-"""What a LightCurve's metadata call its flux and its flags, in the words of the file readers."""
+"""Name a LightCurve's photometry, processing and flags as the file readers do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RAW = {
     "TGLC PSF": "[electron / s] PSF photometry, neighbouring Gaia stars removed (TGLC)",
     "TGLC aperture": "[electron / s] Aperture photometry, neighbouring Gaia stars removed (TGLC)",
 }
-"""Photometric sources of the file readers, in case a light curve comes before the first file."""
+"""Photometric sources of the file readers, if a light curve is added before any file."""
 
 _TGLC = {
     "psf_flux": ("TGLC PSF", None),
@@ -37,7 +37,7 @@ def methods(
     photometry: str | None,
     processing: str | None,
 ) -> tuple[Named, Named | None]:
-    """Name how a LightCurve's flux was extracted, and what was done to it.
+    """Find the photometric source and the processing of a LightCurve's flux.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def methods(
     unit
         Unit of the flux.
     photometry, processing
-        What the user says, which comes first; the processing "raw" is none.
+        Given by the user, and taken first; the processing "raw" means none.
 
     Raises
     ------
     IngestError
-        If neither says it.
+        If the photometry is unknown.
     """
     origin = str(meta.get("FLUX_ORIGIN") or "")
     known = _by_origin(origin, author)
@@ -62,15 +62,15 @@ def methods(
         processing = meta.get("PROCESSING") or known[1]
     if not photometry:
         raise IngestError(
-            f"its metadata (PHOTOMETRY, AUTHOR, FLUX_ORIGIN {origin!r}) do not say how the light "
-            "was extracted; give photometry= a name"
+            f"the photometry is unknown (no PHOTOMETRY, AUTHOR {author!r}, FLUX_ORIGIN "
+            f"{origin!r}); pass photometry="
         )
     how = f"of a lightkurve LightCurve ({author} {origin})".replace("( ", "(").replace(" )", ")")
     how = how.removesuffix(" ()")
     if processing is None or processing.lower() == "raw":
         return Named(photometry, _described(photometry, unit, f"Flux {how}")), None
     return (
-        # Its own unit is not that of what was derived from it, and stays unsaid if unknown.
+        # The source may have another unit than what was derived from it, so none is written.
         Named(photometry, _RAW.get(photometry, f"Source {how}")),
         Named(processing, f"[{unit}] {processing} {how}"),
     )
@@ -81,21 +81,21 @@ def quality_types(
     author: str,
     fields: Mapping[str, Any],
     observation_type: str,
-    said: str = "",
+    flag_type: str = "",
 ) -> dict[str, str]:
-    """Say which columns hold flags: for each flag type the column's name.
+    """Find the column of each flag type.
 
-    ``quality`` holds the mission's or, for QLP, the pipeline's flags; TGLC has two columns for the
-    two types, whose sum lightkurve puts into ``quality``; any further column that is named as a
-    flag type is that type. A light curve that was read from a database has ``said`` itself.
+    ``quality`` has the mission's flags or, for QLP, the pipeline's, unless ``flag_type`` is given,
+    as in light curves that were read from a database. TGLC has two columns for two types, whose sum
+    lightkurve puts into ``quality``. Other columns are recognized by the names of flag types.
     """
     found = {name: name for name in flags.types() if name in columns}
     if author == "TGLC" and "tess_flags" in columns:
         return found | {"tess_quality_flag": "tess_flags", "tglc_quality_flag": "tglc_flags"}
     if "quality" in columns:
         primary = "base_quality_flag"
-        if said:
-            primary = said
+        if flag_type:
+            primary = flag_type
         elif observation_type in ("kepler_observation", "k2_observation"):
             primary = "kepler_quality_flag"
         elif author == "QLP":
@@ -108,7 +108,7 @@ def quality_types(
 
 
 def _by_origin(origin: str, author: str) -> tuple[str | None, str | None]:
-    """Name photometry and processing by the column that lightkurve took the flux from."""
+    """Find photometry and processing by the column from which lightkurve took the flux."""
     column = origin.lower()
     if author == "TGLC":
         return _TGLC.get(column, (None, None))

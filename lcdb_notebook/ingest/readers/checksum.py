@@ -1,4 +1,4 @@
-"""Whether the bytes of an HDU still are those that its writer summed up."""
+"""Verify the CHECKSUM and DATASUM of an HDU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ALL_ONES = 0xFFFFFFFF
 
 
 def ones_complement_sum(content: bytes | memoryview) -> int:
-    """Sum 32-bit big-endian words in ones'-complement arithmetic, zeros filling up the last one.
+    """Sum 32-bit big-endian words in ones'-complement arithmetic, the last one padded with zeros.
 
     FITS Standard 4.0, section 4.4.2.7 and appendix J.
 
@@ -31,27 +31,27 @@ def ones_complement_sum(content: bytes | memoryview) -> int:
 
 
 def check(content: bytes, header: Header, place: dict[str, Any]) -> None:
-    """Compare an HDU with its CHECKSUM, or its data with a DATASUM that stands alone.
+    """Compare an HDU with its CHECKSUM, or its data with DATASUM if there is no CHECKSUM.
 
-    NASA's files have a CHECKSUM and no DATASUM, over which astropy's own check stumbles.
+    NASA's files have a CHECKSUM without DATASUM, which neither astropy nor CFITSIO can verify.
 
     Parameters
     ----------
     content
-        The whole file.
+        The file.
     header
-        Of the HDU.
+        Header of the HDU.
     place
-        Where it is in the file: astropy's ``hdu.fileinfo()``.
+        Its position in the file: astropy's ``hdu.fileinfo()``.
 
     Raises
     ------
     IngestError
-        If they differ. Without either keyword there is nothing to compare.
+        If they differ. Without either keyword nothing is compared.
     """
     end = place["datLoc"] + place["datSpan"]
     if text(header, "CHECKSUM"):
-        # A sum over the keyword's own encoded complement: all ones, or no bit at all.
+        # The keyword holds the complement of the sum, so the total is all ones, or zero.
         right = ones_complement_sum(memoryview(content)[place["hdrLoc"] : end]) in (0, _ALL_ONES)
         keyword = "CHECKSUM"
     elif text(header, "DATASUM").isdecimal():
@@ -62,7 +62,7 @@ def check(content: bytes, header: Header, place: dict[str, Any]) -> None:
         return
     if not right:
         raise IngestError(
-            f"the bytes of {text(header, 'EXTNAME') or 'the primary HDU'} contradict their "
-            f"{keyword}, so the file was damaged or changed since it was written; fetch it again, "
-            f"or if the change was meant, remove {keyword} from the header"
+            f"{text(header, 'EXTNAME') or 'the primary HDU'} does not match its {keyword}, so the "
+            "file was damaged or changed after it was written; download it again, or remove "
+            f"{keyword} from the header if the change was intended"
         )

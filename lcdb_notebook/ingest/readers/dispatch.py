@@ -1,4 +1,4 @@
-"""From a path to a :class:`Product`: the one way into the file readers."""
+"""Read a light-curve file of any supported pipeline into a :class:`Product`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lcdb_notebook.read.export.fits import CREATOR
 def read_product(path: AnyPath) -> Product:
     """Read one light-curve file of SPOC, TESS-SPOC, QLP, TGLC, Kepler or K2.
 
-    The headers alone tell the pipeline, so renamed FITS files are read as well.
+    The pipeline is recognized by the headers, so FITS files may be renamed.
 
     Parameters
     ----------
@@ -31,20 +31,20 @@ def read_product(path: AnyPath) -> Product:
     Returns
     -------
     Product
-        Its arrays in native byte order, sorted by cadence number, every row of the file kept.
+        Its arrays in native byte order, sorted by cadence number, with every row of the file.
 
     Raises
     ------
     IngestError
-        If the file is anything else, is damaged, or contradicts its own format; the message
-        begins with the path. No other exception leaves this function.
+        If the file is of another kind, damaged or invalid; the message begins with the path. No
+        other exception is raised.
 
     Examples
     --------
     >>> read_product("no/such/file.fits")
     Traceback (most recent call last):
     ...
-    lcdb_notebook.errors.IngestError: no/such/file.fits: there is no such file
+    lcdb_notebook.errors.IngestError: no/such/file.fits: no such file
     """
     file = Path(path)
     try:
@@ -53,17 +53,17 @@ def read_product(path: AnyPath) -> Product:
     except IngestError as error:
         raise IngestError(f"{path}: {error}") from error.__cause__
     except FileNotFoundError:
-        raise IngestError(f"{path}: there is no such file") from None
+        raise IngestError(f"{path}: no such file") from None
     except Exception as error:
-        # A damaged header can make astropy raise nearly anything (AttributeError, VerifyError,
+        # A damaged header makes astropy raise nearly any error (AttributeError, VerifyError,
         # UnicodeDecodeError, ...), and one bad file must not stop the ingest of the others.
         raise IngestError(
-            f"{path}: cannot be read, perhaps it is damaged ({type(error).__name__}: {error})"
+            f"{path}: cannot be read, it may be damaged ({type(error).__name__}: {error})"
         ) from error
 
 
 def _suffix(path: Path) -> str:
-    """Return the file name's ending in lower case, that of the compression left out."""
+    """Return the suffix of a file name in lower case, without .gz."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
 
@@ -71,8 +71,8 @@ def _suffix(path: Path) -> str:
 def _read_fits(path: Path) -> Product:
     from astropy.utils.exceptions import AstropyWarning
 
-    # Astropy warns of files that are truncated or slightly irregular, some of it only when a card
-    # is looked up; numpy warns of signalling NaN. What matters of it is checked here.
+    # Astropy warns of truncated and slightly irregular files, sometimes only when a card is looked
+    # up, and numpy of signalling NaN. What matters is checked in open_table and the readers.
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", AstropyWarning)
         table = open_table(path)
@@ -82,26 +82,26 @@ def _read_fits(path: Path) -> Product:
                 "several: open it with lcdb_notebook.read_lightcurve and db.add() that"
             )
         for pipeline in PIPELINES:
-            if pipeline.recognises(table.primary, table.header):
+            if pipeline.recognizes(table.primary, table.header):
                 return pipeline.read(table)
         raise IngestError(_why_unknown(table))
 
 
 def _why_unknown(table: LightCurveTable) -> str:
-    """Say what a file is that no pipeline's reader recognises."""
+    """Describe a file that no pipeline's reader recognizes."""
     creator = text(table.primary, "CREATOR")
     if "to_fits()" in creator:
         return "written by lightkurve's to_fits(), so open it with lightkurve.read and add that"
     if text(table.header, "EXTNAME") in ("PIXELS", "TARGETTABLES") or "TargetPixel" in creator:
-        return "a target pixel file, not a light curve"
+        return "this is a target pixel file, not a light curve"
     keys = ("TELESCOP", "ORIGIN", "CREATOR")
     found = [f"{key} {text(table.primary, key) or 'missing'}" for key in keys]
     found.append(f"table {text(table.header, 'EXTNAME') or 'unnamed'}")
     if value(table.header, "BJDREFI") is None:
         found.append("no time reference (BJDREFI) in the table's header")
     known = ", ".join(pipeline.name for pipeline in PIPELINES)
-    return f"from no pipeline known here ({'; '.join(found)}); known are {known}"
+    return f"unknown pipeline ({'; '.join(found)}); supported are {known}"
 
 
 READERS: dict[str, Callable[[Path], Product]] = {".fits": _read_fits, ".h5": read_orbit}
-"""The reader of each ending; any other ending is tried as FITS."""
+"""The reader of each suffix; files of any other suffix are read as FITS."""

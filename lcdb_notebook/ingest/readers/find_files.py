@@ -1,4 +1,4 @@
-"""Which files a person means: paths, folders (recursively) and glob patterns become a list."""
+"""Expand paths, folders (recursively) and glob patterns into a list of files."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 from lcdb_notebook.errors import IngestError
 
 SUFFIXES: tuple[str, ...] = (".fits", ".fits.gz", ".h5", ".h5.gz")
-"""Endings, in lower case, of the files that are picked up from folders and by patterns."""
+"""Endings, in lower case, of the files that are found in folders and by patterns."""
 
 AnyPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """The outcome of a search for files.
+    """The result of a search for files.
 
     Parameters
     ----------
     files
-        Every file once, in the order of the arguments and sorted by path within each of them.
+        Every file once, in the order of the arguments, and sorted by path within each argument.
     problems
-        What could not be searched or led to nothing: the path as it was given, and the reason.
+        Arguments that could not be searched or match no file, each with the reason.
     """
 
     files: tuple[Path, ...]
@@ -32,33 +32,33 @@ class FoundFiles:
 
 
 def find_files(paths: AnyPath | Iterable[AnyPath]) -> FoundFiles:
-    """List the light-curve files that ``paths`` stand for.
+    """List the light-curve files of ``paths``.
 
-    A folder is searched recursively, through symbolic links too, each folder once however many
-    links lead to it; lightkurve's download cache (``mastDownload/TESS/<observation>/<file>.fits``)
-    needs nothing more. In a folder or behind a pattern only files whose name ends in one of
-    :data:`SUFFIXES` count, hidden ones not; a file named outright counts whatever it is called. A
-    pattern's ``**`` does not follow symbolic links.
+    A folder is searched recursively, including symbolic links, and each folder once, so that
+    lightkurve's download cache can be given (``mastDownload/TESS/<observation>/<file>.fits``).
+    Folders and patterns match only files whose names end in one of :data:`SUFFIXES`, and no hidden
+    files; a file that is named itself may have any name. ``**`` in a pattern does not follow
+    symbolic links.
 
     Parameters
     ----------
-    paths
-        One or several files, folders or glob patterns; a leading ``~`` is the home folder.
+    paths : path-like or iterable of path-like
+        Files, folders or glob patterns; a leading ``~`` is the home folder.
 
     Returns
     -------
     FoundFiles
-        The files, and the paths that do not exist or hold nothing.
+        The files, and the paths that do not exist or match nothing.
 
     Raises
     ------
     IngestError
-        If something in ``paths`` is not a path at all.
+        If something in ``paths`` is not a path.
 
     Examples
     --------
     >>> find_files("no/such/file.fits")
-    FoundFiles(files=(), problems=(('no/such/file.fits', 'there is no such file or folder'),))
+    FoundFiles(files=(), problems=(('no/such/file.fits', 'no such file or folder'),))
     """
     try:
         given: list[object] = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
@@ -67,13 +67,13 @@ def find_files(paths: AnyPath | Iterable[AnyPath]) -> FoundFiles:
     files: dict[str, Path] = {}
     problems: list[tuple[str, str]] = []
     for path in given:
-        asked = os.fspath(path) if isinstance(path, str | os.PathLike) else None
-        if not isinstance(asked, str):
+        given_path = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+        if not isinstance(given_path, str):
             raise IngestError(_not_a_path(path))
         try:
-            found = _expand(asked, problems)
+            found = _expand(given_path, problems)
         except (OSError, ValueError, RuntimeError) as error:
-            problems.append((asked, f"cannot be searched: {error}"))
+            problems.append((given_path, f"cannot be searched: {error}"))
             continue
         for file in found:
             files.setdefault(os.path.realpath(file), file)
@@ -81,42 +81,44 @@ def find_files(paths: AnyPath | Iterable[AnyPath]) -> FoundFiles:
 
 
 def _not_a_path(found: object) -> str:
-    return f"a path, or several, were expected; found {found!r} of type {type(found).__name__}"
+    return (
+        f"paths must be a path or an iterable of paths, got {type(found).__name__} {found!r:.200}"
+    )
 
 
-def _expand(asked: str, problems: list[tuple[str, str]]) -> list[Path]:
-    """Files behind one argument; reasons for finding none are appended to ``problems``."""
-    path = Path(asked).expanduser()
+def _expand(given_path: str, problems: list[tuple[str, str]]) -> list[Path]:
+    """List the files of one argument; append to ``problems`` where there are none."""
+    path = Path(given_path).expanduser()
     if path.is_dir():
         found = sorted(_walk(path, problems, set()))
         if not found:
-            problems.append((asked, f"the folder holds no {_endings()} file"))
+            problems.append((given_path, f"the folder has no {_endings()} files"))
         return found
     if path.is_file():
         return [path]
     if path.exists():
-        problems.append((asked, "is neither a regular file nor a folder"))
+        problems.append((given_path, "not a regular file or folder"))
         return []
     if path.is_symlink():
-        problems.append((asked, f"is a broken link to {path.readlink()}"))
+        problems.append((given_path, f"broken link to {path.readlink()}"))
         return []
     if not any(_is_pattern(part) for part in path.parts):
-        problems.append((asked, "there is no such file or folder"))
+        problems.append((given_path, "no such file or folder"))
         return []
     found = sorted(_match(path, problems))
     if not found:
-        problems.append((asked, f"the pattern matches no {_endings()} file"))
+        problems.append((given_path, f"the pattern matches no {_endings()} files"))
     return found
 
 
 def _match(pattern: Path, problems: list[tuple[str, str]]) -> Iterator[Path]:
-    """Files that a glob pattern matches, and those inside the folders that it matches."""
+    """List the files that a pattern matches, and those in the folders that it matches."""
     first = next(i for i, part in enumerate(pattern.parts) if _is_pattern(part))
     folder, rest = Path(*pattern.parts[:first]), Path(*pattern.parts[first:])
     entered: set[tuple[int, int]] = set()
-    # Not glob.glob: its ** follows symbolic links, round and round in a loop of them.
+    # Not glob.glob, whose ** follows symbolic links even in a loop.
     for path in sorted(folder.glob(str(rest))):
-        # As in a shell, hidden folders and files match only a pattern that begins with a dot.
+        # As in a shell, hidden folders and files only match a pattern that begins with a dot.
         if _has_hidden(path.relative_to(folder)) and not _has_hidden(rest):
             continue
         if path.is_dir():
@@ -128,7 +130,7 @@ def _match(pattern: Path, problems: list[tuple[str, str]]) -> Iterator[Path]:
 def _walk(
     top: Path, problems: list[tuple[str, str]], entered: set[tuple[int, int]]
 ) -> Iterator[Path]:
-    """Files below a folder, each real folder (told by device and inode) being entered once."""
+    """List the files below a folder, entering each folder (by device and inode) once."""
 
     def report(error: OSError) -> None:
         problems.append((str(error.filename), f"cannot be listed: {error.strerror}"))
@@ -140,7 +142,7 @@ def _walk(
             subfolders.clear()
             continue
         entered.add(key)
-        # Sorted, so that of several links to one folder it is always the same one that counts.
+        # Sorted, so that the same one of several links to a folder is used every time.
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for path in (Path(folder, name) for name in names):
             if path.name.startswith(".") or not path.name.lower().endswith(SUFFIXES):
@@ -148,7 +150,7 @@ def _walk(
             if path.is_file():
                 yield path
             else:
-                problems.append((str(path), "is not a regular file, or a broken link"))
+                problems.append((str(path), "not a regular file, or a broken link"))
 
 
 def _has_hidden(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""HDF5 files from bytes in memory, checked before the HDF5 library follows or allocates much."""
+"""Open HDF5 files from bytes, with checks before the HDF5 library follows links or allocates."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import FloatVector, IntVector
 
 LONGEST = 1_000_000
-"""Elements beyond which no array is read; an orbit has about 6,000 cadences of 200 s."""
+"""Largest number of elements that is read; an orbit has about 6,000 cadences of 200 s."""
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 class Group:
-    """A group of an HDF5 file; all that is missing or odd raises IngestError by its full name.
+    """A group of an HDF5 file. Members that are missing or invalid raise IngestError.
 
     Parameters
     ----------
     group
-        An ``h5py.Group``; the file is the group of the name "".
+        An ``h5py.Group``.
     name
-        Its path in the file, for messages.
+        Its path in the file, for messages; "" for the root.
     """
 
     def __init__(self, group: Any, name: str = "") -> None:
@@ -38,11 +38,11 @@ class Group:
         return name in self._group
 
     def names(self) -> list[str]:
-        """List what is in the group, in alphabetical order."""
+        """Return the names of the members, in alphabetical order."""
         return sorted(self._group)
 
     def attribute(self, name: str) -> Any:
-        """Give an attribute as a number or a text of Python; None where it is missing."""
+        """Return an attribute as a Python number or str; None if it is missing."""
         if name not in self._group.attrs:
             return None
         found = self._group.attrs[name]
@@ -53,7 +53,7 @@ class Group:
         return found.decode("utf-8", "replace") if isinstance(found, bytes) else found
 
     def number(self, name: str) -> float:
-        """Give an attribute as a number; NaN where it is missing or is none."""
+        """Return an attribute as a number; NaN if it is missing or not a number."""
         found = self.attribute(name)
         try:
             return float("nan") if isinstance(found, bool) else float(found)
@@ -61,12 +61,12 @@ class Group:
             return float("nan")
 
     def group(self, name: str) -> Group:
-        """Go into a group that is in this one."""
+        """Return a subgroup."""
         import h5py
 
         found = self._member(name)
         if not isinstance(found, h5py.Group):
-            raise IngestError(f"{self._path(name)} is no group")
+            raise IngestError(f"{self._path(name)} is not a group")
         return Group(found, self._path(name))
 
     def floats(self, name: str, size: int | None = None) -> FloatVector:
@@ -75,15 +75,15 @@ class Group:
         Parameters
         ----------
         name
-            The dataset.
+            Name of the dataset.
         size
-            How many elements it has to have; None is any number but 0.
+            Required number of elements; None for any number but 0.
         """
         found = self._vector(name, "f", "floating-point numbers", size)
         return np.asarray(found, np.float64)
 
     def integers(self, name: str, size: int | None = None) -> IntVector:
-        """Read a vector of integers as native int64; see :meth:`floats`."""
+        """Read a vector of integers as native int64, of ``size`` elements if given."""
         found = self._vector(name, "iu", "integers", size)
         if found.dtype.kind == "u" and found.size and found.max() >= 2**63:
             raise IngestError(f"{self._path(name)} has integers that do not fit into 64 bits")
@@ -94,18 +94,20 @@ class Group:
 
         found, path = self._member(name), self._path(name)
         if not isinstance(found, h5py.Dataset):
-            raise IngestError(f"{path} is no dataset")
+            raise IngestError(f"{path} is not a dataset")
         if found.dtype.kind not in kinds or found.dtype.itemsize > 8:
-            raise IngestError(f"{path} should hold {what}, but holds {found.dtype}")
+            raise IngestError(f"{path} must contain {what}, got {found.dtype}")
         if found.ndim != 1 or found.size == 0:
-            raise IngestError(f"{path} should be a vector, but has the shape {found.shape}")
+            raise IngestError(
+                f"{path} must be one-dimensional and not empty, got shape {found.shape}"
+            )
         if size is not None and found.size != size:
             raise IngestError(f"{path} has {found.size} values for {size} cadences")
-        # What it claims is allocated before a byte of it is looked for, chunks included.
+        # HDF5 allocates the declared size, chunks included, before it reads anything.
         if max(found.size, *(found.chunks or (0,))) > LONGEST:
-            raise IngestError(f"{path} claims {found.size} values, more than any orbit has")
+            raise IngestError(f"{path} declares {found.size} values, more than any orbit has")
         if found.external or found.is_virtual:
-            raise IngestError(f"{path} lies in another file, which is not looked into")
+            raise IngestError(f"{path} is stored in another file, which is not supported")
         return found[()]
 
     def _member(self, name: str) -> Any:
@@ -113,11 +115,13 @@ class Group:
 
         link = self._group.get(name, getlink=True)
         if link is None:
-            there = ", ".join(self.names()) or "nothing"
-            raise IngestError(f"{self._path(name)} is missing; {self._name or 'it'} has {there}")
-        # A link may lead into any other file of this computer.
+            found = ", ".join(self.names()) or "nothing"
+            raise IngestError(
+                f"{self._path(name)} is missing; {self._name or 'the file'} contains {found}"
+            )
+        # A soft or external link could point to any other file of this computer.
         if not isinstance(link, h5py.HardLink):
-            raise IngestError(f"{self._path(name)} is a link to elsewhere, which is not followed")
+            raise IngestError(f"{self._path(name)} is a soft or external link; not followed")
         return self._group[name]
 
     def _path(self, name: str) -> str:
@@ -126,12 +130,12 @@ class Group:
 
 @contextmanager
 def open_hdf5(content: bytes) -> Iterator[Group]:
-    """Open an HDF5 file whose bytes are given.
+    """Open an HDF5 file from its bytes.
 
     Raises
     ------
     IngestError
-        If they are none, are truncated, or a part that is read turns out to be damaged.
+        If it is not an HDF5 file, is truncated, or a part that is read is damaged.
     """
     import h5py
 
@@ -146,15 +150,15 @@ def open_hdf5(content: bytes) -> Iterator[Group]:
             raise
         reason = str(error).strip("'\"")
         if "truncated file" in reason:
-            raise IngestError("truncated: the HDF5 data stop before their end") from error
-        raise IngestError(f"its HDF5 structure is damaged ({reason})") from error
+            raise IngestError("truncated HDF5 file") from error
+        raise IngestError(f"damaged HDF5 structure ({reason})") from error
 
 
 def _check_heaps(content: bytes) -> None:
-    """Refuse a global heap (where texts are kept) whose objects do not fill it.
+    """Reject a global heap (where strings are stored) whose objects do not fill it.
 
-    The HDF5 library (2.0.0) never comes back from one in which an object has no length. Layout:
-    HDF5 File Format Specification 3.0, section III.E, with the usual lengths of 8 bytes.
+    The HDF5 library (2.0.0) loops forever if an object has length 0. Layout: HDF5 File Format
+    Specification 3.0, section III.E, with the usual lengths of 8 bytes.
     """
     start = content.find(b"GCOL\x01")
     while start >= 0:
@@ -166,6 +170,6 @@ def _check_heaps(content: bytes) -> None:
             # Object 0 is the free space, and its size counts its own header.
             length = size if index == 0 else 16 + (size + 7) // 8 * 8
             if length < 16 or here + length > end:
-                raise IngestError("its HDF5 structure is damaged (global heap)")
+                raise IngestError("damaged HDF5 structure (global heap)")
             here += length
         start = content.find(b"GCOL\x01", start + 8)

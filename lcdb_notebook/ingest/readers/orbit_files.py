@@ -1,4 +1,4 @@
-"""What QLP leaves beside the light curves of an orbit: quality flags a CCD, pointing a camera."""
+"""Read QLP's files of a whole orbit: quality flags per CCD, pointing per camera."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ FLAG_TYPE = "qlp_orbit_flag"
 """Type of the flags in ``cam1ccd1_qflag.txt``: :class:`lcdb_notebook.flags.QLPOrbitFlag`."""
 
 _LARGEST = 16 * 1024 * 1024
-"""Bytes of text beyond which none of these files is read; the real ones have 1 MB."""
+"""Largest text file, in bytes; real ones have 1 MB."""
 
 
 def shared_files(path: Path, camera: int, ccd: int) -> Shared | None:
-    """Find and read the files that belong to all stars of a light curve's CCD.
+    """Find and read the files that hold for all stars of a light curve's CCD.
 
     Parameters
     ----------
     path
-        The light curve's own: ``.../ffi/cam1/ccd1/LC/176220787.h5``.
+        Path of the light curve: ``.../ffi/cam1/ccd1/LC/176220787.h5``.
     camera, ccd
         1 to 4.
 
     Returns
     -------
     Shared
-        Flags of ``.../ffi/run/cam1ccd1_qflag.txt`` (cadence and flag a line), and the quaternions
-        of ``cam1_quat_full.txt``, else ``cam1_quat_for_frames.txt`` (comma-separated, with names),
-        each compressed or not; None if neither lies there.
+        The flags of ``.../ffi/run/cam1ccd1_qflag.txt`` (a cadence and a flag per line), and the
+        quaternions of ``cam1_quat_full.txt`` or else ``cam1_quat_for_frames.txt`` (comma-separated,
+        with a header line), gzip-compressed or not; None if there are no such files.
 
     Raises
     ------
     IngestError
-        If such a file is there and is not as it should be.
+        If such a file is invalid.
     """
     parents = path.absolute().parents
     if len(parents) < 4:
@@ -67,7 +67,7 @@ def _found(folder: Path, name: str) -> Path | None:
 
 
 def _version(path: Path) -> tuple[Path, int, int]:
-    """Tell when a file was changed: thousands of light curves lie beside the same one."""
+    """Return path, time and size of a file, as a key: thousands of light curves share one file."""
     status = path.stat()
     return path, status.st_mtime_ns, status.st_size
 
@@ -76,7 +76,7 @@ def _version(path: Path) -> tuple[Path, int, int]:
 def _flags(path: Path, _changed: int, _size: int) -> tuple[IntVector, Any]:
     rows = _rows(path, _text(path).replace(",", " ").splitlines(), None)
     if rows.shape[1] != 2:
-        raise IngestError(f"{path} has {rows.shape[1]} columns, not cadence and flag")
+        raise IngestError(f"{path} must have the columns cadence and flag, got {rows.shape[1]}")
     cadence, bits = _integers(path, rows[:, 0], 2**62), _integers(path, rows[:, 1], 2**31 - 1)
     order = _order(path, cadence)
     cadence, flags = cadence[order], bits[order].astype(np.int32)
@@ -90,9 +90,11 @@ def _quaternions(path: Path, _changed: int, _size: int) -> dict[str, list[Any]]:
     head, *lines = _text(path).splitlines()
     names = [name.strip() for name in head.split(",")]
     if not all(re.fullmatch(r"[a-z]\w{0,30}", name) for name in names) or len(names) > 32:
-        raise IngestError(f"{path} does not begin with the names of its columns")
+        raise IngestError(f"the first line of {path} must have the names of its columns")
     if "cadence" not in names or len(set(names)) != len(names):
-        raise IngestError(f"{path} has the columns {', '.join(names)}, not cadence and others")
+        raise IngestError(
+            f"{path} must have a column cadence and no duplicates, got {', '.join(names)}"
+        )
     rows = _rows(path, lines, ",")
     if rows.shape[1] != len(names):
         raise IngestError(f"{path} has {rows.shape[1]} columns and {len(names)} names")
@@ -116,7 +118,7 @@ def _text(path: Path) -> str:
     try:
         text = content.decode("ascii")
     except UnicodeDecodeError as error:
-        raise IngestError(f"{path} is no text file ({error})") from error
+        raise IngestError(f"{path} is not a text file ({error})") from error
     if not text.strip():
         raise IngestError(f"{path} is empty")
     return text
@@ -125,11 +127,11 @@ def _text(path: Path) -> str:
 def _rows(path: Path, lines: list[str], delimiter: str | None) -> Any:
     lines = [line for line in lines if line.strip()]
     if not 0 < len(lines) <= LONGEST:
-        raise IngestError(f"{path} has {len(lines)} lines of numbers")
+        raise IngestError(f"{path} must have 1 to {LONGEST} lines of numbers, got {len(lines)}")
     try:
         return np.loadtxt(lines, np.float64, delimiter=delimiter, ndmin=2, comments=None)
     except ValueError as error:
-        raise IngestError(f"{path} is no table of numbers ({error})") from error
+        raise IngestError(f"{path} is not a table of numbers ({error})") from error
 
 
 def _integers(path: Path, values: Any, largest: int) -> IntVector:
@@ -137,7 +139,7 @@ def _integers(path: Path, values: Any, largest: int) -> IntVector:
     numbers: IntVector = np.where(good, values, 0).astype(np.int64)
     wrong = ~good | (numbers != values)
     if wrong.any():
-        raise IngestError(f"{path} has {values[wrong][0]} where an integer from 0 on is needed")
+        raise IngestError(f"{path} must have integers of at least 0, got {values[wrong][0]}")
     return numbers
 
 

@@ -1,6 +1,6 @@
-"""What each pipeline's light-curve files mean: who made them, of what, and which column is which.
+"""How to recognize the files of each pipeline, and how to read their columns.
 
-To add a pipeline, write a ``recognises`` and a ``read`` and add one entry to :data:`PIPELINES`.
+To add a pipeline, write a ``recognizes`` and a ``read`` and add an entry to :data:`PIPELINES`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ import numpy as np
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import Curve, FloatVector, IntVector, Named, Product
 from lcdb_notebook.ingest.readers.headers import (
-    KEPLER_EXPOSURES,
     SECONDS_PER_DAY,
-    TESS_EXPOSURES,
     Header,
     catalog_number,
     check_clock,
+    instrument_path,
     integer,
     nominal_exposure,
     tess_observation,
@@ -29,11 +28,12 @@ from lcdb_notebook.ingest.readers.headers import (
     value,
 )
 from lcdb_notebook.ingest.readers.table import LightCurveTable
+from lcdb_notebook.lightcurve.missions import K2, KEPLER, TESS, KnownMission
 
 ELECTRONS = "electron / s"
 RELATIVE = ""
 
-# Times before and after this are full Julian dates, whatever the header says of their zero.
+# Larger numbers are full Julian dates, whatever reference the header has.
 _LARGEST_TIME = 1e6
 
 _PDCSAP = Named(
@@ -45,26 +45,26 @@ _PDCSAP = Named(
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One kind of file: how to tell it by its primary and its table's header, and how to read it.
+    """One kind of file: how to recognize it by its headers, and how to read it.
 
     Parameters
     ----------
     name
-        What astronomers call it, for messages.
-    recognises
-        True if a file with this primary header and this header of the table is of this kind.
+        Its usual name, for messages.
+    recognizes
+        Whether a file with this primary header and this header of the table is of this kind.
     read
-        Makes the :class:`Product`; raises IngestError where the file is not as it should be.
+        Read the :class:`Product`; raises IngestError if the file is not as expected.
     """
 
     name: str
-    recognises: Callable[[Header, Header], bool]
+    recognizes: Callable[[Header, Header], bool]
     read: Callable[[LightCurveTable], Product]
 
 
 def _is_spoc(primary: Header, header: Header) -> bool:
-    # lightkurve.io.detect does the same, but also takes any creator with "lightcurve" in it,
-    # its own to_fits() included.
+    # lightkurve.io.detect is similar, but accepts every creator with "lightcurve" in its name, and
+    # so the files of its own to_fits().
     return (
         text(primary, "TELESCOP").upper() == "TESS"
         and text(primary, "ORIGIN") == "NASA/Ames"
@@ -74,17 +74,17 @@ def _is_spoc(primary: Header, header: Header) -> bool:
 
 
 def _read_spoc(table: LightCurveTable) -> Product:
-    """SPOC's own light curves and TESS-SPOC's, which the headers tell apart by cadence alone."""
-    exposure = nominal_exposure(time_step(table.header), TESS_EXPOSURES, "TIMEDEL")
-    # Target pixels come every 20 s or 120 s (SPOC), full-frame images more slowly (TESS-SPOC).
+    """Read the light curves of SPOC and TESS-SPOC, whose headers differ in the cadence only."""
+    exposure = nominal_exposure(time_step(table.header), TESS, "TIMEDEL")
+    # Target pixels are read every 20 s or 120 s (SPOC), full-frame images less often (TESS-SPOC).
     author = "SPOC" if exposure < 150 else "TESS-SPOC"
     table = table.sorted_by("CADENCENO")
     return _product(
         table,
         **tess_observation(table.primary, author, exposure),
-        catalog="TIC",
-        target=catalog_number(value(table.primary, "TICID"), "TICID"),
-        quality={"tess_quality_flag": table.quality("QUALITY")},
+        catalog=TESS.catalog,
+        target=_target(table, TESS),
+        quality={TESS.flag_type: table.quality(TESS.quality_column)},
         curves=_aperture_curves(table, author),
     )
 
@@ -100,31 +100,36 @@ def _is_kepler(primary: Header, header: Header) -> bool:
 
 
 def _read_kepler(table: LightCurveTable) -> Product:
-    """Kepler's light curves (KIC, by quarter) and K2's (EPIC, by campaign)."""
-    mission = text(table.primary, "MISSION")
-    if mission not in ("Kepler", "K2"):
-        raise IngestError(f"header card MISSION is {mission!r}, not Kepler or K2")
-    fields: dict[str, Any] = (
-        {"quarter": integer(table.primary, "QUARTER", 0, 17)}
-        if mission == "Kepler"
-        # Campaigns 9 to 11 were split; their parts are numbered 91 to 112.
-        else {"campaign": integer(table.primary, "CAMPAIGN", 0, 112)}
-    )
-    fields["author"] = mission
-    fields["exptime"] = nominal_exposure(time_step(table.header), KEPLER_EXPOSURES, "TIMEDEL")
+    """Read the light curves of Kepler (KIC, by quarter) and K2 (EPIC, by campaign)."""
+    mission = _kepler_or_k2(table.primary)
+    fields: dict[str, Any] = {
+        mission.field: integer(table.primary, mission.field_key, *mission.field_range),
+        "author": mission.name,
+        "exptime": nominal_exposure(time_step(table.header), mission, "TIMEDEL"),
+    }
     table = table.sorted_by("CADENCENO")
     return _product(
         table,
-        mission="Kepler",
-        reference=2_454_833,
-        observation_type=f"{mission.lower()}_observation",
+        mission=mission,
         observation_fields=fields,
-        instrument=("Kepler", f"Channel {integer(table.primary, 'CHANNEL', 1, 84)}"),
-        catalog="KIC" if mission == "Kepler" else "EPIC",
-        target=catalog_number(value(table.primary, "KEPLERID"), "KEPLERID"),
-        quality={"kepler_quality_flag": table.quality("SAP_QUALITY")},
-        curves=_aperture_curves(table, mission),
+        instrument=instrument_path(table.primary, mission, 84),
+        catalog=mission.catalog,
+        target=_target(table, mission),
+        quality={mission.flag_type: table.quality(mission.quality_column)},
+        curves=_aperture_curves(table, mission.name),
     )
+
+
+def _kepler_or_k2(primary: Header) -> KnownMission:
+    name = text(primary, "MISSION")
+    found = {"Kepler": KEPLER, "K2": K2}.get(name)
+    if found is None:
+        raise IngestError(f"header card MISSION must be Kepler or K2, got {name!r}")
+    return found
+
+
+def _target(table: LightCurveTable, mission: KnownMission) -> int:
+    return catalog_number(value(table.primary, mission.catalog_key), mission.catalog_key)
 
 
 def _is_qlp(primary: Header, header: Header) -> bool:
@@ -132,11 +137,11 @@ def _is_qlp(primary: Header, header: Header) -> bool:
 
 
 def _read_qlp(table: LightCurveTable) -> Product:
-    """QLP's light curves: KSPSAP columns up to sector 55, SYS_RM and DET columns from sector 56.
+    """Read the light curves of QLP: KSPSAP up to sector 55, SYS_RM and DET from sector 56.
 
-    Source: https://archive.stsci.edu/hlsp/qlp and, for what the sector decides, lightkurve.io.qlp.
+    Source: https://archive.stsci.edu/hlsp/qlp, and lightkurve.io.qlp for the sector.
     """
-    exposure = nominal_exposure(time_step(table.header), TESS_EXPOSURES, "TIMEDEL")
+    exposure = nominal_exposure(time_step(table.header), TESS, "TIMEDEL")
     fields = tess_observation(table.primary, "QLP", exposure)
     table = table.sorted_by("CADENCENO")
     aperture = Named("QLP SAP", "[] Aperture photometry of difference images, relative flux")
@@ -148,7 +153,9 @@ def _read_qlp(table: LightCurveTable) -> Product:
         curves.append(Curve(aperture, Named(name, f"[] {description}"), source, flux, flux_err))
 
     if ("KSPSAP_FLUX" in table) == ("DET_FLUX" in table):
-        raise IngestError("of the columns KSPSAP_FLUX and DET_FLUX a QLP file has exactly one")
+        raise IngestError(
+            "a QLP file must have exactly one of the columns KSPSAP_FLUX and DET_FLUX"
+        )
     if "DET_FLUX" in table:
         derive("SYS_RM", "SYS_RM_FLUX", "Instrumental systematics removed (QLP)", 0)
         method, what, source = "DET", "Systematics and slow trends removed (QLP)", 1
@@ -161,8 +168,8 @@ def _read_qlp(table: LightCurveTable) -> Product:
     return _product(
         table,
         **fields,
-        catalog="TIC",
-        target=catalog_number(value(table.primary, "TICID"), "TICID"),
+        catalog=TESS.catalog,
+        target=_target(table, TESS),
         quality={f"qlp_quality_flag_{version}": table.quality("QUALITY")},
         curves=tuple(curves),
     )
@@ -173,23 +180,23 @@ def _is_tglc(primary: Header, header: Header) -> bool:
 
 
 def _read_tglc(table: LightCurveTable) -> Product:
-    """TGLC's light curves, whose second version carries no cadence numbers: all are zero.
+    """Read the light curves of TGLC; in its second version all cadence numbers are zero.
 
     Source: https://archive.stsci.edu/hlsp/tglc; units as lightkurve.io.tglc has them.
     """
     numbered = bool(np.any(table.integers("cadence_num")))
     if numbered:
         table = table.sorted_by("cadence_num")
-    # TIMEDEL is not the cadence in these files: 0.02236 d where the rows are 0.02083 d apart.
+    # TIMEDEL is wrong in these files: 0.02236 d, where the rows are 0.02083 d apart.
     time = table.floats("time")
     steps = np.diff(time[np.isfinite(time)])
     if steps.size == 0:
-        raise IngestError("too few finite times to tell the exposure time from their steps")
+        raise IngestError("too few finite times to compute the exposure time")
     step = float(np.median(steps)) * SECONDS_PER_DAY
-    exposure = nominal_exposure(step, TESS_EXPOSURES, "the median step of time")
+    exposure = nominal_exposure(step, TESS, "the median step of time")
     ticid = text(table.primary, "TICID")
     if re.fullmatch(r"[+-]?[0-9]+", ticid):
-        catalog, target = "TIC", catalog_number(int(ticid), "TICID")
+        catalog, target = TESS.catalog, catalog_number(int(ticid), "TICID")
     else:
         catalog = "Gaia DR3"
         target = catalog_number(value(table.primary, "GAIADR3"), "GAIADR3")
@@ -210,7 +217,7 @@ def _read_tglc(table: LightCurveTable) -> Product:
         catalog=catalog,
         target=target,
         quality={
-            "tess_quality_flag": table.quality("TESS_flags"),
+            TESS.flag_type: table.quality("TESS_flags"),
             "tglc_quality_flag": table.quality("TGLC_flags"),
         },
         curves=tuple(curves),
@@ -224,28 +231,30 @@ PIPELINES: tuple[Pipeline, ...] = (
     Pipeline("TGLC", _is_tglc, _read_tglc),
     Pipeline("Kepler or K2", _is_kepler, _read_kepler),
 )
-"""All the kinds of FITS file that can be read, in the order in which they are tried."""
+"""All kinds of FITS file that can be read, in the order in which they are tried."""
 
 
 def _product(
     table: LightCurveTable,
     *,
-    reference: int,
+    mission: KnownMission,
     cadence_column: str | None = "CADENCENO",
     **fields: Any,
 ) -> Product:
-    """Add the checked time and cadence of a sorted table to what a pipeline's reader found."""
+    """Build the Product of a sorted table, with its checked times and cadences."""
     if cadence_column is None:
         cadence = np.arange(len(table), dtype=np.int64)
     else:
         cadence = table.integers(cadence_column)
         if cadence[0] < 0:
             raise IngestError(f"cadence number {cadence[0]} is negative")
-    check_clock(table.header, reference)
+    check_clock(table.header, mission)
     time = table.floats("TIME")
-    check_times(cadence, time, reference)
+    check_times(cadence, time, mission)
     return Product(
         label=table.label,
+        mission=mission.telescope,
+        observation_type=mission.observation_type,
         cadence=cadence,
         time=time,
         numbered=cadence_column is not None,
@@ -253,23 +262,32 @@ def _product(
     )
 
 
-def check_times(cadence: IntVector, time: FloatVector, reference: int) -> None:
-    """Refuse times that do not ascend with the cadence numbers, or are BJD; some may be NaN."""
+def check_times(cadence: IntVector, time: FloatVector, mission: KnownMission) -> None:
+    """Check that times increase with the cadence numbers and are not full BJD; some may be NaN.
+
+    Raises
+    ------
+    IngestError
+        If they do not, or all are NaN.
+    """
     finite = np.isfinite(time)
     if np.isnan(time).all():
-        raise IngestError(f"none of its {time.size} cadences has a time")
+        raise IngestError(f"all {time.size} times are NaN")
     wrong = np.abs(time) >= _LARGEST_TIME  # infinite ones too
     if wrong.any():
         at = int(wrong.argmax())
-        raise IngestError(f"the time of cadence {cadence[at]} is {time[at]} d after {reference}")
+        raise IngestError(
+            f"the time of cadence {cadence[at]} is {time[at]}, which cannot be days since "
+            f"{mission.clock.epoch}"
+        )
     backwards = np.diff(time[finite]) < 0
     if backwards.any():
         at = int(cadence[finite][1:][backwards][0])
-        raise IngestError(f"time runs backwards at cadence {at}")
+        raise IngestError(f"times are not increasing at cadence {at}")
 
 
 def _aperture_curves(table: LightCurveTable, author: str) -> tuple[Curve, ...]:
-    """SAP and PDCSAP, as Kepler's pipeline and its descendants write them."""
+    """Read SAP and PDCSAP fluxes, as Kepler's and TESS's pipelines write them."""
 
     def column(name: str) -> FloatVector:
         return table.floats(name, ELECTRONS)

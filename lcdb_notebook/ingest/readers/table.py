@@ -1,8 +1,8 @@
-"""A light-curve FITS file as two headers and one table, checked and in native byte order.
+"""Read a light-curve FITS file as two headers and one table, with its checksums verified.
 
 The headers are read by :mod:`astropy.io.fits`; the table is viewed with one numpy dtype made from
-the TFORM cards (FITS Standard 4.0, section 7.3), since for tables of this size astropy's own column
-objects take several times longer than all the rest.
+the TFORM cards (FITS Standard 4.0, section 7.3). For tables of this size, astropy's own column
+objects take longer than everything else together.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.product import FloatVector, IntVector
+from lcdb_notebook.ingest.product import FloatVector, IntVector, as_flags
 from lcdb_notebook.ingest.readers import checksum
 from lcdb_notebook.ingest.readers.headers import Header, integer, text, value
 
 LARGEST = 128 * 1024 * 1024
-"""Bytes of uncompressed file beyond which none is read; a light curve of 20 s cadences has 12."""
+"""Largest uncompressed file, in bytes; a light curve of 20 s cadences has 12 MB."""
 
-# Bytes of one element of each TFORM letter, and the numpy type of those that are read
-# (FITS Standard 4.0, table 18).
+# Bytes per element of each TFORM letter, and the numpy types of those that are read (FITS Standard
+# 4.0, table 18).
 _SIZE = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8, "C": 8, "M": 16}
 _SIZE |= {"P": 8, "Q": 16}
 _NUMPY = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 
-# How the pipelines write electrons per second, and nothing.
+# How the pipelines write electrons per second and dimensionless.
 _UNITS = {
     "electron / s": frozenset({"e-/s", "e/s", "electron/s", "electrons/s"}),
     "": frozenset({"unitless", "dimensionless", "1"}),
@@ -43,16 +43,16 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class LightCurveTable:
-    """The primary header, the first extension's header and that extension's rows.
+    """The primary header, the first extension's header and its rows.
 
     Parameters
     ----------
     label
-        What to call the file in messages.
+        Name of the file in messages.
     primary, header
         Headers of the primary HDU and of the table.
     rows
-        Structured array of shape (cadences,), big-endian as in the file; field names in upper case.
+        Structured array of shape (cadences,), big-endian as in the file; fields in upper case.
     numbers
         Position of each column in the header, counted from 1, by upper-case name.
     """
@@ -70,20 +70,20 @@ class LightCurveTable:
         return len(self.rows)
 
     def floats(self, column: str, unit: str | None = None) -> FloatVector:
-        """Take a floating-point column as native float64.
+        """Return a floating-point column as native float64.
 
         Parameters
         ----------
         column
             Its name, in any case.
         unit
-            The unit that its TUNIT card has to state, if it states one: ``"electron / s"``, or
-            ``""`` for dimensionless; None leaves the card unread.
+            The unit that its TUNIT card must have, if it has one: ``"electron / s"``, or ``""`` for
+            dimensionless; None to ignore the card.
 
         Raises
         ------
         IngestError
-            If there is no such column, it is of another type, or in another unit.
+            If there is no such column, or it has another type or unit.
         """
         values = self._column(column, "f", "floating-point numbers")
         if unit is not None:
@@ -91,27 +91,28 @@ class LightCurveTable:
             known = {unit.replace(" ", "")} | _UNITS[unit]
             if written and written.lower().replace(" ", "") not in known:
                 expected = unit or "no unit"
-                raise IngestError(f"column {column} is in {written!r}, where {expected} is known")
+                raise IngestError(f"column {column} must be in {expected}, got {written!r}")
         return values.astype(np.float64)
 
     def integers(self, column: str) -> IntVector:
-        """Take an integer column as native int64; raises IngestError as :meth:`floats` does."""
-        values = self._column(column, "iu", "integers").astype(np.int64)
+        """Return an integer column as native int64; raises IngestError as :meth:`floats` does."""
+        values = self._column(column, "iu", "integers")
         null = value(self.header, f"TNULL{self.numbers[column.upper()]}")
-        if null is not None and np.any(values == null):
+        # TNULL is compared before TZERO is added (FITS Standard 4.0, section 7.3.2).
+        if null is not None and np.any(self.rows[column.upper()] == null):
             raise IngestError(f"column {column} has undefined values (TNULL {null})")
-        return values
+        if values.dtype.kind == "u" and values.size and values.max() >= 2**63:
+            raise IngestError(
+                f"column {column} has {values.max()}, which does not fit into 63 bits"
+            )
+        return values.astype(np.int64)
 
     def quality(self, column: str) -> npt.NDArray[np.int32]:
-        """Take an integer column of flag bits as native int32."""
-        values = self.integers(column)
-        bits = values.astype(np.int32)
-        if not np.array_equal(bits, values):
-            raise IngestError(f"column {column} has flags that do not fit into 32 bits")
-        return bits
+        """Return an integer column of flags as int32, or the bit pattern of unsigned numbers."""
+        return as_flags(self.integers(column), f"column {column}")
 
     def sorted_by(self, column: str) -> LightCurveTable:
-        """Order the rows by a column of integers; raises IngestError where one number is twice."""
+        """Sort the rows by a column of integers; raises IngestError for duplicates."""
         keys = self.integers(column)
         if np.all(keys[1:] > keys[:-1]):
             return self
@@ -119,7 +120,7 @@ class LightCurveTable:
         keys = keys[order]
         twice = keys[1:][keys[1:] == keys[:-1]]
         if twice.size:
-            raise IngestError(f"{column} {twice[0]} stands in more than one row")
+            raise IngestError(f"{column} {twice[0]} is in more than one row")
         return replace(self, rows=self.rows[order])
 
     def _column(self, column: str, kinds: str, what: str) -> npt.NDArray[Any]:
@@ -131,11 +132,20 @@ class LightCurveTable:
         form = text(self.header, f"TFORM{number}")
         values = self.rows[column.upper()]
         if values.dtype.kind not in kinds:
-            raise IngestError(f"column {column} should hold {what}, but its TFORM is {form!r}")
-        for key, neutral in (("TSCAL", 1), ("TZERO", 0)):
-            if value(self.header, f"{key}{number}", neutral) != neutral:
-                raise IngestError(f"column {column} is scaled ({key}), which is not supported")
-        return values
+            raise IngestError(f"column {column} must contain {what}, got TFORM {form!r}")
+        zero = value(self.header, f"TZERO{number}", 0)
+        if value(self.header, f"TSCAL{number}", 1) != 1:
+            raise IngestError(f"column {column} is scaled (TSCAL), which is not supported")
+        if zero == 0:
+            return values
+        # Unsigned integers are stored with an offset (FITS Standard 4.0, table 19).
+        bits = 8 * values.dtype.itemsize
+        if values.dtype.kind != "i" or zero != 2 ** (bits - 1):
+            raise IngestError(f"column {column} has an offset (TZERO), which is not supported")
+        native = values.astype(values.dtype.newbyteorder("="))
+        unsigned: npt.NDArray[Any] = native.view(f"u{values.dtype.itemsize}")
+        unsigned ^= unsigned.dtype.type(2 ** (bits - 1))
+        return unsigned
 
 
 def open_table(path: Path) -> LightCurveTable:
@@ -153,9 +163,9 @@ def open_table(path: Path) -> LightCurveTable:
     Raises
     ------
     IngestError
-        If it is no FITS file, is truncated, its first extension is no binary table, or its bytes
-        contradict their CHECKSUM. Damaged headers can also raise whatever astropy makes of them;
-        ``read_product`` translates that.
+        If it is not a FITS file, is truncated, its first extension is not a binary table, or its
+        bytes do not match their CHECKSUM. Damaged headers can also raise other errors of astropy,
+        which ``read_product`` translates.
     """
     from astropy.io import fits
 
@@ -173,7 +183,7 @@ def open_table(path: Path) -> LightCurveTable:
             table = hdus[1]
         except IndexError:
             raise IngestError(
-                "the file has no extension, so no table of a light curve (or is truncated)"
+                "the file has no extension, so no light curve; it may be truncated"
             ) from None
         if not isinstance(table, fits.BinTableHDU):
             raise IngestError(
@@ -187,7 +197,7 @@ def open_table(path: Path) -> LightCurveTable:
         raise IngestError("the table has no rows")
     present = max(len(content) - start, 0) // dtype.itemsize
     if present < count:
-        raise IngestError(f"truncated: of {count} rows only {present} are in the file")
+        raise IngestError(f"truncated: the file has {present} of {count} rows")
     for of_hdu, place in places:
         checksum.check(content, of_hdu, place)
     rows = np.frombuffer(content, dtype, count, start)
@@ -195,17 +205,17 @@ def open_table(path: Path) -> LightCurveTable:
 
 
 def file_content(path: Path, largest: int | None = None) -> bytes:
-    """Return the uncompressed bytes of a file, gzip-compressed or not.
+    """Read the bytes of a file, decompressed if it is gzip.
 
     Raises
     ------
     IngestError
-        If they are more than ``largest`` (:data:`LARGEST` if not given), or cut short.
+        If they are more than ``largest`` (default :data:`LARGEST`), or truncated.
     """
     largest = LARGEST if largest is None else largest
-    too_large = f"larger than {largest // 1024**2} MB, so hardly a light curve"
+    too_large = f"larger than {largest // 1024**2} MB, so probably not a light curve"
     status = path.stat()
-    # Opening a pipe would wait for its other end.
+    # Opening a pipe would block until something writes to it.
     if not stat.S_ISREG(status.st_mode):
         raise IngestError("not a regular file")
     if status.st_size > largest:
@@ -213,31 +223,31 @@ def file_content(path: Path, largest: int | None = None) -> bytes:
     content = path.read_bytes()
     if not content.startswith(b"\x1f\x8b"):
         return content
-    # In one go: gzip.GzipFile takes half as long again. It is left for files of several members.
+    # gzip.GzipFile takes 1.5 times as long; it is only used for files of several members.
     member = zlib.decompressobj(wbits=31)
     plain = member.decompress(content, largest + 1)
     if member.unused_data.strip(b"\0"):
         with gzip.open(io.BytesIO(content)) as members:
             plain = members.read(largest + 1)
     elif len(plain) <= largest and not member.eof:
-        raise IngestError("truncated: the compressed data stop before their end")
+        raise IngestError("truncated gzip file")
     if len(plain) > largest:
         raise IngestError(too_large)
     return plain
 
 
 def _row_type(header: Header) -> tuple[np.dtype[np.void], dict[str, int]]:
-    """Lay out one row, and number its columns by upper-case name, from TTYPE and TFORM cards."""
+    """Build the dtype of a row and the column numbers by upper-case name, from TTYPE and TFORM."""
     fields: list[tuple[str, str]] = []
     numbers: dict[str, int] = {}
     width = 0
-    # 999 columns at most: FITS Standard 4.0, section 7.3.1.
+    # FITS Standard 4.0, section 7.3.1, allows 999 columns.
     for number in range(1, integer(header, "TFIELDS", 0, 999) + 1):
         name = text(header, f"TTYPE{number}").upper() or f"COLUMN {number}"
         form = text(header, f"TFORM{number}")
         match = re.match(r"(\d{0,9})([A-Z])", form)
         if match is None or match[2] not in {*_SIZE, "X"}:
-            raise IngestError(f"column {name} has no format that FITS knows (TFORM {form!r})")
+            raise IngestError(f"column {name} has an invalid format (TFORM {form!r})")
         if name in numbers:
             raise IngestError(f"two columns are named {name}")
         repeat, letter = int(match[1] or 1), match[2]
@@ -247,6 +257,6 @@ def _row_type(header: Header) -> tuple[np.dtype[np.void], dict[str, int]]:
         width += size
     if width != integer(header, "NAXIS1", 1, 2**31 - 1):
         raise IngestError(
-            f"the columns take {width} bytes a row, but NAXIS1 says {header['NAXIS1']}"
+            f"the columns take {width} bytes per row, but NAXIS1 is {header['NAXIS1']}"
         )
     return np.dtype(fields), numbers

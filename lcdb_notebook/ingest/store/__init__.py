@@ -1,1 +1,1 @@
-"""Products into rows: planned, aligned, compared with what is stored, copied in."""
+"""Write products into the tables: planned, aligned, compared with what is stored, copied."""

@@ -1,4 +1,4 @@
-"""Placing values by cadence number: pure numpy, no database, and never by position."""
+"""Align arrays by cadence number, never by position, and merge them; no database."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ import numpy.typing as npt
 
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import FloatVector, IntVector
+from lcdb_notebook.models.orm.alignment import find_cadences
 
 FlagVector = npt.NDArray[np.int32]
 
 SAME_TIME_DAYS = 1e-8
-"""Two times of one cadence are the same up to this, 0.86 ms.
+"""Largest difference of two equal times of a cadence, 0.86 ms.
 
-Stored BJD are spaced 4.7e-10 d, and a detour over two-part Julian dates moves the last bit only.
-Pipelines that time a cadence differently do so by seconds (QLP and TESS-SPOC in sector 24: 1.98 s).
+The resolution of stored BJD is 4.7e-10 d, and conversions by two-part Julian dates change the last
+bit only. Pipelines differ by seconds (QLP and TESS-SPOC in sector 24: 1.98 s).
 """
 
 
 def union(one: IntVector, other: IntVector) -> IntVector:
-    """Unite two sets of cadence numbers, ascending.
+    """Return the sorted union of two arrays of cadence numbers.
 
     Parameters
     ----------
     one, other
-        int64, each strictly ascending.
+        int64, each strictly increasing.
 
     Returns
     -------
     int64 array
-        ``one`` itself if it holds them all.
+        ``one`` itself if it has all of them.
 
     Examples
     --------
@@ -44,26 +45,26 @@ def union(one: IntVector, other: IntVector) -> IntVector:
         return one
     if one.size == 0:
         return other
-    # Both are sorted, so this is many times faster than numpy's union1d.
+    # Both are sorted, so searching is many times faster than numpy's union1d.
     places = np.minimum(np.searchsorted(one, other), one.size - 1)
     new = other[one[places] != other]
     return np.sort(np.concatenate([one, new])) if new.size else one
 
 
 class Placement:
-    """Where the cadences of some arrays stand in a reference.
+    """The positions of the cadences of some arrays in a reference.
 
     Parameters
     ----------
     cadence
         int64 of shape (n,): the cadences of the arrays, each once.
     reference
-        int64 of shape (m,): where they are to go, each cadence once, in any order.
+        int64 of shape (m,): the cadences of the result, each once, in any order.
 
     Raises
     ------
     ValueError
-        If the reference lacks a cadence.
+        If a cadence is not in the reference.
 
     Examples
     --------
@@ -79,21 +80,15 @@ class Placement:
         self._places: npt.NDArray[np.intp] | None = None
         if np.array_equal(cadence, reference):
             return
-        order: npt.NDArray[np.intp] | None = None
-        if not ascends(reference):
-            order = np.argsort(reference)
-            reference = reference[order]
-        places = np.searchsorted(reference, cadence)
-        found = places < reference.size
-        found[found] = reference[places[found]] == cadence[found]
+        places, found = find_cadences(cadence, reference)
         if not found.all():
             raise ValueError(f"cadence {cadence[~found][0]} is not in the reference")
-        self._places = places if order is None else order[places]
+        self._places = places
 
     def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Place arrays of shape (..., n): the result has shape (..., m).
+        """Align arrays of shape (..., n), with shape (..., m) as the result.
 
-        Where there is no value stands NaN in floats and 0 (no flag) in integers.
+        Cadences without a value get NaN in floats and 0 (no flag) in integers.
         """
         if self._places is None:
             return values
@@ -104,16 +99,16 @@ class Placement:
 
 
 def ascends(cadence: IntVector) -> bool:
-    """Whether every number is larger than the one before."""
+    """Return whether cadence numbers are strictly increasing."""
     return bool((cadence[1:] > cadence[:-1]).all())
 
 
 def agree(
     cadence: IntVector, values: FloatVector | None, other: IntVector, others: FloatVector | None
 ) -> bool:
-    """Whether two arrays say the same: equal where both have a cadence, NaN where one has none.
+    """Return whether two arrays are equal at common cadences, and NaN at all others.
 
-    An array that is not there at all says as much as one of nothing but NaN.
+    None is the same as an array of NaN.
 
     Examples
     --------
@@ -130,16 +125,16 @@ def agree(
 
 @dataclass(frozen=True, eq=False)
 class Sampling:
-    """When one target was observed, and what is wrong with each cadence.
+    """Times and quality flags of one target in one observation.
 
     Parameters
     ----------
     cadence
-        int64 of shape (cadences,), strictly ascending.
+        int64 of shape (cadences,), strictly increasing.
     time
-        float64 of shape (cadences,), in days of the mission's format; NaN where there is none.
+        float64 of shape (cadences,), in days of the mission's format; NaN for missing times.
     quality
-        int32 of shape (cadences,) for each flag type; 0 where nothing is known.
+        int32 of shape (cadences,) for each flag type; 0 if nothing is known.
     """
 
     cadence: IntVector
@@ -147,50 +142,50 @@ class Sampling:
     quality: Mapping[str, FlagVector] = field(default_factory=dict)
 
     def merged(self, other: Self, reason: str) -> Self:
-        """Add what another sampling of the same target in the same observation knows.
+        """Merge with another sampling of the same target in the same observation.
 
-        Times have to be the same, and so have flags, at every cadence that has a time in both. Any
-        other cadence may be one that never was in a file at all, so there the flags of both hold.
-        The order in which samplings are merged makes no difference.
+        At each cadence that has a time in both, times and flags must be equal. At other cadences,
+        which may be missing from a file, the flags of both are combined. The result does not depend
+        on the order in which samplings are merged.
 
         Parameters
         ----------
         other
-            What is added.
+            The sampling to add.
         reason
-            What follows "cadence 5 has ... here and ... there" in the message of a contradiction.
+            The end of the message "cadence 5 has time 1 here and time 2 ..." if they differ.
 
         Returns
         -------
         Sampling
-            ``self`` if the other one adds nothing.
+            ``self`` if the other adds nothing.
 
         Raises
         ------
         IngestError
-            If they contradict each other.
+            If they differ.
         """
         cadence = union(self.cadence, other.cadence)
         here, there = Placement(self.cadence, cadence), Placement(other.cadence, cadence)
         time, times = here(self.time), there(other.time)
         both = np.isfinite(time) & np.isfinite(times)
         wrong = both & ~(np.abs(np.where(both, time - times, 0)) <= SAME_TIME_DAYS)
-        _refuse(wrong, cadence, times, time, "time", reason)
+        _check_equal(wrong, cadence, times, time, "time", reason)
         quality = {name: here(flags) for name, flags in self.quality.items()}
         for name, own in other.quality.items():
             flags = there(own)
             known = quality.get(name)
             if known is not None:
-                _refuse(both & (known != flags), cadence, flags, known, name, reason)
+                _check_equal(both & (known != flags), cadence, flags, known, name, reason)
                 flags = known | flags
             quality[name] = flags
         time = np.where(np.isfinite(time), time, times)
         if not time_ascends(time):
-            raise IngestError(f"its times would not ascend with the cadence numbers {reason}")
+            raise IngestError(f"times are not increasing after merging with those {reason}")
         merged = type(self)(cadence, time, quality)
-        return self if merged._says_what(self) else merged
+        return self if merged._equals(self) else merged
 
-    def _says_what(self, other: Sampling) -> bool:
+    def _equals(self, other: Sampling) -> bool:
         return (
             np.array_equal(self.cadence, other.cadence)
             and np.array_equal(self.time, other.time, equal_nan=True)
@@ -200,12 +195,12 @@ class Sampling:
 
 
 def time_ascends(time: FloatVector) -> bool:
-    """Whether no finite time lies before an earlier one."""
+    """Return whether finite times are increasing, or equal."""
     finite = time[np.isfinite(time)]
     return not (finite[1:] < finite[:-1]).any()
 
 
-def _refuse(
+def _check_equal(
     wrong: npt.NDArray[np.bool_],
     cadence: IntVector,
     new: npt.NDArray[Any],

@@ -1,4 +1,4 @@
-"""Rows of arrays to and from the server by binary COPY, on the caller's own connection."""
+"""Read and write rows of arrays by binary COPY, on the caller's connection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.server import wire
 
 Types = Mapping[tuple[str, str], wire.Field]
-"""The field to write each (table, column) with."""
+"""The wire field of each (table, column)."""
 
 _FIELDS = {
     "int2": wire.INT2,
@@ -22,7 +22,7 @@ _FIELDS = {
     "float4": wire.FLOAT4,
     "float8": wire.FLOAT8,
     "text": wire.TEXT,
-    # Sent as text is.
+    # The binary format of varchar is that of text.
     "varchar": wire.TEXT,
     "_int2": wire.INT2_ARRAY,
     "_int4": wire.INT4_ARRAY,
@@ -31,15 +31,15 @@ _FIELDS = {
     "_float8": wire.FLOAT8_ARRAY,
 }
 
-# Larger than any block, so that psycopg2 hands blocks over whole.
+# Larger than any block, so that psycopg2 does not split blocks.
 _READ_BYTES = 8 * 1024 * 1024
 
 
 def column_types(connection: sa.Connection, tables: Sequence[str]) -> Types:
-    """Find out how the columns of tables have to be written.
+    """Find the wire fields of all columns of tables.
 
-    Binary COPY converts nothing, and a database made by somebody else may have ``bigint`` where
-    this package makes ``integer``.
+    Binary COPY does not convert types, and other people's databases may have ``bigint`` where this
+    package creates ``integer``.
     """
     rows = connection.execute(
         sa.text(
@@ -65,7 +65,7 @@ def read_rows(
     Raises
     ------
     WireError
-        If a value is of another type than its field, or an integer array holds NULLs.
+        If a value has another type than its field, or an integer array has NULLs.
     """
     rows: list[tuple[Any, ...]] = []
     statement = f"COPY ({query}) TO STDOUT (FORMAT binary)"
@@ -88,22 +88,22 @@ def write_rows(
     Parameters
     ----------
     connection
-        On its transaction; the rows are gone if that rolls back.
+        Connection; the rows belong to its transaction.
     table, columns
-        Where they go; a column that is not named gets its default.
+        The table and its columns; other columns get their defaults.
     rows
         One sequence a row; encoded while they are sent.
     types
         From :func:`column_types`.
     like
-        Name of the table that ``types`` knows the columns of, if not ``table``.
+        Name of a table in ``types`` with the same columns, if not ``table``.
     """
     try:
         fields = [types[like or table, column] for column in columns]
     except KeyError as error:
         raise SchemaError(
-            f"column {'.'.join(error.args[0])} of this database is missing, or of a type that "
-            "arrays cannot be written to"
+            f"column {'.'.join(error.args[0])} of this database is missing or has a type that "
+            "cannot be written"
         ) from None
     names = ", ".join(f'"{column}"' for column in columns)
     statement = f"COPY {table} ({names}) FROM STDIN (FORMAT binary)"
@@ -125,12 +125,12 @@ def rewrite(
     connection, table, types
         As for :func:`write_rows`.
     columns
-        What is replaced.
+        Columns to replace.
     rows
-        The id of a row and then one value a column.
+        The id of a row, followed by one value per column.
     """
     names = ", ".join(f'"{column}"' for column in columns)
-    # EXTERNAL: compressing floats gains nothing and takes several times as long as writing them.
+    # EXTERNAL, since compressing floats saves nothing and takes several times as long as writing.
     storage = ", ".join(f'ALTER "{column}" SET STORAGE EXTERNAL' for column in columns)
     new = ", ".join(f'"{column}" = new."{column}"' for column in columns)
     connection.exec_driver_sql(
@@ -145,7 +145,7 @@ def rewrite(
 
 
 def integers(numbers: Iterable[int | None]) -> str:
-    """Write a bigint array's literal into a COPY's query, which takes no parameters.
+    """Return a bigint array literal for the query of a COPY, which takes no parameters.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def integers(numbers: Iterable[int | None]) -> str:
 
 @contextmanager
 def _cursor(connection: sa.Connection, statement: str) -> Iterator[Any]:
-    """Open a psycopg2 cursor whose errors are those that SQLAlchemy would raise."""
+    """Open a psycopg2 cursor that raises SQLAlchemy's errors."""
     driver = connection.connection.driver_connection
     assert driver is not None
     with driver.cursor() as cursor:

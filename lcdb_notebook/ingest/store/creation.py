@@ -1,4 +1,4 @@
-"""New rows for what a product names: mission, catalog, target, methods and instrument."""
+"""Create rows for the missions, catalogs, targets, methods and instruments of products."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import sqlalchemy as sa
 
 from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.store.names import (
-    CATALOGS,
-    MISSIONS,
-    KnownMission,
     Method,
     Names,
     Path,
     methods,
 )
+from lcdb_notebook.lightcurve import missions
 from lcdb_notebook.models import (
     Instrument,
     Mission,
@@ -29,12 +27,12 @@ from lcdb_notebook.models import (
 
 
 def create(connection: sa.Connection, names: Names, products: Sequence[Product]) -> None:
-    """Make the rows that products name and that are not there yet, in one statement a table."""
+    """Create the missing rows for the names in products, with one statement per table."""
     missing = {p.mission for p in products} - names.missions.keys()
     if missing:
         rows: list[dict[str, Any]] = []
         for mission in sorted(missing):
-            known = MISSIONS[mission]
+            known = missions.MISSIONS[mission]
             names.missions[mission] = (uuid.uuid4(), known.clock)
             rows.append(_mission_row(mission, names.missions[mission][0], known))
         connection.execute(sa.insert(Mission), rows)
@@ -44,7 +42,7 @@ def create(connection: sa.Connection, names: Names, products: Sequence[Product])
             {
                 "name": catalog,
                 "host_mission_id": names.missions[mission][0],
-                "description": CATALOGS.get(catalog),
+                "description": missions.CATALOGS.get(catalog),
             }
             for catalog, mission in hosts.items()
         ]
@@ -57,7 +55,7 @@ def create(connection: sa.Connection, names: Names, products: Sequence[Product])
     _create_instruments(connection, names, [p.instrument for p in products])
 
 
-def _mission_row(name: str, id_: uuid.UUID, known: KnownMission) -> dict[str, Any]:
+def _mission_row(name: str, id_: uuid.UUID, known: missions.KnownMission) -> dict[str, Any]:
     clock = known.clock
     return {
         "id": id_,

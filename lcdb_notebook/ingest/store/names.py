@@ -1,4 +1,4 @@
-"""Who and what a product names (mission, target, instrument, methods): found and checked."""
+"""Look up and check the names in products: missions, catalogs, targets, instruments, methods."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import Curve, Named, Product
 from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.missions import MISSIONS
 from lcdb_notebook.models import (
     Instrument,
     Mission,
@@ -24,45 +24,16 @@ from lcdb_notebook.models import (
     Target,
 )
 
-
-@dataclass(frozen=True)
-class KnownMission:
-    """A mission whose clock is known, so that its row can be made."""
-
-    description: str
-    clock: Clock
-
-
-# Epochs: TESS Science Data Products Description Document (EXP-TESS-ARC-ICD-TM-0014), section 3;
-# Kepler Archive Manual (KDMC-10008-006), section 2.3.
-MISSIONS = {
-    "TESS": KnownMission(
-        "Transiting Exoplanet Survey Satellite",
-        Clock("btjd", "d", Decimal(2_457_000), "jd", "tdb"),
-    ),
-    "Kepler": KnownMission("Kepler and K2", Clock("bkjd", "d", Decimal(2_454_833), "jd", "tdb")),
-}
-"""Missions that need no row yet."""
-
-CATALOGS = {
-    "TIC": "TESS Input Catalog",
-    "KIC": "Kepler Input Catalog",
-    "EPIC": "Ecliptic Plane Input Catalog (K2)",
-    "Gaia DR3": "Gaia data release 3, source_id",
-    "DEMO": "Synthetic targets of lcdb_notebook.demo",
-}
-"""Descriptions of the catalogs that are made where they are missing."""
-
 Method = type[PhotometricSource] | type[ProcessingMethod]
 Path = tuple[str, ...]
 
 
 @dataclass(eq=False)
 class Names:
-    """What the database knows of the names in a batch, and what the batch has added so far.
+    """The rows of the names in a batch, including those that the batch has added so far.
 
-    Ids are looked up by name: targets by (catalog, number), instruments by their path. A method's
-    description is kept by name, because its unit has to be the product's.
+    Ids are keyed by name: targets by (catalog, number), instruments by their path. Descriptions of
+    methods are kept since their units are compared with those of products.
     """
 
     missions: dict[str, tuple[uuid.UUID, Clock]] = field(default_factory=dict)
@@ -75,31 +46,31 @@ class Names:
     _new_catalogs: dict[str, str] = field(default_factory=dict)
 
     def clock(self, product: Product) -> Clock:
-        """Give the clock by which a product's times are told."""
+        """Return the clock of a product's mission."""
         if product.mission in self.missions:
             return self.missions[product.mission][1]
         return MISSIONS[product.mission].clock
 
     def check(self, product: Product) -> None:
-        """Refuse a product whose names mean something else in this database.
+        """Check that the names of a product have the same meaning in this database.
 
         Raises
         ------
         IngestError
-            If its mission is unknown or tells time differently, its catalog is another mission's,
-            its instrument is there twice, or one of its units is not that of the method's row.
+            If its mission is unknown or has another clock, its catalog belongs to another mission,
+            its instrument is ambiguous, or one of its units differs from that of the method's row.
         """
         self._check_mission(product)
         path = product.instrument
         if any(path[:depth] in self._ambiguous for depth in range(1, len(path) + 1)):
             raise IngestError(
-                f"this database has more than one instrument {' > '.join(path)}; merge them first"
+                f"this database has several instruments {' > '.join(path)}; merge them first"
             )
         for curve in product.curves:
             self._check_unit(curve)
 
     def adopt(self, product: Product) -> None:
-        """Count the names of a product that is going in as there, for those that follow."""
+        """Remember the names of an accepted product for the products after it."""
         self._new_catalogs.setdefault(product.catalog, product.mission)
         for key, named in methods(product):
             self._descriptions.setdefault(key, named.description)
@@ -109,7 +80,7 @@ class Names:
         if product.mission not in self.missions:
             if known is None:
                 raise IngestError(
-                    f"there is no mission {product.mission!r} here; add its row first, as "
+                    f"no mission {product.mission!r} in this database; add its row first: "
                     "lcdb.models.Mission(name=..., time_epoch=..., time_format_name=...)"
                 )
         elif known is not None:
@@ -124,7 +95,7 @@ class Names:
         if host is not None and host != product.mission:
             raise IngestError(
                 f"catalog {product.catalog} belongs to mission {host} in this database, so times "
-                f"of {product.mission} would be told by the wrong clock"
+                f"of {product.mission} would be read with the wrong epoch"
             )
 
     def _host(self, catalog: str) -> str | None:
@@ -140,14 +111,14 @@ class Names:
         if not _same_unit(expected, here):
             name = curve.processing or curve.photometry
             raise IngestError(
-                f"{name.name!r} stands in this database for light curves in "
-                f"{here or 'no unit'}, and this one is in {expected or 'no unit'}; give it another "
-                f"{'processing' if curve.processing else 'photometry'} name"
+                f"{name.name!r} has light curves in {here or 'no unit'} in this database, but this "
+                f"one is in {expected or 'no unit'}; use another name of its "
+                f"{'processing' if curve.processing else 'photometry'}"
             )
 
 
 def look_up(connection: sa.Connection, products: Sequence[Product]) -> Names:
-    """Find out what is there of the names in a batch, in one statement a table."""
+    """Look up the names in a batch, with one statement per table."""
     names = Names()
     columns = (Mission.time_format_name, Mission.time_unit, Mission.time_epoch)
     rows: Iterable[Any] = connection.execute(
@@ -172,9 +143,9 @@ def look_up(connection: sa.Connection, products: Sequence[Product]) -> Names:
     )
     names.targets = {(catalog, number): id_ for catalog, number, id_ in rows}
     for method in (PhotometricSource, ProcessingMethod):
-        wanted = {name for p in products for (of, name), _ in methods(p) if of is method}
+        used = {name for p in products for (of, name), _ in methods(p) if of is method}
         rows = connection.execute(
-            sa.select(method.name, method.id, method.description).where(method.name.in_(wanted))
+            sa.select(method.name, method.id, method.description).where(method.name.in_(used))
         )
         for name, id_, description in rows:
             names.methods[method, name] = id_
@@ -183,10 +154,10 @@ def look_up(connection: sa.Connection, products: Sequence[Product]) -> Names:
     return names
 
 
-def _look_up_instruments(connection: sa.Connection, names: Names, wanted: set[str]) -> None:
+def _look_up_instruments(connection: sa.Connection, names: Names, used: set[str]) -> None:
     rows = connection.execute(
         sa.select(Instrument.id, Instrument.name, Instrument.parent_id).where(
-            Instrument.name.in_(wanted)
+            Instrument.name.in_(used)
         )
     ).all()
     paths: dict[uuid.UUID, Path] = {}
@@ -203,7 +174,7 @@ def _look_up_instruments(connection: sa.Connection, names: Names, wanted: set[st
 
 
 def _named(curve: Curve) -> list[tuple[tuple[Method, str], Named]]:
-    """List a curve's methods, that whose unit counts first in front."""
+    """List a curve's methods, in the order in which their units are looked up."""
     found: list[tuple[tuple[Method, str], Named]] = []
     if curve.processing is not None:
         found.append(((ProcessingMethod, curve.processing.name), curve.processing))
@@ -211,7 +182,7 @@ def _named(curve: Curve) -> list[tuple[tuple[Method, str], Named]]:
 
 
 def methods(product: Product) -> Iterable[tuple[tuple[Method, str], Named]]:
-    """List the methods of all light curves, each with the key under which its id is kept."""
+    """List the methods of all light curves, each with the key of its id."""
     return (named for curve in product.curves for named in _named(curve))
 
 
@@ -220,7 +191,7 @@ def _texts(curve: Curve) -> list[str]:
 
 
 def _unit(descriptions: Sequence[str]) -> str:
-    """Give the unit in brackets at the head of the first description that has one."""
+    """Return the unit in brackets at the start of the first description that has one."""
     for description in descriptions:
         found = re.match(r"\s*\[([^]]*)\]", description)
         if found:
@@ -240,6 +211,6 @@ def _same_unit(one: str, other: str) -> bool:
 
 
 def _same_clock(one: Clock, other: Clock) -> bool:
-    # The same instants get the same numbers: that is all that has to agree.
+    # They are the same if they give the same numbers for the same instants.
     days = np.array([0.0, 1000.0])
     return np.allclose(one.from_bjd(days + float(other.epoch)), days, rtol=0, atol=1e-9)

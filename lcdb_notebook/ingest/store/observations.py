@@ -1,4 +1,4 @@
-"""Which observation a product belongs to: found by its class's own fields and its instrument."""
+"""Find the observations of products by the fields of their classes and their instruments."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.identity import ObservationKey, observation_key, plain
-from lcdb_notebook.ingest.product import Product
+from lcdb_notebook.ingest.product import ObservationKey, Product, observation_key, plain
 from lcdb_notebook.ingest.store.align import ascends
 from lcdb_notebook.ingest.store.names import Names
 from lcdb_notebook.ingest.store.planned import ObservationPlan
@@ -26,13 +25,13 @@ def observation_class(product: Product) -> type[Observation]:
     Raises
     ------
     IngestError
-        If no class has that identity, or it lacks one of the fields.
+        If no class has that identity, or it does not have one of the fields.
     """
     mappers = Observation.__mapper__.polymorphic_map
     identity = product.observation_type
     if identity not in mappers:
         known = ", ".join(sorted(mappers))
-        raise IngestError(f"no class of observation is called {identity!r}; known are {known}")
+        raise IngestError(f"no class of observations has the type {identity!r}; known are {known}")
     mapper = mappers[identity]
     own = set(mapper.column_attrs.keys()) - {"id", "type", "cadence_reference", "instrument_id"}
     shared = product.shared.fields.keys() if product.shared else set()
@@ -49,15 +48,15 @@ def observation_class(product: Product) -> type[Observation]:
 def find_observations(
     connection: sa.Connection, names: Names, products: Sequence[Product]
 ) -> dict[ObservationKey, list[ObservationPlan]]:
-    """Find the observations that products belong to, in one statement a class.
+    """Find the observations that products belong to, with one statement per class.
 
     Returns
     -------
     dict
-        More than one where rows cannot be told apart by type, fields and instrument, or where files
-        without cadence numbers have one each.
+        Several per key if rows have the same type, fields and instrument, or for files without
+        cadence numbers, which have one each.
     """
-    wanted: dict[type[Observation], dict[ObservationKey, sa.ColumnElement[bool]]] = {}
+    searched: dict[type[Observation], dict[ObservationKey, sa.ColumnElement[bool]]] = {}
     targets: dict[ObservationKey, set[int]] = defaultdict(set)
     for product in products:
         key = observation_key(product)
@@ -67,15 +66,15 @@ def find_observations(
         instrument = names.instruments.get(product.instrument)
         if instrument is not None:
             cls = observation_class(product)
-            conditions = wanted.setdefault(cls, {})
+            conditions = searched.setdefault(cls, {})
             if key not in conditions:
                 conditions[key] = _is_observation(cls, product, instrument)
     found: dict[ObservationKey, list[ObservationPlan]] = {}
-    # Files without cadence numbers are stored under negative ones.
+    # Files without cadence numbers are stored with negative ones.
     first: sa.ColumnElement[int] = sa.func.coalesce(
         sa.literal_column("observation.cadence_reference[1]"), 0
     )
-    for cls, conditions in wanted.items():
+    for cls, conditions in searched.items():
         complete = [
             condition & (first >= 0 if key.numbered else (first < 0) & _belongs(cls, targets[key]))
             for key, condition in conditions.items()
@@ -110,7 +109,7 @@ def _is_observation(
 
 
 def _belongs(cls: type[Observation], targets: Iterable[int]) -> sa.ColumnElement[bool]:
-    """Whether an observation has times of one of the targets, and of no other target."""
+    """Return the condition that an observation has times of only one target, and it is given."""
     own = sa.select(TargetSpecificTime.id).where(TargetSpecificTime.observation_id == cls.id)
     mine = TargetSpecificTime.target_id.in_(targets)
     several = own.with_only_columns(sa.func.count(TargetSpecificTime.target_id.distinct()))
@@ -122,7 +121,6 @@ def _planned(key: ObservationKey, id_: int, stored: npt.NDArray[np.int64]) -> Ob
     problem = ""
     if reference.size != stored.size:
         problem = (
-            f"observation {id_} has a cadence number more than once, so nothing can be aligned "
-            "with it"
+            f"observation {id_} has duplicate cadence numbers, so nothing can be aligned with it"
         )
     return ObservationPlan(key, id_, stored, reference, problem=problem)

@@ -1,4 +1,4 @@
-"""What a batch will change, decided in memory: nothing is written before all is checked."""
+"""Plan the changes of a batch in memory, so that nothing is written before all is checked."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lcdb_notebook.errors import IngestError, LineageError
-from lcdb_notebook.ingest.identity import ObservationKey, observation_key
-from lcdb_notebook.ingest.product import Curve, IntVector, Product
+from lcdb_notebook.ingest.product import Curve, IntVector, ObservationKey, Product, observation_key
 from lcdb_notebook.ingest.store.align import Sampling, union
 from lcdb_notebook.ingest.store.planned import (
     CurveKey,
@@ -22,7 +21,7 @@ from lcdb_notebook.ingest.store.planned import (
 
 @dataclass(frozen=True, eq=False)
 class Accepted:
-    """A product that goes in, and what that changes."""
+    """A product that will be stored, and what that changes."""
 
     product: Product
     observation: ObservationPlan
@@ -34,15 +33,15 @@ class Accepted:
 
 
 class Plan:
-    """The state of the database as far as it concerns a batch, product by product.
+    """The state of the database that concerns a batch, updated product by product.
 
     Parameters
     ----------
     observations
-        Those that are there, by what makes them; more than one where they are ambiguous, or where
-        files without cadence numbers have one each.
+        Stored observations by key; several if they are ambiguous, or for files without cadence
+        numbers, which have one each.
     sources
-        For each dataset, those it was derived from.
+        For each dataset, those from which it was derived.
     """
 
     def __init__(
@@ -55,19 +54,19 @@ class Plan:
         self._unwritten = 0
 
     def take(self, product: Product, derived_from: int | None = None) -> Accepted:
-        """Add a product, or refuse it and change nothing.
+        """Add a product to the plan, or raise and change nothing.
 
         Parameters
         ----------
         product
-            One that is valid by itself.
+            A valid product.
         derived_from
-            Id of the dataset that its curves without a source were derived from.
+            Id of the dataset from which its curves without a source were derived.
 
         Raises
         ------
         IngestError
-            If it contradicts what is there.
+            If it contradicts what is stored.
         LineageError
             If a light curve would become its own ancestor.
         """
@@ -92,7 +91,7 @@ class Plan:
             or shared is not observation.shared
             or reference.size != observation.reference.size
         )
-        # Nothing below fails, so a product is taken as a whole or not at all.
+        # Nothing below raises, so a product is planned completely or not at all.
         observation.reference = reference
         observation.shared = shared
         observation.pairs[target] = pair
@@ -112,20 +111,23 @@ class Plan:
         if key.numbered:
             if len(known) > 1:
                 ids = ", ".join(str(observation.id) for observation in known)
-                raise IngestError(f"observations {ids} have the same fields; which one is meant?")
+                raise IngestError(
+                    f"observations {ids} have the same fields and instrument; merge or change them "
+                    "first"
+                )
             return known[0] if known else _new_observation(key)
         own = [o for o in known if target in o.pairs]
         for observation in own:
             if _same_rows(observation.pairs[target], cadence, product):
                 return observation
-        wanted = {_key(curve) for curve in product.curves}
+        keys = {_key(curve) for curve in product.curves}
         for observation in own:
-            for stored in observation.pairs[target].light_curves.keys() & wanted:
+            for stored in observation.pairs[target].light_curves.keys() & keys:
                 dataset = observation.pairs[target].light_curves[stored][0].dataset
                 raise IngestError(
-                    f"it has no cadence numbers, and its {cadence.size} rows are not the "
-                    f"{observation.reference.size} of observation {observation.id}, where "
-                    f"{_name(stored)} is stored already ({_which(dataset)}): delete that first, or "
+                    f"{_name(stored)} already exists ({_which(dataset)}) with other rows "
+                    f"({observation.reference.size} in observation {observation.id}, "
+                    f"{cadence.size} here), and there are no cadence numbers; delete it first, or "
                     "use another name"
                 )
         return _new_observation(key)
@@ -134,12 +136,12 @@ class Plan:
         key = _key(curve)
         stored = pair.light_curves.get(key, [])
         for light_curve in stored:
-            if light_curve.says(cadence, curve):
+            if light_curve.equals(cadence, curve):
                 return light_curve
         if stored:
             raise IngestError(
                 f"{_name(key)} of {product.catalog} {product.target} differs from what is stored "
-                f"({_which(stored[0].dataset)}): delete it first, or use another name"
+                f"({_which(stored[0].dataset)}); delete it first, or use another name"
             )
         self._unwritten -= 1
         return LightCurve(self._unwritten, key, cadence, curve.flux, curve.flux_err)
@@ -155,14 +157,14 @@ class Plan:
                 continue
             if child in self._ancestors(source):
                 raise LineageError(
-                    f"{_name(light_curve.key)} ({_which(child)}) would descend from itself, by way "
-                    f"of {_which(source)}"
+                    f"{_name(light_curve.key)} ({_which(child)}) would be derived from itself by "
+                    f"way of {_which(source)}"
                 )
             links.append((source, child))
         return tuple(links)
 
     def _ancestors(self, dataset: int) -> set[int]:
-        """Find a dataset's sources, their sources and so on; itself is one of them."""
+        """Find a dataset's sources, their sources and so on, itself included."""
         found: set[int] = set()
         coming = [dataset]
         while coming:
@@ -174,10 +176,10 @@ class Plan:
 
 
 def _numbered(product: Product) -> IntVector:
-    """Give the cadence numbers under which a product is stored.
+    """Return the cadence numbers with which a product is stored.
 
-    Files without numbers are stored under negative ones: -3, -2, -1. No spacecraft counts so, which
-    keeps their observations apart from those in which cadences can be told by number.
+    Files without numbers get negative ones: -3, -2, -1. No spacecraft has such numbers, so their
+    observations are never mixed up with others.
     """
     if product.numbered or product.cadence[-1] < 0:
         return product.cadence.astype(np.int64, copy=False)
@@ -185,7 +187,7 @@ def _numbered(product: Product) -> IntVector:
 
 
 def _same_rows(pair: Pair, cadence: IntVector, product: Product) -> bool:
-    """Whether a product without cadence numbers has the rows that are stored."""
+    """Return whether a product without cadence numbers has the same rows as those stored."""
     assert pair.sampling is not None
     if product.cadence[-1] < 0:
         return bool(np.isin(cadence, pair.sampling.cadence).all())
@@ -212,9 +214,9 @@ def _name(key: CurveKey) -> str:
 
 
 def _which(dataset: int) -> str:
-    return f"dataset {dataset}" if dataset > 0 else "another file of this batch"
+    return f"dataset {dataset}" if dataset > 0 else "another file in this batch"
 
 
 def _where(product: Product, observation: ObservationPlan) -> str:
-    number = f"observation {observation.id}" if observation.id else "another file of this batch"
+    number = f"observation {observation.id}" if observation.id else "another file in this batch"
     return f"in what is stored of {product.catalog} {product.target} ({number})"

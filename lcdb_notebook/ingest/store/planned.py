@@ -1,4 +1,4 @@
-"""What is stored and what is planned: light curves, targets, observations and what they share."""
+"""Records of stored and planned light curves, targets and observations."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.identity import ObservationKey
-from lcdb_notebook.ingest.product import Curve, FloatVector, IntVector, Shared
+from lcdb_notebook.ingest.product import Curve, FloatVector, IntVector, ObservationKey, Shared
 from lcdb_notebook.ingest.store.align import Sampling, agree
 
 TargetKey = tuple[str, int]
@@ -19,9 +18,10 @@ CurveKey = tuple[str, str | None]
 
 @dataclass(eq=False)
 class LightCurve:
-    """A light curve that is in the database, or is about to be.
+    """A light curve that is or will be in the database.
 
-    ``dataset`` is its id, negative as long as it has none; the arrays are on cadences of its own.
+    ``dataset`` is its id, or a negative number before it is stored. The arrays belong to the
+    light curve's ``cadence``.
     """
 
     dataset: int
@@ -30,8 +30,8 @@ class LightCurve:
     flux: FloatVector
     flux_err: FloatVector | None
 
-    def says(self, cadence: IntVector, curve: Curve) -> bool:
-        """Whether a curve of a product has the same values."""
+    def equals(self, cadence: IntVector, curve: Curve) -> bool:
+        """Return whether a curve of a product has the same values."""
         return agree(self.cadence, self.flux, cadence, curve.flux) and agree(
             self.cadence, self.flux_err, cadence, curve.flux_err
         )
@@ -44,17 +44,17 @@ class Pair:
     Parameters
     ----------
     sampling
-        Its times and flags; None if the target is new there.
+        Times and flags as planned; None if the target is new in the observation.
     epoch
-        What stored times have more than the mission's: 0, or the epoch where they are BJD.
+        Stored times minus the mission's: 0, or the epoch if BJD are stored.
     stored
-        Its times and flags as they are in the database.
+        Times and flags as stored.
     times, quality
-        Ids of the stored rows; None and no entry where there is none.
+        Ids of the stored rows; None and no entry if there are none.
     light_curves
-        By photometry and processing. A database that was written by somebody else may have several.
+        By photometry and processing. Other people's databases may have several per key.
     problem
-        Why nothing can be added to it; empty if it can.
+        Why nothing can be added; "" if it can.
     """
 
     sampling: Sampling | None = None
@@ -68,19 +68,19 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class SharedPlan:
-    """What is stored for a whole observation, and what will be.
+    """Data of a whole observation, as stored and as planned.
 
     Parameters
     ----------
     sampling, stored
-        Flags of all targets together, as they will be and as they are in the database; None where
-        there are none. Their times are NaN, since each target has its own.
+        Flags of all targets together, as planned and as stored; None if there are none. Their
+        times are NaN, since times belong to targets.
     rows
         Ids of the stored flags, by type.
     fields, stored_fields
-        Values of the class's columns that do not tell observations apart.
+        Values of columns of the class that do not identify the observation.
     problem
-        Why nothing can be added to it; empty if it can.
+        Why nothing can be added; "" if it can.
     """
 
     sampling: Sampling | None = None
@@ -92,23 +92,23 @@ class SharedPlan:
 
     @property
     def cadence(self) -> IntVector:
-        """The cadences of the flags, which the observation has to have."""
+        """The cadences of the flags, which the observation must have."""
         return np.empty(0, np.int64) if self.sampling is None else self.sampling.cadence
 
     def joined(self, shared: Shared | None) -> SharedPlan:
-        """Add what another product has to share.
+        """Merge with the shared data of another product.
 
-        Flags are united: a stored 0 may as well be a cadence of which nothing was known.
+        Flags are combined, since a stored 0 may mean that nothing was known of a cadence.
 
         Returns
         -------
         SharedPlan
-            ``self`` if nothing is added.
+            ``self`` if nothing is new.
 
         Raises
         ------
         IngestError
-            If a field is there with another value.
+            If a field has another value.
         """
         if shared is None:
             return self
@@ -123,8 +123,8 @@ class SharedPlan:
             known = fields.setdefault(name, value)
             if known is not value and known != value:
                 raise IngestError(
-                    f"the {name} beside it is not the one that is stored for its observation; "
-                    "if the new one is right, set that to NULL first"
+                    f"the {name} of its files differs from the one stored for the observation; "
+                    "set the stored one to NULL to replace it"
                 )
         if sampling is self.sampling and fields.keys() == self.fields.keys():
             return self
@@ -133,20 +133,20 @@ class SharedPlan:
 
 @dataclass(eq=False)
 class ObservationPlan:
-    """An observation that is there, or is about to be.
+    """An observation that is or will be in the database.
 
     Parameters
     ----------
     id
-        None as long as it has none.
+        None before it is stored.
     stored
-        Its ``cadence_reference`` as it is in the database.
+        Its ``cadence_reference`` as stored.
     reference
-        What it will be: ascending, with every cadence of the batch.
+        The planned one: sorted, with every cadence of the batch.
     shared
-        What holds for all its targets.
+        Data for all its targets.
     problem
-        Why nothing can be added to it; empty if it can.
+        Why nothing can be added; "" if it can.
     """
 
     key: ObservationKey
@@ -159,10 +159,10 @@ class ObservationPlan:
 
     @property
     def grown(self) -> bool:
-        """Whether what is stored has to be realigned."""
+        """Whether stored arrays have to be realigned."""
         return self.id is not None and self.reference.size != self.stored.size
 
     @property
     def final(self) -> IntVector:
-        """The order in which arrays are to be written."""
+        """The cadences in the order in which arrays are written."""
         return self.reference if self.id is None or self.grown else self.stored

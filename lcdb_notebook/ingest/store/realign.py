@@ -1,4 +1,4 @@
-"""Bringing everything stored for an observation onto a longer cadence reference."""
+"""Realign the stored arrays of an observation with a longer cadence reference."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lcdb_notebook.ingest.store.planned import ObservationPlan
 from lcdb_notebook.server import wire
 
 CHUNK_BYTES = 32 * 1024 * 1024
-"""Arrays realigned at a time, counted by their final length; it bounds the memory."""
+"""Size of the arrays that are realigned at a time, to limit the memory."""
 
 
 @dataclass(frozen=True)
 class _Arrays:
-    """A table whose rows hold arrays, one element a cadence."""
+    """A table with arrays of one element per cadence."""
 
     table: str
     columns: tuple[str, ...]
@@ -36,32 +36,32 @@ _ARRAYS = (
 def misfits(
     connection: sa.Connection, observations: Iterable[ObservationPlan]
 ) -> dict[ObservationPlan, str]:
-    """Find the observations that cannot grow, because an array is not as long as the reference.
+    """Find the observations that cannot grow, since an array and the reference differ in length.
 
     Returns
     -------
     dict
-        For each of them, which array it is; only observations that have to grow are looked at.
+        The problem of each; only observations that have to grow are checked.
     """
     grown = {o.id: o for o in observations if o.grown}
     if not grown:
         return {}
     arms = [
         f"SELECT '{arrays.table}', a.id, a.observation_id, cardinality(a.\"{column}\") AS size "
-        f"FROM wanted JOIN {arrays.table} a USING (observation_id) "
-        f'WHERE cardinality(a."{column}") <> wanted.size'
+        f"FROM grown JOIN {arrays.table} a USING (observation_id) "
+        f'WHERE cardinality(a."{column}") <> grown.size'
         for arrays in _ARRAYS
         for column in arrays.columns
     ]
     rows = connection.exec_driver_sql(
-        f"WITH wanted AS (SELECT unnest({integers(grown)}) AS observation_id, "
+        f"WITH grown AS (SELECT unnest({integers(grown)}) AS observation_id, "
         f"unnest({integers(o.stored.size for o in grown.values())}) AS size) "
         + " UNION ALL ".join(arms)
     )
     return {
         grown[observation]: f"{table} {id_} has {size} values for the "
         f"{grown[observation].stored.size} cadences of observation {observation}, so it cannot be "
-        "realigned to the new ones; correct or delete it first"
+        "aligned with new cadences; correct or delete it first"
         for table, id_, observation, size in rows
     }
 
@@ -69,15 +69,15 @@ def misfits(
 def realign(
     connection: sa.Connection, observations: Sequence[ObservationPlan], types: Types
 ) -> None:
-    """Place every stored array of observations on their new references, and store those.
+    """Align all stored arrays of observations with their new references, and write both.
 
     Parameters
     ----------
     connection
-        All of it happens in its transaction: other connections see the old arrays with the old
-        reference until it is committed, and then the new ones with the new one.
+        Connection; other connections see the old arrays with the old reference until its
+        transaction is committed, and then the new arrays with the new reference.
     observations
-        Those that have grown.
+        The observations that have grown.
     types
         From :func:`~lcdb_notebook.ingest.store.copying.column_types`.
     """
@@ -123,7 +123,7 @@ def _realign_rows(
 
 
 def _chunks(rows: Iterable[tuple[int, int]]) -> Iterator[list[int]]:
-    """Cut a list of (id, bytes) where :data:`CHUNK_BYTES` are reached."""
+    """Split a list of (id, bytes) into chunks of :data:`CHUNK_BYTES`."""
     chunk: list[int] = []
     size = 0
     for id_, bytes_ in rows:

@@ -1,4 +1,4 @@
-"""What belongs to an observation as a whole: flags for all its targets, and fields known later."""
+"""Read and write the data of whole observations: flags of all targets, and further fields."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lcdb_notebook.server import wire
 
 
 def look_up(connection: sa.Connection, found: Iterable[tuple[ObservationPlan, Shared]]) -> None:
-    """Read what is stored for the observations of products that have something to share."""
-    wanted: dict[ObservationPlan, set[str]] = defaultdict(set)
+    """Read the stored flags and fields of observations for which products have shared data."""
+    searched: dict[ObservationPlan, set[str]] = defaultdict(set)
     for observation, shared in found:
-        wanted[observation] |= shared.fields.keys()
-    by_id = {observation.id: observation for observation in wanted}
+        searched[observation] |= shared.fields.keys()
+    by_id = {observation.id: observation for observation in searched}
     if not by_id:
         return
     rows = read_rows(
@@ -32,7 +32,7 @@ def look_up(connection: sa.Connection, found: Iterable[tuple[ObservationPlan, Sh
         f"WHERE target_id IS NULL AND observation_id = ANY({integers(by_id)}) ORDER BY id",
         (wire.INT, wire.INT, wire.TEXT.named("type"), wire.INT_ARRAY.named("quality_flags")),
     )
-    for observation, names in wanted.items():
+    for observation, names in searched.items():
         flags = {type_: (i, array) for i, o, type_, array in rows if o == observation.id}
         fields = _fields(connection, observation, sorted(names))
         observation.shared = _planned(observation, flags, fields)
@@ -72,7 +72,7 @@ def _planned(
 
 
 def write(connection: sa.Connection, observations: Iterable[ObservationPlan], types: Types) -> None:
-    """Write the flags and fields that are new, after all cadences have their places."""
+    """Write the new flags and fields, after observations were realigned."""
     changed: list[tuple[Any, ...]] = []
     new: list[tuple[Any, ...]] = []
     for observation in observations:

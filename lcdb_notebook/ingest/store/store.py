@@ -1,4 +1,4 @@
-"""A batch of products into the tables, in the caller's transaction."""
+"""Store a batch of products in the tables, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -34,40 +34,40 @@ _TABLES = (
 def store(
     connection: sa.Connection, products: Sequence[Product], *, derived_from: int | None = None
 ) -> list[Outcome]:
-    """Put a batch of products into the tables.
+    """Store a batch of products in the tables.
 
-    Every array is placed by cadence number on its observation's ``cadence_reference``. Where the
-    batch brings cadences that are not in there yet, the reference becomes the sorted union of both,
-    and everything stored earlier for that observation is realigned, at most once a batch. The
-    outcome does not depend on the order of the products, nor on how they are cut into batches.
+    Arrays are aligned by cadence number with their observation's ``cadence_reference``. If the
+    batch has new cadences, the reference becomes the sorted union of both, and everything that is
+    stored for that observation is realigned, once per batch. The result does not depend on the
+    order of the products, or on how they are split into batches.
 
-    A product goes in as a whole or not at all: one that is refused leaves no row, and does not
-    concern the others. What is in the database already is compared, never replaced.
+    A product is stored completely or not at all: one that is rejected leaves no row, and the others
+    are stored. Existing data are compared, never replaced.
 
     Parameters
     ----------
     connection
-        With or without a transaction; nothing is committed here. For the sake of a session's own
-        uncommitted rows pass ``session.connection()`` after ``session.flush()``; objects that the
-        session has loaded are not refreshed. Other writers wait until this transaction ends.
+        Connection, with or without a transaction; nothing is committed. To see a session's
+        uncommitted rows, pass ``session.connection()`` after ``session.flush()``; objects that the
+        session has loaded are not refreshed. Other writers wait until the transaction ends.
     products
-        What is to be stored. The number of statements does not depend on how many they are.
+        The products. The number of statements does not depend on their number.
     derived_from
-        Id of the dataset from which those of their light curves that name no source were derived.
+        Id of the dataset from which light curves without a source were derived.
 
     Returns
     -------
     list of Outcome
-        One a product, in their order; those that were refused carry the error.
+        One per product, in their order; rejected ones have the error.
 
     Raises
     ------
     IngestError
         If there is no dataset ``derived_from``.
     WireError
-        If stored arrays cannot be compared with: two-dimensional, or integers with NULL elements.
+        If stored arrays cannot be compared: two-dimensional ones, or integers with NULL.
     sqlalchemy.exc.DBAPIError
-        If the database refuses; the transaction has to be rolled back.
+        If the database fails; the transaction has to be rolled back.
     """
     outcomes: dict[int, Outcome] = {}
     valid: dict[int, Product] = {}
@@ -78,7 +78,7 @@ def store(
             valid[position] = product
         except LCDBError as error:
             outcomes[position] = _refused(product, error)
-    # Two writers would otherwise make the same target, or the same observation, twice.
+    # Otherwise two writers could create the same target or observation twice.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.store'))"))
     names = naming.look_up(connection, list(valid.values()))
     accepted = _plan(connection, names, valid, derived_from, outcomes)
@@ -130,7 +130,7 @@ def _refused(product: Product, error: LCDBError) -> Outcome:
 def _write(
     connection: sa.Connection, names: Names, accepted: Sequence[Accepted], types: Types
 ) -> None:
-    """Write what was accepted."""
+    """Write the accepted products."""
     creation.create(connection, names, [item.product for item in accepted])
     observations = _unique(item.observation for item in accepted)
     _create_observations(connection, names, accepted)
@@ -172,7 +172,7 @@ def _create_observations(
                 **product.observation_fields,
             )
     if new:
-        # The mode in which closing leaves the caller's transaction or savepoint alone.
+        # In this mode, closing does not end the caller's transaction or savepoint.
         with orm.Session(connection, join_transaction_mode="rollback_only") as session:
             session.add_all(new.values())
             session.flush()
@@ -183,7 +183,7 @@ def _create_observations(
 def _write_samplings(
     connection: sa.Connection, names: Names, accepted: Sequence[Accepted], types: Types
 ) -> None:
-    """Write the times and flags that are new, and rewrite those to which something was added."""
+    """Write new times and flags, and rewrite those that have changed."""
     times: list[tuple[Any, ...]] = []
     new_times: list[tuple[Any, ...]] = []
     quality: list[tuple[Any, ...]] = []
@@ -223,7 +223,7 @@ def _write_samplings(
 
 
 def _number(connection: sa.Connection, accepted: Sequence[Accepted]) -> dict[int, int]:
-    """Give new light curves their ids, and say which was which."""
+    """Assign ids to new light curves, and return them by their provisional ids."""
     new = [light_curve for item in accepted for light_curve in item.new]
     if not new:
         return {}
@@ -237,7 +237,7 @@ def _number(connection: sa.Connection, accepted: Sequence[Accepted]) -> dict[int
     numbered: dict[int, int] = {}
     for light_curve, id_ in zip(new, ids, strict=True):
         if id_ is None:
-            raise SchemaError("the table dataset has no sequence of its own for its ids")
+            raise SchemaError("table dataset has no sequence for its ids (serial or identity)")
         numbered[light_curve.dataset] = id_
         light_curve.dataset = id_
     return numbered

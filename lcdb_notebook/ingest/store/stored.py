@@ -1,4 +1,4 @@
-"""What the database holds already of the observations and light curves in a batch."""
+"""Read what is stored of the observations and light curves in a batch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.identity import observation_key
-from lcdb_notebook.ingest.product import Product
+from lcdb_notebook.ingest.product import Product, observation_key
 from lcdb_notebook.ingest.store import shared
 from lcdb_notebook.ingest.store.align import Sampling, time_ascends
 from lcdb_notebook.ingest.store.copying import integers, read_rows
@@ -31,25 +30,25 @@ def look_up(
     products: Sequence[Product],
     derived_from: int | None = None,
 ) -> Plan:
-    """Read what a batch has to be compared with, in a fixed number of statements.
+    """Read what a batch is compared with, in a fixed number of statements.
 
     Parameters
     ----------
     connection
-        Already holding the writers' lock.
+        Connection that has the writers' lock.
     names
-        The ids of what products name.
+        Ids by the names in products.
     products
-        Each with a known class of observation.
+        Products with known classes of observations.
     derived_from
-        A dataset whose ancestors will matter.
+        A dataset whose ancestors are needed.
 
     Raises
     ------
     IngestError
         If ``derived_from`` does not exist.
     WireError
-        If stored arrays are no light curve's: two-dimensional, or integers with NULLs.
+        If stored arrays are two-dimensional, or integers with NULLs.
     """
     observations = find_observations(connection, names, products)
     shared.look_up(
@@ -63,7 +62,7 @@ def look_up(
     )
     by_id = {o.id: o for several in observations.values() for o in several if o.id is not None}
     clocks: dict[tuple[int, int], Any] = {}
-    wanted: list[tuple[int, int, int | None, int | None]] = []
+    keys_of_batch: list[tuple[int, int, int | None, int | None]] = []
     targets: dict[int, TargetKey] = {}
     for product in products:
         target = (product.catalog, int(product.target))
@@ -77,17 +76,17 @@ def look_up(
             for curve in product.curves:
                 photometry = names.methods.get((PhotometricSource, curve.photometry.name))
                 if curve.processing is None:
-                    wanted.append((target_id, observation.id, photometry, None))
+                    keys_of_batch.append((target_id, observation.id, photometry, None))
                 elif (ProcessingMethod, curve.processing.name) in names.methods:
                     method = names.methods[ProcessingMethod, curve.processing.name]
-                    wanted.append((target_id, observation.id, photometry, method))
+                    keys_of_batch.append((target_id, observation.id, photometry, method))
     if clocks:
         for target_id, observation_id in clocks:
             by_id[observation_id].pairs[targets[target_id]] = Pair()
         _samplings(connection, by_id, targets, clocks)
-        _light_curves(connection, names, by_id, targets, wanted)
+        _light_curves(connection, names, by_id, targets, keys_of_batch)
         for observation in by_id.values():
-            # Files without cadence numbers have an observation each: this one is another's.
+            # Files without cadence numbers have one observation each, and this is another's.
             observation.pairs = {
                 target: pair
                 for target, pair in observation.pairs.items()
@@ -138,7 +137,7 @@ def _take_times(
 ) -> None:
     pair = observation.pairs[target]
     if pair.times is not None:
-        pair.problem = f"{_name(observation, target)} has more than one array of times"
+        pair.problem = f"{_name(observation, target)} has several arrays of times"
         return
     pair.times = id_
     if not _fits(observation, pair, time, f"target_specific_time {id_}"):
@@ -146,14 +145,14 @@ def _take_times(
     if time.size and np.fmax.reduce(time) >= SMALLEST_BJD:
         if clock.unit not in ("d", "day", "days"):
             pair.problem = (
-                f"{_name(observation, target)} has BJD, but its mission counts {clock.unit}"
+                f"{_name(observation, target)} has BJD, but its mission has times in {clock.unit}"
             )
             return
         pair.epoch = -float(clock.from_bjd(np.zeros(1))[0])
         time = time - pair.epoch
     time = time[np.argsort(observation.stored)]
     if not time_ascends(time):
-        pair.problem = f"the stored times of {_name(observation, target)} do not ascend"
+        pair.problem = f"the stored times of {_name(observation, target)} are not increasing"
     pair.sampling = Sampling(observation.reference, time)
 
 
@@ -177,12 +176,12 @@ def _light_curves(
     names: Names,
     by_id: Mapping[int, ObservationPlan],
     targets: Mapping[int, TargetKey],
-    wanted: Sequence[tuple[int, int, int | None, int | None]],
+    keys_of_batch: Sequence[tuple[int, int, int | None, int | None]],
 ) -> None:
     """Read the light curves of the keys in a batch."""
     photometries = {id_: name for (m, name), id_ in names.methods.items() if m is PhotometricSource}
     processings = {id_: name for (m, name), id_ in names.methods.items() if m is ProcessingMethod}
-    keys = [key for key in wanted if key[2] is not None]
+    keys = [key for key in keys_of_batch if key[2] is not None]
     if not keys:
         return
     columns = ("target_id", "observation_id", "photometry", "processing")
@@ -226,7 +225,7 @@ def _light_curves(
 
 def _fits(observation: ObservationPlan, pair: Pair, array: Any, what: str) -> bool:
     if array is not None and array.size == observation.stored.size:
-        # Two equal cadence numbers are a problem of the whole observation.
+        # Duplicate cadence numbers are a problem of the whole observation.
         return not observation.problem
     size = "no" if array is None else array.size
     pair.problem = (
@@ -247,7 +246,7 @@ def _sources(
             sa.text("SELECT id FROM dataset WHERE id = :id"), {"id": derived_from}
         )
         if found is None:
-            raise IngestError(f"there is no dataset {derived_from} to derive this light curve from")
+            raise IngestError(f"derived_from={derived_from}: no such DataSet")
     sources: dict[int, set[int]] = {}
     if known:
         rows = connection.execute(

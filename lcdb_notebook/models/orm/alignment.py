@@ -50,23 +50,54 @@ def cadence_indices(
         )
     if (after == before).any():
         raise DataError(f"repeated cadence numbers: {_first(after[after == before])}")
-    order = np.argsort(reference, kind="stable")
-    ascending = reference[order]
+    ascending = np.sort(reference)
     twice = ascending[1:] == ascending[:-1]
     if twice.any():
         raise DataError(
             f"the observation's cadence_reference contains {_first(ascending[1:][twice])} "
             "more than once; cannot align with it"
         )
-    position = np.searchsorted(ascending, numbers)
-    known = position < ascending.size
-    known[known] = ascending[position[known]] == numbers[known]
+    found, known = find_cadences(numbers, reference)
     if not known.all():
         raise DataError(
             f"cadence numbers not in the observation's cadence_reference: {_first(numbers[~known])}"
         )
-    found: npt.NDArray[np.intp] = order[position]
     return found
+
+
+def find_cadences(
+    cadences: npt.NDArray[np.int64], reference: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Look up cadence numbers in a reference, without checks.
+
+    Parameters
+    ----------
+    cadences
+        int64 of shape (n,), in any order.
+    reference
+        int64 of shape (m,), each number once, in any order.
+
+    Returns
+    -------
+    tuple of intp array and bool array, both of shape (n,)
+        Indices into the reference, and which of them are valid.
+
+    Examples
+    --------
+    >>> find_cadences(np.array([9, 5]), np.array([9, 8, 7]))
+    (array([0, 0]), array([ True, False]))
+    """
+    order = None
+    if not (reference[1:] > reference[:-1]).all():
+        order = np.argsort(reference)
+        reference = reference[order]
+    position = np.searchsorted(reference, cadences)
+    known = position < reference.size
+    known[known] = reference[position[known]] == cadences[known]
+    position[~known] = 0
+    if order is not None and order.size:
+        position = order[position]
+    return position, known
 
 
 def fill_at(
