@@ -104,6 +104,9 @@ class Product:
         product is stored in a separate observation and not aligned with others.
     shared
         Data for all targets of the observation; None if there are none.
+    part
+        True if the observation is split into several files (Kepler's short cadence has one per
+        month), so that stored light curves are extended with the cadences of this one.
     """
 
     label: str
@@ -119,6 +122,7 @@ class Product:
     curves: tuple[Curve, ...]
     numbered: bool = True
     shared: Shared | None = None
+    part: bool = False
 
 
 class ObservationKey(NamedTuple):

@@ -14,7 +14,8 @@ from astropy.time import Time
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import IngestError, LineageError
-from lcdb_notebook.ingest.from_lightkurve.add import add, product_from_lightcurve
+from lcdb_notebook.ingest.from_lightkurve.add import add
+from lcdb_notebook.ingest.from_lightkurve.convert import product_from_lightcurve
 from lcdb_notebook.ingest.readers.dispatch import read_product
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import DataSet, DataSetHierarchy, Mission, Observation

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Mapping
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import ArgumentError, IngestError, LCDBError
-from lcdb_notebook.ingest.from_lightkurve import derived, metadata
-from lcdb_notebook.ingest.from_lightkurve.origins import methods, quality_types
-from lcdb_notebook.ingest.product import Curve, Product
+from lcdb_notebook.ingest.from_lightkurve import derived
+from lcdb_notebook.ingest.from_lightkurve.convert import check_kind, product_from_lightcurve
+from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.report import Outcome, Report
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.lightcurve import missions
@@ -149,7 +147,7 @@ def _add(
     derived_from: Any,
     description: Mapping[str, Any],
 ) -> Outcome:
-    _check_kind(lightcurve)
+    check_kind(lightcurve)
     known = dict(description)
     source = derived.source_id(derived_from, lightcurve)
     if source is not None:
@@ -197,135 +195,3 @@ def _stored_clock(connection: sa.Connection, mission: str) -> Clock | None:
         ).where(Mission.name == mission)
     ).first()
     return None if row is None else Clock(*row)
-
-
-def product_from_lightcurve(
-    lightcurve: lightkurve.LightCurve,
-    *,
-    target: int | None = None,
-    catalog: str | None = None,
-    mission: str | None = None,
-    photometry: str | None = None,
-    processing: str | None = None,
-    observation_type: str | None = None,
-    observation_fields: Mapping[str, Any] | None = None,
-    instrument: tuple[str, ...] | None = None,
-    clock: Clock | None = None,
-) -> Product:
-    """Build a Product from a LightCurve's columns and metadata.
-
-    What ``lightkurve.read`` makes of a file, and what ``flatten``, ``remove_outliers`` and the like
-    make of that, belongs to the same observation as the file, and is aligned with it by cadence
-    number. Without cadence numbers (``bin``) it gets a new observation.
-
-    Parameters
-    ----------
-    lightcurve
-        A LightCurve, TessLightCurve or KeplerLightCurve.
-    target, catalog, mission, photometry, processing, observation_type, observation_fields
-        As for :func:`add`, and so are ``instrument`` and ``clock``.
-
-    Returns
-    -------
-    Product
-        With one curve and its time in the mission's format in TDB. Masked values become NaN.
-        Numbers below 1e6 in the format "jd", which lightkurve gives to plain numbers, are read as
-        the mission's format, and numbers from 1e6 in the mission's format as BJD.
-
-    Raises
-    ------
-    IngestError
-        If it is folded or stitched, its times are impossible, or something is missing; the message
-        names the argument to pass.
-
-    Examples
-    --------
-    >>> import lightkurve
-    >>> lc = lightkurve.LightCurve(time=[1325.5, 1325.6], flux=[1.0, 0.9])
-    >>> product_from_lightcurve(lc, target=261136679)
-    Traceback (most recent call last):
-    ...
-    lcdb_notebook.errors.IngestError: LightCurve: the mission is unknown (no MISSION, ...
-    """
-    _check_kind(lightcurve)
-    name = type(lightcurve).__name__
-    meta = {str(key).upper(): value for key, value in lightcurve.meta.items()}
-    label = str(meta.get("LABEL") or name)
-    try:
-        metadata.check_not_stitched(lightcurve)
-        known = missions.named(mission) if mission else metadata.known_mission(meta, name)
-        mission = known.telescope if known else str(mission)
-        kind = observation_type or (known.observation_type if known else None)
-        if kind is None:
-            raise IngestError(
-                f"the class of observations of mission {mission} is unknown; pass observation_type="
-            )
-        number, catalog = metadata.catalog_target(meta, target, catalog, known)
-        cadence = metadata.cadence_numbers(lightcurve)
-        time = metadata.mission_time(lightcurve.time, _clock(known, clock, mission))
-        if known is not None:
-            metadata.check_dates(time, known)
-        # Without cadence numbers, rows are sorted by time, and those without time come last.
-        order = np.argsort(time if cadence is None else cadence, kind="stable")
-        time = time[order]
-        exposure = metadata.exposure_time(meta, time, known, numbered=cadence is not None)
-        fields = metadata.observation_fields(meta, known, exposure, observation_fields or {})
-        metadata.check_span(time, known, fields)
-        author = str(fields.get("author") or meta.get("AUTHOR") or "")
-        unit = getattr(lightcurve.flux, "unit", None)
-        source, method = methods(
-            meta, author, "" if unit is None else unit.to_string(), photometry, processing
-        )
-        quality = {
-            flag_type: metadata.flag_bits(lightcurve[column])
-            for flag_type, column in quality_types(
-                lightcurve.colnames, author, fields, kind, str(meta.get("QUALITY_TYPE") or "")
-            ).items()
-        }
-        flux, flux_err = metadata.flux_and_error(lightcurve, str(meta.get("FLUX_ORIGIN") or ""))
-        curve = Curve(
-            source, method, None, flux[order], None if flux_err is None else flux_err[order]
-        )
-        return Product(
-            label=label,
-            mission=mission,
-            catalog=catalog,
-            target=number,
-            observation_type=kind,
-            observation_fields=fields,
-            instrument=instrument or metadata.instrument_path(meta, known, mission),
-            cadence=np.arange(time.size) if cadence is None else cadence[order],
-            time=time,
-            quality={name: bits[order] for name, bits in quality.items() if bits is not None},
-            curves=(curve,),
-            # Files without cadence numbers are stored with negative ones, one per row.
-            numbered=cadence is not None and bool((cadence >= 0).all()),
-        )
-    except IngestError as error:
-        raise IngestError(f"{label}: {error}") from error.__cause__
-
-
-def _clock(known: missions.KnownMission | None, clock: Clock | None, mission: str) -> Clock:
-    if clock is not None:
-        return clock
-    if known is None:
-        raise IngestError(f"no mission {mission!r} in this database; add its row first")
-    return known.clock
-
-
-def _check_kind(lightcurve: Any) -> None:
-    from lightkurve import FoldedLightCurve, LightCurve
-
-    name = type(lightcurve).__name__
-    if isinstance(lightcurve, FoldedLightCurve):
-        raise IngestError(
-            f"{name}: a folded light curve has phases instead of times; add it before folding"
-        )
-    if isinstance(lightcurve, LightCurve):
-        return
-    cure = ""
-    if isinstance(lightcurve, str | os.PathLike):
-        cure = "; use db.ingest() for files"
-    elif name.endswith("LightCurveCollection"):
-        cure = "; add its members separately"
-    raise IngestError(f"lightcurve must be a LightCurve or DataFrame, got {name}{cure}")

@@ -65,7 +65,7 @@ def described_by_source(
     lightcurve
         The light curve.
     description
-        Arguments of :func:`lcdb_notebook.ingest.from_lightkurve.add.product_from_lightcurve`,
+        Arguments of :func:`lcdb_notebook.ingest.from_lightkurve.convert.product_from_lightcurve`,
         which take precedence.
 
     Raises

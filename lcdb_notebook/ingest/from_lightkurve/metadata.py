@@ -1,9 +1,8 @@
-"""Find a LightCurve's target, observation and times in its columns and metadata."""
+"""Find a LightCurve's target, observation, cadences and flags in its columns and metadata."""
 
 from __future__ import annotations
 
 import re
-import time as system_time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +11,7 @@ import numpy.typing as npt
 
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import FloatVector, IntVector, as_flags
-from lcdb_notebook.ingest.readers.headers import SECONDS_PER_DAY, nominal_exposure
 from lcdb_notebook.lightcurve import missions
-from lcdb_notebook.lightcurve.clock import SMALLEST_BJD, Clock
 from lcdb_notebook.lightcurve.missions import K2, KEPLER, TESS, KnownMission
 
 Meta = Mapping[str, Any]
@@ -22,22 +19,6 @@ Meta = Mapping[str, Any]
 
 TARGET_KEYS = ("TARGETID", *dict.fromkeys(m.catalog_key for m in missions.MISSIONS.values()))
 _MOST_DIGITS = 100
-
-# From this sector on, sectors have four orbits instead of two.
-_LONG_SECTORS, _LONG_SECTOR_DAYS = 97, 64.0
-
-# Numbers that are often given without a time format: what to add for a JD, and what to do.
-_OTHER_TIMES = (
-    (0.0, "full Julian dates", "pass them as astropy.time.Time(..., format='jd', scale='tdb')"),
-    (
-        2_400_000.5,
-        "modified Julian dates",
-        "pass them as astropy.time.Time(..., format='mjd', scale='tdb')",
-    ),
-    (2_450_000.0, "JD - 2450000", "add 2450000"),
-    (2_440_000.0, "JD - 2440000", "add 2440000"),
-)
-_UNIX_EPOCH, _YEAR = 2_440_587.5, 365.25
 
 
 def known_mission(meta: Meta, class_name: str) -> KnownMission:
@@ -102,65 +83,6 @@ def as_integer(value: Any) -> int | None:
     return None
 
 
-def mission_time(time: Any, clock: Clock) -> FloatVector:
-    """Convert an astropy Time to the mission's format in TDB, with NaN where it is masked."""
-    from astropy.time import Time
-
-    if not isinstance(time, Time):
-        raise IngestError(f"the time column must be an astropy Time, got {type(time).__name__}")
-    masked = np.broadcast_to(np.asarray(time.mask), time.shape)
-    plain = np.asarray(getattr(time.value, "unmasked", time.value))
-    if plain.dtype.kind == "f" and time.format in ("jd", clock.format_name):
-        latest = np.fmax.reduce(np.where(masked, np.nan, plain), initial=-np.inf)
-        # lightkurve labels plain numbers "jd", but no spacecraft flew before SMALLEST_BJD.
-        if time.format == "jd" and latest < SMALLEST_BJD:
-            return np.where(masked, np.nan, plain)
-        if time.format == clock.format_name and latest >= SMALLEST_BJD:
-            return np.where(masked, np.nan, clock.from_bjd(plain))
-    clock.time_format()
-    numbers = time.tdb.to_value(clock.format_name)
-    return np.where(masked, np.nan, np.asarray(getattr(numbers, "unmasked", numbers), dtype=float))
-
-
-def check_dates(time: FloatVector, mission: KnownMission) -> None:
-    """Reject times before the mission's launch, or more than a year in the future.
-
-    Parameters
-    ----------
-    time
-        float64 of shape (cadences,), in the mission's format; may have NaN.
-    mission
-        The mission.
-
-    Raises
-    ------
-    IngestError
-        If there are such times. The message names the format that they may be in.
-    """
-    finite = time[np.isfinite(time)]
-    if finite.size == 0:
-        return
-    first, last = float(finite.min()), float(finite.max())
-    latest = system_time.time() / SECONDS_PER_DAY + _UNIX_EPOCH + _YEAR
-
-    def possible(zero: float) -> bool:
-        return mission.launch <= first + zero and last + zero <= latest
-
-    epoch = float(mission.clock.epoch)
-    if possible(epoch):
-        return
-    name = mission.clock.format_name.upper()
-    looks = next(
-        (f". They look like {what}: {cure}" for zero, what, cure in _OTHER_TIMES if possible(zero)),
-        "",
-    )
-    raise IngestError(
-        f"times must be {name} (BJD - {epoch:.0f}) between the launch of {mission.telescope}, "
-        f"{mission.launch - epoch:.0f}, and a year from now, {latest - epoch:.0f}; "
-        f"got {first:.10g} to {last:.10g}{looks}"
-    )
-
-
 def cadence_numbers(lightcurve: Any) -> IntVector | None:
     """Return the cadence numbers; None if a light curve has none, as after ``bin``.
 
@@ -213,28 +135,6 @@ def check_not_stitched(lightcurve: Any) -> None:
             )
 
 
-def exposure_time(
-    meta: Meta, time: FloatVector, known: KnownMission | None, *, numbered: bool
-) -> int | None:
-    """Find the nominal exposure time in seconds, as the file readers do; None if it is unknown.
-
-    Without cadence numbers the metadata are ignored, since the light curve may have been binned.
-    """
-    nominal = as_integer(meta.get("EXPTIME"))
-    if numbered and nominal is not None:
-        return nominal
-    finite = time[np.isfinite(time)]
-    steps = np.diff(finite)
-    seconds = float(np.median(steps)) * SECONDS_PER_DAY if steps.size else np.nan
-    days = meta.get("TIMEDEL")
-    if numbered and isinstance(days, int | float) and not isinstance(days, bool):
-        seconds = days * SECONDS_PER_DAY
-    try:
-        return nominal_exposure(seconds, known or KEPLER, "its times")
-    except IngestError:
-        return round(seconds) if np.isfinite(seconds) else None
-
-
 def observation_fields(
     meta: Meta, known: KnownMission | None, exposure: int | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -279,22 +179,6 @@ def instrument_path(meta: Meta, known: KnownMission | None, mission: str) -> tup
                 f"instrument=({', '.join(repr(level) for level in path)}, '{name} ...')"
             )
     return tuple(path)
-
-
-def check_span(time: FloatVector, known: KnownMission | None, fields: Mapping[str, Any]) -> None:
-    """Reject a light curve that is longer than one observation of the mission."""
-    if known is None:
-        return
-    longest = known.longest_days
-    if known is TESS and fields[known.field] >= _LONG_SECTORS:
-        longest = _LONG_SECTOR_DAYS
-    finite = time[np.isfinite(time)]
-    span = float(np.ptp(finite)) if finite.size else 0.0
-    if span > longest:
-        raise IngestError(
-            f"it spans {span:.0f} days, so it was stitched from several observations; add each of "
-            "them separately"
-        )
 
 
 def flux_and_error(lightcurve: Any, origin: str) -> tuple[FloatVector, FloatVector | None]:

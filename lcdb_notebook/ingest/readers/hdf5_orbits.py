@@ -27,10 +27,9 @@ from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import Curve, FloatVector, Product, as_flags
 from lcdb_notebook.ingest.readers.hdf5 import Group, open_hdf5
 from lcdb_notebook.ingest.readers.hdf5_curves import qlp_curves, tglc_curves
-from lcdb_notebook.ingest.readers.headers import SECONDS_PER_DAY, nominal_exposure
 from lcdb_notebook.ingest.readers.orbit_files import shared_files
-from lcdb_notebook.ingest.readers.pipelines import check_times
 from lcdb_notebook.ingest.readers.table import file_content
+from lcdb_notebook.ingest.readers.times import SECONDS_PER_DAY, check_times, nominal_exposure
 from lcdb_notebook.lightcurve.missions import TESS
 
 

@@ -1,4 +1,4 @@
-"""Header cards that all pipelines share: time reference, exposure, instrument and target."""
+"""Header cards that all pipelines share: values, instrument, observation and target."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from lcdb_notebook.lightcurve.missions import TESS, KnownMission
 
 Header = Mapping[str, Any]
 """The interface used of an ``astropy.io.fits.Header``."""
-
-SECONDS_PER_DAY = 86_400
 
 
 def value(header: Header, key: str, default: object = None) -> Any:
@@ -47,67 +45,6 @@ def integer(header: Header, key: str, low: int, high: int) -> int:
             f"{'but is missing' if found is None else f'got {found!r}'}"
         )
     return found
-
-
-def check_clock(header: Header, mission: KnownMission) -> None:
-    """Check that times are days of TDB since the mission's reference BJD.
-
-    The cards are those of FITS Standard 4.0, section 9, with BJD for JD; SPOC and Kepler write the
-    fraction as BJDREFF, QLP and TGLC as BJDREFR.
-
-    Raises
-    ------
-    IngestError
-        If they are not.
-    """
-    zero = value(header, "BJDREFI")
-    if zero is None:
-        raise IngestError("the table's header has no time reference (BJDREFI)")
-    for fraction in ("BJDREFF", "BJDREFR"):
-        zero = zero + value(header, fraction, 0)
-    if zero != mission.clock.epoch:
-        raise IngestError(
-            f"times must count from BJD {mission.clock.epoch} "
-            f"({mission.clock.format_name.upper()}), got a reference of {zero}"
-        )
-    for key, expected in (("TIMESYS", "TDB"), ("TIMEUNIT", "d")):
-        if text(header, key) != expected:
-            raise IngestError(f"header card {key} must be {expected!r}, got {text(header, key)!r}")
-
-
-def time_step(header: Header) -> float:
-    """Return the time between two cadences by the header, in seconds."""
-    days = value(header, "TIMEDEL")
-    if isinstance(days, bool) or not isinstance(days, int | float):
-        raise IngestError(f"header card TIMEDEL must be a number of days, got {days!r}")
-    return days * SECONDS_PER_DAY
-
-
-def nominal_exposure(seconds: float, mission: KnownMission, origin: str) -> int:
-    """Return the mission's nominal exposure time within 1 per cent of the time between cadences.
-
-    Parameters
-    ----------
-    seconds
-        Time between two cadences.
-    mission
-        The mission whose exposure times are compared.
-    origin
-        Where ``seconds`` comes from, for the message.
-
-    Raises
-    ------
-    IngestError
-        If there is none.
-    """
-    nearest = min(mission.exposures, key=lambda exposure: abs(exposure - seconds))
-    if not abs(seconds - nearest) <= 0.01 * nearest:
-        known = ", ".join(str(exposure) for exposure in mission.exposures.values())
-        raise IngestError(
-            f"the time between cadences is {seconds:.6g} s by {origin}; "
-            f"{mission.name} has {known} s"
-        )
-    return mission.exposures[nearest]
 
 
 def instrument_path(primary: Header, mission: KnownMission, highest: int) -> tuple[str, ...]:

@@ -13,28 +13,28 @@ from typing import Any
 import numpy as np
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.product import Curve, FloatVector, IntVector, Named, Product
+from lcdb_notebook.ingest.product import Curve, FloatVector, Named, Product
 from lcdb_notebook.ingest.readers.headers import (
-    SECONDS_PER_DAY,
     Header,
     catalog_number,
-    check_clock,
     instrument_path,
     integer,
-    nominal_exposure,
     tess_observation,
     text,
-    time_step,
     value,
 )
 from lcdb_notebook.ingest.readers.table import LightCurveTable
+from lcdb_notebook.ingest.readers.times import (
+    SECONDS_PER_DAY,
+    check_clock,
+    check_times,
+    nominal_exposure,
+    time_step,
+)
 from lcdb_notebook.lightcurve.missions import K2, KEPLER, TESS, KnownMission
 
 ELECTRONS = "electron / s"
 RELATIVE = ""
-
-# Larger numbers are full Julian dates, whatever reference the header has.
-_LARGEST_TIME = 1e6
 
 _PDCSAP = Named(
     "PDCSAP",
@@ -117,12 +117,24 @@ def _read_kepler(table: LightCurveTable) -> Product:
         target=_target(table, mission),
         quality={mission.flag_type: table.quality(mission.quality_column)},
         curves=_aperture_curves(table, mission.name),
+        part=in_parts(mission, fields["exptime"]),
     )
+
+
+def in_parts(mission: KnownMission, exposure: int | None) -> bool:
+    """Return whether observations have several files: Kepler's short cadence, one per month.
+
+    Kepler Archive Manual (KDMC-10008-006), section 2.1.
+    """
+    return mission is KEPLER and exposure == 60
 
 
 def _kepler_or_k2(primary: Header) -> KnownMission:
     name = text(primary, "MISSION")
     found = {"Kepler": KEPLER, "K2": K2}.get(name)
+    if not name and value(primary, KEPLER.field_key) is not None:
+        # Files from before K2 have no MISSION.
+        found = KEPLER
     if found is None:
         raise IngestError(f"header card MISSION must be Kepler or K2, got {name!r}")
     return found
@@ -260,30 +272,6 @@ def _product(
         numbered=cadence_column is not None,
         **fields,
     )
-
-
-def check_times(cadence: IntVector, time: FloatVector, mission: KnownMission) -> None:
-    """Check that times increase with the cadence numbers and are not full BJD; some may be NaN.
-
-    Raises
-    ------
-    IngestError
-        If they do not, or all are NaN.
-    """
-    finite = np.isfinite(time)
-    if np.isnan(time).all():
-        raise IngestError(f"all {time.size} times are NaN")
-    wrong = np.abs(time) >= _LARGEST_TIME  # infinite ones too
-    if wrong.any():
-        at = int(wrong.argmax())
-        raise IngestError(
-            f"the time of cadence {cadence[at]} is {time[at]}, which cannot be days since "
-            f"{mission.clock.epoch}"
-        )
-    backwards = np.diff(time[finite]) < 0
-    if backwards.any():
-        at = int(cadence[finite][1:][backwards][0])
-        raise IngestError(f"times are not increasing at cadence {at}")
 
 
 def _aperture_curves(table: LightCurveTable, author: str) -> tuple[Curve, ...]:

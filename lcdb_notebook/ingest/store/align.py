@@ -123,6 +123,44 @@ def agree(
     )
 
 
+def join(
+    cadence: IntVector, values: FloatVector | None, other: IntVector, others: FloatVector | None
+) -> FloatVector:
+    """Join two arrays on the union of their cadences.
+
+    Parameters
+    ----------
+    cadence, other
+        int64, each strictly increasing.
+    values, others
+        float64 of the same shapes; None is the same as an array of NaN.
+
+    Returns
+    -------
+    float64 array
+        On the sorted union of the cadences, NaN where both are.
+
+    Raises
+    ------
+    ValueError
+        If they have different values at a cadence.
+
+    Examples
+    --------
+    >>> join(np.array([1, 2]), np.array([0.5, np.nan]), np.array([2, 3]), np.array([0.7, 0.9]))
+    array([0.5, 0.7, 0.9])
+    """
+    values = np.full(cadence.size, np.nan) if values is None else values
+    others = np.full(other.size, np.nan) if others is None else others
+    everywhere = union(cadence, other)
+    one, two = Placement(cadence, everywhere)(values), Placement(other, everywhere)(others)
+    wrong = (one != two) & ~np.isnan(one) & ~np.isnan(two)
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise ValueError(f"cadence {everywhere[at]} has {one[at]} and {two[at]}")
+    return np.where(np.isnan(one), two, one)
+
+
 @dataclass(frozen=True, eq=False)
 class Sampling:
     """Times and quality flags of one target in one observation.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,7 @@ class Accepted:
     pair: Pair
     light_curves: tuple[LightCurve, ...]
     new: tuple[LightCurve, ...]
+    extended: tuple[LightCurve, ...]
     links: tuple[tuple[int, int], ...]
     changed: bool
 
@@ -79,13 +81,16 @@ class Plan:
         sampling = Sampling(cadence, product.time, product.quality)
         if pair.sampling is not None:
             sampling = pair.sampling.merged(sampling, _where(product, observation))
-        light_curves = [self._match(product, curve, pair, cadence) for curve in product.curves]
+        matches = [self._match(product, curve, pair, cadence) for curve in product.curves]
+        light_curves = [light_curve for light_curve, _ in matches]
         new = tuple(c for c in light_curves if c.key not in pair.light_curves)
+        extensions = [(old, joined) for old, joined in matches if joined is not old]
         links = self._links(product, light_curves, derived_from)
         shared = observation.shared.joined(product.shared)
         reference = union(observation.reference, union(cadence, shared.cadence))
         changed = bool(
             new
+            or extensions
             or links
             or sampling is not pair.sampling
             or shared is not observation.shared
@@ -98,12 +103,17 @@ class Plan:
         pair.sampling = sampling
         for light_curve in new:
             pair.light_curves[light_curve.key] = [light_curve]
+        for old, joined in extensions:
+            old.cadence, old.flux, old.flux_err = joined.cadence, joined.flux, joined.flux_err
+        extended = tuple(old for old, _ in extensions)
         for source, child in links:
             self._sources.setdefault(child, set()).add(source)
         known = self._observations.setdefault(observation.key, [])
         if observation not in known:
             known.append(observation)
-        return Accepted(product, observation, pair, tuple(light_curves), new, links, changed)
+        return Accepted(
+            product, observation, pair, tuple(light_curves), new, extended, links, changed
+        )
 
     def _find(self, product: Product, target: TargetKey, cadence: IntVector) -> ObservationPlan:
         key = observation_key(product)
@@ -132,19 +142,27 @@ class Plan:
                 )
         return _new_observation(key)
 
-    def _match(self, product: Product, curve: Curve, pair: Pair, cadence: IntVector) -> LightCurve:
+    def _match(
+        self, product: Product, curve: Curve, pair: Pair, cadence: IntVector
+    ) -> tuple[LightCurve, LightCurve]:
+        """Find or create the light curve of a curve, and return it as it is and as it will be."""
         key = _key(curve)
         stored = pair.light_curves.get(key, [])
         for light_curve in stored:
             if light_curve.equals(cadence, curve):
-                return light_curve
+                return light_curve, light_curve
+        if product.part and len(stored) == 1:
+            # Values that differ are reported below.
+            with suppress(ValueError):
+                return stored[0], stored[0].joined(cadence, curve)
         if stored:
             raise IngestError(
                 f"{_name(key)} of {product.catalog} {product.target} differs from what is stored "
                 f"({_which(stored[0].dataset)}); delete it first, or use another name"
             )
         self._unwritten -= 1
-        return LightCurve(self._unwritten, key, cadence, curve.flux, curve.flux_err)
+        light_curve = LightCurve(self._unwritten, key, cadence, curve.flux, curve.flux_err)
+        return light_curve, light_curve
 
     def _links(
         self, product: Product, light_curves: list[LightCurve], derived_from: int | None

@@ -10,7 +10,7 @@ import numpy as np
 
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import Curve, FloatVector, IntVector, ObservationKey, Shared
-from lcdb_notebook.ingest.store.align import Sampling, agree
+from lcdb_notebook.ingest.store.align import Sampling, agree, join, union
 
 TargetKey = tuple[str, int]
 CurveKey = tuple[str, str | None]
@@ -30,11 +30,31 @@ class LightCurve:
     flux: FloatVector
     flux_err: FloatVector | None
 
-    def equals(self, cadence: IntVector, curve: Curve) -> bool:
-        """Return whether a curve of a product has the same values."""
+    def equals(self, cadence: IntVector, curve: Curve | LightCurve) -> bool:
+        """Return whether a curve has the same values."""
         return agree(self.cadence, self.flux, cadence, curve.flux) and agree(
             self.cadence, self.flux_err, cadence, curve.flux_err
         )
+
+    def joined(self, cadence: IntVector, curve: Curve) -> LightCurve:
+        """Return a copy with the values of another part of the same observation.
+
+        Returns
+        -------
+        LightCurve
+            ``self`` if the part has nothing new.
+
+        Raises
+        ------
+        ValueError
+            If both have different values at a cadence.
+        """
+        flux = join(self.cadence, self.flux, cadence, curve.flux)
+        flux_err = None
+        if self.flux_err is not None or curve.flux_err is not None:
+            flux_err = join(self.cadence, self.flux_err, cadence, curve.flux_err)
+        joined = LightCurve(self.dataset, self.key, union(self.cadence, cadence), flux, flux_err)
+        return self if self.equals(joined.cadence, joined) else joined
 
 
 @dataclass(eq=False)

@@ -137,6 +137,7 @@ def _write(
     realign.realign(connection, [o for o in observations if o.grown], types)
     _write_samplings(connection, names, accepted, types)
     shared.write(connection, observations, types)
+    _rewrite_extended(connection, accepted, types)
     ids = _number(connection, accepted)
     write_rows(
         connection,
@@ -156,6 +157,26 @@ def _write(
     if links:
         columns = ("source_dataset_id", "child_dataset_id")
         write_rows(connection, "datasethierarchy", columns, links, types)
+
+
+def _rewrite_extended(
+    connection: sa.Connection, accepted: Sequence[Accepted], types: Types
+) -> None:
+    """Rewrite stored light curves that were extended; new ones are written by the caller."""
+    extended = {
+        light_curve: item.observation
+        for item in accepted
+        for light_curve in item.extended
+        if light_curve.dataset > 0
+    }
+    rows = []
+    for light_curve, observation in extended.items():
+        place = Placement(light_curve.cadence, observation.final)
+        errors = light_curve.flux_err
+        flux = place(light_curve.flux)
+        rows.append((light_curve.dataset, flux, None if errors is None else place(errors)))
+    if rows:
+        rewrite(connection, "dataset", ("values", "errors"), rows, types)
 
 
 def _create_observations(
