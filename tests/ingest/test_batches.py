@@ -18,7 +18,7 @@ from lcdb_notebook.ingest import batches
 from lcdb_notebook.ingest.batches import ingest
 from lcdb_notebook.ingest.readers.dispatch import read_product
 from lcdb_notebook.ingest.report import Outcome, Report
-from lcdb_notebook.models import DataSet, Instrument, Observation, Target
+from lcdb_notebook.models import DataSet, Instrument, KeplerObservation, Observation, Target
 from lcdb_notebook.models.tables import schema
 
 SECTOR_24 = "hlsp_qlp_tess_ffi_s0024-0000000188589164_tess_v01_llc.fits.gz"
@@ -57,6 +57,48 @@ def star_files(qlp: Path, tmp_path: Path) -> list[Path]:
 def count(engine: sa.Engine, model: type) -> int:
     with engine.connect() as connection:
         return connection.scalar(sa.select(sa.func.count()).select_from(model)) or 0
+
+
+@pytest.fixture
+def months(data_folder: Path, tmp_path: Path) -> list[Path]:
+    """A Kepler file in short cadence, split into three as the archive splits a quarter."""
+    files = []
+    with fits.open(data_folder / "kepler/kplr011446443-2009131105131_llc.fits.gz") as original:
+        rows = len(original[1].data)
+        for month in range(3):
+            hdus = fits.HDUList([hdu.copy() for hdu in original])
+            hdus[1].data = hdus[1].data[month * rows // 3 : (month + 1) * rows // 3]
+            hdus[1].header["TIMEDEL"] = 58.85 / 86400
+            path = tmp_path / f"kplr011446443-month{month}_slc.fits"
+            hdus.writeto(path, checksum=True)
+            files.append(path)
+    return files
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_ingest_joins_the_monthly_files_of_a_kepler_quarter(
+    own_engine: sa.Engine, data_folder: Path, months: list[Path], at_once: bool
+) -> None:
+    backwards = months[::-1]
+    calls = [backwards] if at_once else [[path] for path in backwards]
+    reports = [ingest(own_engine, paths, progress=False) for paths in calls]
+    assert sum(report.added for report in reports) == 3
+    whole = read_product(data_folder / "kepler/kplr011446443-2009131105131_llc.fits.gz")
+    with orm.Session(own_engine) as session:
+        (observation,) = session.scalars(sa.select(KeplerObservation)).all()
+        assert (observation.quarter, observation.exptime) == (0, 60)
+        assert np.array_equal(observation.cadence_reference, whole.cadence)
+        (times,) = observation.target_specific_times
+        assert np.array_equal(times.barycentric_julian_dates, whole.time, equal_nan=True)
+        (flags,) = observation.quality_flag_arrays
+        assert np.array_equal(flags.quality_flags, whole.quality["kepler_quality_flag"])
+        raw, pdcsap = session.scalars(sa.select(DataSet).order_by(DataSet.id)).all()
+        assert pdcsap.source_datasets == [raw]
+        for dataset, curve in zip((raw, pdcsap), whole.curves, strict=True):
+            assert np.array_equal(dataset.values, curve.flux, equal_nan=True)
+            assert curve.flux_err is not None
+            assert np.array_equal(dataset.errors, curve.flux_err, equal_nan=True)
+    assert ingest(own_engine, months, progress=False).unchanged == 3
 
 
 def test_real_files_of_every_pipeline_go_in_and_a_foreign_one_does_not(
@@ -305,7 +347,7 @@ def test_a_report_without_trouble_is_one_line() -> None:
 
 def test_a_long_list_of_reasons_is_cut() -> None:
     report = Report([REPORT.files[2]] * 25)
-    assert repr(report).endswith("  and 5 more: see to_pandas()")
+    assert repr(report).endswith("  and 5 more; .to_pandas() has all")
     assert report._repr_html_().count("<tr>") == 21
 
 

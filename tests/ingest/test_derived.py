@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -167,6 +168,22 @@ def test_a_mission_of_ones_own_is_taken_from_the_source(session: orm.Session) ->
     assert new.observation_id == observation.id
     assert new.target_id == target.id
     assert [source.id for source in new.source_datasets] == [dataset.id]
+
+
+def test_add_of_a_normalized_light_curve_has_one_cure(db: lcdb.Database) -> None:
+    lc = db.lightcurve(3, sector=1, **HERE)
+    with pytest.raises(IngestError) as refused:
+        db.add(lc.normalize(), derived_from=lc)
+    assert str(refused.value).endswith("; name the processing: processing='flattened'")
+    assert "photometry name" not in str(refused.value)
+
+
+def test_add_of_a_stitched_collection_says_that_it_was_stitched(db: lcdb.Database) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stitched = db.lightcurves(3, **HERE).stitch()
+    with pytest.raises(IngestError, match=r"it was stitched from 2 light curves \(sector 1, 2\)"):
+        db.add(stitched, processing="stitched")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import lightkurve
 import pytest
 
 from lcdb_notebook.errors import IngestError
@@ -146,6 +147,13 @@ def test_broken_links_and_pipes_in_a_folder_are_reported(tree: Path) -> None:
     found = find_files(tree)
     assert names(found.files, tree) == ALL
     assert sorted(Path(path).name for path, _ in found.problems) == ["broken.fits", "pipe.fits"]
+
+
+def test_find_files_of_a_light_curve_names_add() -> None:
+    lc = lightkurve.LightCurve(time=[1.0, 2.0], flux=[1.0, 1.0])
+    for wrong in (lc, [lc], lightkurve.LightCurveCollection([lc])):
+        with pytest.raises(IngestError, match=r"got a LightCurve(Collection)?; use db\.add\(\)"):
+            find_files(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", [None, 5, [5], [b"a.fits"], b"a.fits"])

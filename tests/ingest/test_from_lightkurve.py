@@ -13,7 +13,7 @@ from astropy import units
 from astropy.time import Time
 from sqlalchemy import orm
 
-from lcdb_notebook.errors import IngestError, LineageError
+from lcdb_notebook.errors import ArgumentError, IngestError, LineageError
 from lcdb_notebook.ingest.from_lightkurve.add import add
 from lcdb_notebook.ingest.from_lightkurve.convert import product_from_lightcurve
 from lcdb_notebook.ingest.readers.dispatch import read_product
@@ -236,6 +236,64 @@ def test_times_become_the_missions_own_in_tdb(time: Time, expected: float) -> No
     assert product.time == pytest.approx([expected, expected + 1, expected + 2], abs=3e-8)
 
 
+@pytest.mark.parametrize(
+    ("first", "looks"),
+    [
+        (58325.0, r"\. They look like modified Julian dates: .*format='mjd'"),
+        (8325.0, r"\. They look like JD - 2450000: add 2450000"),
+        (18325.0, r"\. They look like JD - 2440000: add 2440000"),
+        (-100.0, "got -100 to -98$"),
+        (400_000.0, "got 400000 to 400002$"),
+    ],
+)
+def test_add_refuses_times_that_the_mission_cannot_have(
+    session: orm.Session, first: float, looks: str
+) -> None:
+    lc = tess(time=Time(first + np.arange(3.0), format="jd", scale="tdb"))
+    with pytest.raises(IngestError, match=r"times must be BTJD .* launch of TESS, 1226.*" + looks):
+        add(session, lc)
+
+
+def kepler(first: float) -> dict[str, Any]:
+    time = Time(first + 0.5 * np.arange(3), format="bkjd", scale="tdb")
+    return {"MISSION": "Kepler", "QUARTER": 0, "CHANNEL": 1, "AUTHOR": "Kepler", "time": time}
+
+
+def test_add_takes_times_of_kepler_from_its_launch_on() -> None:
+    with pytest.raises(IngestError, match=r"BKJD .* launch of Kepler, 64.*got 10 to 11"):
+        product_from_lightcurve(tess(**kepler(10.0)))
+    assert product_from_lightcurve(tess(**kepler(120.0))).mission == "Kepler"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        (np.array([2**40, 2**40 + 1, 2**40 + 3]), [2**40, 2**40 + 1, 2**40 + 3]),
+        (np.array([1, 2, 2**63 - 1], np.uint64), [1, 2, 2**63 - 1]),
+    ],
+)
+def test_add_keeps_cadence_numbers_of_64_bits(
+    session: orm.Session, numbers: Any, expected: list[int]
+) -> None:
+    assert add(session, tess(cadenceno=numbers)).added == 1
+    observation = session.scalars(sa.select(Observation)).one()
+    assert observation.cadence_reference.tolist() == expected
+
+
+def test_add_refuses_cadence_numbers_beyond_63_bits() -> None:
+    with pytest.raises(IngestError, match="9223372036854775808 does not fit into 63 bits"):
+        product_from_lightcurve(tess(cadenceno=np.array([1, 2, 2**63], np.uint64)))
+
+
+def test_add_keeps_the_bits_of_unsigned_flags(session: orm.Session) -> None:
+    bits = np.array([0, 2**31 + 4, 2**32 - 1], np.uint32)
+    assert add(session, tess(quality=bits)).added == 1
+    (stored,) = session.scalars(sa.select(Observation)).one().quality_flag_arrays
+    assert (stored.quality_flags.astype(np.int64) & 0xFFFFFFFF).tolist() == bits.tolist()
+    with pytest.raises(IngestError, match="do not fit into 32 bits"):
+        product_from_lightcurve(tess(quality=np.array([0, 1, 2**32])))
+
+
 def test_what_is_masked_is_nan() -> None:
     from astropy.utils.masked import Masked
 
@@ -378,6 +436,34 @@ def test_a_stitched_light_curve_is_refused_by_its_length() -> None:
     with pytest.raises(IngestError, match="it spans 55 days"):
         product_from_lightcurve(tess(time=time))
     assert product_from_lightcurve(tess(time=time, SECTOR=97)).target == 7
+
+
+def test_add_names_an_unknown_argument_and_the_one_that_is_meant(session: orm.Session) -> None:
+    with pytest.raises(ArgumentError, match=r"no argument 'procesing'; did you mean processing="):
+        add(session, tess(), procesing="flat")
+    with pytest.raises(ArgumentError, match=r"no argument 'colour'; it takes target, catalog, mi"):
+        add(session, tess(), colour="red")
+
+
+def test_add_refuses_a_stitched_light_curve_by_its_columns(session: orm.Session) -> None:
+    lc = tess(sector=np.array([1, 2, 2]))
+    with pytest.raises(IngestError, match=r"it was stitched from 2 light curves \(sector 1, 2\)"):
+        add(session, lc)
+    assert add(session, tess(sector=np.array([1, 1, 1]))).added == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "cure"),
+    [
+        (Path("a.fits"), r"db\.ingest\(\) for files"),
+        (lightkurve.LightCurveCollection([]), "add its members separately"),
+    ],
+)
+def test_add_of_something_else_says_what_to_call(
+    session: orm.Session, other: Any, cure: str
+) -> None:
+    with pytest.raises(IngestError, match=cure):
+        add(session, other)
 
 
 @pytest.mark.parametrize("other", [np.ones(3), None, "TIC 7"])

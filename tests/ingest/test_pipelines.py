@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -497,6 +498,75 @@ def test_a_20_second_light_curve_is_spocs(read: Callable[[bytes], Product]) -> N
     fields = read(content).observation_fields
     assert (fields["author"], fields["exptime"]) == ("SPOC", 20)
     assert fields["cosmic_ray_mitigation"] is False
+
+
+def test_read_product_of_a_kepler_file_without_mission(read: Callable[[bytes], Product]) -> None:
+    product = read(set_card(raw(KEPLER), "MISSION", None, primary=True))
+    assert (product.mission, product.catalog) == ("Kepler", "KIC")
+    assert product.observation_type == "kepler_observation"
+    without = set_card(
+        set_card(raw(KEPLER), "MISSION", None, primary=True), "QUARTER", None, primary=True
+    )
+    with pytest.raises(IngestError, match="MISSION must be Kepler or K2, got ''"):
+        read(without)
+
+
+def unsigned(content: bytes, column: str, numbers: npt.NDArray[Any]) -> bytes:
+    """Write a column as FITS writes unsigned integers: signed ones, with an offset in TZERO."""
+    bits = 8 * numbers.dtype.itemsize
+    half = numbers.dtype.type(2 ** (bits - 1))
+    signed = (numbers ^ half).view(f"i{numbers.dtype.itemsize}")
+    with fits.open(io.BytesIO(content)) as hdus:
+        table = hdus[1]
+        columns = [
+            fits.Column(c.name, {16: "I", 32: "J", 64: "K"}[bits], array=signed)
+            if c.name == column
+            else fits.Column(c.name, c.format, unit=c.unit, array=table.data[c.name])
+            for c in table.columns
+        ]
+        header = table.header.copy()
+        # astropy would write TZERO itself, by way of float64.
+        header["PLACE"] = 0
+        for card in ("CHECKSUM", "DATASUM"):
+            hdus[0].header.pop(card, None)
+            header.pop(card, None)
+        for number in range(1, len(columns) + 1):
+            header.pop(f"TNULL{number}", None)
+        new = fits.BinTableHDU.from_columns(columns, header)
+        buffer = io.BytesIO()
+        fits.HDUList([hdus[0], new]).writeto(buffer)
+    number = [c.name for c in columns].index(column) + 1
+    offset = fits.Card(f"TZERO{number}", 2 ** (bits - 1)).image.encode()
+    return re.sub(rb"PLACE   =.{71}", offset, buffer.getvalue(), count=1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.uint64])
+def test_read_product_of_unsigned_columns(read: Callable[[bytes], Product], dtype: Any) -> None:
+    before = read(raw(QLP))
+    flags = np.arange(before.cadence.size).astype(dtype)
+    flags[5] = min(np.iinfo(dtype).max, 2**32 - 1)
+    product = read(unsigned(raw(QLP), "QUALITY", flags))
+    (stored,) = product.quality.values()
+    assert (stored.astype(np.int64) & 0xFFFFFFFF).tolist() == flags.tolist()
+    assert np.array_equal(product.curves[0].flux, before.curves[0].flux, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [("CADENCENO", "does not fit into 63 bits"), ("QUALITY", "does not fit into 63 bits")],
+)
+def test_read_product_refuses_unsigned_numbers_that_do_not_fit(
+    read: Callable[[bytes], Product], column: str, message: str
+) -> None:
+    numbers = np.arange(1226, dtype=np.uint64)
+    numbers[-1] = 2**63
+    with pytest.raises(IngestError, match=message):
+        read(unsigned(raw(QLP), column, numbers))
+
+
+def test_read_product_of_cadence_numbers_beyond_32_bits(read: Callable[[bytes], Product]) -> None:
+    numbers = 2**40 + np.arange(1226, dtype=np.uint64)
+    assert read(unsigned(raw(QLP), "CADENCENO", numbers)).cadence.tolist() == numbers.tolist()
 
 
 def test_kepler_short_cadence_is_called_60_seconds(read: Callable[[bytes], Product]) -> None:

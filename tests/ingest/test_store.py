@@ -619,6 +619,47 @@ def test_arrays_of_another_length_are_neither_realigned_nor_compared(
     assert statuses(connection, product(2)) == ["added"]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+@pytest.mark.parametrize("batches", ["one", "each"])
+def test_store_joins_the_parts_of_an_observation(
+    connection: sa.Connection, order: tuple[int, ...], batches: str
+) -> None:
+    months = [product(1, c, part=True) for c in ((1, 2, 3), (5, 6), (8, 9))]
+    parts = [months[i] for i in order]
+    if batches == "one":
+        outcomes = store(connection, parts)
+    else:
+        outcomes = [store(connection, [part])[0] for part in parts]
+    assert [outcome.status for outcome in outcomes] == ["added"] * 3
+    curves = len(parts[0].curves)
+    assert [outcome.light_curves for outcome in outcomes] == [curves, 0, 0]
+    assert len({outcome.datasets for outcome in outcomes}) == 1
+    reference, *_ = connection.scalars(sa.select(Observation.cadence_reference)).all()
+    assert reference.tolist() == [1, 2, 3, 5, 6, 8, 9]
+    whole = product(1, (1, 2, 3, 5, 6, 8, 9))
+    rows = connection.execute(
+        sa.select(DataSet.__table__.c["values"], DataSet.__table__.c.errors).order_by("id")
+    ).all()
+    for (values, errors), curve in zip(rows, whole.curves, strict=True):
+        assert np.array_equal(values, curve.flux, equal_nan=True)
+        if curve.flux_err is not None:
+            assert np.array_equal(errors, curve.flux_err, equal_nan=True)
+    assert [outcome.status for outcome in store(connection, months)] == ["unchanged"] * 3
+
+
+def test_store_refuses_a_part_with_other_values(connection: sa.Connection) -> None:
+    store(connection, [product(1, (1, 2, 3), part=True)])
+    overlapping = product(1, (3, 4), part=True)
+    overlapping.curves[0].flux[0] += 1
+    assert "differs from what is stored" in str(refusal(connection, overlapping))
+    assert statuses(connection, product(1, (3, 4), part=True)) == ["added"]
+
+
+def test_store_joins_files_only_if_they_are_parts(connection: sa.Connection) -> None:
+    store(connection, [product(1, (1, 2, 3))])
+    assert "differs from what is stored" in str(refusal(connection, product(1, (4, 5))))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -299,8 +299,19 @@ def test_the_highest_bit_of_int32_is_a_bit_like_any_other() -> None:
     quality = np.zeros(SIZE, np.int64)
     quality[5] = -(2**31)
     data = record(quality={"tess_quality_flag": quality})
-    assert convert.to_lightcurve(data, flagged="keep")["quality"][5] == -(2**31)
+    lc = convert.to_lightcurve(data, flagged="keep")
+    assert lc["quality"][5] == 2**31
+    assert convert.to_pandas([data], flagged="keep")["quality"].iloc[5] == 2**31
     assert len(convert.to_lightcurve(data, quality_bitmask=2**31)) == SIZE - 1
+
+
+def test_cadence_numbers_of_64_bits_are_kept() -> None:
+    cadence = 2**40 + np.arange(SIZE)
+    data = record(cadence=cadence)
+    lc = convert.to_lightcurve(data, quality_bitmask="none")
+    assert lc["cadenceno"].dtype == np.int64
+    assert lc["cadenceno"].tolist() == cadence.tolist()
+    assert convert.to_pandas([data], flagged="keep")["cadenceno"].tolist() == cadence.tolist()
 
 
 # Times and units

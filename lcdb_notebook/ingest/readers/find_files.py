@@ -60,6 +60,8 @@ def find_files(paths: AnyPath | Iterable[AnyPath]) -> FoundFiles:
     >>> find_files("no/such/file.fits")
     FoundFiles(files=(), problems=(('no/such/file.fits', 'no such file or folder'),))
     """
+    if _is_light_curve(paths):
+        raise IngestError(_not_a_path(paths))
     try:
         given: list[object] = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     except TypeError:
@@ -81,9 +83,16 @@ def find_files(paths: AnyPath | Iterable[AnyPath]) -> FoundFiles:
 
 
 def _not_a_path(found: object) -> str:
-    return (
-        f"paths must be a path or an iterable of paths, got {type(found).__name__} {found!r:.200}"
-    )
+    kind = type(found).__name__
+    if _is_light_curve(found):
+        return f"ingest() reads files, got a {kind}; use db.add() for light curves"
+    return f"paths must be a path or an iterable of paths, got {found!r:.100} of type {kind}"
+
+
+def _is_light_curve(found: object) -> bool:
+    """Return whether this is one of lightkurve's objects or a DataFrame, which are iterable too."""
+    modules = {cls.__module__.partition(".")[0] for cls in type(found).__mro__}
+    return not modules.isdisjoint({"lightkurve", "pandas"})
 
 
 def _expand(given_path: str, problems: list[tuple[str, str]]) -> list[Path]:

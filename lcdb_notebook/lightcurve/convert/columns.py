@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lcdb_notebook import flags
 from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.errors.arguments import check_choice
+from lcdb_notebook.flags.masking import bits_of
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.quality import FLAGGED, Flagged, flagged_mask, primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData
@@ -50,13 +51,25 @@ def errors(data: LightCurveData) -> npt.NDArray[np.float64]:
     return np.full(data.flux.size, np.nan) if data.flux_err is None else data.flux_err
 
 
-def quality_columns(data: LightCurveData) -> dict[str, npt.NDArray[np.int32]]:
+def compact(values: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32 | np.int64]:
+    """Return integers as int32, as lightkurve has them, or as int64 if some do not fit.
+
+    Examples
+    --------
+    >>> compact(np.array([1, 2])).dtype, compact(np.array([1, 2**40])).dtype
+    (dtype('int32'), dtype('int64'))
+    """
+    small = values.astype(np.int32)
+    return small if np.array_equal(small, values) else values.astype(np.int64)
+
+
+def quality_columns(data: LightCurveData) -> dict[str, npt.NDArray[np.int32 | np.int64]]:
     """Return flags by column: ``quality`` for the primary type, the type's name for others."""
     primary = primary_type(data)
     if primary is None:
         return {"quality": np.zeros(data.time.size, np.int32)}
     return {
-        "quality" if name == primary else name: bits.astype(np.int32)
+        "quality" if name == primary else name: compact(bits_of(bits))
         for name, bits in sorted(data.quality.items(), key=lambda item: item[0] != primary)
     }
 

@@ -16,6 +16,7 @@ from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve import missions
 from lcdb_notebook.lightcurve.convert.columns import (
     choose,
+    compact,
     errors,
     masked,
     plain,
@@ -90,7 +91,7 @@ def to_lightcurve(
         "time": times(data.time[kept], data.clock, time_format),
         "flux": _quantity(flux, unit),
         "flux_err": _quantity(flux_err, unit),
-        "cadenceno": data.cadence[kept].astype(np.int32),
+        "cadenceno": compact(data.cadence[kept]),
         **{name: bits[kept] for name, bits in quality_columns(data).items()},
     }
     meta = _metadata(data)

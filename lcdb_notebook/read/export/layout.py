@@ -74,8 +74,8 @@ class Layout:
             {name for types in flag_types for name in types - {first_type(types)}}
         )
         lists = {name: pa.float64() for name in ("time", "flux", "flux_err")}
-        lists |= {"cadenceno": pa.int64(), "quality": pa.int32()}
-        lists |= dict.fromkeys(self._further, pa.int32())
+        lists |= {"cadenceno": pa.int64(), "quality": pa.int64()}
+        lists |= dict.fromkeys(self._further, pa.int64())
         time_units = {clock.unit for clock in clocks.values()}
         said = {
             "time": time_units.pop() if len(time_units) == 1 else "see the schema's lcdb",
