@@ -152,7 +152,7 @@ def damages(kind: str) -> list[Damage]:
     }[kind]
     found = [
         Damage("time-renamed", renamed(time_), f"{time_} is missing"),
-        Damage("flux-renamed", renamed(flux), "either" if kind == "qlp" else "is missing"),
+        Damage("flux-renamed", renamed(flux), "of the columns" if kind == "qlp" else "is missing"),
         Damage("time-integer", retyped(time_, "K"), "must contain floating-point"),
         Damage("flux-wider", retyped(flux, "2D"), "NAXIS1 is"),
         Damage("flux-text", retyped(flux, "4A"), "must contain floating-point"),
@@ -164,7 +164,7 @@ def damages(kind: str) -> list[Damage]:
         Damage(
             "times-backwards",
             edited(backwards_in_the_middle),
-            "is -1800 s" if kind == "tglc" else "times are not increasing",
+            "is -1800.02 s" if kind == "tglc" else "times are not increasing",
         ),
         Damage("little-endian", edited(lambda rows: rows.byteswap()), ""),
         Damage("rows-absurd", card("NAXIS2", 10**15), "truncated"),

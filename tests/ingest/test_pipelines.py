@@ -360,7 +360,7 @@ TABLE = False
         (QLP, TABLE, "TFORM2", "4A", "CADENCENO must contain integers"),
         (QLP, TABLE, "TFORM2", "K", "columns take 60 bytes per row, but NAXIS1 is 56"),
         (QLP, TABLE, "TFORM2", "Z", "has an invalid format"),
-        (QLP, TABLE, "NAXIS2", 10**12, "truncated: the file has 1226 of 1000000000000 rows"),
+        (QLP, TABLE, "NAXIS2", 10**12, "truncated: the file has .* of 1000000000000 rows"),
         (QLP, TABLE, "NAXIS2", 0, "no rows"),
         (QLP, TABLE, "NAXIS2", -1, "damaged|NAXIS2"),
         (QLP, TABLE, "TFIELDS", 10**9, "TFIELDS"),

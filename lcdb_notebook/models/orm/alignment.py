@@ -84,8 +84,9 @@ def find_cadences(
 
     Examples
     --------
-    >>> find_cadences(np.array([9, 5]), np.array([9, 8, 7]))
-    (array([0, 0]), array([ True, False]))
+    >>> found, known = find_cadences(np.array([9, 5]), np.array([9, 8, 7]))
+    >>> found[known], known
+    (array([0]), array([ True, False]))
     """
     order = None
     if not (reference[1:] > reference[:-1]).all():
@@ -94,9 +95,8 @@ def find_cadences(
     position = np.searchsorted(reference, cadences)
     known = position < reference.size
     known[known] = reference[position[known]] == cadences[known]
-    position[~known] = 0
     if order is not None and order.size:
-        position = order[position]
+        position = order[np.minimum(position, order.size - 1)]
     return position, known
 
 
