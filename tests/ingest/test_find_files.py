@@ -153,7 +153,7 @@ def test_find_files_of_a_light_curve_names_add() -> None:
     lc = lightkurve.LightCurve(time=[1.0, 2.0], flux=[1.0, 1.0])
     for wrong in (lc, [lc], lightkurve.LightCurveCollection([lc])):
         with pytest.raises(IngestError, match=r"got a LightCurve(Collection)?; use db\.add\(\)"):
-            find_files(wrong)  # type: ignore[arg-type]
+            find_files(wrong)
 
 
 @pytest.mark.parametrize("wrong", [None, 5, [5], [b"a.fits"], b"a.fits"])
