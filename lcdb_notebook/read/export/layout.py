@@ -169,7 +169,9 @@ class Layout:
         }
         for name in ("quality", *self._further):
             points[name] = [
-                found[name] if name in found else np.zeros(data.time.size, np.int32)
+                found[name].astype(np.int64)
+                if name in found
+                else np.zeros(data.time.size, np.int64)
                 for data, found in zip(records, of_quality, strict=True)
             ]
         cut = nest(
