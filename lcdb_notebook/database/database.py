@@ -15,7 +15,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_U
 from sqlalchemy import orm
 
 from lcdb_notebook.database import listings, names, reading, searching, writing
-from lcdb_notebook.errors import ConnectionFailedError, ReadOnlyError
+from lcdb_notebook.errors import ConnectionFailedError, ReadOnlyError, SchemaError
 from lcdb_notebook.models.tables import migrations, schema
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.criteria import Fields
@@ -177,11 +177,18 @@ class Database:
                     error.add_note(_AGAIN)
                 raise
 
-    def create(self) -> list[str]:
-        """Create missing tables and columns of the models, including those of mission classes.
+    def create(self, *, alter: bool = False) -> list[str]:
+        """Add the missing tables and columns of the models, those of mission classes included.
 
-        Tables made by an earlier version of this package are upgraded to the newest version, with
-        their data. Nothing else that exists is changed.
+        Tables that an earlier version of this package created are upgraded to the newest version,
+        with the data kept. Nothing is added to tables that another program created, unless
+        ``alter`` is True; new columns may then be NULL or have a default, so that the other
+        program can still insert its rows.
+
+        Parameters
+        ----------
+        alter : bool, default False
+            Add to tables that another program created, too.
 
         Returns
         -------
@@ -203,7 +210,7 @@ class Database:
         """
         self._require_write("create()")
         with translated(self._description), self._engine.begin() as connection:
-            added = migrations.create(connection)
+            added = migrations.create(connection, alter=alter)
         with self.session_scope() as session:
             layout.learn(session.connection(), self._engine)
         return added
@@ -261,6 +268,16 @@ class Database:
             raise ReadOnlyError(
                 f"{what} changes the database, but {self!r} was opened for reading; "
                 f"{READ_ONLY_ADVICE}"
+            )
+
+    def _require_columns(self, what: str) -> None:
+        """Check that the tables have what this package writes."""
+        lacking = layout.of(self._session).lacking
+        if lacking:
+            raise SchemaError(
+                f"{what} needs {', '.join(lacking)}, which this database does not have, because "
+                "another program created its tables. If they are yours, db.create(alter=True) adds "
+                "what is missing, and db.create() shows the SQL that does so"
             )
 
     def _is_spoilt(self, error: BaseException) -> bool:

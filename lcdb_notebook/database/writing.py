@@ -66,6 +66,7 @@ def ingest(
     from lcdb_notebook import ingest
 
     self._require_write("ingest()")
+    self._require_columns("ingest()")
     with translated(self._description):
         return ingest.ingest(self._engine, paths, on_error=on_error, progress=progress)
 
@@ -153,6 +154,7 @@ def add(
     from lcdb_notebook import ingest
 
     self._require_write("add()")
+    self._require_columns("add()")
     given = {
         "target": target,
         "catalog": catalog,
@@ -222,6 +224,7 @@ def add_frames(
     from lcdb_notebook import ingest
 
     self._require_write("add_frames()")
+    self._require_columns("add_frames()")
     with translated(self._description), self._engine.begin() as connection:
         return ingest.add_frames(
             connection,

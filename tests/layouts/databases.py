@@ -257,7 +257,8 @@ def convert(connection: sa.Connection, layout: str) -> None:
                 "ADD FOREIGN KEY (id) REFERENCES observation")  # fmt: skip
     tables = ["mission_catalog", "target", "observation", "fits_frame", "quality_flag_array"]
     if two:
-        tables += ["photometric_source", "processing_method", "dataset", "target_specific_time"]
+        tables += ["photometric_source", "processing_method", "dataset", "datasethierarchy"]
+        tables += ["target_specific_time"]
     for table in tables:
         run(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), "
             f"COALESCE((SELECT max(id) FROM {table}), 0) + 1, false)")  # fmt: skip

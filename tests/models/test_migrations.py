@@ -208,9 +208,10 @@ def test_a_database_that_was_there_is_not_marked_by_reading_writing_or_completin
         connection.exec_driver_sql("ALTER TABLE observation DROP COLUMN survey_notes")
     before = tables(database)
     release(steps)
-    lcdb.connect(blank_dsn, write=True, create=True).close()
     with lcdb.connect(blank_dsn, write=True) as db:
+        assert db.create(alter=True) == ["observation.survey_notes"]
         assert db.create() == []
+    lcdb.connect(blank_dsn, write=True, create=True).close()
     lcdb.connect(blank_dsn).close()
     assert marked(database) is None
     assert tables(database) == before
@@ -351,7 +352,8 @@ def test_of_two_processes_that_upgrade_at_once_one_does_it(
 
 def upgrading_process(url: str, steps: Path) -> subprocess.Popen[str]:
     code = (
-        "import sys, pathlib, lcdb_notebook as lcdb; from lcdb_notebook import upgrades; "
+        "import sys, pathlib, lcdb_notebook as lcdb; "
+        "from lcdb_notebook.models.tables import migrations as upgrades; "
         "upgrades.ENVIRONMENT = pathlib.Path(sys.argv[2]); "
         "db = lcdb.connect(sys.argv[1], write=True, create=True); "
         "print(upgrades.stored_version(db.session.connection()))"

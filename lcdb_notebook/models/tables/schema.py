@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.engine.reflection import ObjectKind
 from sqlalchemy.schema import AddConstraint, ColumnCollectionConstraint, CreateColumn
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
@@ -15,13 +14,13 @@ from lcdb_notebook.models import Base, NumpyArray
 from lcdb_notebook.models.tables import schema_diff
 from lcdb_notebook.models.tables.stored import REQUIRED, by_table, stored_columns
 
-__all__ = ["check", "create", "missing"]
+__all__ = ["Missing", "check", "create", "find_missing", "missing", "refuse_to_guess"]
 
 Column = sa.Column[object]
 
 
 @dataclass(frozen=True)
-class _Missing:
+class Missing:
     """What a database is missing: tables, and columns and CHECKs of the tables that exist."""
 
     tables: list[sa.Table]
@@ -56,8 +55,8 @@ def create(connection: sa.Connection) -> list[str]:
     """
     # Two notebooks may start on an empty database together: the second waits, then does nothing.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.create'))"))
-    absent = _find_missing(connection)
-    _refuse_to_guess(absent.columns)
+    absent = find_missing(connection)
+    refuse_to_guess(absent.columns)
     added = _names(connection, absent)
     Base.metadata.create_all(connection, tables=absent.tables)
     for table in absent.tables:
@@ -73,7 +72,7 @@ def create(connection: sa.Connection) -> list[str]:
 
 def missing(connection: sa.Connection) -> list[str]:
     """List the tables, columns and constraints that :func:`create` would add."""
-    return _names(connection, _find_missing(connection))
+    return _names(connection, find_missing(connection))
 
 
 def check(connection: sa.Connection) -> None:
@@ -133,21 +132,18 @@ def check(connection: sa.Connection) -> None:
     raise SchemaError(" ".join(problems))
 
 
-def _find_missing(connection: sa.Connection) -> _Missing:
+def find_missing(connection: sa.Connection) -> Missing:
+    """Find what the models need and the database does not have, along the search path."""
     # Only the tables of the models: the database may have thousands of others. Views count too.
     tables = Base.metadata.sorted_tables
     names = [table.name for table in tables]
-    inspector = sa.inspect(connection)
-    found = inspector.get_multi_columns(filter_names=names, kind=ObjectKind.ANY)
-    existing = {
-        name: {column["name"] for column in columns} for (_, name), columns in found.items()
-    }
-    rules = inspector.get_multi_check_constraints(filter_names=names)
+    existing = by_table(stored_columns(connection))
+    rules = sa.inspect(connection).get_multi_check_constraints(filter_names=names)
     quote = connection.dialect.identifier_preparer.quote
     known = {
         (name, quote(rule["name"] or "")) for (_, name), found in rules.items() for rule in found
     }
-    return _Missing(
+    return Missing(
         [table for table in tables if table.name not in existing],
         [
             column
@@ -160,13 +156,20 @@ def _find_missing(connection: sa.Connection) -> _Missing:
             for table in tables
             for rule in _rules(table)
             if table.name in existing
-            and {column.name for column in rule.columns} <= existing[table.name]
+            and {column.name for column in rule.columns} <= existing[table.name].keys()
             and (table.name, _name(connection, rule)) not in known
         ],
     )
 
 
-def _refuse_to_guess(columns: list[Column]) -> None:
+def refuse_to_guess(columns: list[Column]) -> None:
+    """Refuse to add a column to existing rows if its value there is unknown.
+
+    Raises
+    ------
+    SchemaError
+        Naming the columns.
+    """
     unknown = [
         column
         for column in columns
@@ -182,7 +185,7 @@ def _refuse_to_guess(columns: list[Column]) -> None:
         )
 
 
-def _names(connection: sa.Connection, absent: _Missing) -> list[str]:
+def _names(connection: sa.Connection, absent: Missing) -> list[str]:
     return [
         *(table.name for table in absent.tables),
         *map(str, absent.columns),

@@ -47,7 +47,7 @@ SELECT c.relname AS "table", a.attname AS "column", n.nspname AS "schema",
     a.attnotnull OR t.typnotnull AS not_null,
     a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default
 FROM unnest(CAST(:tables AS text[])) AS name
-JOIN pg_class c ON c.oid = to_regclass(quote_ident(name))
+JOIN pg_class c ON c.oid = to_regclass(quote_ident(name)) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid

@@ -8,7 +8,7 @@ are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -41,12 +41,15 @@ class Layout:
         Those that are in tables beside ``observation``.
     missing : frozenset of str
         Tables that the database does not have.
+    lacking : tuple of str
+        Those tables, and columns, in which this package writes light curves.
     """
 
     presented: Mapping[str, sa.CTE]
     fields: Fields
     beside: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
+    lacking: tuple[str, ...] = ()
 
     def present(self, statement: Statement) -> Statement:
         """Fit a statement to the database."""
@@ -124,7 +127,21 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         fields,
         frozenset(beside.fields),
         frozenset(Base.metadata.tables.keys() - tables.keys()),
+        tuple(_lacking(tables)),
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout
     return layout
+
+
+def _lacking(tables: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+    # Classes of the package; those of a notebook may be meant for another database.
+    package = __name__.partition(".")[0]
+    ours = [m for m in Base.registry.mappers if m.class_.__module__.partition(".")[0] == package]
+    columns = {column for mapper in ours for column in mapper.columns}
+    for table in Base.metadata.sorted_tables:
+        wanted = [column for column in table.c if column in columns]
+        if wanted and table.name not in tables:
+            yield f"table {table.name}"
+        elif wanted:
+            yield from (f"column {c}" for c in wanted if c.name not in tables[table.name])

@@ -66,7 +66,12 @@ def _complete(
     fields: dict[str, tuple[str, Any]] = {} if beside is None else beside.fields
     columns = []
     for column in table.c:
-        if column.name in there:
+        if column.name in there and column.name in fields:
+            type_ = column.type.compile(dialect)
+            beside_it = f"CAST({fields[column.name][0]} AS {type_})"
+            own = f"o.{quote(column.name)}"
+            columns.append(f"COALESCE({own}, {beside_it}) AS {quote(column.name)}")
+        elif column.name in there:
             columns.append(f"o.{quote(column.name)}")
         elif column.name in fields:
             type_ = column.type.compile(dialect)

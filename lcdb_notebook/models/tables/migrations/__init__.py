@@ -20,7 +20,8 @@ import sqlalchemy as sa
 
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base
-from lcdb_notebook.models.tables import schema
+from lcdb_notebook.models.tables import alterations, schema
+from lcdb_notebook.models.tables.stored import stored_columns
 
 __all__ = ["TABLE", "create", "pending", "refuse_newer", "stored_version", "versions"]
 
@@ -81,13 +82,16 @@ def refuse_newer(connection: sa.Connection) -> None:
 
 def pending(connection: sa.Connection, *, own: bool = False) -> bool:
     """Check whether :func:`create` would change anything, without taking locks."""
+    alterations.refuse_version_3(connection)
     found = stored_version(connection)
     if found is None and own:
         return True
+    if found is None:
+        return bool(alterations.alterations(connection))
     return found not in (None, versions()[-1]) or bool(schema.missing(connection))
 
 
-def create(connection: sa.Connection, *, own: bool = False) -> list[str]:
+def create(connection: sa.Connection, *, own: bool = False, alter: bool = False) -> list[str]:
     """Create the tables, or upgrade those that this package created to the newest version.
 
     Either everything is done or nothing, and by one process at a time.
@@ -99,6 +103,8 @@ def create(connection: sa.Connection, *, own: bool = False) -> list[str]:
     own : bool, default False
         Whether only this package can have created the tables, as on the embedded server. Tables of
         the first version, which was not marked, are then marked.
+    alter : bool, default False
+        Whether to add to tables that another program created.
 
     Returns
     -------
@@ -109,14 +115,15 @@ def create(connection: sa.Connection, *, own: bool = False) -> list[str]:
     Raises
     ------
     SchemaError
-        If the tables have a version that this package does not support, or belong to another
-        program.
+        If the tables have a version that this package does not support, or another program
+        created them and something is missing; the message then has the SQL that would add it.
     """
     # The same lock as in schema.create: a second process waits, and then has nothing to do.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.create'))"))
     refuse_newer(connection)
+    alterations.refuse_version_3(connection)
     found, newest = stored_version(connection), versions()[-1]
-    if found is None and not {*Base.metadata.tables} & {*sa.inspect(connection).get_table_names()}:
+    if found is None and not stored_columns(connection):
         added = schema.create(connection)
         _run("stamp", newest, connection)
         return added
@@ -126,7 +133,15 @@ def create(connection: sa.Connection, *, own: bool = False) -> list[str]:
     if found not in (None, newest):
         _run("upgrade", newest, connection)
         _log.info("upgraded the tables from version %s to %s", found, newest)
-    return schema.create(connection)
+    if found is not None or own:
+        return schema.create(connection)
+    if not alter:
+        alterations.refuse_to_alter(connection)
+        return []
+    absent = schema.find_missing(connection)
+    for statement in alterations.alterations(connection):
+        connection.exec_driver_sql(statement)
+    return [*(table.name for table in absent.tables), *map(str, absent.columns)]
 
 
 def _run(command: str, version: str, connection: sa.Connection) -> None:

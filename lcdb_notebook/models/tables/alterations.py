@@ -1,0 +1,96 @@
+"""What would complete the tables of another program, as SQL for their owner.
+
+It never makes an INSERT of that program fail: a new column may be NULL or has a default in the
+database, and no CHECK is added, as one would bind rows that this package did not write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
+
+from lcdb_notebook.errors import SchemaError
+from lcdb_notebook.models.tables import schema
+from lcdb_notebook.models.tables.stored import by_table, has_keys, stored_columns
+
+__all__ = ["alterations", "refuse_to_alter", "refuse_version_3"]
+
+
+def alterations(connection: sa.Connection) -> list[str]:
+    """Write the SQL that adds what the models need, one statement each.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        An open connection; nothing is changed.
+
+    Raises
+    ------
+    SchemaError
+        If a required column without a default is missing from an existing table.
+    """
+    absent = schema.find_missing(connection)
+    schema.refuse_to_guess(absent.columns)
+    return [*_statements(connection.dialect, absent)]
+
+
+def _statements(dialect: sa.Dialect, absent: schema.Missing) -> Iterator[str]:
+    def text(element: sa.schema.ExecutableDDLElement) -> str:
+        return str(element.compile(dialect=dialect)).strip()
+
+    for table in absent.tables:
+        yield text(CreateTable(table))
+        yield from sorted(text(CreateIndex(index)) for index in table.indexes)
+    for column in absent.columns:
+        table_name = dialect.identifier_preparer.quote(str(column.table))
+        definition = str(CreateColumn(column).compile(dialect=dialect))
+        default = column.default
+        if not column.nullable and isinstance(default, ScalarElementColumnDefault):
+            value = sa.literal(default.arg, column.type).compile(
+                dialect=dialect, compile_kwargs={"literal_binds": True}
+            )
+            definition += f" DEFAULT {value}"
+        yield f"ALTER TABLE {table_name} ADD COLUMN {definition}"
+    added = set(absent.columns)
+    for table in dict.fromkeys(column.table for column in absent.columns):
+        assert isinstance(table, sa.Table)
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            if added & set(index.columns) and not index.unique:
+                yield text(CreateIndex(index))
+
+
+def refuse_to_alter(connection: sa.Connection) -> None:
+    """Raise an error that has the SQL which would complete the tables, if there is any.
+
+    Raises
+    ------
+    SchemaError
+        With the SQL, for the owner of the tables.
+    """
+    statements = alterations(connection)
+    if statements:
+        sql = "".join(f"\n{statement};" for statement in statements)
+        raise SchemaError(
+            "these tables were not created by lcdb_notebook, so nothing was added to them. They "
+            "can be read as they are, without create=True. If they are yours, "
+            f"db.create(alter=True) runs the following SQL; else ask their owner to run it:{sql}"
+        )
+
+
+def refuse_version_3(connection: sa.Connection) -> None:
+    """Refuse to create or add anything in a database of LightcurveDB 3.
+
+    Raises
+    ------
+    SchemaError
+        If DataSets have a key of several columns.
+    """
+    if has_keys(by_table(stored_columns(connection))):
+        raise SchemaError(
+            "this is a database of LightcurveDB 3, which lcdb_notebook only reads: its partitions "
+            "are created by LightcurveDB, and its DataSets have a key of four columns instead of "
+            "an id. Open it without write=True and create=True"
+        )
