@@ -90,6 +90,12 @@ class LightCurveData:
         Flags by flag type; bits of the observation and of the target are combined.
     stored_time : {"bjd", "mission"}
         Whether the database holds BJD or the mission's own numbers.
+
+    Examples
+    --------
+    >>> data = next(db.search(3, sector=1, processing="raw").read())
+    >>> data.photometry, data.unit, data.flux.shape
+    ('DEMO aperture 2px', 'electron / s', (1200,))
     """
 
     dataset: int

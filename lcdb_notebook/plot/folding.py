@@ -70,6 +70,7 @@ def fold(
     Returns
     -------
     matplotlib.axes.Axes
+        The Axes with the drawing.
 
     Raises
     ------

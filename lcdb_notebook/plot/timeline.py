@@ -65,6 +65,7 @@ def quality_timeline(
     Returns
     -------
     matplotlib.axes.Axes
+        The Axes with the drawing.
 
     Raises
     ------

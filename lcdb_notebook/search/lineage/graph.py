@@ -76,6 +76,11 @@ class Lineage:
 
         Each tuple begins with its lowest id. Of several cycles through the same DataSets, one is
         listed.
+
+        Examples
+        --------
+        >>> db.lineage(1).cycles
+        ()
         """
         import networkx as nx
 
@@ -234,6 +239,11 @@ class Lineage:
         """Number of steps from a root to each DataSet on the longest path, by id.
 
         DataSets of the same cycle have the same depth.
+
+        Examples
+        --------
+        >>> db.lineage(1).depths
+        {1: 0, 2: 1, 3: 2}
         """
         import networkx as nx
 
