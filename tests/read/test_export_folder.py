@@ -226,15 +226,15 @@ def test_an_interrupted_export_leaves_no_part_behind(
 def test_the_parts_of_running_processes_and_other_machines_are_left_alone(
     db: lcdb.Database, tmp_path: Path
 ) -> None:
-    from lcdb_notebook.read.export import atomic
+    from lcdb_notebook.read.export import atomic_write
 
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     mine, stale, others = (
         tmp_path / f".lcdb-{host}-{process}-0.part"
         for host, process in (
-            (atomic._HOST, os.getppid()),
-            (atomic._HOST, ended.pid),
+            (atomic_write._HOST, os.getppid()),
+            (atomic_write._HOST, ended.pid),
             ("elsewhere", ended.pid),
         )
     )
