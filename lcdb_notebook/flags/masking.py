@@ -91,7 +91,7 @@ def mask(
 ) -> npt.NDArray[np.bool_]:
     """Return which cadences are flagged.
 
-    **True is flagged**, hence bad. lightkurve's ``create_quality_mask`` returns the opposite.
+    **True is flagged**, that is, bad. lightkurve's ``create_quality_mask`` returns the opposite.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ _MARKS = {ord(mark): None for mark in " _-"}
 
 
 class QualityFlag(enum.IntFlag, boundary=enum.KEEP):
-    """Base class of a mission's own flags; each member has a bit and one sentence.
+    """Base class of a mission's flags; each member has a bit and one sentence.
 
     Unknown bits survive every operation (``enum.KEEP``). A member that is set to a member of
     another class has its bit and its meaning.

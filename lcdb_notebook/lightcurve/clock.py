@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SMALLEST_BJD", "Clock"]
 
 #: Sputnik 1 flew at JD 2436116, so no Julian date of a space mission is smaller than this, and no
-#: mission counts a million of its own days. Larger stored times are therefore BJD.
+#: mission has lasted a million days. Larger stored times are therefore BJD.
 SMALLEST_BJD = 1.0e6
 
 # Importing lightkurve registers these two. Registering a format name twice makes every later

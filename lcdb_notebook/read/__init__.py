@@ -1,1 +1,1 @@
-"""Arrays of what was found: into records, files and workers."""
+"""Read the arrays of light curves that were found: into records, files and workers."""

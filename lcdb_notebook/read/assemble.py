@@ -1,4 +1,4 @@
-"""Arrays of targets in observations to LightCurveData: checked before they are joined."""
+"""Check the arrays of targets in observations, and combine them to LightCurveData."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ Vector = npt.NDArray[Any]
 
 
 class Chunk:
-    """The arrays of some rows, which become light curves while further ones still arrive.
+    """The arrays of some rows, assembled to light curves while further arrays arrive.
 
-    The server fills the time that this takes. It sends what light curves share first, though
-    nothing makes it: should something of that come late, all are made anew at the end.
+    While one light curve is assembled, the server sends the next. Shared arrays (cadences, times,
+    flags) normally arrive first; if one of them arrives late, everything is assembled again at the
+    end.
 
     Parameters
     ----------
-    rows
-        What is to be made.
-    observations
-        What is known of each observation, by id, and its number of cadences.
-    missions
-        For each mission id, its name and clock.
-    unreadable
-        What cannot be fetched.
+    rows : iterable of Row
+        The rows to read.
+    observations : mapping of int to tuple of (ObservationData, int)
+        By id, each observation and its number of cadences.
+    missions : mapping of uuid.UUID to tuple of (str, Clock)
+        By id, the name and clock of each mission.
+    unreadable : Unreadable, optional
+        Arrays that cannot be fetched, with reasons.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Chunk:
         self._in_order = True
 
     def take(self, rows: wire.Rows) -> None:
-        """File a run of rows; of those that are DataSets, make light curves."""
+        """Store a run of rows by their ids, and assemble light curves from DataSets among them."""
         self.arrays.take(rows)
         kinds, ids, *_ = rows.columns
         assert isinstance(kinds, np.ndarray)
@@ -73,7 +74,7 @@ class Chunk:
                     self._made[id_] = self._make(row)
 
     def light_curve(self, row: Row) -> LightCurveData | DataError:
-        """Give the light curve of a row, once; or the reason why there is none."""
+        """Return the light curve of a row, once, or the reason why it cannot be read."""
         made = self._made.pop(row.dataset, None)
         return self._make(row) if made is None else made
 
@@ -90,15 +91,15 @@ class Chunk:
 
 
 class Assembly:
-    """The light curves of one target in one observation; what they share is checked once.
+    """The light curves of one target in one observation; shared arrays are checked once.
 
     Parameters
     ----------
     arrays, unreadable
-        What was fetched, and what could not be.
-    pair
+        The arrays that were fetched, and those that could not be.
+    pair : Pair
         The target and the observation, by id.
-    observation
+    observation : ObservationData
         What is known of it.
     """
 
@@ -112,13 +113,13 @@ class Assembly:
         self._ready: tuple[Any, ...] | None = None
 
     def light_curve(self, row: Row, mission: str, clock: Clock) -> LightCurveData:
-        """Make one of them.
+        """Return the light curve of a row.
 
         Raises
         ------
         DataError
-            If its arrays are missing or contradict each other; it names the DataSet, the
-            observation and the lengths.
+            If arrays are missing or contradict each other; it names the DataSet, the observation
+            and the lengths.
         """
         where = f"DataSet {row.dataset} ({row.catalog} {row.target}, observation {row.observation})"
         values, errors = self._values(row, where)
@@ -157,29 +158,27 @@ class Assembly:
         if why:
             raise DataError(f"{where} cannot be read: {why}")
         if row.dataset not in self._arrays.datasets:
-            raise DataError(f"{where} cannot be read: it was deleted meanwhile")
+            raise DataError(f"{where} cannot be read: it was deleted in the meantime")
         values, errors = self._arrays.datasets[row.dataset]
         if values is None:
             raise DataError(f"{where} cannot be read: its values are NULL")
         return values, errors
 
     def _prepare(self, where: str, clock: Clock) -> tuple[Any, ...]:
-        """Check and convert what all light curves of the pair share, in read-only arrays."""
+        """Check and convert what all light curves of the pair share, as read-only arrays."""
         target, observation = self._pair
         if observation not in self._arrays.cadences:
-            raise DataError(f"{where} cannot be read: its observation was deleted meanwhile")
+            raise DataError(f"{where} cannot be read: its observation was deleted in the meantime")
         cadence = self._arrays.cadences[observation]
         times = self._arrays.times.get(self._pair, [])
         if len(times) != 1:
-            raise DataError(f"{where} has {len(times) or 'no'} arrays of times, not one")
+            raise DataError(f"{where} must have one array of times, got {len(times) or 'none'}")
         if cadence is None or times[0] is None:
             what = "times" if cadence is not None else "cadence numbers"
             raise DataError(f"{where} cannot be read: its {what} are NULL")
         latest = _latest(times[0])
         if latest is None:
-            raise DataError(
-                f"{where}: its times do not ascend with the cadences, so they cannot be trusted"
-            )
+            raise DataError(f"{where}: times are not increasing")
         is_bjd = latest >= SMALLEST_BJD
         time = clock.from_bjd(times[0]) if is_bjd else times[0]
         quality: dict[str, Vector] = {}
@@ -187,14 +186,14 @@ class Assembly:
             for flag_type, flags in self._arrays.flags.get(key, {}).items():
                 if flags is None:
                     raise DataError(f"{where} cannot be read: its {flag_type} is NULL")
-                everyones = quality.get(flag_type)
-                if everyones is not None and everyones.size != flags.size:
+                wide = quality.get(flag_type)
+                if wide is not None and wide.size != flags.size:
                     raise DataError(
-                        f"{where}: lengths disagree: {everyones.size} flags of {flag_type} for the "
-                        f"observation, {flags.size} for the target; nothing is joined by position"
+                        f"{where}: array lengths differ: {wide.size} flags of {flag_type} for the "
+                        f"observation, {flags.size} for the target; refusing to align by position"
                     )
                 own = flags.astype(np.int64, copy=False)
-                quality[flag_type] = own if everyones is None else everyones | own
+                quality[flag_type] = own if wide is None else wide | own
         if any(flags.size != cadence.size for flags in quality.values()):
             raise DataError(_lengths(where, {"cadence numbers": cadence, "times": time}, quality))
         for array in (cadence, time, *quality.values()):
@@ -203,13 +202,13 @@ class Assembly:
 
 
 def _lengths(where: str, sizes: Mapping[str, Vector | None], quality: Mapping[str, Vector]) -> str:
-    told = [f"{array.size} {name}" for name, array in sizes.items() if array is not None]
-    told += [f"{flags.size} flags of {flag_type}" for flag_type, flags in quality.items()]
-    return f"{where}: lengths disagree: {', '.join(told)}; nothing is joined by position"
+    lengths = [f"{array.size} {name}" for name, array in sizes.items() if array is not None]
+    lengths += [f"{flags.size} flags of {flag_type}" for flag_type, flags in quality.items()]
+    return f"{where}: array lengths differ: {', '.join(lengths)}; refusing to align by position"
 
 
 def _latest(time: Vector) -> float | None:
-    """Give the last time, NaN where there is none; None if they do not ascend."""
+    """Return the last time, -inf if there is none, or None if times are not increasing."""
     latest = float(time.max(initial=-np.inf))
     if latest != latest:
         time = time[~np.isnan(time)]

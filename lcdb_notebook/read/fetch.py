@@ -1,4 +1,4 @@
-"""Arrays out of the database by one binary COPY: each distinct array crosses the wire once."""
+"""Fetch arrays with one binary COPY, in which each distinct array is sent once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Pair = tuple[int, int]
 
 _log = logging.getLogger(__name__)
 
-# Which table a row of the stream is from; the first field of every row.
+# The table that a row of the stream is from; the first field of every row.
 _CADENCES, _TIMES, _FLAGS, DATASET = range(4)
 
 _FIELDS = (
@@ -53,9 +53,9 @@ _FIELDS = (
 class Arrays:
     """Arrays by the ids of their rows.
 
-    ``flags`` are keyed by (target or None, observation); ``times`` hold a list for each pair,
-    since nothing in the schema forbids a second row. An array is None where the database has NULL,
-    which other makers' tables may allow.
+    ``flags`` are keyed by (target or None, observation). ``times`` hold a list for each pair,
+    because the schema does not forbid a second row. An array is None where the database has NULL,
+    which tables of other programs may allow.
     """
 
     cadences: dict[int, Vector | None] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Arrays:
     datasets: dict[int, tuple[Vector | None, Vector | None]] = field(default_factory=dict)
 
     def take(self, rows: wire.Rows) -> None:
-        """File a run of rows of the stream under their ids."""
+        """Store a run of rows of the stream by their ids."""
         for kind, id_, observation, floats, errors, cadences, flags, flag_type in rows:
             if kind == DATASET:
                 self.datasets[id_] = (floats, errors)
@@ -95,33 +95,37 @@ def fetch(
     into: Arrays | None = None,
     take: Callable[[wire.Rows], object] | None = None,
 ) -> Arrays:
-    """Fetch the arrays of rows, on the session's own connection, in one statement.
+    """Fetch the arrays of rows in one statement, on the session's connection.
 
     One statement sees one state of the database, so arrays that belong together agree even while
-    somebody else writes.
+    other clients write.
 
     Parameters
     ----------
-    session
-        Its uncommitted rows are seen.
-    datasets
-        Ids whose values and errors are wanted.
-    pairs
-        (target id, observation id) whose times and flags are wanted.
-    observations
-        Ids whose cadence numbers and observation-wide flags are wanted.
-    meanwhile
+    session : sqlalchemy.orm.Session
+        Its uncommitted rows are included.
+    datasets : sequence of int, default ()
+        Ids of the DataSets to read values and errors of.
+    pairs : sequence of Pair, default ()
+        (target id, observation id) to read times and flags of.
+    observations : sequence of int, default ()
+        Ids to read cadence numbers and observation-wide flags of.
+    meanwhile : callable, optional
         Called ten times a second with the number of DataSets received.
-    into
-        What is filled; new ones unless given.
-    take
-        What files each run of rows there, in the thread that copies, instead of
-        :meth:`Arrays.take`.
+    into : Arrays, optional
+        Filled and returned; by default a new object.
+    take : callable, optional
+        Called with each run of rows, in the thread that copies, instead of :meth:`Arrays.take`.
+
+    Returns
+    -------
+    Arrays
+        ``into``, or the new object.
 
     Raises
     ------
     WireError
-        If a stored array cannot be a light curve's: two-dimensional, or integers with NULLs.
+        If a stored array does not fit a light curve: two-dimensional, or integers with NULLs.
     """
     arrays = Arrays() if into is None else into
     reader = wire.RowReader(_FIELDS, take or arrays.take)
@@ -141,8 +145,8 @@ def find_unreadable(
 ) -> Unreadable:
     """Find the rows that made :func:`fetch` fail, in one statement.
 
-    PostgreSQL does not hold a column to one dimension, nor its elements to be there, so a table may
-    have arrays that are no light curve's.
+    PostgreSQL enforces neither one dimension nor elements that are not NULL, so a table may have
+    arrays that do not fit a light curve.
 
     Parameters
     ----------
@@ -183,7 +187,7 @@ def find_unreadable(
 
 
 def _state(column: str, *, integers: bool = False) -> str:
-    """Write SQL that says what is wrong with an array: NULL if nothing is."""
+    """Return SQL for what is wrong with an array; NULL if it is valid."""
     quoted = ".".join(f'"{part}"' for part in column.split("."))
     many = f"WHEN array_ndims({quoted}) > 1 THEN 'have ' || array_ndims({quoted}) || ' dimensions'"
     holes = f"WHEN array_position({quoted}, NULL) IS NOT NULL THEN 'have NULL elements'"
@@ -215,7 +219,7 @@ def copy_out(
                 with reader:
                     cursor.copy_expert(command, reader, size=1 << 16)
             except WireError:
-                # Has libpq throw away what still comes, so that the server is not left sending.
+                # Makes libpq discard the rest of the stream, so that the server stops sending.
                 cursor.execute("SELECT 1")
                 raise
 
@@ -226,14 +230,14 @@ def copy_out(
 
 
 def raw_connection(session: orm.Session) -> Any:
-    """Give the psycopg2 connection under a session."""
+    """Return the psycopg2 connection of a session."""
     return session.connection().connection.driver_connection
 
 
 def _statement(
     datasets: Sequence[int], pairs: Sequence[Pair], observations: Sequence[int], *, flags: bool
 ) -> str:
-    # COPY takes no parameters, so the ids are written into it; they are integers and nothing else.
+    # COPY takes no parameters, so the ids are part of the statement; they are checked integers.
     no_floats, no_cadences, no_flags = "NULL::float8[]", "NULL::int8[]", "NULL::int4[]"
     arms = [
         f"SELECT {_CADENCES}, id::int8, NULL::int8, {no_floats}, {no_floats}, "
@@ -257,28 +261,28 @@ def _statement(
         bool(pairs),
         bool(datasets),
     ]
-    # The first arm gives the columns their types, so it stays; without ids it costs nothing.
+    # The first arm defines the types of the columns, so it always stays; without ids it is free.
     return " UNION ALL ".join(
         arm for position, arm in enumerate(arms) if position == 0 or present[position]
     )
 
 
 def _of(table: str, pairs: Sequence[Pair]) -> str:
-    """Write what a FROM needs for a table's rows of pairs, each looked up in the index.
+    """Return the FROM items for a table's rows of pairs, each looked up in the index.
 
-    Joined in the plain way, some thousand pairs make the planner read the table from beginning to
-    end: it takes few of them to match, and the rows for small, as the arrays lie elsewhere. OFFSET
-    keeps the inner query apart, which leaves it no other way.
+    With a plain join of a few thousand pairs the planner reads the whole table, because it expects
+    many matches and small rows (the arrays are stored out of line). OFFSET prevents it from merging
+    the inner query, which leaves only the index lookup.
     """
     targets = _literal(target for target, _ in pairs)
     seen_by = _literal(observation for _, observation in pairs)
     return (
-        f"unnest('{targets}'::bigint[], '{seen_by}'::int[]) AS wanted (of_target, seen_in), "
+        f"unnest('{targets}'::bigint[], '{seen_by}'::int[]) AS pair (of_target, seen_in), "
         f"LATERAL (SELECT * FROM {table} "
         "WHERE target_id = of_target AND observation_id = seen_in OFFSET 0)"
     )
 
 
 def _literal(ids: Iterable[int]) -> str:
-    """Write an array's literal; nothing but integers passes."""
+    """Return an array literal of integers; anything else raises."""
     return "{" + ",".join(str(int(i)) for i in ids) + "}"

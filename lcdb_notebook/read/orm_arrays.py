@@ -1,4 +1,4 @@
-"""Arrays into ORM objects, many at a time."""
+"""Fill the arrays of many ORM objects at once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.models import DataSet
 from lcdb_notebook.read.fetch import fetch
 
@@ -18,24 +19,28 @@ _ARRAYS = ("values", "errors")
 def load(session: orm.Session, datasets: Sequence[DataSet]) -> None:
     """Fill ``values`` and ``errors`` of DataSets in one statement, without making them dirty.
 
-    Objects that are not stored yet, and arrays that were changed and not flushed, stay as they
-    are. So do those of rows that somebody else has deleted.
+    Objects that are not stored yet, arrays that were changed and not flushed, and arrays of rows
+    that were deleted in the meantime are left unchanged.
 
     Parameters
     ----------
-    session
-        The one that the objects belong to.
-    datasets
-        Any number of objects; one may come twice.
+    session : sqlalchemy.orm.Session
+        The session of the objects.
+    datasets : sequence of DataSet
+        Any number of objects; an object may occur twice.
 
     Raises
     ------
+    ArgumentError
+        If one of them is not a DataSet.
     WireError
         If a stored array has two dimensions.
     """
-    # By identity, since an expired object would be refreshed, each by a query, for its id.
+    # By identity, because reading the id of an expired object would be a query for each of them.
     stored: dict[int, list[DataSet]] = {}
     for dataset in datasets:
+        if not isinstance(dataset, DataSet):
+            raise ArgumentError(f"datasets must be DataSet objects, got {dataset!r}")
         identity = sa.inspect(dataset).identity
         if identity is not None:
             stored.setdefault(identity[0], []).append(dataset)

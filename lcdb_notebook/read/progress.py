@@ -1,4 +1,4 @@
-"""A progress bar that appears only when there is something to wait for."""
+"""A progress bar that appears only if the work takes a while."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ _PATIENCE = 1.0
 
 
 class Bar(Protocol):
-    """What can be told how far the work is."""
+    """Shows how much of the work is done."""
 
     def show(self, done: int) -> None:
-        """Say how many things are done."""
+        """Show that this many items are done."""
 
 
 class Progress:
-    """A bar for work that lasts; as a context manager it is closed in the end.
+    """A progress bar that appears only if the work takes a while; a context manager.
 
-    ``tqdm`` is imported when the bar is drawn: in a notebook that alone takes a while.
+    ``tqdm`` is imported when the bar is drawn, because in a notebook the import itself is slow.
 
     Parameters
     ----------
-    total
-        How many things there are to do.
-    unit
-        What one of them is called.
-    wanted
-        True draws the bar at once, False never, None once the work has lasted a second.
+    total : int
+        Number of items.
+    unit : str
+        Name of an item.
+    progress : bool or None
+        True draws the bar at once, False never, None once the work has taken a second.
     """
 
-    def __init__(self, total: int, unit: str, wanted: bool | None) -> None:
+    def __init__(self, total: int, unit: str, progress: bool | None) -> None:
         self._total = total
         self._unit = unit
-        self._wanted = wanted
+        self._progress = progress
         self._began = time.monotonic()
         self._bar: Any = None
 
     def show(self, done: int) -> None:
-        """Say how many things are done."""
+        """Show that this many items are done."""
         if self._bar is None and self._is_time(done):
             from tqdm.auto import tqdm
 
             self._bar = tqdm(total=self._total, unit=self._unit)
-            # What is told as speed counts from the beginning of the work.
+            # The speed shown is that since the beginning of the work.
             self._bar.start_t -= time.monotonic() - self._began
         if self._bar is not None:
             self._bar.update(min(done, self._total) - self._bar.n)
@@ -66,6 +66,6 @@ class Progress:
             self._bar.close()
 
     def _is_time(self, done: int) -> bool:
-        if self._wanted is None:
+        if self._progress is None:
             return done < self._total and time.monotonic() - self._began >= _PATIENCE
-        return self._wanted
+        return self._progress

@@ -1,4 +1,4 @@
-"""Rows of a search to LightCurveData: fetched in chunks, checked, in the search's order."""
+"""Read the rows of a search as LightCurveData: in chunks, checked, in the order of the search."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = ["CHUNK_BYTES", "OnError", "outcomes", "records"]
 
 OnError = Literal["raise", "skip"]
 
-#: Arrays fetched at a time when streaming: large enough that what a chunk itself costs is lost
-#: among the bytes, small enough for any laptop.
+#: Arrays fetched at a time when streaming: large enough that the cost of a statement does not
+#: matter, small enough for any laptop.
 CHUNK_BYTES = 24 * 2**20
 
 # Cadence numbers and observation-wide flags that are kept from one chunk to the next.
@@ -44,18 +44,19 @@ def records(
 
     Parameters
     ----------
-    session_scope
+    session_scope : callable
         Lends the session for each chunk; its uncommitted rows are seen.
-    found
-        What a search found.
-    missions
+    found : Found
+        The rows of the search.
+    missions : mapping of uuid.UUID to tuple of (str, Clock)
         For each mission id, its name and clock.
-    chunk_bytes
-        How many bytes of arrays to fetch at a time, one statement each; None fetches all at once.
-    on_error
-        "raise", or "skip" light curves whose arrays contradict each other, and warn once.
-    progress
-        Show a progress bar; None shows it once reading has lasted a second.
+    chunk_bytes : int or None, default CHUNK_BYTES
+        Bytes of arrays to fetch with each statement; None fetches all at once.
+    on_error : OnError, default "raise"
+        "raise" stops at the first light curve whose arrays cannot be read or contradict each
+        other; "skip" leaves such light curves out and warns once, with their ids and reasons.
+    progress : bool, optional
+        Show a progress bar; None shows it once the work has taken a second.
 
     Raises
     ------
@@ -85,9 +86,9 @@ def outcomes(
     chunk_bytes: int | None = CHUNK_BYTES,
     bar: Bar,
 ) -> Iterator[LightCurveData | DataError]:
-    """Make of each row, in their order, a light curve or the reason why there is none.
+    """Read each row, in order, as a light curve or the reason why it cannot be read.
 
-    Parameters are those of :func:`records`; ``bar`` is told how far it is.
+    The parameters are those of :func:`records`; ``bar`` shows the progress.
     """
     shared = _Shared()
     done = 0
@@ -102,13 +103,13 @@ def outcomes(
 
 
 class _Shared:
-    """Cadence numbers and observation-wide flags, kept from one chunk to the next."""
+    """Cadence numbers and observation-wide flags that one chunk leaves to the next."""
 
     def __init__(self) -> None:
         self.arrays = Arrays()
         self.unreadable: dict[int, str] = {}
 
-    def lacks(self, observation: int) -> bool:
+    def is_missing(self, observation: int) -> bool:
         return observation not in self.arrays.cadences and observation not in self.unreadable
 
     def keep(self, chunk: Chunk) -> None:
@@ -118,7 +119,7 @@ class _Shared:
         }
         self.unreadable |= chunk.unreadable.observations
 
-    def lend(self, observations: Iterable[int], chunk: Chunk) -> None:
+    def copy_into(self, observations: Iterable[int], chunk: Chunk) -> None:
         for observation in observations:
             if observation in self.unreadable:
                 chunk.unreadable.observations[observation] = self.unreadable[observation]
@@ -128,7 +129,7 @@ class _Shared:
                 chunk.arrays.flags[None, observation] = self.arrays.flags[None, observation]
 
     def forget(self) -> None:
-        """Keep the arrays of the latest observations only, as far as they fit."""
+        """Keep only the arrays of the latest observations that fit."""
         sizes = {id_: 0 if c is None else c.nbytes for id_, c in self.arrays.cadences.items()}
         total = sum(sizes.values())
         for observation, size in sizes.items():
@@ -155,7 +156,7 @@ def _by_pair(rows: Sequence[Row]) -> Iterator[tuple[Pair, list[Row]]]:
 
 
 def _chunks(found: Found, chunk_bytes: int | None) -> Iterator[Sequence[Row]]:
-    """Cut between targets and observations, so that times are never needed twice."""
+    """Split between targets and observations, so that times are never needed twice."""
     if chunk_bytes is None:
         yield found.rows
         return
@@ -183,30 +184,30 @@ def _fetch(
     done: int,
 ) -> Chunk:
     seen = dict.fromkeys(row.observation for row in rows)
-    wanted: dict[str, Any] = {
+    ids: dict[str, Any] = {
         "datasets": [row.dataset for row in rows],
         "pairs": list(dict.fromkeys((row.target_id, row.observation) for row in rows)),
-        "observations": [observation for observation in seen if shared.lacks(observation)],
+        "observations": [observation for observation in seen if shared.is_missing(observation)],
     }
 
     def tick(received: int) -> None:
         bar.show(done + received)
 
-    def fetched(unreadable: Unreadable | None = None, **ids: Any) -> Chunk:
+    def fetched(unreadable: Unreadable | None = None, **readable: Any) -> Chunk:
         chunk = Chunk(rows, found.observations, missions, unreadable)
-        shared.lend(seen, chunk)
-        fetch(session, **ids, meanwhile=tick, into=chunk.arrays, take=chunk.take)
+        shared.copy_into(seen, chunk)
+        fetch(session, **readable, meanwhile=tick, into=chunk.arrays, take=chunk.take)
         return chunk
 
     try:
-        chunk = fetched(**wanted)
+        chunk = fetched(**ids)
     except WireError:
-        unreadable = find_unreadable(session, **wanted)
+        unreadable = find_unreadable(session, **ids)
         if unreadable == Unreadable():
             raise
         readable = {
-            what: [id_ for id_ in ids if id_ not in getattr(unreadable, what)]
-            for what, ids in wanted.items()
+            what: [id_ for id_ in some if id_ not in getattr(unreadable, what)]
+            for what, some in ids.items()
         }
         chunk = fetched(unreadable, **readable)
     shared.keep(chunk)

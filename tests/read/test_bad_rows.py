@@ -39,7 +39,7 @@ OF_A_STAR = {
     4: ("UPDATE dataset SET values = ARRAY[values, values]", "its values have 2 dimensions"),
     5: (
         "UPDATE target_specific_time SET barycentric_julian_dates[7] = 0",
-        "times do not ascend",
+        "times are not increasing",
     ),
     6: (
         "UPDATE quality_flag_array SET quality_flags[3] = NULL",

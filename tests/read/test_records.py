@@ -313,7 +313,7 @@ def test_lengths_that_disagree_are_an_error_that_names_them(
     dataset, observation = first_of(session_scope)
     with session_scope() as session:
         session.execute(sa.text(statement), {"dataset": dataset, "observation": observation})
-    with pytest.raises(DataError, match=r"nothing is joined by position") as raised:
+    with pytest.raises(DataError, match=r"refusing to align by position") as raised:
         read_all(session_scope)
     message = str(raised.value)
     assert message.startswith(f"DataSet {dataset} (TIC 101, observation {observation})")
@@ -325,18 +325,18 @@ REFUSED = {
     "no times": (
         "DELETE FROM target_specific_time WHERE observation_id = :observation AND target_id = "
         "(SELECT target_id FROM dataset WHERE id = :dataset)",
-        "has no arrays of times, not one",
+        "must have one array of times, got none",
     ),
     "two arrays of times": (
         "INSERT INTO target_specific_time (target_id, observation_id, barycentric_julian_dates) "
         "SELECT target_id, observation_id, barycentric_julian_dates FROM target_specific_time "
         "WHERE observation_id = :observation",
-        "has 2 arrays of times, not one",
+        "must have one array of times, got 2",
     ),
     "times out of order": (
         "UPDATE target_specific_time SET barycentric_julian_dates[2] = 5000 "
         "WHERE observation_id = :observation",
-        "times do not ascend",
+        "times are not increasing",
     ),
     "values of two dimensions": (
         "UPDATE dataset SET values = ARRAY[ARRAY[1,2,3],ARRAY[4,5,6]] WHERE id = :dataset",
@@ -447,7 +447,7 @@ def test_a_light_curve_that_was_deleted_since_it_was_found_is_named(
     ids = dataset_ids(session_scope)
     found = stream(session_scope, "skip")
     change(session_scope, "DELETE FROM dataset WHERE id = :id", id=ids[0])
-    with pytest.warns(UserWarning, match=rf"1 of 8 .*DataSet {ids[0]} .*deleted meanwhile"):
+    with pytest.warns(UserWarning, match=rf"1 of 8 .*DataSet {ids[0]} .*deleted in the meantime"):
         assert {data.dataset for data in found} == set(ids[1:])
 
 
@@ -457,7 +457,7 @@ def test_an_observation_that_was_deleted_since_it_was_found_is_named(
     _, observation = first_of(session_scope)
     found = stream(session_scope, "skip")
     change(session_scope, "DELETE FROM observation WHERE id = :id", id=observation)
-    with pytest.warns(UserWarning, match=r"4 of 8 .*deleted meanwhile"):
+    with pytest.warns(UserWarning, match=r"4 of 8 .*deleted in the meantime"):
         assert len(list(found)) == 4
 
 

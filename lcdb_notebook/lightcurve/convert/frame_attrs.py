@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.errors import DataError
+from lcdb_notebook.lightcurve import mask_runs
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.lightcurve import by_start, is_magnitude, middle, plain_field
 from lcdb_notebook.lightcurve.quality import primary_type
@@ -89,7 +89,7 @@ def remember(
                 data.unit,
                 data.stored_time,
                 sorted(data.quality, key=lambda name: (name != primary, name)),
-                _runs(kept[np.isfinite(data.time)]),
+                mask_runs.encode(kept[np.isfinite(data.time)]),
                 middle(data.flux, kept) if is_magnitude(data.unit) else None,
                 histories.get(data.dataset, ""),
             ]
@@ -147,7 +147,7 @@ def recall(text: str) -> dict[int, Remembered]:
                     "stored_time": curve[9],
                 },
                 tuple(curve[10]),
-                _from_runs(curve[11]),
+                mask_runs.decode(curve[11]),
                 curve[12],
                 curve[13],
             )
@@ -164,15 +164,3 @@ def recall(text: str) -> dict[int, Remembered]:
 
 def _field(value: Any) -> Any:
     return value if value is None else plain_field(value)
-
-
-def _runs(mask: npt.NDArray[np.bool_]) -> list[int]:
-    """Return a mask as lengths of runs, the first of them of True; flags come in runs."""
-    edges: list[int] = (np.flatnonzero(mask[1:] != mask[:-1]) + 1).tolist()
-    # There are few runs, for which a list is faster than numpy.
-    lengths = [stop - start for start, stop in pairwise([0, *edges, mask.size])]
-    return lengths if mask.size == 0 or mask[0] else [0, *lengths]
-
-
-def _from_runs(lengths: Sequence[int]) -> npt.NDArray[np.bool_]:
-    return np.repeat(np.arange(len(lengths)) % 2 == 0, np.array(lengths, np.intp))

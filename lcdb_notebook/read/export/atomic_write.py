@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, also when the process is killed."""
+"""Write files completely or not at all, also when the process is killed."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _numbers = count()
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Lend a temporary path in the same folder; what is written there becomes ``path`` at the end.
+    """Yield a temporary path in the same folder, and rename it to ``path`` at the end.
 
     Renaming is atomic, and the bytes are on the disk before it (POSIX ``rename`` and ``fsync``), so
-    that whoever looks finds the old file, the new one, or none.
+    other programs find the old file, the new one, or none.
 
     Raises
     ------
     ExportError
-        If the file system refuses; an error of the block passes through. Nothing is left behind.
+        If the file system refuses; errors of the block pass through. No file is left behind.
     """
-    # Short, for file systems take 255 bytes and the name itself may have them.
+    # A short name, because names are limited to 255 bytes and that of the file may have as many.
     part = path.with_name(f".lcdb-{_HOST}-{os.getpid()}-{next(_numbers)}.part")
     try:
         yield part
@@ -46,7 +46,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove the temporary files of processes of this machine that were killed."""
+    """Remove temporary files that killed processes of this machine left behind."""
     for path in folder.glob(".lcdb-*.part"):
         named = _PART.fullmatch(path.name)
         if named and named[1] == _HOST and not _is_alive(int(named[2])):

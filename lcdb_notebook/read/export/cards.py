@@ -1,4 +1,4 @@
-"""The metadata of a LightCurve as header cards, and what cards cannot say beside them."""
+"""The metadata of a LightCurve as FITS header cards, and the rest as JSON in one card."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["KEYWORD", "put", "read", "write"]
 
 KEYWORD = "LCDBMETA"
-"""The card with what else there is to say, as JSON."""
+"""The card with metadata that other cards cannot hold, as JSON."""
 
-# Cards of the file itself, which say nothing of the light curve.
+# Cards about the file, not about the light curve.
 _OF_THE_FILE = re.compile(
     r"SIMPLE|BITPIX|NAXIS\d*|EXTEND|NEXTEND|XTENSION|PCOUNT|GCOUNT|TFIELDS|EXTNAME|EXTVER|INHERIT"
     r"|T(TYPE|FORM|UNIT|DISP|NULL|DIM|SCAL|ZERO)\d+|CHECKSUM|DATASUM|ORIGIN|DATE|CREATOR|PROCVER"
@@ -41,7 +41,7 @@ _COMMENTS = {
     "DATASET": "id of the light curve in its LightcurveDB",
     "LINEAGE": "what it was derived from",
 }
-"""What short keywords mean; longer ones leave no room for it."""
+"""Comments of short keywords; longer ones leave no room for a comment."""
 
 _STANDARD = re.compile(r"[A-Z0-9_-]{1,8}")
 _HIERARCH = re.compile(r"[A-Z][A-Z0-9_-]{8,}")
@@ -49,14 +49,12 @@ _LONGEST_CARD = 80
 
 
 def put(header: Header, key: str, value: Any) -> bool:
-    """Set a card if it can say the value so that it is read back as it was.
-
-    A text with other characters than ASCII's stands there escaped.
+    """Set a card if it can hold the value, with characters other than ASCII escaped.
 
     Returns
     -------
     bool
-        Whether it says exactly that.
+        Whether reading the card returns exactly the value.
     """
     exact = True
     if isinstance(value, str) and not (value.isascii() and value.isprintable()):
@@ -77,27 +75,27 @@ def put(header: Header, key: str, value: Any) -> bool:
 
 
 def write(header: Header, meta: Mapping[str, Any], form: Mapping[str, Any]) -> None:
-    """Add a card for each entry of the metadata, and one with all that they do not say.
+    """Add a card for each entry of the metadata, and one with all that these cannot hold.
 
-    Arrays, such as QUALITY_MASK, have no place in a header and are left out.
+    Arrays, such as QUALITY_MASK, are left out.
     """
     before = {card.keyword.upper() for card in header.cards}
     beside: dict[str, Any] = {}
     for key, value in meta.items():
         of_the_file = _OF_THE_FILE.fullmatch(key.upper()) is not None
         if key in before:
-            said = not of_the_file and _same(header[key], value)
+            written = not of_the_file and _same(header[key], value)
         else:
-            said = not of_the_file and put(header, key, value)
-        if not said and _is_plain(value):
+            written = not of_the_file and put(header, key, value)
+        if not written and _is_plain(value):
             beside[key] = value
     text = json.dumps({"form": form, "meta": beside}, separators=(",", ":"))
-    # astropy has had trouble with both of these at the end of a card.
+    # astropy has misread both of these characters at the end of a card.
     header[KEYWORD] = text.replace("'", r"\u0027").replace("&", r"\u0026")
 
 
 def read(header: Header) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Give metadata and form again; the latter None where the header is another's."""
+    """Return metadata and form; the form is None if another program wrote the header."""
     meta: dict[str, Any] = {}
     for card in header.cards:
         if not _OF_THE_FILE.fullmatch(card.keyword.upper()):
@@ -111,7 +109,7 @@ def read(header: Header) -> tuple[dict[str, Any], dict[str, Any] | None]:
 
 
 def _card(key: str, value: Any) -> Card | None:
-    """Make a card, or None where no card can say it."""
+    """Return a card, or None if no card can hold the value."""
     from astropy.io import fits
 
     if not isinstance(value, str | bool | int | float):

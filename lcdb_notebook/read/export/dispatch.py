@@ -1,4 +1,4 @@
-"""The formats of an export, and who writes each."""
+"""The formats of an export, and the functions that write them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import ExportError
-from lcdb_notebook.lightcurve.quality import Flagged
+from lcdb_notebook.errors.arguments import check_choice
+from lcdb_notebook.lightcurve.quality import FLAGGED, Flagged
 from lcdb_notebook.read.export.folder import write_folder
 from lcdb_notebook.read.records import OnError
 from lcdb_notebook.search.results import Search
@@ -31,16 +32,16 @@ def _write_parquet(
     overwrite: bool,
     on_error: OnError,
     progress: bool | None,
-    **_of_no_effect: object,
+    **_without_effect: object,
 ) -> pd.DataFrame:
-    # Its columns are those of the database, and pyarrow is imported for those alone who ask.
+    # Imported here, because it imports pyarrow.
     from lcdb_notebook.read.export.parquet import export_parquet
 
     if flagged != "keep" or time_format is not None:
         raise ExportError(
-            "format='parquet' keeps every cadence with its flags and times as they are stored; "
-            f"flagged={flagged!r} and time_format={time_format!r} go with 'fits', 'ecsv' and "
-            "'csv', or leave cadences out when you read it"
+            "format='parquet' writes every cadence, flag and time as stored, so flagged must be "
+            f"'keep' and time_format None, got {flagged!r} and {time_format!r}; use 'fits', 'ecsv' "
+            "or 'csv', or filter when reading"
         )
     return export_parquet(search, folder, overwrite=overwrite, on_error=on_error, progress=progress)
 
@@ -51,7 +52,7 @@ WRITERS: dict[str, Callable[..., pd.DataFrame]] = {
     "csv": partial(write_folder, format="csv"),
     "parquet": _write_parquet,
 }
-"""Who writes a format; each takes the arguments of :func:`export` but ``format``."""
+"""By format, a function with the arguments of :func:`export` except ``format``."""
 
 
 def export(
@@ -71,63 +72,65 @@ def export(
 
     Parameters
     ----------
-    search
-        Which light curves.
-    folder
-        Made if it is not there.
-    format
-        "fits", "ecsv" or "csv": a file a light curve, as
-        :func:`~lcdb_notebook.read.export.write_lightcurve` writes it. "parquet": one dataset of
-        all,
-        a row a light curve, all numbers as they are stored, for pyarrow, DuckDB and nested-pandas.
-    quality_bitmask, flagged
-        What is done with flagged cadences, as for
-        :func:`lcdb_notebook.lightcurve.convert.to_lightcurve`. By
-        default nothing: every cadence of the observation is in the file with its flags, also those
-        whose time is NaN, which readers of light curves leave out. "drop" leaves them out here.
-    time_format
-        As for :func:`lcdb_notebook.lightcurve.convert.to_lightcurve`. FITS files of TESS and
-        Kepler always count time in the mission's format; the other one is remembered.
-    as_flux
-        Turn magnitudes into relative flux, as for
-        :func:`lcdb_notebook.lightcurve.convert.to_lightcurve`.
-    overwrite
-        Write all again, also what is whole.
-    on_error
-        "raise", or "skip" light curves that cannot be read or written, and warn once.
-    progress
-        Show a progress bar; None shows it once the work has lasted a second.
+    search : Search
+        The light curves.
+    folder : str or pathlib.Path
+        Created if it does not exist.
+    format : {"fits", "ecsv", "csv", "parquet"}, optional
+        A file per light curve, or, for Parquet, one dataset with a row per light curve.
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
+        ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
+        a flag, or several of these. None is ``"none"``. Bits and names apply to the flag type of
+        the ``quality`` column, presets to all flag types.
+    flagged : {"drop", "mask", "keep"}, optional
+        What happens to flagged cadences: "drop" removes them, "mask" sets their flux to NaN,
+        "keep" leaves them unchanged.
+    time_format : str, optional
+        Name of the astropy time format of the result, such as "jd"; None is the mission's own
+        ("btjd" for TESS). The time scale is TDB.
+    as_flux : bool, optional
+        Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
+        the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
+        median. False keeps magnitudes.
+    overwrite : bool, optional
+        Write every file again, also those that are complete already.
+    on_error : {"raise", "skip"}, optional
+        "raise" stops at the first light curve whose arrays cannot be read or contradict each
+        other; "skip" leaves such light curves out and warns once, with their ids and reasons.
+    progress : bool, optional
+        Show a progress bar; None shows it once the work has taken a second.
 
     Returns
     -------
     pandas.DataFrame
-        One row a light curve, in the order of the search: ``dataset, target, catalog, photometry,
-        processing, file, status, bytes, reason``. The status is "written"; "kept" where the file
-        was whole already, with the same settings, from the same DataSet of the same database; or
-        "skipped", with the reason.
+        One row per light curve, in the order of the search: ``dataset, target, catalog,
+        photometry, processing, file, status, bytes, reason``. The status is "written", "kept" or
+        "skipped".
 
     Raises
     ------
     ExportError
-        If the format is none of these, or the folder cannot be written to.
+        If the format does not exist or does not take these arguments, or the folder cannot be
+        written to.
     LightCurveNotFoundError
-        If there is none.
+        If the search found nothing.
     DataError
-        If arrays contradict each other.
+        If arrays cannot be read or contradict each other.
+    ArgumentError
+        If an argument has none of the values above; the message names it.
 
     Notes
     -----
-    Whatever ends it (an error, the stop button, ``kill -9``), each file is there as a whole or not
-    at all, and the same call continues. A stored array that was changed in place, with as many
-    cadences as before, is not noticed: ``overwrite=True``.
+    However it ends (an error, the stop button, ``kill -9``), each file is written completely or not
+    at all, and the same call continues. An array that was changed in the database without changing
+    its length is not noticed; pass ``overwrite=True``.
     """
     if format not in WRITERS:
-        known = ", ".join(repr(name) for name in WRITERS)
-        raise ExportError(f"format={format!r} is none of {known}")
-    if on_error not in ("raise", "skip"):
-        raise TypeError(f"on_error= is 'raise' or 'skip', not {on_error!r}")
-    if flagged not in ("drop", "mask", "keep"):
-        raise TypeError(f"flagged= is 'drop', 'mask' or 'keep', not {flagged!r}")
+        *first, last = (repr(name) for name in WRITERS)
+        raise ExportError(f"format must be {', '.join(first)} or {last}, got {format!r}")
+    check_choice("on_error", on_error, ("raise", "skip"))
+    check_choice("flagged", flagged, FLAGGED)
     return WRITERS[format](
         search,
         folder,

@@ -1,4 +1,4 @@
-"""One light curve into a file of its own and back, by the ending of the file's name."""
+"""Write one light curve into a file and read it back; the file name's ending is its kind."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["KINDS", "Kind", "numbers_of", "read_lightcurve", "save", "write_ligh
 
 
 class Kind(NamedTuple):
-    """A kind of file: how it is written and read.
+    """A kind of file: the functions that write and read it.
 
     Parameters
     ----------
-    write, read
-        A table of :mod:`lcdb_notebook.read.export.table` into a path, and back.
-    packed
-        The same as ``write``, compressed by gzip; None where that has no sense.
+    write, read : callable
+        Write a table of :mod:`lcdb_notebook.read.export.table` to a path, and read it.
+    packed : callable, optional
+        Like ``write``, compressed by gzip; None if the kind is compressed already.
     """
 
     write: Callable[[Table, Path], None]
@@ -48,16 +48,16 @@ KINDS = {
 def write_lightcurve(
     lightcurve: lightkurve.LightCurve, path: str | Path, *, overwrite: bool = False
 ) -> Path:
-    """Write a LightCurve into a file, as a whole or not at all.
+    """Write a LightCurve into a file, completely or not at all.
 
     Parameters
     ----------
-    lightcurve
-        A LightCurve, TessLightCurve or KeplerLightCurve; any columns, any metadata.
-    path
+    lightcurve : lightkurve.LightCurve
+        A LightCurve, TessLightCurve or KeplerLightCurve, with any columns and metadata.
+    path : str or pathlib.Path
         Ends in ``.fits``, ``.ecsv`` or ``.csv``, or one of these and ``.gz``, or in ``.parquet``.
-    overwrite
-        Whether a file of that name may be replaced.
+    overwrite : bool, optional
+        Replace a file of that name.
 
     Returns
     -------
@@ -67,30 +67,30 @@ def write_lightcurve(
     Raises
     ------
     ExportError
-        If there is a file of that name, the name does not end in one of these, it is no LightCurve
-        or a folded one, a column holds something else than numbers or text, or the file system
-        refuses.
+        If the file exists, its name has another ending, the light curve is folded or not a
+        LightCurve, a column holds anything but numbers or text, or the file system refuses.
 
     Notes
     -----
-    :func:`read_lightcurve` gives an equal LightCurve. ``lightkurve.read`` does so from FITS. It
-    calls the author "TESS-SPOC" if that is in the path in lower case, and all whose files it has
-    no reader for "SPOC"; the header's AUTHOR is right.
+    :func:`read_lightcurve` returns an equal LightCurve, with the same units. ``lightkurve.read``
+    does so from FITS, but replaces the author: "TESS-SPOC" if that is in the path in lower case,
+    and "SPOC" for pipelines that it has no reader for. The header's AUTHOR is correct.
 
     Examples
     --------
     >>> import tempfile
+    >>> import lcdb_notebook as lcdb
     >>> lc = db.search(3, sector=1)[0].lightcurve()
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = write_lightcurve(lc, f"{folder}/star.ecsv")
-    ...     same = read_lightcurve(path)
+    ...     path = lcdb.write_lightcurve(lc, f"{folder}/star.ecsv")
+    ...     same = lcdb.read_lightcurve(path)
     >>> bool((same.time == lc.time).all()), same.meta["LABEL"]
     (True, 'DEMO 3')
     """
     path = Path(path).expanduser()
     kind, packed = _kind(path)
     if path.exists() and not overwrite:
-        raise ExportError(f"{path} is there already; overwrite=True replaces it")
+        raise ExportError(f"{path} already exists; pass overwrite=True")
     table = to_table(lightcurve, numbers=numbers_of(lightcurve, kind))
     save(table, path, KINDS[kind], packed=packed)
     return path
@@ -101,37 +101,48 @@ def read_lightcurve(path: str | Path) -> lightkurve.LightCurve:
 
     Parameters
     ----------
-    path
-        Its name ends as :func:`write_lightcurve` has it.
+    path : str or pathlib.Path
+        Ends in ``.fits``, ``.ecsv`` or ``.csv``, or one of these and ``.gz``, or in ``.parquet``.
 
     Returns
     -------
     lightkurve.TessLightCurve, KeplerLightCurve or LightCurve
-        What was written, without cadences whose time is NaN.
+        What was written, with its units and metadata, without cadences whose time is NaN.
 
     Raises
     ------
     ExportError
-        If there is no such file, it is damaged, or it is another's.
+        If the file does not exist, is damaged, or was written by another program.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import lcdb_notebook as lcdb
+    >>> found = db.search(3, sector=1, processing="raw")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = found.export(folder)["file"]
+    ...     lc = lcdb.read_lightcurve(files[0])
+    >>> lc.meta["LABEL"], str(lc.flux.unit)
+    ('DEMO 3', 'electron / s')
     """
     path = Path(path).expanduser()
     kind, _ = _kind(path)
     if not path.is_file():
-        raise ExportError(f"{path}: there is no such file")
+        raise ExportError(f"{path} does not exist")
     try:
         return from_table(KINDS[kind].read(path))
     except ExportError as error:
-        told = str(error)
-        raise ExportError(told if told.startswith(str(path)) else f"{path}: {told}") from None
+        text = str(error)
+        raise ExportError(text if text.startswith(str(path)) else f"{path}: {text}") from None
     except Exception as error:
-        # Half a file makes the readers of astropy, pandas and pyarrow raise nearly anything.
+        # The readers of astropy, pandas and pyarrow raise almost anything for half a file.
         raise ExportError(
-            f"{path} cannot be read, perhaps it is damaged ({type(error).__name__}: {error})"
+            f"{path} cannot be read; it may be damaged ({type(error).__name__}: {error})"
         ) from error
 
 
 def save(table: Table, path: Path, kind: Kind, *, packed: bool = False) -> int:
-    """Write a table as a whole or not at all, and give the size of the file in bytes."""
+    """Write a table completely or not at all, and return the size of the file in bytes."""
     write = kind.packed if packed else kind.write
     assert write is not None
     with atomic_write(path) as part:
@@ -140,7 +151,7 @@ def save(table: Table, path: Path, kind: Kind, *, packed: bool = False) -> int:
 
 
 def numbers_of(lightcurve: Any, kind: str) -> str | None:
-    """Name the time format in which a kind of file counts; None is the light curve's own."""
+    """Return the time format of a kind of file; None is that of the light curve."""
     if kind != "fits" or not hasattr(lightcurve, "meta"):
         return None
     expected = fits.lightkurve_format(lightcurve.meta)
@@ -152,12 +163,12 @@ def numbers_of(lightcurve: Any, kind: str) -> str | None:
 
 
 def _kind(path: Path) -> tuple[str, bool]:
-    """Name the kind of a file by its ending, and say whether it is compressed."""
+    """Return the kind of a file by its ending, and whether it is compressed."""
     name = path.name.lower()
     packed = name.endswith(".gz")
     kind = Path(name.removesuffix(".gz")).suffix.removeprefix(".")
     if kind not in KINDS or (packed and KINDS[kind].packed is None):
         endings = [f".{kind}" for kind in KINDS]
         endings += [f".{name}.gz" for name, known in KINDS.items() if known.packed is not None]
-        raise ExportError(f"{path}: the name of the file has to end in {', '.join(endings)}")
+        raise ExportError(f"{path}: the file name must end in {', '.join(endings)}")
     return kind, packed

@@ -1,4 +1,4 @@
-"""FITS files in the missions' light-curve convention, which lightkurve.read takes for their own.
+"""FITS files in the missions' light-curve convention, which lightkurve.read can read.
 
 Sources: TESS Science Data Products Description Document (EXP-TESS-ARC-ICD-0014), section 5 "Light
 Curve Files"; Kepler Archive Manual (KDMC-10008), section 2.3.1; FITS Standard 4.0.
@@ -16,6 +16,8 @@ import numpy as np
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import ExportError
+from lcdb_notebook.lightcurve import missions
+from lcdb_notebook.lightcurve.missions import KnownMission
 from lcdb_notebook.read.export import cards
 from lcdb_notebook.read.export.table import FORM
 
@@ -28,40 +30,37 @@ __all__ = ["CREATOR", "lightkurve_format", "read", "write"]
 CREATOR = "lcdb_notebook LightCurve export"
 """Header card CREATOR; lightkurve.io.detect looks for "lightcurve" in it."""
 
-# What lightkurve.io.detect knows a pipeline by. Its readers of these say the author, all others
-# are called "SPOC" (or "TESS-SPOC", by the file's name).
+# Origins by which lightkurve.io.detect recognises these pipelines and sets the author. It calls
+# all others "SPOC" (or "TESS-SPOC", by the file's name).
 _ORIGINS = {"QLP": "lcdb_notebook, from MIT/QLP", "TGLC": "UCSB/TGLC"}
 
-# lightkurve.utils.TessQualityFlags and KeplerQualityFlags, which its readers apply.
-_READER_FLAGS = {"TESS": "tess_quality_flag", "Kepler": "kepler_quality_flag"}
-
-_CATALOG_KEYS = {"TIC": "TICID", "KIC": "KEPLERID", "EPIC": "KEPLERID"}
 _CODES = {"b1": "L", "u1": "B", "i1": "I", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
 
 
 def lightkurve_format(meta: Any) -> str | None:
-    """Name the time format that lightkurve's reader expects, of TESS and of Kepler; else None."""
-    return {"TESS": "btjd", "Kepler": "bkjd"}.get(_telescope(meta))
+    """Return the time format that lightkurve's reader of a mission expects, or None."""
+    mission = _mission(meta)
+    return None if mission is None else mission.clock.format_name
 
 
 def write(table: Table, path: Path, *, compressed: bool = False) -> None:
-    """Write what :func:`lcdb_notebook.read.export.table.to_table` made.
+    """Write a table made by :func:`lcdb_notebook.read.export.table.to_table`.
 
     Parameters
     ----------
-    table
-        Its times in the format of :func:`lightkurve_format`, if that names one, in TDB.
-    path
-        Where; overwritten.
-    compressed
-        By gzip, whatever the name says.
+    table : Table
+        With times in the format of :func:`lightkurve_format`, if that is not None, in TDB.
+    path : pathlib.Path
+        Overwritten if it exists.
+    compressed : bool, default False
+        Compress by gzip, regardless of the name.
 
     Notes
     -----
-    A primary header with what is known, and one binary table LIGHTCURVE: TIME (float64, NaN where
+    A primary header with the metadata, and one binary table LIGHTCURVE: TIME (float64, NaN where
     there is none), FLUX, FLUX_ERR, CADENCENO, QUALITY (SAP_QUALITY for Kepler, as its reader
-    wants), then all other columns. QLP's reader takes the errors from KSPSAP_FLUX_ERR or, from
-    sector 56 on, DET_FLUX_ERR, so they stand there, too. CHECKSUM and DATASUM are set.
+    requires), then all other columns. QLP's reader takes the errors from KSPSAP_FLUX_ERR or, from
+    sector 56 on, DET_FLUX_ERR, so they are written there too. CHECKSUM and DATASUM are set.
     """
     from astropy.io import fits
 
@@ -69,12 +68,12 @@ def write(table: Table, path: Path, *, compressed: bool = False) -> None:
     form = {key: value for key, value in table.meta[FORM].items() if key != "masks"}
     columns, form["columns"] = _columns(table)
     hdu: BinTableHDU = fits.BinTableHDU.from_columns(columns, name="LIGHTCURVE")
-    _say_times(hdu.header, table)
+    _put_times(hdu.header, table)
     for key in ("TELESCOP", "OBJECT"):
         if isinstance(table.meta.get(key), str):
             cards.put(hdu.header, key, table.meta[key])
     files = fits.HDUList([fits.PrimaryHDU(header=_primary(table, form)), hdu])
-    # Verifying costs an eighth of the time, and finds nothing in headers that are made here.
+    # Verifying takes an eighth of the time, and headers that are made here are valid.
     options = {"checksum": True, "output_verify": "ignore"}
     if compressed:
         with gzip.GzipFile(path, "wb", mtime=0) as packed:
@@ -85,12 +84,12 @@ def write(table: Table, path: Path, *, compressed: bool = False) -> None:
 
 
 def read(path: Path) -> Table:
-    """Read the table again that :func:`write` was given.
+    """Read a table that :func:`write` wrote.
 
     Raises
     ------
     ExportError
-        If it is another's file.
+        If another program wrote the file.
     """
     from astropy.io import fits
     from astropy.table import MaskedColumn, Table
@@ -99,8 +98,7 @@ def read(path: Path) -> Table:
         meta, form = cards.read(hdus[0].header)
         if form is None or len(hdus) < 2:
             raise ExportError(
-                f"{path} was not written by write_lightcurve() or export(); lightkurve.read may "
-                "know it"
+                f"{path} was not written by write_lightcurve() or export(); try lightkurve.read"
             )
         data, header = hdus[1].data, hdus[1].columns
         table = Table()
@@ -118,22 +116,25 @@ def read(path: Path) -> Table:
 
 
 def _columns(table: Table) -> tuple[list[Column], dict[str, str]]:
-    """Make the columns of the file, and say which of them is which of the LightCurve's."""
+    """Return the columns of the file, and their names by the LightCurve's columns."""
     names = {name: name.upper() for name in table.colnames}
     if len(set(names.values())) < len(names):
-        raise ExportError(f"FITS takes no columns that differ by case alone: {table.colnames}")
-    telescope, meta = _telescope(table.meta), table.meta
+        raise ExportError(
+            f"column names must differ by more than case in FITS, got {table.colnames}"
+        )
+    mission, meta = _mission(table.meta), table.meta
     extra: dict[str, str] = {}
     no_flags: tuple[str, ...] = ()
     flagless = False
-    if telescope in _READER_FLAGS:
-        said = str(meta.get("QUALITY_TYPE") or "")
+    if mission is not None:
+        flag_type = str(meta.get("QUALITY_TYPE") or "")
         # lightkurve would leave out cadences whose flags are masked, as after bin().
         flagless = hasattr(table["quality"], "filled") if "quality" in names else False
-        quality = "SAP_QUALITY" if telescope == "Kepler" else "QUALITY"
-        if "quality" in names and said and not _means_the_same(said, _READER_FLAGS[telescope]):
-            # lightkurve would take these bits for the spacecraft's and drop good cadences.
-            names["quality"] = said.upper()
+        quality = mission.quality_column
+        # lightkurve's readers apply TessQualityFlags and KeplerQualityFlags to this column: other
+        # bits would be mistaken for the spacecraft's, and good cadences dropped.
+        if "quality" in names and flag_type and not _same_presets(flag_type, mission.flag_type):
+            names["quality"] = flag_type.upper()
         if quality not in names.values():
             if "quality" in names and names["quality"] == "QUALITY":
                 names["quality"] = quality
@@ -145,7 +146,7 @@ def _columns(table: Table) -> tuple[list[Column], dict[str, str]]:
             error = "DET_FLUX_ERR" if late else "KSPSAP_FLUX_ERR"
             own = error.lower()
             if own in names and not _equal(table[own], table["flux_err"]):
-                # The reader has no other place for the errors of this flux.
+                # QLP's reader takes the errors of this flux only from this column.
                 names[own] = f"{error}_AS_READ"
             if error not in names.values():
                 extra[error] = "flux_err"
@@ -173,7 +174,7 @@ def _column(name: str, column: Any) -> Column:
     elif kind in ("u2", "u4", "u8"):
         wide = np.int32 if kind == "u2" else np.int64
         if values.size and int(values.max()) > np.iinfo(np.int64).max:
-            raise ExportError(f"the column {name} has numbers beyond 63 bits, which FITS cannot")
+            raise ExportError(f"column {name}: FITS cannot hold integers above 63 bits")
         values, kind = values.astype(wide), np.dtype(wide).str[1:]
     elif kind not in _CODES:
         values, kind = values.astype(np.float64), "f8"
@@ -196,11 +197,11 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _unit(unit: Any) -> str | None:
-    """Write a unit as FITS has it (section 4.3), or as astropy does where FITS has none."""
+    """Return a unit as FITS spells it (section 4.3), else as astropy does."""
     from astropy.units import electron, s
 
     if unit == electron / s:
-        # As the missions write it, and lightkurve expects.
+        # As the missions write it and lightkurve expects it.
         return "e-/s"
 
     try:
@@ -210,7 +211,7 @@ def _unit(unit: Any) -> str | None:
     return text or None
 
 
-def _say_times(header: Header, table: Table) -> None:
+def _put_times(header: Header, table: Table) -> None:
     about = table.meta[FORM]["times"]["time"]
     whole, rest = _reference(about)
     time = np.asarray(table["time"].data)
@@ -229,7 +230,7 @@ def _say_times(header: Header, table: Table) -> None:
 
 
 def _reference(about: dict[str, Any]) -> tuple[int, float]:
-    """Say from which Julian date times are counted, in whole days and a fraction."""
+    """Return the Julian date of the times' epoch, as whole days and a fraction."""
     from astropy.time import Time
 
     start = Time(0.0, format=about["format"], scale=about["scale"])
@@ -247,15 +248,15 @@ def _primary(table: Table, form: dict[str, Any]) -> Header:
     header["DATE"] = (datetime.now(UTC).date().isoformat(), "file creation date")
     header["CREATOR"] = (CREATOR, "software that wrote this file")
     header["PROCVER"] = (metadata.version("lcdb-notebook"), "its version")
-    telescope = _telescope(meta)
-    if telescope in _READER_FLAGS:
-        header["TELESCOP"] = (telescope, "telescope")
-    # The reader of lightkurve takes label, target, RA and Dec from these.
+    mission = _mission(meta)
+    if mission is not None:
+        header["TELESCOP"] = (mission.telescope, "telescope")
+    # lightkurve's reader takes label, target, RA and Dec from these.
     for card, keys in {
         "OBJECT": ("LABEL", "OBJECT"),
         "RA_OBJ": ("RA", "RA_OBJ"),
         "DEC_OBJ": ("DEC", "DEC_OBJ"),
-        _target_key(meta, telescope): ("TARGETID",),
+        _target_key(meta, mission): ("TARGETID",),
     }.items():
         value = next((meta[key] for key in keys if meta.get(key) is not None), None)
         if card and value is not None:
@@ -264,26 +265,22 @@ def _primary(table: Table, form: dict[str, Any]) -> Header:
     return header
 
 
-def _telescope(meta: Any) -> str:
-    """Say "TESS" or "Kepler" (K2 included) of light curves that lightkurve has a reader for."""
-    for said in (meta.get("TELESCOP"), meta.get("MISSION")):
-        name = {"TESS": "TESS", "KEPLER": "Kepler", "K2": "Kepler"}.get(str(said).strip().upper())
-        if name:
-            return name
-    return ""
+def _mission(meta: Any) -> KnownMission | None:
+    """Return the mission that lightkurve has a reader for; K2's files are read as Kepler's."""
+    return missions.named(meta.get("TELESCOP"), meta.get("MISSION"))
 
 
-def _target_key(meta: Any, telescope: str) -> str:
-    """Name the card from which lightkurve takes TARGETID, if the number is of that catalog."""
-    wanted = {"TESS": "TICID", "Kepler": "KEPLERID"}.get(telescope, "")
+def _target_key(meta: Any, mission: KnownMission | None) -> str:
+    """Return the card from which lightkurve takes TARGETID, if the number is of that catalog."""
+    expected = "" if mission is None else mission.catalog_key
     catalog = str(meta.get("LABEL") or "").rpartition(" ")[0]
-    if catalog and _CATALOG_KEYS.get(catalog) != wanted:
+    if catalog and missions.catalog_key(catalog) != expected:
         return ""
-    return wanted
+    return expected
 
 
-def _means_the_same(flag_type: str, readers: str) -> bool:
-    """Whether lightkurve's presets condemn of a type's flags those that its own presets do."""
+def _same_presets(flag_type: str, readers: str) -> bool:
+    """Return whether presets of two flag types are equal in the bits that the first one names."""
     if flag_type == readers or flag_type not in flags.types():
         return flag_type == readers
     if flag_type.startswith("qlp_quality_flag"):

@@ -1,4 +1,4 @@
-"""Many light curves into a folder, a file each: streamed, and to be continued after any end."""
+"""Write many light curves into a folder, a file each; an interrupted export can be continued."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.columns import plain
 from lcdb_notebook.lightcurve.quality import Flagged
-from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
 from lcdb_notebook.read.export.atomic_write import remove_stale
 from lcdb_notebook.read.export.files import KINDS, numbers_of, save
 from lcdb_notebook.read.export.manifest import Manifest, fingerprint
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["report", "write_folder"]
 
-# Raised when files come to be written differently, so that older ones are written again.
+# Increased when files are written differently, so that older ones are written again.
 _EDITION = 1
 
-# Rows whose histories are asked for at once, and whose files are looked at.
+# Rows whose histories are queried and whose files are checked at once.
 _BATCH = 1000
 
 # Arrays fetched at a time.
@@ -46,7 +46,7 @@ _CHUNK_BYTES = CHUNK_BYTES
 
 
 class _Settings(NamedTuple):
-    """How light curves are written."""
+    """The settings of an export."""
 
     format: str
     quality_bitmask: flags.Bitmask
@@ -54,13 +54,13 @@ class _Settings(NamedTuple):
     time_format: str | None
     as_flux: bool
 
-    def told(self) -> dict[str, Any]:
-        """Say it in plain words, for the fingerprint."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings as JSON can hold them, for the fingerprint."""
         return {**self._asdict(), "quality_bitmask": plain(self.quality_bitmask)}
 
 
 class _File(NamedTuple):
-    """A file that is to be there: of which row, with which history, and its fingerprint."""
+    """A file of the export: its row, name, history and fingerprint."""
 
     row: Row
     name: str
@@ -81,19 +81,19 @@ def write_folder(
     on_error: OnError,
     progress: bool | None,
 ) -> pd.DataFrame:
-    """Write each light curve of a search into a file of its own.
+    """Write each light curve of a search into a separate file.
 
     Parameters
     ----------
     search, folder, quality_bitmask, flagged, time_format, as_flux, overwrite, on_error, progress
-        As for :func:`lcdb_notebook.read.export.export`, whose errors it raises.
-    format
+        The arguments of :func:`lcdb_notebook.read.export.export`, whose errors it raises.
+    format : str
         One of :data:`lcdb_notebook.read.export.files.KINDS`.
 
     Returns
     -------
     pandas.DataFrame
-        What became of each, as :func:`lcdb_notebook.read.export.export` tells it.
+        The report of :func:`lcdb_notebook.read.export.export`.
     """
     settings = _Settings(format, quality_bitmask, flagged, time_format, as_flux)
     with search.sessions.session_scope() as session:
@@ -126,7 +126,7 @@ def _ready(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExportError(f"{folder} is no folder to write to: {error.strerror}") from error
+        raise ExportError(f"cannot write to folder {folder}: {error.strerror}") from error
     remove_stale(folder)
     return folder
 
@@ -138,25 +138,25 @@ def _files(
     settings: _Settings,
     database: str,
 ) -> list[_File]:
-    """Say which files are to be there, and what each is made from."""
+    """Return the files of some rows, with fingerprints of what each is made from."""
     with search.sessions.session_scope() as session:
-        told = lineage.histories(session, part.rows)
+        histories = lineage.histories(session, part.rows)
     files = []
     for row in part.rows:
         about, cadences = part.observations[row.observation]
         mission = missions[row.host_mission_id][0]
         made_from = {
-            **settings.told(),
+            **settings.as_json(),
             "edition": _EDITION,
             "database": database,
             "dataset": row.dataset,
             "target": (row.catalog, row.target, mission),
             "methods": (row.photometry, row.processing, row.unit),
             "observation": (row.observation, dict(about.fields), about.instrument, cadences),
-            "history": told[row.dataset],
+            "history": histories[row.dataset],
         }
         name = file_name(row, mission, about, settings.format)
-        files.append(_File(row, name, told[row.dataset], fingerprint(made_from)))
+        files.append(_File(row, name, histories[row.dataset], fingerprint(made_from)))
     return files
 
 
@@ -171,16 +171,16 @@ def _written(
     overwrite: bool,
     on_error: OnError,
 ) -> Iterator[tuple[_File, str, int | None, str]]:
-    """Write the files that are not whole, and say of each what became of it, in their order."""
-    there = [None if overwrite else manifest.has(file.name, file.made_from) for file in files]
-    wanted = Found(
-        [f.row for f, size in zip(files, there, strict=True) if size is None], found.observations
+    """Write the files that are not complete; yield each with its status, size and reason."""
+    sizes = [None if overwrite else manifest.has(file.name, file.made_from) for file in files]
+    missing = Found(
+        [f.row for f, size in zip(files, sizes, strict=True) if size is None], found.observations
     )
     with Progress(0, "light curve", False) as silent:
         made = outcomes(
-            search.sessions.session_scope, wanted, missions, chunk_bytes=_CHUNK_BYTES, bar=silent
+            search.sessions.session_scope, missing, missions, chunk_bytes=_CHUNK_BYTES, bar=silent
         )
-        for file, size in zip(files, there, strict=True):
+        for file, size in zip(files, sizes, strict=True):
             if size is not None:
                 yield file, "kept", size, ""
                 continue
@@ -200,11 +200,11 @@ def _written(
 
 
 def record_table(data: LightCurveData, settings: _Settings, history: str) -> Table:
-    """Make the table of a record, with the cadences without a time where none are to be dropped."""
+    """Return the table of a record; cadences without a time are kept unless flagged="drop"."""
     timeless = ~np.isfinite(data.time)
     kept_all = settings.flagged != "drop"
     if kept_all and timeless.any():
-        # A LightCurve cannot hold NaN, so these have some time on the way into the table.
+        # A LightCurve cannot hold NaN times, so these have another one until they are in the table.
         known = data.time[~timeless]
         some = float(known[0]) if known.size else 0.0
         data = replace(data, time=np.where(timeless, some, data.time))
@@ -224,8 +224,10 @@ def record_table(data: LightCurveData, settings: _Settings, history: str) -> Tab
     return table
 
 
-def report(rows: Sequence[Row], became: Sequence[tuple[str, str, int | None, str]]) -> pd.DataFrame:
-    """List what became of each row: its file, status, size in bytes, and the reason."""
+def report(
+    rows: Sequence[Row], statuses: Sequence[tuple[str, str, int | None, str]]
+) -> pd.DataFrame:
+    """Return a DataFrame of rows with their file, status, size in bytes, and the reason."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -234,10 +236,10 @@ def report(rows: Sequence[Row], became: Sequence[tuple[str, str, int | None, str
             "target": [row.target for row in rows],
             "catalog": [row.catalog for row in rows],
             "photometry": [row.photometry for row in rows],
-            "processing": [row.processing or "raw" for row in rows],
-            "file": [file for file, _, _, _ in became],
-            "status": [status for _, status, _, _ in became],
-            "bytes": pd.array([size for _, _, size, _ in became], dtype="Int64"),
-            "reason": [reason for _, _, _, reason in became],
+            "processing": [processing_label(row.processing) for row in rows],
+            "file": [file for file, _, _, _ in statuses],
+            "status": [status for _, status, _, _ in statuses],
+            "bytes": pd.array([size for _, _, size, _ in statuses], dtype="Int64"),
+            "reason": [reason for _, _, _, reason in statuses],
         }
     )

@@ -1,4 +1,4 @@
-"""The columns of Parquet files of many light curves, and what is said of them in the schema."""
+"""The columns and schema of Parquet files of many light curves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lcdb_notebook.lightcurve.convert.columns import errors, quality_columns
 from lcdb_notebook.lightcurve.convert.lightcurve import plain_field
 from lcdb_notebook.lightcurve.convert.nested import COLUMN, nest
 from lcdb_notebook.lightcurve.quality import first_type, primary_type
-from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
@@ -29,20 +29,20 @@ _MEANING = {
     "flux": "as stored; NaN where nothing was measured",
     "flux_err": "one standard deviation, as stored; NaN where there is none",
     "cadenceno": "cadence number",
-    "quality": "bits of the type that the column flag_type names",
+    "quality": "bits of the type in the column flag_type",
 }
 
 
 class Layout:
-    """What the Parquet files of a selection look like: all of them the same.
+    """The layout that all Parquet files of a selection have.
 
     Parameters
     ----------
-    found
+    found : Found
         The rows; their observations' fields become columns.
-    missions
+    missions : mapping of uuid.UUID to tuple of (str, Clock)
         For each mission id, its name and clock.
-    flag_types
+    flag_types : set of frozenset of str
         Each combination of types of flags that a light curve has.
 
     Attributes
@@ -51,9 +51,9 @@ class Layout:
         Columns, with units in the metadata of each list, and under ``lcdb`` the missions' clocks.
     packing : dict
         Arguments of ``pyarrow.parquet.ParquetWriter``. Floats are split into their bytes, which
-        LZ4 then packs to a third: hardly more than Zstandard makes of them, in less time.
+        LZ4 then compresses to a third: almost as well as Zstandard, in less time.
     identity : list of str
-        The columns that say which DataSet a row is.
+        The columns that identify the DataSet of a row.
     """
 
     identity = ("dataset", "target", "catalog", "photometry", "processing")
@@ -77,17 +77,17 @@ class Layout:
         lists |= {"cadenceno": pa.int64(), "quality": pa.int64()}
         lists |= dict.fromkeys(self._further, pa.int64())
         time_units = {clock.unit for clock in clocks.values()}
-        said = {
+        units_of = {
             "time": time_units.pop() if len(time_units) == 1 else "see the schema's lcdb",
             "flux": units[0] if len(units) == 1 else "see the column unit",
         }
-        said["flux_err"] = said["flux"]
+        units_of["flux_err"] = units_of["flux"]
         self._lists = [
             pa.field(
                 name,
                 pa.list_(kind),
                 metadata={
-                    "unit": said.get(name, ""),
+                    "unit": units_of.get(name, ""),
                     "description": _MEANING.get(name, f"bits of {name}"),
                 },
             )
@@ -112,28 +112,28 @@ class Layout:
             ],
             metadata={"lcdb": json.dumps(about)},
         )
-        whole = [name for name, kind in lists.items() if pa.types.is_integer(kind)]
+        integers = [name for name, kind in lists.items() if pa.types.is_integer(kind)]
         inside = {name: f"{COLUMN}.{name}.list.element" for name in lists}
         self.packing: dict[str, Any] = {
             "compression": "lz4",
-            # The least and the greatest element of a list help no query.
+            # Minimum and maximum of a list's elements do not help any query.
             "write_statistics": [field.name for field in self.schema if field.name != COLUMN],
             "use_dictionary": [
                 field.name for field in self.schema if pa.types.is_string(field.type)
             ],
             "column_encoding": {
-                inside[name]: "DELTA_BINARY_PACKED" if name in whole else "BYTE_STREAM_SPLIT"
+                inside[name]: "DELTA_BINARY_PACKED" if name in integers else "BYTE_STREAM_SPLIT"
                 for name in lists
             },
         }
 
     def check(self, schema: Any) -> None:
-        """See whether a file has these columns.
+        """Check that a file has these columns.
 
         Raises
         ------
         ExportError
-            If not; it says which differ.
+            If it has others; the message lists those that differ.
         """
         ours, theirs = (
             {(field.name, str(_bare(field.type))) for field in one} for one in (self.schema, schema)
@@ -141,22 +141,22 @@ class Layout:
         if ours != theirs:
             differing = sorted({name for name, _ in ours ^ theirs})
             raise ExportError(
-                f"its columns are not those of this selection ({', '.join(differing)} differ), and "
-                "readers want all files of a folder to have the same"
+                f"its columns differ from those of this selection ({', '.join(differing)}), and "
+                "all files of a folder must have the same columns"
             )
 
     def identify(self, row: Row) -> dict[str, Any]:
-        """Say which DataSet a row is, as the columns :attr:`identity` do."""
+        """Return the columns :attr:`identity` of a row."""
         return {
             "dataset": row.dataset,
             "target": row.target,
             "catalog": row.catalog,
             "photometry": row.photometry,
-            "processing": row.processing or "raw",
+            "processing": processing_label(row.processing),
         }
 
     def table(self, group: Sequence[tuple[LightCurveData, str]]) -> Any:
-        """Make a pyarrow.Table of records and their histories; no loop runs over points."""
+        """Return a pyarrow.Table of records and their histories, without loops over cadences."""
         import pyarrow as pa
 
         records = [data for data, _ in group]
@@ -186,7 +186,7 @@ class Layout:
             "mission": [data.mission for data in records],
             "instrument": [" / ".join(data.observation.instrument) for data in records],
             "photometry": [data.photometry for data in records],
-            "processing": [data.processing or "raw" for data in records],
+            "processing": [processing_label(data.processing) for data in records],
             "unit": [data.unit for data in records],
             "flag_type": [primary_type(data) for data in records],
             "lineage": [history for _, history in group],
@@ -206,7 +206,7 @@ class Layout:
 
 
 def _fields(found: Found) -> dict[str, Any]:
-    """Say which fields of observations become columns, and of which type."""
+    """Return the fields of observations that become columns, with their types."""
     import pyarrow as pa
 
     types = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), date: pa.date32()}
@@ -234,7 +234,7 @@ def _plain(value: Any) -> Any:
 
 
 def _bare(kind: Any) -> Any:
-    """Take out of a type what a reader may call otherwise: metadata, and names of elements."""
+    """Return a type without what readers may change: metadata, and names of elements."""
     import pyarrow as pa
 
     if not pa.types.is_struct(kind):

@@ -1,4 +1,4 @@
-"""The list of what an export has put into a folder, by which the next one knows what is whole."""
+"""The list of files that an export wrote completely, from which the next one continues."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lcdb_notebook.errors import ExportError
 __all__ = ["MANIFEST", "Manifest", "fingerprint"]
 
 MANIFEST = "_exported.jsonl"
-"""Its name; readers of datasets (pyarrow, DuckDB, Spark) pass over names that begin with "_"."""
+"""File name; readers of datasets (pyarrow, DuckDB, Spark) skip names that begin with "_"."""
 
 
 class Manifest:
-    """One line of JSON a file: its name, size, and a fingerprint of what it was made from.
+    """One line of JSON per file: its name, size, and a fingerprint of what it was made from.
 
-    A line follows its file, so a file without a line is one whose export was killed in between, and
-    is written again. As a context manager it is closed in the end.
+    A line is written after its file, so a file without a line, whose export was killed in between,
+    is written again. A context manager.
 
     Parameters
     ----------
-    folder
-        It is there already.
+    folder : pathlib.Path
+        An existing folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,7 +35,7 @@ class Manifest:
         self._known = _read(folder / MANIFEST)
         try:
             self._file = (folder / MANIFEST).open("ab", buffering=0)
-            # A line that was cut off in the middle must not spoil the next one.
+            # The next line must not be appended to one that was cut off.
             if self._file.tell() and not _ends_with_a_line(folder / MANIFEST):
                 self._file.write(b"\n")
         except OSError as error:
@@ -44,7 +44,7 @@ class Manifest:
             ) from error
 
     def has(self, name: str, made_from: str) -> int | None:
-        """Give the size of a file that is whole and was made from the same; None if none is."""
+        """Return the size of a complete file that was made from the same; None if there is none."""
         if name not in self._known or self._known[name][1] != made_from:
             return None
         try:
@@ -54,7 +54,7 @@ class Manifest:
         return size if size == self._known[name][0] else None
 
     def add(self, name: str, size: int, made_from: str) -> None:
-        """Write a file down, after it is whole."""
+        """Add a file, after it was written completely."""
         line = json.dumps({"file": name, "bytes": size, "made_from": made_from})
         try:
             self._file.write(line.encode() + b"\n")
@@ -77,7 +77,7 @@ class Manifest:
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:
-    """Give 16 hexadecimal digits that change when anything of the settings does.
+    """Return 16 hexadecimal digits that change when any of the settings changes.
 
     Examples
     --------
@@ -95,10 +95,10 @@ def _read(path: Path) -> dict[str, tuple[int, str]]:
     with path.open("rb") as lines:
         for line in lines:
             try:
-                said = json.loads(line)
-                known[str(said["file"])] = (int(said["bytes"]), str(said["made_from"]))
+                entry = json.loads(line)
+                known[str(entry["file"])] = (int(entry["bytes"]), str(entry["made_from"]))
             except (ValueError, KeyError, TypeError):
-                # Cut off by whatever ended the process, so its file counts as not written.
+                # Cut off when the process ended, so its file counts as not written.
                 continue
     return known
 

@@ -1,4 +1,4 @@
-"""Names of exported files: readable, the same every time, and no two alike."""
+"""Names of exported files: readable, reproducible and unique."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from lcdb_notebook.lightcurve.missions import MISSIONS
 from lcdb_notebook.lightcurve.record import ObservationData
 
 __all__ = ["file_name"]
 
 _LONGEST_WORD = 32
 
-# As the missions' own file names have them: s0001, q01, c04.
-_NUMBERED = {"sector": "s{:04d}", "quarter": "q{:02d}", "campaign": "c{:02d}"}
-_SAID_ELSEWHERE = ("author", "exptime")
+# As in the missions' file names: s0001, q01, c04.
+_NUMBERED = {mission.field: mission.file_label for mission in MISSIONS.values()}
+_NAMED_ELSEWHERE = ("author", "exptime")
 
 
 class Named(Protocol):
-    """What of a DataSet is in its file's name: a row of a search, or a record."""
+    """The parts of a DataSet that are in its file's name: a row of a search, or a record."""
 
     @property
     def dataset(self) -> int:
-        """Id of the DataSet, which makes the name unique."""
+        """Id of the DataSet; it makes the name unique."""
 
     @property
     def target(self) -> int:
@@ -43,26 +44,25 @@ class Named(Protocol):
 
 
 def file_name(row: Named, mission: str, observation: ObservationData, ending: str) -> str:
-    """Name the file of a light curve.
+    """Return the file name of a light curve.
 
     Parameters
     ----------
-    row
+    row : Named
         The DataSet.
-    mission
+    mission : str
         Name of its mission.
-    observation
+    observation : ObservationData
         The observation it belongs to.
-    ending
+    ending : str
         "fits", "fits.gz".
 
     Returns
     -------
     str
-        Mission, target, when (or the observation's id), author, exposure time, photometry,
+        Mission, target, observing run (or the observation's id), author, exposure time, photometry,
         processing and the DataSet's id, in lower-case ASCII letters, digits, "_" and "-". The id
-        alone is unique, so names never collide, also where upper and lower case are the same. At
-        most 240 characters.
+        is unique, so names never collide, not even where case is ignored. At most 240 characters.
 
     Examples
     --------
@@ -87,13 +87,13 @@ def file_name(row: Named, mission: str, observation: ObservationData, ending: st
 
 
 def _when(observation: ObservationData) -> list[str]:
-    """Say what tells observations apart: their sector, quarter, campaign, orbit, or their id."""
+    """Return what distinguishes observations: sector, quarter, campaign, orbit, or the id."""
     found = [
         _numbered(name, observation.fields)
         for name in dict.fromkeys((*observation.chronology, "orbit_number"))
-        if name not in _SAID_ELSEWHERE and observation.fields.get(name) is not None
+        if name not in _NAMED_ELSEWHERE and observation.fields.get(name) is not None
     ]
-    # Two words at most, or a class with many such columns would make names too long.
+    # At most two words, so that names of classes with many such columns stay short.
     return found[:2] or [f"obs{observation.id}"]
 
 
@@ -105,6 +105,6 @@ def _numbered(name: str, fields: Mapping[str, Any]) -> str:
 
 
 def _word(text: object) -> str:
-    """Make one word of a name, without anything that a file system or a shell minds."""
+    """Return a name as one word, without characters that are special to file systems or shells."""
     plain = unicodedata.normalize("NFKD", str(text)).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")[:_LONGEST_WORD]

@@ -1,4 +1,4 @@
-"""Many light curves into Parquet: one row a DataSet, with its cadences as lists."""
+"""Write many light curves into Parquet: one row per DataSet, with its cadences as lists."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lcdb_notebook.errors import DataError, ExportError, optional
+from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.export.atomic_write import atomic_write, remove_stale
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 __all__ = ["export_parquet"]
 
 GROUP_BYTES = 8 * 2**20
-"""Arrays in one row group: what a writer, and later a reader, holds at a time."""
+"""Bytes of arrays in one row group, which writers and readers hold in memory."""
 
 FILE_BYTES = 256 * 2**20
-"""Arrays in one file; packed they are about a third of it."""
+"""Bytes of arrays in one file; compressed they are about a third of it."""
 
-# Rows of the database whose histories are asked for at once.
+# Rows whose histories are queried at once.
 _HISTORIES = 5_000
 
-Became = dict[int, tuple[str, str, int | None, str]]
+Statuses = dict[int, tuple[str, str, int | None, str]]
 
 
 def export_parquet(
@@ -48,28 +49,29 @@ def export_parquet(
 ) -> pd.DataFrame:
     """Write the light curves of a search into ``folder/observation=<id>/*.parquet``.
 
-    Every number is as the database has it, also of cadences that are flagged or have no time; times
-    are in the mission's format.
+    Numbers are as stored, also of cadences that are flagged or have no time; times are in the
+    mission's format.
 
     Parameters
     ----------
-    search
-        Which light curves.
-    folder
-        Made if it is not there. What others exported into it before stays.
-    overwrite
-        Write light curves again that are there already.
-    on_error
-        "raise", or "skip" light curves whose arrays contradict each other, and warn once.
-    progress
-        Show a progress bar; None shows it once the work has lasted a second.
+    search : Search
+        The light curves.
+    folder : str or pathlib.Path
+        Created if it does not exist. Files of earlier exports stay.
+    overwrite : bool, default False
+        Write every light curve again, also those that are in complete files already.
+    on_error : OnError, default "raise"
+        "raise" stops at the first light curve whose arrays cannot be read or contradict each
+        other; "skip" leaves such light curves out and warns once, with their ids and reasons.
+    progress : bool, optional
+        Show a progress bar; None shows it once the work has taken a second.
 
     Returns
     -------
     pandas.DataFrame
-        One row a light curve, in the order of the search: ``dataset, target, catalog, photometry,
-        processing, file, status, bytes, reason``. The status is "written", "kept" if it was there
-        already, or "skipped"; ``bytes`` is missing, as many share a file.
+        One row per light curve, in the order of the search: ``dataset, target, catalog,
+        photometry, processing, file, status, bytes, reason``. The status is "written", "kept" if it
+        was exported before, or "skipped"; ``bytes`` is missing, because many share a file.
 
     Raises
     ------
@@ -79,50 +81,48 @@ def export_parquet(
         If the folder cannot be written to, or holds Parquet files with other columns or of another
         database.
     LightCurveNotFoundError
-        If there is none.
+        If the search found nothing.
     DataError
-        If arrays contradict each other.
+        If arrays cannot be read or contradict each other.
 
     Notes
     -----
-    Whatever ends it, each file is there as a whole or not at all, and the same call continues with
-    the light curves that are in none. Memory is bounded by what one row group takes, however many
-    light curves there are.
+    However it ends, each file is written completely or not at all, and the same call continues with
+    the light curves that are missing. Memory is bounded by the size of a row group.
     """
     optional.required("pyarrow.parquet", extra="parquet", wanted_by="export(format='parquet')")
-    if on_error not in ("raise", "skip"):
-        raise TypeError(f"on_error= is 'raise' or 'skip', not {on_error!r}")
+    check_choice("on_error", on_error, ("raise", "skip"))
     with search.sessions.session_scope() as session:
         found = search.found(session)
         found.require()
         missions = results.missions(session)
         layout = Layout(found, missions, results.flag_types(session, found))
     where = Path(folder).expanduser()
-    there = _there(where, found, layout, overwrite=overwrite)
-    became: Became = {id_: (str(path), "kept", None, "") for id_, path in there.items()}
-    rows = _by_observation(found, there)
+    exported = _exported(where, found, layout, overwrite=overwrite)
+    statuses: Statuses = {id_: (str(path), "kept", None, "") for id_, path in exported.items()}
+    rows = _by_observation(found, exported)
     with Progress(len(found.rows), "light curve", progress) as bar:
         arrays = outcomes(
             search.sessions.session_scope,
             Found(rows, found.observations),
             missions,
-            bar=_Later(bar, len(there)),
+            bar=_Offset(bar, len(exported)),
         )
-        told = _histories(search, rows)
-        for part in _parts(zip(rows, arrays, told, strict=True)):
-            _write(where, layout, part, became, on_error)
-    skipped = [reason for _, status, _, reason in became.values() if status == "skipped"]
+        histories = _histories(search, rows)
+        for part in _parts(zip(rows, arrays, histories, strict=True)):
+            _write(where, layout, part, statuses, on_error)
+    skipped = [reason for _, status, _, reason in statuses.values() if status == "skipped"]
     if skipped:
         warn(
             f"{len(skipped)} of {len(found.rows)} light curves were skipped: " + "; ".join(skipped)
         )
-    frame: pd.DataFrame = report(found.rows, [became[row.dataset] for row in found.rows])
+    frame: pd.DataFrame = report(found.rows, [statuses[row.dataset] for row in found.rows])
     return frame
 
 
 @dataclass(frozen=True)
-class _Later:
-    """A progress bar of work whose beginning was done before."""
+class _Offset:
+    """A progress bar that begins after work that was done before."""
 
     bar: Progress
     before: int
@@ -134,18 +134,18 @@ class _Later:
 Made = tuple[Row, LightCurveData | DataError, str]
 
 
-def _there(folder: Path, found: Found, layout: Layout, *, overwrite: bool) -> dict[int, Path]:
-    """Find the DataSets that are in files already, and make the folders."""
+def _exported(folder: Path, found: Found, layout: Layout, *, overwrite: bool) -> dict[int, Path]:
+    """Return the DataSets that are in files already, and create the folders."""
     import pyarrow.parquet as pq
 
-    wanted = {row.dataset: row for row in found.rows}
-    there: dict[int, Path] = {}
+    selected = {row.dataset: row for row in found.rows}
+    exported: dict[int, Path] = {}
     for observation in found.observations:
         inside = folder / f"observation={observation}"
         try:
             inside.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ExportError(f"{inside} is no folder to write to: {error.strerror}") from error
+            raise ExportError(f"cannot write to folder {inside}: {error.strerror}") from error
         remove_stale(inside)
         for path in sorted(inside.glob("*.parquet")):
             try:
@@ -157,17 +157,17 @@ def _there(folder: Path, found: Found, layout: Layout, *, overwrite: bool) -> di
                 raise ExportError(f"{path}: {error}; export into another folder") from None
             except (OSError, ValueError) as error:
                 raise ExportError(
-                    f"{path} is no Parquet file, or is damaged; remove it ({error})"
+                    f"{path} is not a Parquet file or is damaged; remove it ({error})"
                 ) from error
-            ours = [one for one in held if one["dataset"] in wanted]
+            ours = [one for one in held if one["dataset"] in selected]
             for one in ours:
-                if layout.identify(wanted[one["dataset"]]) != one:
+                if layout.identify(selected[one["dataset"]]) != one:
                     raise ExportError(
-                        f"{path}: its DataSet {one['dataset']} is {one}, and that of this database "
-                        f"is not; it was exported from another one. Export into another folder"
+                        f"{path} was exported from another database: there, DataSet "
+                        f"{one['dataset']} is {one}; export into another folder"
                     )
             if not overwrite:
-                there |= {one["dataset"]: path for one in ours}
+                exported |= {one["dataset"]: path for one in ours}
             elif ours and len(ours) < len(held):
                 raise ExportError(
                     f"{path} also holds {len(held) - len(ours)} light curves that are not in this "
@@ -175,14 +175,14 @@ def _there(folder: Path, found: Found, layout: Layout, *, overwrite: bool) -> di
                 )
             elif ours:
                 path.unlink()
-    return there
+    return exported
 
 
-def _by_observation(found: Found, there: dict[int, Path]) -> list[Row]:
-    """Bring the rows that are still to be written together by their folders."""
+def _by_observation(found: Found, exported: dict[int, Path]) -> list[Row]:
+    """Return the rows that are still to be written, grouped by folder."""
     groups: dict[int, list[Row]] = {}
     for row in found.rows:
-        if row.dataset not in there:
+        if row.dataset not in exported:
             groups.setdefault(row.observation, []).append(row)
     return [row for group in groups.values() for row in group]
 
@@ -191,12 +191,12 @@ def _histories(search: Search, rows: Sequence[Row]) -> Iterator[str]:
     for start in range(0, len(rows), _HISTORIES):
         some = rows[start : start + _HISTORIES]
         with search.sessions.session_scope() as session:
-            told = lineage.histories(session, some)
-        yield from (told[row.dataset] for row in some)
+            histories = lineage.histories(session, some)
+        yield from (histories[row.dataset] for row in some)
 
 
 def _parts(made: Iterator[Made]) -> Iterator[Iterator[Made]]:
-    """Cut a stream into files: of one observation each, and none too large."""
+    """Split a stream into files: of one observation each, and not too large."""
     waiting = next(made, None)
 
     def part(first: Made) -> Iterator[Made]:
@@ -220,24 +220,24 @@ def _size(one: Made) -> int:
 
 
 def _write(
-    folder: Path, layout: Layout, part: Iterator[Made], became: Became, on_error: OnError
+    folder: Path, layout: Layout, part: Iterator[Made], statuses: Statuses, on_error: OnError
 ) -> None:
-    """Write one file, in row groups as they come; it gets its name when it is whole."""
+    """Write one file, in row groups as they arrive; it gets its name when it is complete."""
     import pyarrow.parquet as pq
 
     first = next(part)
     inside = folder / f"observation={first[0].observation}"
-    # No DataSet is in two files, so neither has another file this name.
+    # Each DataSet is in one file only, so the name is unique.
     path = inside / f"from-dataset-{first[0].dataset}.parquet"
     written: list[int] = []
     with (
         atomic_write(path) as partial,
         pq.ParquetWriter(partial, layout.schema, **layout.packing) as file,
-        # pyarrow packs without Python's lock, so the next light curves are read meanwhile.
+        # pyarrow compresses without Python's lock, while the next light curves are read.
         ThreadPoolExecutor(1, "lcdb-parquet") as beside,
     ):
         under_way: Future[None] | None = None
-        for group in _groups(chain([first], part), became, on_error):
+        for group in _groups(chain([first], part), statuses, on_error):
             table = layout.table(group)
             written += [data.dataset for data, _ in group]
             if under_way is not None:
@@ -247,13 +247,13 @@ def _write(
             under_way.result()
     if not written:
         path.unlink()
-    became.update(dict.fromkeys(written, (str(path), "written", None, "")))
+    statuses.update(dict.fromkeys(written, (str(path), "written", None, "")))
 
 
 def _groups(
-    made: Iterator[Made], became: Became, on_error: OnError
+    made: Iterator[Made], statuses: Statuses, on_error: OnError
 ) -> Iterator[list[tuple[LightCurveData, str]]]:
-    """Gather row groups; what cannot be read is raised, or noted."""
+    """Collect row groups; light curves that cannot be read are raised, or reported as skipped."""
     group: list[tuple[LightCurveData, str]] = []
     size = 0
     for one in made:
@@ -261,7 +261,7 @@ def _groups(
         if isinstance(data, DataError):
             if on_error == "raise":
                 raise data
-            became[row.dataset] = ("", "skipped", None, str(data))
+            statuses[row.dataset] = ("", "skipped", None, str(data))
             continue
         group.append((data, history))
         size += _size(one)

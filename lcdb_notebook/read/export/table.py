@@ -1,4 +1,4 @@
-"""A LightCurve as a plain astropy Table, which every kind of file can hold, and back."""
+"""Convert a LightCurve to a plain astropy Table, which every kind of file can hold, and back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.errors import ExportError
+from lcdb_notebook.lightcurve import mask_runs, missions
 from lcdb_notebook.lightcurve.clock import Clock
 
 if TYPE_CHECKING:
@@ -19,36 +20,34 @@ if TYPE_CHECKING:
 __all__ = ["FORM", "from_table", "numeric_format", "to_table"]
 
 FORM = "LIGHT_CURVE"
-"""The entry of a table's metadata that says how to make a LightCurve of it again."""
+"""The key in a table's metadata from which the LightCurve can be rebuilt."""
 
 # Units of time by their length in days, as astropy's TimeFromEpoch classes have it.
 _TIME_UNITS = {1.0: "d", 1 / 24: "h", 1 / 1440: "min", 1 / 86400: "s"}
 
-_MISSION_FORMATS = {"TESS": "btjd", "KEPLER": "bkjd", "K2": "bkjd"}
-
 
 def to_table(lightcurve: lightkurve.LightCurve, *, numbers: str | None = None) -> Table:
-    """Spread a LightCurve out into columns of plain numbers.
+    """Convert a LightCurve to columns of plain numbers.
 
     Parameters
     ----------
-    lightcurve
-        Any but a folded one.
-    numbers
-        Name of the time format in which times are counted, in TDB; None is their own format and
-        scale, or, where that is no number ("isot"), the mission's.
+    lightcurve : lightkurve.LightCurve
+        Of any class but FoldedLightCurve.
+    numbers : str, optional
+        Time format of the numbers, in TDB; None keeps the format and scale of the light curve, or
+        takes the mission's format if the former is not numeric ("isot").
 
     Returns
     -------
     astropy.table.Table
         The LightCurve's columns in its order, in native byte order. Quantities are columns with
-        their unit, times float64, and what is masked stays masked. ``meta`` is the LightCurve's,
-        with an entry :data:`FORM`, in which its masks are.
+        their unit, times are float64, and masked elements stay masked. ``meta`` is the
+        LightCurve's, with an entry :data:`FORM` that also holds its masks.
 
     Raises
     ------
     ExportError
-        If it is no LightCurve, it is folded, or a column has elements that are no numbers or text.
+        If it is folded or not a LightCurve, or a column holds anything but numbers or text.
     """
     from astropy.table import Column, MaskedColumn, Table
     from astropy.time import Time
@@ -61,7 +60,7 @@ def to_table(lightcurve: lightkurve.LightCurve, *, numbers: str | None = None) -
         column = lightcurve[name]
         if isinstance(column, Time):
             counted_in = numbers or numeric_format(lightcurve, column.format)
-            values, about = _told(column, counted_in, in_tdb=numbers is not None)
+            values, about = _numbers(column, counted_in, in_tdb=numbers is not None)
             form["times"][name] = about
             meaning = f"astropy Time, format {about['format']}, scale {about['scale'].upper()}"
             table[name] = Column(values, unit=about["unit"], description=meaning)
@@ -76,7 +75,7 @@ def to_table(lightcurve: lightkurve.LightCurve, *, numbers: str | None = None) -
         table[name] = make(values, unit=unit, **kept)
     for key, value in lightcurve.meta.items():
         if isinstance(value, np.ndarray) and value.dtype == bool and value.ndim == 1:
-            form["masks"][key] = _runs(value)
+            form["masks"][key] = mask_runs.encode(value)
         else:
             table.meta[key] = _metadatum(value)
     table.meta[FORM] = form
@@ -84,17 +83,22 @@ def to_table(lightcurve: lightkurve.LightCurve, *, numbers: str | None = None) -
 
 
 def from_table(table: Table) -> lightkurve.LightCurve:
-    """Make the LightCurve again of which :func:`to_table` made a table.
+    """Convert a table of :func:`to_table` back to a LightCurve.
 
     Parameters
     ----------
-    table
-        Rows whose time is NaN are left out, as ``lightkurve.read`` leaves them out.
+    table : Table
+        Rows whose time is NaN are left out, as in ``lightkurve.read``.
+
+    Returns
+    -------
+    lightkurve.TessLightCurve, KeplerLightCurve or LightCurve
+        Equal to the one that the table was made from.
 
     Raises
     ------
     ExportError
-        If the table does not say how.
+        If :data:`FORM` is not in the table's metadata.
     """
     from astropy.table import Column, MaskedColumn
     from astropy.units import Quantity
@@ -105,8 +109,8 @@ def from_table(table: Table) -> lightkurve.LightCurve:
     form = table.meta.get(FORM)
     if not isinstance(form, dict):
         raise ExportError(
-            "it does not say how to make a light curve of it, so it was not written by "
-            "write_lightcurve() or export(); lightkurve.read and astropy's Table.read may know it"
+            "the file was not written by write_lightcurve() or export(); try lightkurve.read or "
+            "astropy's Table.read"
         )
     timed = np.isfinite(np.ma.filled(np.ma.asarray(table["time"].data, float), np.nan))
     rows = table if timed.all() else table[timed]
@@ -127,12 +131,14 @@ def from_table(table: Table) -> lightkurve.LightCurve:
     cls = getattr(lightkurve_classes, form["class"], lightkurve_classes.LightCurve)
     lightcurve: lightkurve.LightCurve = cls(data=columns)
     lightcurve.meta.update({key: value for key, value in table.meta.items() if key != FORM})
-    lightcurve.meta.update({key: _mask(runs) for key, runs in form.get("masks", {}).items()})
+    lightcurve.meta.update(
+        {key: mask_runs.decode(runs) for key, runs in form.get("masks", {}).items()}
+    )
     return lightcurve
 
 
 def _hidden(column: Any) -> npt.NDArray[np.bool_]:
-    """Say what is masked of a column that was; some kinds of file have NaN for it."""
+    """Return the mask of a column that was masked; some kinds of file have NaN instead."""
     if hasattr(column, "mask"):
         return np.asarray(column.mask)
     values = np.asarray(column)
@@ -140,10 +146,10 @@ def _hidden(column: Any) -> npt.NDArray[np.bool_]:
 
 
 def numeric_format(lightcurve: lightkurve.LightCurve, time_format: str | None = None) -> str:
-    """Name a time format in which a light curve's times are plain float64 numbers.
+    """Return a time format in which a light curve's times are plain float64 numbers.
 
-    ``time_format`` itself if it is one, else the mission's, else "mjd", which is good to half a
-    microsecond.
+    This is ``time_format`` if it is numeric, else the mission's format, else "mjd", which is
+    accurate to half a microsecond.
     """
     from astropy.time.formats import TimeFromEpoch, TimeNumeric
 
@@ -153,8 +159,8 @@ def numeric_format(lightcurve: lightkurve.LightCurve, time_format: str | None = 
         known = type(lightcurve.time).FORMATS[time_format]
         if issubclass(known, TimeFromEpoch | TimeNumeric):
             return time_format
-    said = str(lightcurve.meta.get("MISSION") or lightcurve.meta.get("TELESCOP") or "").upper()
-    return _MISSION_FORMATS.get(said, "mjd")
+    mission = missions.named(lightcurve.meta.get("MISSION"), lightcurve.meta.get("TELESCOP"))
+    return "mjd" if mission is None else mission.clock.format_name
 
 
 def _check(lightcurve: Any) -> None:
@@ -163,23 +169,23 @@ def _check(lightcurve: Any) -> None:
     name = type(lightcurve).__name__
     if isinstance(lightcurve, FoldedLightCurve):
         raise ExportError(
-            f"a {name} has phases instead of times; write the light curve before folding, and "
-            "fold what is read"
+            f"lightcurve must have times, got a {name} with phases; write it before folding, and "
+            "fold after reading"
         )
     if not isinstance(lightcurve, LightCurve):
-        raise ExportError(f"a lightkurve LightCurve is expected, not a {name}")
+        raise ExportError(f"lightcurve must be a lightkurve LightCurve, got a {name}")
 
 
 def _class_name(lightcurve: Any) -> str:
-    """Name the one of lightkurve's classes that it is of."""
+    """Return the name of its class in lightkurve."""
     names = [cls.__name__ for cls in type(lightcurve).__mro__]
     return next(n for n in names if n in ("TessLightCurve", "KeplerLightCurve", "LightCurve"))
 
 
-def _told(
+def _numbers(
     time: Time, counted_in: str, *, in_tdb: bool
 ) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
-    """Give times as numbers, NaN where masked, and what is needed to read these again."""
+    """Return times as numbers, NaN where masked, and what is needed to read them."""
     scaled = time.tdb if in_tdb else time
     numbers = scaled.value if time.format == counted_in else scaled.to_value(counted_in)
     plain = np.asarray(getattr(numbers, "unmasked", numbers), dtype=np.float64)
@@ -193,7 +199,7 @@ def _told(
         "unit": _TIME_UNITS.get(length, "d"),
     }
     if known.__module__ == Clock.__module__:
-        # A mission's own clock: whoever reads the file may never have seen its database.
+        # A format that astropy does not have: readers of the file may not know the database.
         epoch = Decimal(float(known.epoch_val)) + Decimal(float(known.epoch_val2 or 0.0))
         about |= {"epoch": str(epoch), "epoch_scale": known.epoch_scale, "length": length}
     return values, about
@@ -216,40 +222,29 @@ def _time(values: npt.NDArray[np.float64], form: dict[str, Any], name: str) -> T
 def _plain(
     name: str, column: Any
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, Any | None]:
-    """Give values, mask and unit of a column; the last two None where it has none."""
+    """Return values, mask and unit of a column; mask and unit are None if it has none."""
     mask = getattr(column, "mask", None)
     bare = getattr(column, "unmasked", column)
     unit = getattr(bare, "unit", None) if hasattr(bare, "to_value") else None
     values = np.ma.getdata(np.asarray(getattr(bare, "value", bare)))
     if values.dtype.kind not in "biufSU" or values.ndim != 1:
         raise ExportError(
-            f"the column {name!r} holds {type(column).__name__} of {values.dtype} and shape "
-            f"{values.shape}; a file takes numbers or text, one a cadence: remove_column({name!r})"
+            f"column {name!r} must have a number or text per cadence, got {type(column).__name__} "
+            f"of dtype {values.dtype} and shape {values.shape}; call remove_column({name!r})"
         )
     native = values.astype(values.dtype.newbyteorder("="), copy=False)
     return native, None if mask is None else np.asarray(mask), unit
-
-
-def _runs(mask: npt.NDArray[np.bool_]) -> list[int]:
-    """Say a mask by the lengths of its runs, beginning with one of True, which may be empty."""
-    ends = np.flatnonzero(np.diff(mask)) + 1
-    lengths: list[int] = np.diff([0, *ends, mask.size]).tolist()
-    return lengths if mask.size and mask[0] else [0, *lengths]
-
-
-def _mask(runs: list[int]) -> npt.NDArray[np.bool_]:
-    return np.repeat(np.arange(len(runs)) % 2 == 0, runs)
 
 
 _PLAIN = (str, int, float, complex, list, tuple, dict, np.ndarray)
 
 
 def _metadatum(value: Any) -> Any:
-    """Say a value of the metadata in Python's own words where it has been another's."""
+    """Return a value of the metadata as one of Python's types."""
     if type(value).__name__ == "Undefined":
         # A FITS card without a value.
         return None
     if isinstance(value, np.generic):
         return value.item()
-    # Header cards of comments, for example, are a class of their own.
+    # Comments of FITS headers, for example, have a special class.
     return value if value is None or isinstance(value, _PLAIN) else str(value)

@@ -1,4 +1,4 @@
-"""Selection: the light curves that a search found, read only when asked for."""
+"""Selection: the light curves that a search found, read when needed."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _ROWS_SHOWN = 20
 class Selection:
     """The DataSets that match a search: lazy, sliceable, iterable.
 
-    The database is queried when something is asked of the selection, and what was found is kept.
-    No arrays are read before :meth:`read`, :meth:`to_pandas`, :meth:`lightcurve` or another method
+    The database is queried when the selection is first used, and what was found is kept. No arrays
+    are read before :meth:`read`, :meth:`to_pandas`, :meth:`lightcurve` or another method
     that returns them. The order is: catalog number, start of the observation, photometry,
     processing (raw first).
 
@@ -41,7 +41,7 @@ class Selection:
     1
     """
 
-    # The methods with long documentation are in files of their own.
+    # Methods with long documentation are in separate files.
     read = tables.read
     to_pandas = tables.to_pandas
     to_nested = tables.to_nested

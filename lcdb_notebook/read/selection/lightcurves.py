@@ -99,7 +99,7 @@ def lightcurve(
 
 
 def _only_one(self: Rows, session: orm.Session) -> Found:
-    """Return the one row that there is, without fetching more than a page of others.
+    """Return the only row of the selection, without fetching more than a page of others.
 
     Raises
     ------

@@ -1,0 +1,36 @@
+"""Boolean masks as lengths of runs, which JSON holds in little space: flags come in runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["decode", "encode"]
+
+
+def encode(mask: npt.NDArray[np.bool_]) -> list[int]:
+    """Return a mask as lengths of runs, the first of them of True; it may be 0.
+
+    Examples
+    --------
+    >>> encode(np.array([False, True, True])), encode(np.array([True]))
+    ([0, 1, 2], [1])
+    """
+    edges: list[int] = (np.flatnonzero(mask[1:] != mask[:-1]) + 1).tolist()
+    # There are few runs, for which a list is faster than numpy.
+    lengths = [stop - start for start, stop in pairwise([0, *edges, mask.size])]
+    return lengths if mask.size == 0 or mask[0] else [0, *lengths]
+
+
+def decode(lengths: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Return the mask of lengths of runs.
+
+    Examples
+    --------
+    >>> decode([0, 1, 2]).tolist()
+    [False, True, True]
+    """
+    return np.repeat(np.arange(len(lengths)) % 2 == 0, np.array(lengths, np.intp))
