@@ -212,9 +212,9 @@ def test_no_text_is_cut_off(page: Stage, width: int) -> None:
     assert narrow == []
 
 
+# Voilà runs a notebook once.
+@pytest.mark.parametrize("front_end", ["lab"], indirect=True)
 def test_a_cell_that_is_run_again_leaves_one_explorer(front_end: FrontEnd, demo_dsn: str) -> None:
-    if front_end.name == "voila":
-        pytest.skip("Voilà runs a notebook once")
     front_end.open(
         "again",
         f"import lcdb_notebook as lcdb\ndb = lcdb.connect({demo_dsn!r})",

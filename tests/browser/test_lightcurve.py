@@ -105,9 +105,9 @@ def test_of_pictures_in_quick_succession_the_page_shows_the_last_as_it_is(curve:
         curve.stage.page.wait_for_function(f"({PIXELS})() === {drawn}")
 
 
+# Voilà has widgets answered in the thread that cells run in.
+@pytest.mark.parametrize("shared_stage", ["lab"], indirect=True)
 def test_a_picture_is_whole_though_the_page_asks_for_one_while_it_is_drawn(stage: Stage) -> None:
-    if stage.front_end.name == "voila":
-        pytest.skip("Voilà has widgets answered in the thread that cells run in")
     for _ in range(5):
         stage.set(MADE, "x")
         stage.run("x.settings = Settings('hard', apart=True)")
@@ -356,10 +356,11 @@ def test_nothing_is_cut_off(curve: Curve, size: dict[str, int]) -> None:
     assert inside <= available
 
 
+# Voilà's theme is part of the address; its pages have the same style sheet.
+@pytest.mark.parametrize("shared_stage", ["lab"], indirect=True)
 def test_the_dark_theme_turns_the_picture_over(curve: Curve) -> None:
     lab = curve.stage.front_end
-    if not isinstance(lab, Lab):
-        pytest.skip("Voilà's theme is part of the address; its pages have the same style sheet")
+    assert isinstance(lab, Lab)
     try:
         lab.theme(dark=True)
         look = "e => getComputedStyle(e).filter"
