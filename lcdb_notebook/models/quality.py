@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,11 @@ from lcdb_notebook.models.orm.extending import Extensible
 if TYPE_CHECKING:
     from lcdb_notebook.models.mission import Target
     from lcdb_notebook.models.observation import Observation
+
+
+def _has_nulls_not_distinct(*_: Any, dialect: sa.Dialect, **__: Any) -> bool:
+    """Check whether NULLs can be equal in a key, which they can from PostgreSQL 15 on."""
+    return (dialect.server_version_info or (15,)) >= (15,)
 
 
 class QualityFlagArray(Extensible, Base):
@@ -51,7 +56,14 @@ class QualityFlagArray(Extensible, Base):
     __table_args__ = (
         sa.UniqueConstraint(
             "type", "observation_id", "target_id", postgresql_nulls_not_distinct=True
-        ),
+        ).ddl_if(callable_=_has_nulls_not_distinct),
+        sa.Index(
+            "uq_quality_flag_array_type_observation_id_target_id",
+            "type",
+            "observation_id",
+            sa.func.coalesce(sa.text("target_id"), -1),
+            unique=True,
+        ).ddl_if(callable_=lambda *args, **kw: not _has_nulls_not_distinct(*args, **kw)),
         sa.Index(None, "observation_id", "target_id"),
     )
     __shown__ = ("id", "type", "observation", "target")

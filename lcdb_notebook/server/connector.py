@@ -20,7 +20,7 @@ from lcdb_notebook.server.shared import check_transactions, shared_cursor
 __all__ = ["OLDEST_SERVER", "Connector", "refuse_old_server"]
 
 #: The oldest major version of PostgreSQL that is promised to work.
-OLDEST_SERVER = 15
+OLDEST_SERVER = 14
 
 _APPLICATION_NAME = "lcdb_notebook"
 
@@ -185,7 +185,7 @@ def refuse_old_server(version: int, where: str) -> None:
 
     Examples
     --------
-    >>> refuse_old_server(150000, "pdo/lightcurvedb")
+    >>> refuse_old_server(140000, "pdo/lightcurvedb")
     """
     if version < OLDEST_SERVER * 10_000:
         raise ConnectionFailedError(

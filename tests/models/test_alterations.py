@@ -60,7 +60,7 @@ def test_create_adds_nothing_and_shows_the_sql(theirs: sa.Engine, layout_copy: s
         with pytest.raises(SchemaError, match=r"create\(alter=True\)"):
             db.create()
         with pytest.raises(SchemaError, match=r"add\(\) needs .*mission.time_unit.*alter=True"):
-            db.add(None)  # type: ignore[arg-type]
+            db.add(None)
     assert structure(theirs) == before
     insert_theirs(theirs)
     # The owner may run the SQL of the message.
