@@ -35,7 +35,7 @@ Pair = tuple[int, int]
 _log = logging.getLogger(__name__)
 
 # The table that a row of the stream is from; the first field of every row.
-_CADENCES, _TIMES, _FLAGS, DATASET = range(4)
+_CADENCES, _TIMES, _FLAGS, DATASET, _VERSION = range(5)
 
 _FIELDS = (
     wire.INT4.named("kind"),
@@ -55,13 +55,15 @@ class Arrays:
 
     ``flags`` are keyed by (target or None, observation). ``times`` hold a list for each pair,
     because the schema does not forbid a second row. An array is None where the database has NULL,
-    which tables of other programs may allow.
+    which tables of other programs may allow. ``versions`` change when the cadence numbers or the
+    observation-wide flags of an observation do.
     """
 
     cadences: dict[int, Vector | None] = field(default_factory=dict)
     times: dict[Pair, list[Vector | None]] = field(default_factory=dict)
     flags: dict[tuple[int | None, int], dict[str, Vector | None]] = field(default_factory=dict)
     datasets: dict[int, tuple[Vector | None, Vector | None]] = field(default_factory=dict)
+    versions: dict[int, str] = field(default_factory=dict)
 
     def take(self, rows: wire.Rows) -> None:
         """Store a run of rows of the stream by their ids."""
@@ -72,6 +74,8 @@ class Arrays:
                 self.times.setdefault((id_, observation), []).append(floats)
             elif kind == _FLAGS:
                 self.flags.setdefault((id_, observation), {})[flag_type] = flags
+            elif kind == _VERSION:
+                self.versions[id_] = flag_type
             else:
                 self.cadences[id_] = cadences
 
@@ -91,6 +95,7 @@ def fetch(
     datasets: Sequence[int] = (),
     pairs: Sequence[Pair] = (),
     observations: Sequence[int] = (),
+    versions: Sequence[int] = (),
     meanwhile: Callable[[int], object] | None = None,
     into: Arrays | None = None,
     take: Callable[[wire.Rows], object] | None = None,
@@ -110,6 +115,8 @@ def fetch(
         (target id, observation id) to read times and flags of.
     observations : sequence of int, default ()
         Ids to read cadence numbers and observation-wide flags of.
+    versions : sequence of int, default ()
+        Ids of the observations to read versions of.
     meanwhile : callable, optional
         Called ten times a second with the number of DataSets received.
     into : Arrays, optional
@@ -130,7 +137,7 @@ def fetch(
     arrays = Arrays() if into is None else into
     reader = wire.RowReader(_FIELDS, take or arrays.take)
     flags = "quality_flag_array" not in layout.of(session).missing
-    sql = _statement(datasets, pairs, observations, flags=flags)
+    sql = _statement(datasets, pairs, observations, versions, flags=flags)
     tick = None if meanwhile is None else lambda: meanwhile(len(arrays.datasets))
     copy_out(session, sql, reader, tick)
     return arrays
@@ -235,7 +242,12 @@ def raw_connection(session: orm.Session) -> Any:
 
 
 def _statement(
-    datasets: Sequence[int], pairs: Sequence[Pair], observations: Sequence[int], *, flags: bool
+    datasets: Sequence[int],
+    pairs: Sequence[Pair],
+    observations: Sequence[int],
+    versions: Sequence[int],
+    *,
+    flags: bool,
 ) -> str:
     # COPY takes no parameters, so the ids are part of the statement; they are checked integers.
     no_floats, no_cadences, no_flags = "NULL::float8[]", "NULL::int8[]", "NULL::int4[]"
@@ -243,6 +255,11 @@ def _statement(
         f"SELECT {_CADENCES}, id::int8, NULL::int8, {no_floats}, {no_floats}, "
         f"cadence_reference, {no_flags}, NULL::text "
         f"FROM observation WHERE id = ANY ('{_literal(observations)}'::int[])",
+        # An UPDATE moves a row (ctid) and marks it with its transaction (xmin).
+        f"SELECT {_VERSION}, id::int8, NULL, {no_floats}, {no_floats}, {no_cadences}, {no_flags}, "
+        "concat(o.xmin, o.ctid, (SELECT string_agg(concat(f.xmin, f.ctid), ' ' ORDER BY f.ctid) "
+        "FROM quality_flag_array f WHERE f.target_id IS NULL AND f.observation_id = o.id)) "
+        f"FROM observation o WHERE id = ANY ('{_literal(versions)}'::int[])",
         f"SELECT {_FLAGS}, target_id, observation_id, {no_floats}, {no_floats}, "
         f"{no_cadences}, quality_flags, type FROM quality_flag_array "
         f"WHERE target_id IS NULL AND observation_id = ANY ('{_literal(observations)}'::int[])",
@@ -256,6 +273,7 @@ def _statement(
     ]
     present = [
         bool(observations),
+        bool(versions),
         flags and bool(observations),
         flags and bool(pairs),
         bool(pairs),

@@ -16,6 +16,7 @@ from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.assemble import Chunk
 from lcdb_notebook.read.fetch import Arrays, Pair, Unreadable, fetch, find_unreadable
 from lcdb_notebook.read.progress import Bar, Progress
+from lcdb_notebook.search import layout
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
@@ -94,7 +95,12 @@ def outcomes(
     done = 0
     for rows in _chunks(found, chunk_bytes):
         with session_scope() as session:
+            shared.keep_versions = len(rows) < len(found.rows) and layout.of(session).versioned
             chunk = _fetch(session, rows, found, missions, shared, bar, done)
+            while shared.forget_changed(chunk):
+                # Another client wrote between two chunks: one statement sees one state.
+                chunk = _fetch(session, rows, found, missions, shared, bar, done)
+            shared.keep(chunk)
         for row in rows:
             yield chunk.light_curve(row)
         done += len(rows)
@@ -103,16 +109,34 @@ def outcomes(
 
 
 class _Shared:
-    """Cadence numbers and observation-wide flags that one chunk leaves to the next."""
+    """Cadence numbers and observation-wide flags that one chunk leaves to the next.
+
+    They are kept only with a version, by which the next chunk can tell whether they changed.
+    """
 
     def __init__(self) -> None:
         self.arrays = Arrays()
         self.unreadable: dict[int, str] = {}
+        self.keep_versions = False
 
     def is_missing(self, observation: int) -> bool:
         return observation not in self.arrays.cadences and observation not in self.unreadable
 
+    def forget_changed(self, chunk: Chunk) -> bool:
+        """Forget the arrays of observations that changed before this chunk; return whether any."""
+        changed = [
+            observation
+            for observation, version in self.arrays.versions.items()
+            if chunk.arrays.versions.get(observation, version) != version
+        ]
+        for observation in changed:
+            self._forget(observation)
+        return bool(changed)
+
     def keep(self, chunk: Chunk) -> None:
+        if not self.keep_versions:
+            return
+        self.arrays.versions |= chunk.arrays.versions
         self.arrays.cadences |= chunk.arrays.cadences
         self.arrays.flags |= {
             key: found for key, found in chunk.arrays.flags.items() if key[0] is None
@@ -136,8 +160,13 @@ class _Shared:
             if total <= _KEPT_BYTES:
                 break
             total -= size
-            del self.arrays.cadences[observation]
-            self.arrays.flags.pop((None, observation), None)
+            self._forget(observation)
+
+    def _forget(self, observation: int) -> None:
+        self.arrays.cadences.pop(observation, None)
+        self.arrays.flags.pop((None, observation), None)
+        self.arrays.versions.pop(observation, None)
+        self.unreadable.pop(observation, None)
 
 
 def _by_pair(rows: Sequence[Row]) -> Iterator[tuple[Pair, list[Row]]]:
@@ -189,6 +218,7 @@ def _fetch(
         "pairs": list(dict.fromkeys((row.target_id, row.observation) for row in rows)),
         "observations": [observation for observation in seen if shared.is_missing(observation)],
     }
+    versions = [*seen] if shared.keep_versions else []
 
     def tick(received: int) -> None:
         bar.show(done + received)
@@ -196,7 +226,14 @@ def _fetch(
     def fetched(unreadable: Unreadable | None = None, **readable: Any) -> Chunk:
         chunk = Chunk(rows, found.observations, missions, unreadable)
         shared.copy_into(seen, chunk)
-        fetch(session, **readable, meanwhile=tick, into=chunk.arrays, take=chunk.take)
+        fetch(
+            session,
+            **readable,
+            versions=versions,
+            meanwhile=tick,
+            into=chunk.arrays,
+            take=chunk.take,
+        )
         return chunk
 
     try:
@@ -210,5 +247,4 @@ def _fetch(
             for what, some in ids.items()
         }
         chunk = fetched(unreadable, **readable)
-    shared.keep(chunk)
     return chunk

@@ -467,6 +467,56 @@ def test_nothing_is_warned_of_if_all_is_well(session_scope: SessionScope) -> Non
         assert len(read_all(session_scope, "skip")) == 8
 
 
+# While another client writes
+
+GROWN = (
+    "UPDATE observation SET cadence_reference = cadence_reference || "
+    "(cadence_reference[cardinality(cadence_reference)] + 1)",
+    "UPDATE dataset SET values = values || 7.5::float8, "
+    "errors = CASE WHEN errors IS NOT NULL THEN errors || 1::float8 END",
+    "UPDATE target_specific_time SET barycentric_julian_dates = barycentric_julian_dates || "
+    "(barycentric_julian_dates[cardinality(barycentric_julian_dates)] + 0.1)",
+    "UPDATE quality_flag_array SET quality_flags = quality_flags || 0",
+)
+RENUMBERED = (
+    "UPDATE observation SET cadence_reference = "
+    "(SELECT array_agg(c + 1000) FROM unnest(cadence_reference) c)",
+)
+FLAGGED = (
+    "UPDATE quality_flag_array SET quality_flags = array_fill(8, ARRAY[cardinality(quality_flags)])"
+    " WHERE target_id IS NULL",
+)
+
+
+@pytest.mark.parametrize("changes", [GROWN, RENUMBERED, FLAGGED], ids=["grown", "other", "flags"])
+def test_records_is_one_version_of_each_light_curve_while_another_client_writes(
+    session_scope: SessionScope, changes: tuple[str, ...]
+) -> None:
+    with session_scope() as session:
+        for id_ in session.scalars(sa.select(Observation.id)):
+            wide = QualityFlagArray(type="base_quality_flag", observation_id=id_)
+            wide.quality_flags = np.zeros(SIZE, np.int32)
+            session.add(wide)
+        session.flush()
+    stale = {data.dataset: data for data in read_all(session_scope)}
+    running = stream(session_scope, chunk_bytes=1)
+    first = [next(running), next(running)]
+    for statement in changes:
+        change(session_scope, statement)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rest = list(running)
+    fresh = {data.dataset: data for data in read_all(session_scope)}
+    for known, found in ((stale, first), (fresh, rest)):
+        for data in found:
+            expected = known[data.dataset]
+            for name in ("cadence", "time", "flux"):
+                assert np.array_equal(getattr(data, name), getattr(expected, name)), name
+            for flag_type, bits in expected.quality.items():
+                assert np.array_equal(data.quality[flag_type], bits)
+    assert len(rest) == len(stale) - 2
+
+
 # How often
 
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.models import Base, Observation
-from lcdb_notebook.models.tables.stored import by_table, stored_columns
+from lcdb_notebook.models.tables.stored import StoredColumn, by_table, stored_columns
 from lcdb_notebook.search.criteria import Fields, observation_fields
 from lcdb_notebook.search.layout.beside import fields_beside
 from lcdb_notebook.search.layout.presenting import presentations
@@ -43,6 +43,9 @@ class Layout:
         Tables that the database does not have.
     lacking : tuple of str
         Those tables, and columns, in which this package writes light curves.
+    versioned : bool
+        Whether observations and flags are in plain tables, whose rows have the version numbers
+        ``xmin`` and ``ctid``.
     """
 
     presented: Mapping[str, sa.CTE]
@@ -50,6 +53,7 @@ class Layout:
     beside: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
     lacking: tuple[str, ...] = ()
+    versioned: bool = True
 
     def present(self, statement: Statement) -> Statement:
         """Fit a statement to the database."""
@@ -128,10 +132,15 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         frozenset(beside.fields),
         frozenset(Base.metadata.tables.keys() - tables.keys()),
         tuple(_lacking(tables)),
+        all(_is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout
     return layout
+
+
+def _is_plain(columns: Mapping[str, StoredColumn]) -> bool:
+    return bool(columns) and all(column.is_table for column in columns.values())
 
 
 def _lacking(tables: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
