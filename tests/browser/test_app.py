@@ -48,7 +48,7 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
         targets = page.get_by_label("Targets", exact=True)
         targets.wait_for(timeout=60_000)
         targets.select_option(index=0)
-        page.locator(".lcdb-status", has_text="cadences; flags").wait_for()
+        page.locator(".lcdb-status", has_text="cadences; quality mask").wait_for()
         password = sa.make_url(demo_dsn).password
         secrets = [demo_dsn, *([str(password)] if password else [])]
         assert not [secret for secret in secrets if secret in page.content()]

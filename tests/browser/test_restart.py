@@ -110,5 +110,5 @@ def test_a_restart_between_two_clicks_costs_a_sentence_at_most(
             shown.get_attribute("data-pictures") == str(stage.ask("explorer.light_curve.pictures"))
         )
     )
-    expect(shown).to_contain_text("cadences; flags")
+    expect(shown).to_contain_text("cadences; quality mask")
     assert stage.front_end.misdeeds.told() == []

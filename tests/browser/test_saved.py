@@ -19,16 +19,10 @@ if TYPE_CHECKING:
 COMPLAINTS = ("Error displaying widget", "Loading widget")
 
 
-@pytest.fixture
-def lab(
-    request: pytest.FixtureRequest,
-    browser: Browser,
-    server_of: Callable[[str], Server],
-    demo_dsn: str,
-) -> Iterator[Lab]:
+@pytest.fixture(scope="module")
+def saved(browser: Browser, server_of: Callable[[str], Server], demo_dsn: str) -> Iterator[Lab]:
     """JupyterLab with an explorer in a notebook that has just been saved."""
     made = Lab(browser, server_of("lab"))
-    request.node.stash[SHOWN] = made
     made.open(
         "saved",
         f"import lcdb_notebook as lcdb\ndb = lcdb.connect({demo_dsn!r})",
@@ -38,9 +32,15 @@ def lab(
     made.until("explorer.light_curve.pictures")
     made.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     yield made
-    told = made.misdeeds.told()
     made.close()
-    assert told == []
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, saved: Lab) -> Iterator[Lab]:
+    """The same, watched. The tests go from looking at it to ending its kernel, in their order."""
+    request.node.stash[SHOWN] = saved
+    yield saved
+    assert saved.misdeeds.told() == []
 
 
 def assert_all_is_there(page: Page) -> None:
@@ -53,6 +53,20 @@ def assert_all_is_there(page: Page) -> None:
         assert told in shown
     for complaint in COMPLAINTS:
         assert not page.get_by_text(complaint).filter(visible=True).count()
+
+
+def test_a_page_on_the_web_has_the_picture_and_the_tables(lab: Lab, tmp_path: Path) -> None:
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter()  # type: ignore[no-untyped-call]
+    written, _ = exporter.from_filename(str(lab.server.notebooks / "saved.ipynb"))
+    (tmp_path / "saved.html").write_text(written)
+    # Not the page that is watched: this one links JavaScript elsewhere, which does not come.
+    page = lab.page.context.browser.new_page()  # type: ignore[union-attr]
+    page.goto((tmp_path / "saved.html").as_uri(), wait_until="commit")
+    assert_all_is_there(page)
+    assert "Explorer(" not in page.locator("body").inner_text()
+    page.context.close()
 
 
 def test_beside_the_widget_no_still_picture_shows(lab: Lab) -> None:
@@ -74,17 +88,3 @@ def test_a_kernel_started_since_leaves_the_picture_and_the_tables(lab: Lab) -> N
     page.wait_for_function(READY)
     page.get_by_text(COMPLAINTS[0]).wait_for(state="attached")
     assert_all_is_there(page)
-
-
-def test_a_page_on_the_web_has_the_picture_and_the_tables(lab: Lab, tmp_path: Path) -> None:
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter()  # type: ignore[no-untyped-call]
-    written, _ = exporter.from_filename(str(lab.server.notebooks / "saved.ipynb"))
-    (tmp_path / "saved.html").write_text(written)
-    # Not the page that is watched: this one links JavaScript elsewhere, which does not come.
-    page = lab.page.context.browser.new_page()  # type: ignore[union-attr]
-    page.goto((tmp_path / "saved.html").as_uri(), wait_until="commit")
-    assert_all_is_there(page)
-    assert "Explorer(" not in page.locator("body").inner_text()
-    page.context.close()

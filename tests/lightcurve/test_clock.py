@@ -75,7 +75,9 @@ print("well")
 """
 
 
-@pytest.mark.parametrize("first", ["import lightkurve", "import astropy.time", ""])
+@pytest.mark.parametrize(
+    "first", ["import lightkurve", "", pytest.param("import astropy.time", marks=pytest.mark.slow)]
+)
 def test_lightkurves_formats_are_reused_whoever_comes_first(first: str) -> None:
     use = """
 for name, epoch in (("btjd", 2457000), ("bkjd", 2454833)):

@@ -91,7 +91,7 @@ def postmaster(folder: Path) -> int | None:
     return found.pid if found is not None and found.is_alive() else None
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
