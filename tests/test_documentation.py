@@ -1,0 +1,74 @@
+"""README and docs: blocks of Python run on the demonstration data, and links lead to files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+
+import lcdb_notebook as lcdb
+from lcdb_notebook import demo
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LONGEST_README = 200
+
+
+@pytest.fixture(scope="module")
+def demo_url(new_database: Callable[[], str]) -> str:
+    """URL of a database of the demonstration data that the examples may write to."""
+    url = new_database()
+    with lcdb.connect(url, write=True, create=True) as db:
+        demo.load(db.session)
+    return url
+
+
+@pytest.fixture
+def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demo_url: str) -> Iterator[None]:
+    """Run in an empty home folder, where ``lcdb.connect()`` finds the demonstration data."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LCDB_URL", demo_url)
+    monkeypatch.chdir(tmp_path)
+    yield
+    plt.close("all")
+
+
+def blocks(page: Path) -> list[str]:
+    """Return the blocks of Python of a page."""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.usefixtures("at_home")
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem
+)
+def test_blocks_of_python_run_on_the_demonstration_data(page: Path) -> None:
+    with lcdb.connect() as db:
+        # Functions of __main__ are sent to the workers of map by value, as from a notebook.
+        names: dict[str, Any] = {"__name__": "__main__", "lcdb": lcdb, "db": db}
+        for block in blocks(page):
+            exec(compile(block, str(page), "exec"), names)
+        opened = {name: value for name, value in names.items() if isinstance(value, lcdb.Database)}
+        if "explorer" in names:
+            names["explorer"].close()
+        for other in opened.values():
+            other.close()
+
+
+def test_links_between_pages_lead_to_files() -> None:
+    broken = [
+        f"{page.name}: {link}"
+        for page in PAGES
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
+        if not (page.parent / link).exists()
+    ]
+    assert not broken
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert len(lines) <= LONGEST_README
