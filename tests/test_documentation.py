@@ -72,3 +72,11 @@ def test_links_between_pages_lead_to_files() -> None:
 def test_the_readme_is_short_enough_to_be_read() -> None:
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     assert len(lines) <= LONGEST_README
+
+
+def test_files_that_contributing_names_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    named = set(re.findall(r"`([\w*./]+/[\w*./]+\.(?:py|ipynb))`", text))
+    lost = {path for path in named if not any((*ROOT.glob(path), *ROOT.glob(f"*/{path}")))}
+    assert named - lost
+    assert not lost

@@ -576,7 +576,7 @@ def test_a_server_that_is_too_old_is_refused_by_its_version(version: str) -> Non
     try:
         with soon(
             ConnectionFailedError,
-            rf"runs on PostgreSQL {version.split('.')[0]}\..*needs 14 or later: ask its administrator",
+            rf"runs on PostgreSQL {version.split('.')[0]}\..*needs 14 or later: ask",
             again=False,
         ):
             lcdb.connect(f"postgresql:///x?host={folder}&user=ada")
