@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from lcdb_notebook.database.database import Database
+from lcdb_notebook.errors import ConfigurationError
 from lcdb_notebook.server import config as config_module
+from lcdb_notebook.server.secret import Secret
 
 if TYPE_CHECKING:
     from lcdb_notebook.server.embedded import Server
@@ -46,8 +48,8 @@ def connect(
         True uses the embedded server even if another is configured; a folder uses the embedded
         server with its data in that folder; False never uses it.
     create : bool, optional
-        Create missing tables, and missing columns of mission classes; always done on the embedded
-        server. Existing tables and columns are not changed.
+        Create missing tables, and missing columns of mission classes; needs ``write=True``. Always
+        done on the embedded server. Existing tables and columns are not changed.
     statement_timeout : float, optional
         Time in seconds after which the server cancels a statement; None never does.
     application_name : str, optional
@@ -62,7 +64,8 @@ def connect(
     Raises
     ------
     ConfigurationError
-        If the arguments or a configuration file are invalid.
+        If an argument or a configuration file is invalid, or ``create=True`` is given without
+        ``write=True``.
     ConnectionFailedError
         If the server cannot be reached, or refuses the connection.
     SchemaError
@@ -75,6 +78,13 @@ def connect(
     >>> with lcdb.connect("postgresql://tess.example.edu/lightcurvedb") as db:  # doctest: +SKIP
     ...     db.targets()
     """
+    # IPython's verbose tracebacks print local variables, so none holds the URL as plain text.
+    url = Secret(url) if isinstance(url, str) else url
+    if create and not write:
+        raise ConfigurationError(
+            "create=True changes the database and needs write=True; pass both, or omit create= to "
+            "open it for reading"
+        )
     address = config_module.resolve(url, config=config, embedded=embedded)
     server: Server | None = None
     where = address.url
@@ -82,7 +92,7 @@ def connect(
         from lcdb_notebook.server import embedded as embedded_server
 
         server = embedded_server.start(address.folder)
-        where = server.url()
+        where = server.url(reading=not write)
     assert where is not None
     try:
         return Database(

@@ -21,6 +21,7 @@ from lcdb_notebook.search import layout
 from lcdb_notebook.search.criteria import Fields
 from lcdb_notebook.server.driver_errors import READ_ONLY_ADVICE, translated
 from lcdb_notebook.server.engine import create_tables, make_engine
+from lcdb_notebook.server.rights import warn_of_rights
 
 if TYPE_CHECKING:
     from lcdb_notebook.server.embedded import Server
@@ -99,11 +100,15 @@ class Database:
         try:
             if create:
                 own = server is not None
-                create_tables(url, description, own=own, application_name=application_name)
+                # On the embedded server, readers are a role that may not.
+                owner = url if server is None else server.url()
+                create_tables(owner, description, own=own, application_name=application_name)
             with translated(description), kept.connect() as connection:
                 migrations.refuse_newer(connection)
                 schema.check(connection)
                 layout.learn(connection, self._engine)
+                if not write and server is None:
+                    warn_of_rights(connection, description)
         except BaseException:
             self.close()
             raise

@@ -106,8 +106,36 @@ def _driver_error(error: BaseException) -> BaseException | None:
 
 def read_only_error(error: BaseException | None, where: str) -> ReadOnlyError | None:
     """Give our error if a driver's says that the transaction is read-only; None if not."""
-    if getattr(error, "pgcode", None) != errorcodes.READ_ONLY_SQL_TRANSACTION:
+    code = getattr(error, "pgcode", None)
+    cursor = getattr(error, "cursor", None)
+    only_reads = getattr(cursor, "role_only_reads", False)
+    if code == errorcodes.INSUFFICIENT_PRIVILEGE and only_reads:
+        return _opened_for_reading(error, where)
+    if code != errorcodes.READ_ONLY_SQL_TRANSACTION:
         return None
+    if cursor is None or getattr(cursor, "opened_for_reading", False):
+        return _opened_for_reading(error, where)
+    # It was opened for writing, so the server or the role forbids it. The server reports both
+    # settings by itself (GUC_REPORT, since PostgreSQL 14).
+    reported = cursor.connection.info.parameter_status
+    if reported("in_hot_standby") == "on":
+        return ReadOnlyError(
+            f"{where} is a standby server, which never accepts changes ({_said(error)[0]}); open "
+            "the primary server with write=True"
+        )
+    if reported("default_transaction_read_only") == "on":
+        return ReadOnlyError(
+            f"{where}: transactions of this role or database are read-only by default "
+            f"({_said(error)[0]}); ask the administrator, who can change it with ALTER ROLE ... "
+            "SET default_transaction_read_only = off"
+        )
+    return ReadOnlyError(
+        f"{where}: this transaction is read-only ({_said(error)[0]}); end it with "
+        "db.session.rollback()"
+    )
+
+
+def _opened_for_reading(error: BaseException | None, where: str) -> ReadOnlyError:
     return ReadOnlyError(f"{where} was opened for reading: {_said(error)[0]}; {READ_ONLY_ADVICE}")
 
 

@@ -84,7 +84,10 @@ def make_engine(
         use_native_hstore=False,
         **(pool if kept else {"poolclass": sa.NullPool}),
     )
-    _open_connections(engine, Connector(settings, description, role_only_reads=False), server)
+    # The embedded server has a role for readers.
+    only_reads = server is not None and not write
+    connector = Connector(settings, description, role_only_reads=only_reads)
+    _open_connections(engine, connector, server)
     _leave_no_transaction(engine)
     _let_interrupt(engine)
 

@@ -118,16 +118,16 @@ def test_a_blank_database_says_how_to_make_the_tables(blank_dsn: str) -> None:
 
 
 def test_create_makes_the_tables_and_once_is_enough(blank_dsn: str) -> None:
-    with lcdb.connect(blank_dsn, create=True) as db:
+    with lcdb.connect(blank_dsn, write=True, create=True) as db:
         assert len(db.search()) == 0
-    with lcdb.connect(blank_dsn, create=True), lcdb.connect(blank_dsn) as db:
+    with lcdb.connect(blank_dsn, write=True, create=True), lcdb.connect(blank_dsn) as db:
         assert db.targets().empty
     with lcdb.connect(blank_dsn, write=True) as db:
         assert db.create() == []
 
 
 def test_an_empty_database_says_how_to_fill_it(blank_dsn: str) -> None:
-    with lcdb.connect(blank_dsn, create=True) as db:
+    with lcdb.connect(blank_dsn, write=True, create=True) as db:
         for read in (db.lightcurve, db.lightcurves):
             with pytest.raises(lcdb.errors.LightCurveNotFoundError, match=r"db.ingest\(paths\)"):
                 read(261136679, processing="PDCSAP")

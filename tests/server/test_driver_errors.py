@@ -27,12 +27,12 @@ STATEMENTS: dict[str, tuple[list[str], type[errors.LCDBError], str]] = {
     "a change in a read-only transaction": (
         ["SET TRANSACTION READ ONLY", "DELETE FROM target"],
         errors.ReadOnlyError,
-        r"was opened for reading: cannot execute DELETE.*write=True",
+        r"transaction is read-only .cannot execute DELETE.*rollback",
     ),
     "a table in a read-only transaction": (
         ["SET TRANSACTION READ ONLY", "CREATE TABLE x ()"],
         errors.ReadOnlyError,
-        r"was opened for reading: cannot execute CREATE TABLE.*write=True",
+        r"transaction is read-only .cannot execute CREATE TABLE.*rollback",
     ),
     "a timeout": (
         ["SET LOCAL statement_timeout = 20", "SELECT pg_sleep(30)"],

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lcdb_notebook.errors import EmbeddedServerError
+import lcdb_notebook as lcdb
+from lcdb_notebook.errors import EmbeddedServerError, ReadOnlyError
 from lcdb_notebook.server import embedded
 from lcdb_notebook.server.embedded import account as accounts
 from lcdb_notebook.server.embedded import folder as folders
@@ -751,3 +752,94 @@ def test_a_connection_left_open_does_not_keep_the_server(spoilt: Path) -> None:
         server.stop()
         assert postmaster(spoilt) is None
         connection.invalidate()
+
+
+# --- readers are another role -----------------------------------------------------------------
+
+# Each changes something, or could, for a superuser in a read-only transaction or outside one.
+BEYOND_READING = {
+    "explain, which makes": "EXPLAIN ANALYZE SELECT 1 AS a INTO mine",
+    "explain, which makes a table": "EXPLAIN ANALYZE CREATE TABLE mine AS SELECT 1",
+    "a block": "DO $$ BEGIN EXECUTE 'EXPLAIN ANALYZE CREATE TABLE mine AS SELECT 1'; END $$",
+    "a block with analyze": "DO $$ BEGIN EXECUTE 'ANALYZE target'; END $$",
+    "a program": "COPY (SELECT 1) TO PROGRAM 'touch /tmp/lcdb-mine'",
+    "a file of the server": "COPY (SELECT 1) TO '/tmp/lcdb-mine'",
+    "a file read": "SELECT pg_read_file('/etc/passwd')",
+    "a large object": "SELECT lo_create(4343)",
+    "a large object behind a comment": "SELECT lo_create/* */(4343)",
+    "a large object by another spelling": 'SELECT U&"lo\\005Fcreate"(4343)',
+    "a large object in a query in a string": (
+        "SELECT query_to_xml('SELECT lo_from_bytea(4343, ''x'')', true, true, '')"
+    ),
+    "insert": "INSERT INTO processing_method (name, description) VALUES ('x', '')",
+    "create": "CREATE TABLE mine (x int)",
+    "temporary table": "CREATE TEMPORARY TABLE mine (x int)",
+    "schema": "CREATE SCHEMA mine",
+    "locked rows": "SELECT id FROM target FOR UPDATE",
+    "reindex": "REINDEX TABLE target",
+    "setting of the server": "ALTER SYSTEM SET work_mem = '5MB'",
+    "checkpoint": "CHECKPOINT",
+    "another role": "SET ROLE postgres",
+    "another user": "SET SESSION AUTHORIZATION postgres",
+    "a new role": "CREATE ROLE mine",
+    "a library": "LOAD '/tmp/lcdb-mine'",
+}
+
+
+def as_reader(server: embedded.Server) -> sa.Engine:
+    """Connect as a program would that knows nothing of read-only connections."""
+    return sa.create_engine(server.url(reading=True), isolation_level="AUTOCOMMIT")
+
+
+def test_the_role_of_readers_owns_nothing_and_may_only_select(spoilt: Path) -> None:
+    with lcdb.connect(embedded=spoilt, write=True) as db:
+        db.session.execute(sa.text("CREATE SCHEMA later"))
+        db.session.execute(sa.text("CREATE TABLE later.things AS SELECT 7 AS x"))
+        db.session.commit()
+        server = embedded.start(spoilt)
+        engine = as_reader(server)
+        with engine.connect() as connection:
+            assert connection.scalar(sa.text("SELECT x FROM later.things")) == 7
+            assert connection.scalar(sa.text("SELECT count(*) FROM target")) == 0
+            connection.execute(sa.text("SET default_transaction_read_only = off"))
+            for name, statement in BEYOND_READING.items():
+                with pytest.raises(sa.exc.DBAPIError) as raised:
+                    connection.exec_driver_sql(statement)
+                assert getattr(raised.value.orig, "pgcode", None) == "42501", (name, raised.value)
+            owned = "SELECT count(*) FROM pg_shdepend WHERE deptype = 'o' AND refobjid = :role"
+            role = connection.scalar(sa.text("SELECT current_user::regrole::oid"))
+            assert connection.scalar(sa.text(owned), {"role": role}) == 0
+            analyzed = "SELECT last_analyze FROM pg_stat_user_tables WHERE relname = 'target'"
+            connection.exec_driver_sql("ANALYZE target")  # PostgreSQL only warns that it may not
+            assert connection.scalar(sa.text(analyzed)) is None
+        engine.dispose()
+        server.stop()
+
+
+def test_connect_reads_as_that_role_and_writes_as_the_owner(spoilt: Path) -> None:
+    with lcdb.connect(embedded=spoilt) as db:
+        assert db.session.scalar(sa.text("SELECT current_user")) == "lcdb_reader"
+        for statement in ("LOCK TABLE target", "EXPLAIN ANALYZE SELECT 1 AS a INTO mine"):
+            with (
+                pytest.raises(ReadOnlyError, match=r"opened for reading.*write=True"),
+                db.session_scope() as session,
+            ):
+                session.execute(sa.text(statement))
+        with lcdb.connect(embedded=spoilt, write=True) as owner:
+            assert owner.session.scalar(sa.text("SELECT current_user")) == "postgres"
+            owner.session.rollback()
+        assert len(db.targets()) == 0
+
+
+def test_a_server_from_before_gets_the_role(spoilt: Path) -> None:
+    server = embedded.start(spoilt)
+    engine = sa.create_engine(server.url(), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DROP ROLE lcdb_reader")
+        connection.exec_driver_sql("GRANT TEMPORARY ON DATABASE lightcurvedb TO PUBLIC")
+    engine.dispose()
+    server.stop()
+    with lcdb.connect(embedded=spoilt) as db:
+        assert db.session.scalar(sa.text("SELECT current_user")) == "lcdb_reader"
+        may = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
+        assert db.session.scalar(sa.text(may)) is False

@@ -222,7 +222,6 @@ FAILURES: dict[str, Callable[[Server], object]] = {
     "no such database": lambda s: lcdb.connect(s.url("nowhere")),
     "no server": lambda s: lcdb.connect(s.url().replace(str(s.port), "1")),
     "no such host": lambda s: lcdb.connect(s.url().replace("localhost", "nowhere.invalid")),
-    "not our tables": lambda s: lcdb.connect(s.url("postgres")),
     "no TLS as asked": lambda s: lcdb.connect(s.url(sslmode="verify-full", sslrootcert="/none")),
     "an unknown option": lambda s: lcdb.connect(s.url(options="-c%20nonsense%3D1")),
     "a password that was not encoded": lambda s: lcdb.connect(
@@ -233,7 +232,6 @@ FAILURES: dict[str, Callable[[Server], object]] = {
     "a change while reading": lambda s: lcdb.connect(s.url()).session.execute(
         sa.text("CREATE TABLE x ()")
     ),
-    "a mistake in a statement": lambda s: lcdb.connect(s.url()).session.execute(sa.text("SELEC")),
     "a lost connection": lambda s: cut_off(lcdb.connect(s.url())),
     "backing up nothing": lambda s: backup.backup(
         read_url(s.url("postgres"), "here"), Path("x"), description="here"
@@ -244,6 +242,63 @@ FAILURES: dict[str, Callable[[Server], object]] = {
 def cut_off(db: lcdb.Database) -> None:
     with db.session_scope() as session:
         session.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+
+CELLS = {
+    "a wrong password of a file": "lcdb.connect(config=conf(password=wrong()))",
+    "no such database of a file": "lcdb.connect(config=conf(database_name='nowhere'))",
+    "no such host of a file": "lcdb.connect(config=conf(database_host='nowhere.invalid'))",
+    "a password for a port": "lcdb.connect(config=conf(database_port=wrong()))",
+    "no TLS as asked": "lcdb.connect(url(sslmode='verify-full', sslrootcert='/none'))",
+    "a wrong password of a URL": "lcdb.connect(url().replace('%40', '%41'))",
+    "a port of a URL": "lcdb.connect(url().replace('localhost:', 'localhost:x'))",
+    "an unknown option of a URL": "lcdb.connect(url(options='-c%20nonsense%3D1'))",
+    "a timeout": "lcdb.connect(url(), statement_timeout=-1)",
+    "create without write": "lcdb.connect(url(), create=True)",
+    "the environment": "lcdb.connect()",
+    "not our tables": "lcdb.connect(url('postgres'))",
+    "a mistake in a statement": "lcdb.connect(url()).session.execute(sa.text('SELEC'))",
+    "a lost connection": "cut_off(lcdb.connect(url()))",
+    "a backup": "backup.backup(read_url(url('nowhere'), 'here'), Path('x'), description='here')",
+    "a restore": "backup.restore(read_url(url(), 'here'), Path('/dev/null'), description='here')",
+}
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_no_verbose_traceback_of_ipython_shows_it(
+    server: Server,
+    cell: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from IPython.core import interactiveshell
+    from traitlets.config import Config
+
+    monkeypatch.setenv("LCDB_URL", server.url().replace(str(server.port), "1"))
+    monkeypatch.setenv("PGPASSWORD", SECRET)
+    shell_class: Any = interactiveshell.InteractiveShell
+    shell = shell_class(config=Config({"HistoryManager": {"enabled": False}}))
+    shell.run_line_magic("xmode", "Verbose")
+    shell.run_line_magic("colors", "nocolor")
+    shell.push(
+        {
+            "lcdb": lcdb,
+            "sa": sa,
+            "Path": Path,
+            "backup": backup,
+            "read_url": read_url,
+            "cut_off": cut_off,
+            "url": server.url,
+            "conf": server.write_conf,
+            "wrong": lambda: SECRET + "wrong",
+        }
+    )
+    capsys.readouterr()
+    shell.run_cell(cell)
+    output = "".join(capsys.readouterr())
+    assert "Error" in output
+    assert "lcdb_notebook" in output
+    assert TELLTALE not in output, output[max(0, output.index(TELLTALE) - 800) :][:1200]
 
 
 @pytest.mark.parametrize("fail", FAILURES.values(), ids=FAILURES)
@@ -278,7 +333,7 @@ def test_what_is_connected_refuses_to_be_pickled(
 ) -> None:
     with lcdb.connect(server.url()) as db:
         for thing in (db, db.search(1)):
-            with pytest.raises(TypeError, match=r"cannot be pickled.*lcdb\.connect") as caught:
+            with pytest.raises(TypeError, match=r"can be pickled.*lcdb\.connect") as caught:
                 take(thing)
             assert TELLTALE not in everything_said(caught.value)
 
@@ -516,6 +571,6 @@ def test_without_programs_that_know_tls_nothing_is_sent_in_the_clear(
     monkeypatch.setattr(programs, "installed", lambda _: iter(()))
     url = config.resolve(tls.url()).url
     assert url is not None
-    with pytest.raises(BackupError, match=r"pg_dump .* knows no TLS.*postgresql-client"):
+    with pytest.raises(BackupError, match=r"pg_dump .* does not support TLS.*postgresql-client"):
         backup.backup(url, tmp_path / "lcdb.dump", description="here")
     assert not list(tmp_path.iterdir())

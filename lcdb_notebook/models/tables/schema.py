@@ -12,6 +12,7 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base, NumpyArray
 from lcdb_notebook.models.tables import schema_diff
+from lcdb_notebook.models.tables.access import explain_absence
 from lcdb_notebook.models.tables.stored import REQUIRED, by_table, stored_columns
 
 __all__ = ["Missing", "check", "create", "find_missing", "missing", "refuse_to_guess"]
@@ -96,10 +97,7 @@ def check(connection: sa.Connection) -> None:
     schema_diff.refuse_version_3(connection)
     there = by_table(stored_columns(connection))
     if not there:
-        raise SchemaError(
-            "this database is not a LightcurveDB: none of the tables exist. To create them, "
-            "connect with lcdb.connect(..., write=True, create=True)."
-        )
+        raise SchemaError(explain_absence(connection))
     tables = [table for table in Base.metadata.sorted_tables if table.name in REQUIRED]
     absent = [f"table {table.name}" for table in tables if table.name not in there]
     absent += [

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs: which of them can talk to a server, and what they said."""
+"""PostgreSQL's own programs: find those that can talk to a server, and read their output."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg2
 import sqlalchemy as sa
 from psycopg2.extensions import make_dsn
 
 from lcdb_notebook.errors import BackupError
 from lcdb_notebook.server import embedded
 from lcdb_notebook.server.driver_errors import translated
+from lcdb_notebook.server.secret import Environment, open_connection, with_secret
 
 __all__ = ["Server", "ended", "installed", "reason_of"]
 
-# The later ones tell more: the server's own words.
-_TELLING = (
+# Later patterns are more specific: they match the server's own message.
+_REASONS = (
     re.compile(r"pg_(?:dump|restore): (?:error: )?(?!detail:|hint:)(.*)"),
     re.compile(r"pg_dump: detail: Error message from server: \w+:\s+(.*)"),
     re.compile(r"psql:\S*:\d+: \w+:\s+(.*)"),
@@ -32,21 +32,51 @@ _TELLING = (
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answered, and how its programs are told to connect to it."""
+    """A server that answered, and how its programs connect to it.
+
+    Parameters
+    ----------
+    description : str
+        The database in messages; no password.
+    dsn : str
+        The connection string for a command line; no password.
+    environment : Environment
+        The environment for a program, with the password.
+    version : int
+        Such as 150004 for PostgreSQL 15.4.
+    encrypted : bool
+        Whether the connection is encrypted.
+    holds_lightcurves : bool
+        Whether the database has a table ``dataset``.
+    """
 
     description: str
     dsn: str
-    environment: dict[str, str]
+    environment: Environment
     version: int
     encrypted: bool
     holds_lightcurves: bool
 
     @classmethod
     def reach(cls, url: sa.URL, description: str) -> Server:
-        """Connect once, to see that it answers and what is there."""
+        """Connect once, to check that the server answers and what the database contains.
+
+        Parameters
+        ----------
+        url : sqlalchemy.engine.URL
+            With the driver psycopg2.
+        description : str
+            The database in messages; no password.
+
+        Raises
+        ------
+        ConnectionFailedError
+            If no server answers, or it refuses.
+        """
+        url = with_secret(url)
         arguments = url.get_dialect()().create_connect_args(url)[1]
         with translated(description):
-            connection = psycopg2.connect(**arguments)
+            connection = open_connection(arguments)
             try:
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT to_regclass('dataset') IS NOT NULL")
@@ -55,14 +85,26 @@ class Server:
                 encrypted = bool(info.ssl_in_use)
             finally:
                 connection.close()
-        # Everybody can see a command line; a process's environment, only its owner.
-        password = arguments.pop("password", None)
-        environment = dict(os.environ) | ({} if password is None else {"PGPASSWORD": password})
+        # All users can see a command line; only its owner sees the environment of a process.
+        environment = Environment(os.environ)
+        if "password" in arguments:
+            environment["PGPASSWORD"] = arguments.pop("password")
         dsn = make_dsn(**arguments)
         return cls(description, dsn, environment, version, encrypted, holds_lightcurves)
 
     def program(self, name: str) -> Path:
-        """Find a program that can talk to it."""
+        """Find a program that can talk to the server.
+
+        Parameters
+        ----------
+        name : str
+            ``"pg_dump"`` or ``"psql"``.
+
+        Raises
+        ------
+        BackupError
+            If the connection is encrypted and no installed program can encrypt.
+        """
         if not self.encrypted:
             return embedded.binary(name)
         needed = self.version // 10_000
@@ -71,25 +113,36 @@ class Server:
                 return path
         raise BackupError(
             f"the connection to {self.description} is encrypted, and the {name} that comes with "
-            f"this package knows no TLS. Install the programs of PostgreSQL {needed} or newer "
-            "(Debian, Ubuntu: apt install postgresql-client)"
+            f"this package does not support TLS. Install the programs of PostgreSQL {needed} or "
+            "newer (Debian, Ubuntu: apt install postgresql-client)"
         )
 
 
 def installed(name: str) -> Iterator[tuple[Path, int]]:
-    """Find the programs of that name on this machine, with their major versions."""
-    # Debian keeps several, and the one on the PATH is a script that chooses by other rules.
+    """Find the programs of a name on this machine.
+
+    Parameters
+    ----------
+    name : str
+        The program's name.
+
+    Yields
+    ------
+    tuple of pathlib.Path and int
+        The program and its major version.
+    """
+    # Debian keeps several versions; the program on its PATH is a script that chooses one of them.
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
     found += [Path(path) for path in [shutil.which(name)] if path]
     for path in found:
-        said = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-        if version := re.search(r"\) (\d+)", said.stdout):
+        shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+        if version := re.search(r"\) (\d+)", shown.stdout):
             yield path, int(version[1])
 
 
 @contextmanager
 def ended(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[None]:
-    """Leave no process behind, whatever happens in the block."""
+    """Kill a process at the end of the block if it still runs, and close its pipes."""
     try:
         yield
     finally:
@@ -102,8 +155,14 @@ def ended(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[
                     pipe.close()
 
 
-def reason_of(said: str) -> str:
-    """Pick the line that says why out of what a program said, without the program's name."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    told = [found[1] for pattern in _TELLING for line in lines if (found := pattern.match(line))]
-    return (told or lines or ["it ended without a word"])[-1].rstrip(".")
+def reason_of(output: str) -> str:
+    """Return the line of a program's output that has the reason, without the program's name.
+
+    Examples
+    --------
+    >>> reason_of("psql:<stdin>:7: ERROR:  out of memory")
+    'out of memory'
+    """
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    reasons = [found[1] for pattern in _REASONS for line in lines if (found := pattern.match(line))]
+    return (reasons or lines or ["it exited without a message"])[-1].rstrip(".")

@@ -32,9 +32,10 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from lcdb_notebook.errors import ConfigurationError
+from lcdb_notebook.errors import ArgumentError, ConfigurationError
 from lcdb_notebook.server.config.file import OpenToOthersWarning, read_file
 from lcdb_notebook.server.config.url import DRIVER, describe, label, read_url
+from lcdb_notebook.server.secret import Environment, Secret
 
 __all__ = ["Address", "OpenToOthersWarning", "resolve"]
 
@@ -124,7 +125,8 @@ def resolve(
     >>> print(resolve(embedded="/data/tess"))
     embedded server in /data/tess
     """
-    environ = os.environ if environ is None else environ
+    environ = Environment(os.environ if environ is None else environ)
+    _check_types(url, config, embedded)
     sources = {"url": url, "config": config, "embedded": None if embedded is False else embedded}
     given = [f"{name}=" for name, value in sources.items() if value is not None]
     if len(given) > 1:
@@ -142,7 +144,7 @@ def resolve(
     if os.path.lexists(standard):
         return _at(read_file(standard), f"~/{CONFIG_FILE}")
     if environ.get("LCDB_URL"):
-        return _at(read_url(environ["LCDB_URL"], "LCDB_URL"), "LCDB_URL")
+        return _at(read_url(Secret(environ["LCDB_URL"]), "LCDB_URL"), "LCDB_URL")
     if any(environ.get(name) for name in _LIBPQ_VARIABLES):
         return _from_libpq(environ)
     if embedded is False:
@@ -152,6 +154,17 @@ def resolve(
             f"{', '.join(_LIBPQ_VARIABLES)} (not set)."
         )
     return _embedded(None, environ)
+
+
+def _check_types(url: object, config: object, embedded: object) -> None:
+    if not (url is None or isinstance(url, str | URL)):
+        raise ArgumentError(
+            f"url must be a string such as postgresql://user@host/database, got {url!r}"
+        )
+    if not (config is None or isinstance(config, str | os.PathLike)):
+        raise ArgumentError(f"config must be the path of a db.conf, got {config!r}")
+    if not (embedded is None or isinstance(embedded, bool | str | os.PathLike)):
+        raise ArgumentError(f"embedded must be True, False or a folder, got {embedded!r}")
 
 
 def _home() -> Path:

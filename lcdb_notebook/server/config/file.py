@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 
 from lcdb_notebook.errors import ConfigurationError
 from lcdb_notebook.server.config.url import DRIVER, check_port
+from lcdb_notebook.server.secret import Secret
 
 __all__ = ["OpenToOthersWarning", "read_file"]
 
@@ -62,7 +63,9 @@ def read_file(path: Path) -> URL:
     if empty:
         raise ConfigurationError(f"{path}: {', '.join(empty)} must not be empty")
     port = check_port(values["database_port"], str(path), "database_port")
-    user, host, database = (values[k] for k in ("username", "database_host", "database_name"))
+    user, host, database = (
+        values[key][:] for key in ("username", "database_host", "database_name")
+    )
     if values["password"]:
         _warn_if_open(path, status)
     return URL.create(
@@ -72,7 +75,7 @@ def read_file(path: Path) -> URL:
         host=host,
         port=port,
         database=database,
-        query={key: _expanded(values[key]) for key in _TLS_KEYS if values.get(key)},
+        query={key: _expanded(values[key][:]) for key in _TLS_KEYS if values.get(key)},
     )
 
 
@@ -92,7 +95,7 @@ def _warn_if_open(path: Path, status: os.stat_result) -> None:
     )
 
 
-def _read(path: Path) -> tuple[dict[str, str], os.stat_result]:
+def _read(path: Path) -> tuple[dict[str, Secret], os.stat_result]:
     # A RawConfigParser, because a password may contain %. No reason is chained: configparser's
     # errors quote the line, and a UnicodeDecodeError carries the whole file.
     parser = configparser.RawConfigParser()
@@ -117,4 +120,5 @@ def _read(path: Path) -> tuple[dict[str, str], os.stat_result]:
         raise ConfigurationError(reason)
     if not parser.has_section(SECTION):
         raise ConfigurationError(f"{path} has no section [{SECTION}] with {', '.join(_KEYS)}.")
-    return dict(parser[SECTION]), status
+    # Any of them may contain the password, if it was written on the wrong line.
+    return {key: Secret(value) for key, value in parser[SECTION].items()}, status

@@ -9,6 +9,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from lcdb_notebook.errors import ConfigurationError
+from lcdb_notebook.server.secret import Secret, with_secret
 
 __all__ = ["DRIVER", "check_port", "describe", "label", "read_url"]
 
@@ -56,6 +57,7 @@ def read_url(given: str | URL, origin: str) -> URL:
     >>> read_url("postgres://ada:p%40ss@pdo/lightcurvedb?sslmode=require", "LCDB_URL")
     postgresql+psycopg2://ada:***@pdo/lightcurvedb?sslmode=require
     """
+    given = Secret(given) if isinstance(given, str) else with_secret(given)
     url = _parse(given, origin) if isinstance(given, str) else given
     if url.drivername not in _SCHEMES:
         raise ConfigurationError(
@@ -71,7 +73,7 @@ def read_url(given: str | URL, origin: str) -> URL:
     return URL.create(
         DRIVER,
         username=url.username,
-        password=None if password is None else str(password),
+        password=None if password is None else Secret(password),
         host=url.host,
         port=url.port,
         database=url.database or None,
@@ -150,7 +152,7 @@ def check_port(port: str | int, origin: str, name: str) -> int:
     """
     # int() alone would accept " 5_432 ". The text is not shown in the message: it may be a password
     # that was written on the wrong line.
-    text = str(port)
+    text = port = Secret(port)
     if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536):
         raise ConfigurationError(f"{origin}: {name} must be a number from 1 to 65535.")
     return int(text)

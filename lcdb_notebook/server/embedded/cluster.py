@@ -103,7 +103,7 @@ class Cluster:
         )
         if created.returncode:
             shutil.rmtree(draft, ignore_errors=True)
-            raise self._failure("initdb cannot create a data folder", created.stdout)
+            raise self.failure("initdb cannot create a data folder", created.stdout)
         draft.rename(self.data)
 
     def _refuse_other_version(self) -> None:
@@ -194,7 +194,7 @@ class Cluster:
                 return other
             # After a kill -9 the other processes of the old server need a moment to notice.
             if "still in use" not in output or time.monotonic() > deadline:
-                raise self._failure("PostgreSQL does not start", output)
+                raise self.failure("PostgreSQL does not start", output)
             time.sleep(0.05)
 
     def _comes_up(self, keeper: subprocess.Popen[bytes]) -> bool:
@@ -204,7 +204,7 @@ class Cluster:
             if found is not None and found.status == "ready" and found.is_alive():
                 return True
             if time.monotonic() > deadline:
-                raise self._failure(
+                raise self.failure(
                     f"PostgreSQL is not ready after {_RECOVERY_LIMIT} s", self.log.last_lines()
                 )
             time.sleep(0.005)
@@ -256,25 +256,9 @@ class Cluster:
                 connect_timeout=10,
             )
         except psycopg2.OperationalError as error:
-            raise self._failure("the server refuses the connection", str(error)) from error
+            raise self.failure("the server refuses the connection", str(error)) from error
         opened.autocommit = True
         return opened
-
-    def create_database(self, sockets: Path, name: str) -> None:
-        """Create a database unless it exists.
-
-        Its encoding and locale are the cluster's: UTF-8 and the built-in C.UTF-8.
-        """
-        opened = self.connect(sockets, "postgres")
-        try:
-            with opened.cursor() as cursor:
-                cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-                if cursor.fetchone() is None:
-                    cursor.execute(f'CREATE DATABASE "{name}"')
-        except psycopg2.Error as error:
-            raise self._failure(f"cannot create the database {name!r}", str(error)) from error
-        finally:
-            opened.close()
 
     def _admit(self) -> None:
         """Admit the account that owns the server, under every role, and no other."""
@@ -294,7 +278,16 @@ class Cluster:
                     f"rm '{self.data / 'postmaster.pid'}'"
                 )
 
-    def _failure(self, what: str, output: str) -> EmbeddedServerError:
+    def failure(self, what: str, output: str) -> EmbeddedServerError:
+        """Return an error with advice.
+
+        Parameters
+        ----------
+        what : str
+            What failed.
+        output : str
+            The output of the server or the program, of which the last lines are shown.
+        """
         output = "\n".join(output.strip().splitlines()[-12:])
         advice = (advice for text, advice in _ADVICE.items() if text in output)
         first = next(advice, f"The server's log is {self.log.path}.")

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from lcdb_notebook.errors import EmbeddedServerError
 from lcdb_notebook.server.embedded.account import Account, server_account
 from lcdb_notebook.server.embedded.cluster import SUPERUSER, Cluster
+from lcdb_notebook.server.embedded.databases import READER, create_database
 from lcdb_notebook.server.embedded.folder import PORT, acquire, explained, open_lock, prepare
 
 __all__ = ["Server", "start"]
@@ -59,13 +60,16 @@ class Server:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    def url(self, database: str = DATABASE) -> URL:
-        """Give the SQLAlchemy URL of a database of this server; it contains no password.
+    def url(self, database: str = DATABASE, *, reading: bool = False) -> URL:
+        """Return the SQLAlchemy URL of a database of this server; it contains no password.
 
         Parameters
         ----------
-        database
-            Its name. Only ``lightcurvedb`` is created for you.
+        database : str, optional
+            The name of the database. Only ``lightcurvedb`` exists from the start.
+        reading : bool, optional
+            Whether to connect as a role that owns nothing and may only SELECT, in place of the
+            superuser.
 
         Returns
         -------
@@ -74,7 +78,7 @@ class Server:
         """
         return URL.create(
             "postgresql+psycopg2",
-            username=SUPERUSER,
+            username=READER if reading else SUPERUSER,
             database=database,
             query={
                 "host": str(self._sockets),
@@ -191,7 +195,7 @@ def _run(cluster: Cluster, timeout: float) -> Path:
             )
         cluster.initialise()
         sockets = cluster.running(timeout) or cluster.launch(timeout)
-        cluster.create_database(sockets, DATABASE)
+        create_database(cluster, sockets, DATABASE)
         return sockets
     finally:
         os.close(lock)

@@ -1,0 +1,52 @@
+"""Why a database seems to hold none of the tables: rights and the search path."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from lcdb_notebook.models import Base
+
+__all__ = ["explain_absence"]
+
+# The catalogs show every table to every role, whatever it may use.
+_ELSEWHERE = sa.text("""
+SELECT nspname, has_schema_privilege(pg_namespace.oid, 'USAGE'), current_user
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relname = ANY(:tables) AND relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND nspname <> 'information_schema' AND nspname !~ '^pg_'
+GROUP BY pg_namespace.oid, nspname ORDER BY count(*) DESC LIMIT 1
+""")
+
+
+def explain_absence(connection: sa.Connection) -> str:
+    """Return why no table of a LightcurveDB is found, and what to do.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        To a database in which no table is visible.
+
+    Returns
+    -------
+    str
+        A sentence that names the missing GRANT or the schema, or how to create the tables.
+    """
+    row = connection.execute(_ELSEWHERE, {"tables": [*Base.metadata.tables]}).one_or_none()
+    quote = connection.dialect.identifier_preparer.quote
+    if row is None:
+        return (
+            "this database is not a LightcurveDB: none of the tables exist. To create them, "
+            "connect with lcdb.connect(..., write=True, create=True)."
+        )
+    schema, role = quote(row[0]), quote(row[2])
+    if not row[1]:
+        return (
+            f"this database has tables of a LightcurveDB in the schema {schema}, which the role "
+            f"{role} may not use. Ask its owner for: GRANT USAGE ON SCHEMA {schema} TO {role}; "
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+        )
+    return (
+        f"this database has tables of a LightcurveDB in the schema {schema}, which is not in your "
+        f"search_path. Add it: ALTER ROLE {role} SET search_path = {schema}, public; or add "
+        f"options=-csearch_path%3D{schema} to the URL"
+    )
