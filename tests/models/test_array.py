@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -328,3 +329,40 @@ def test_json_none_is_null(sky: Sky) -> None:
 def test_parsing_says_what_it_could_not_parse() -> None:
     with pytest.raises(DataError, match="not float64: 1,x,3"):
         from_literal("{1,x,3}", F8)
+
+
+OPERATORS: dict[str, tuple[Any, Any]] = {
+    "index": (lambda a: a[2], 20.0),
+    "slice": (lambda a: a[2:3], np.array([20.0, 30.0])),
+    "any": (lambda a: a.any(30), True),
+    "any with an operator": (lambda a: a.any(30, operator=operator.lt), False),
+    "all": (lambda a: a.all(5, operator=operator.lt), True),
+    "any of an expression": (lambda a: a.any(sa.literal(10.0)), True),
+    "contains": (lambda a: a.contains([10, 30]), True),
+    "contained by": (lambda a: a.contained_by([10, 20]), False),
+    "overlap": (lambda a: a.overlap([30, 40]), True),
+    "concatenation": (lambda a: a + np.array([40.0]), np.array([10.0, 20.0, 30.0, 40.0])),
+}
+
+
+@pytest.mark.parametrize(("expression", "expected"), OPERATORS.values(), ids=OPERATORS)
+def test_numpy_array_has_the_operators_of_an_array(
+    session: orm.Session, sky: Sky, expression: Callable[[Any], Any], expected: Any
+) -> None:
+    dataset = sky.raw
+    dataset.values = np.array([10.0, 20.0, 30.0])
+    session.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        query = sa.select(expression(DataSet.values)).where(DataSet.id == dataset.id)
+        found: Any = session.scalar(query)
+    assert type(found) is type(expected)
+    assert np.array_equal(found, expected)
+
+
+def test_numpy_array_is_compared_in_queries_of_the_orm(session: orm.Session, sky: Sky) -> None:
+    cadence = int(sky.observation.cadence_reference[0])
+    has = Observation.cadence_reference.any(cadence)  # type: ignore[arg-type]
+    assert session.scalars(sa.select(Observation).where(has)).all() == [sky.observation]
+    other = Observation.cadence_reference.any(cadence - 1)  # type: ignore[arg-type]
+    assert not session.scalars(sa.select(Observation).where(other)).all()

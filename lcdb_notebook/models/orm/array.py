@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import psycopg2.extensions
 import sqlalchemy as sa
-from sqlalchemy.types import UserDefinedType
+from sqlalchemy.sql import operators
+from sqlalchemy.types import Indexable, UserDefinedType
 
 from lcdb_notebook.errors import DataError
+from lcdb_notebook.models.orm.array_operators import ArrayOperators
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
@@ -22,11 +24,16 @@ _ARRAY_TYPES = {
     np.dtype(np.int64): "BIGINT[]",
     np.dtype(np.int32): "INTEGER[]",
 }
+_ITEM_TYPES: dict[np.dtype[Any], type[sa.types.TypeEngine[Any]]] = {
+    np.dtype(np.float64): sa.Double,
+    np.dtype(np.int64): sa.BigInteger,
+    np.dtype(np.int32): sa.Integer,
+}
 _NUMBERS = "iufb"  # numpy's kinds: signed, unsigned, floating point, boolean
 _EXACT_BELOW = 2.0**53  # float64 represents every smaller integer exactly
 
 
-class NumpyArray(UserDefinedType[npt.NDArray[Any]]):
+class NumpyArray(Indexable, UserDefinedType[npt.NDArray[Any]]):
     """Column type of one-dimensional numeric arrays, which are numpy arrays in Python.
 
     Parameters
@@ -43,12 +50,45 @@ class NumpyArray(UserDefinedType[npt.NDArray[Any]]):
 
     To change a stored array, assign a new one: as with every SQLAlchemy column, changes within the
     array are not detected.
+
+    In queries a column has the operators of SQLAlchemy's PostgreSQL ``ARRAY``: an index (from 1), a
+    slice, ``any``, ``all``, ``contains``, ``contained_by``, ``overlap`` and ``+``.
+
+    Examples
+    --------
+    >>> from lcdb_notebook.models import DataSet, Observation
+    >>> print(sa.select(DataSet.values[1]))
+    SELECT dataset.values[:values_1] AS anon_1
+    FROM dataset
+    >>> query = sa.select(Observation.id).where(Observation.cadence_reference.any(70444))
     """
 
     cache_ok = True
+    comparator_factory = ArrayOperators
+
+    # What the operators of SQLAlchemy's ARRAY ask of their type.
+    zero_indexes = False
+    dimensions = 1
 
     def __init__(self, dtype: npt.DTypeLike = np.float64) -> None:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
+
+    @property
+    def item_type(self) -> sa.types.TypeEngine[Any]:
+        """Type of one element, in queries.
+
+        Returns
+        -------
+        sqlalchemy.types.TypeEngine
+            ``Double``, ``BigInteger`` or ``Integer``.
+        """
+        return _ITEM_TYPES[self.dtype]()
+
+    def coerce_compared_value(self, op: Any, value: Any) -> sa.types.TypeEngine[Any]:
+        """Return the type of a value beside the array in an expression; an index is an integer."""
+        if op is operators.getitem:
+            return sa.Integer()
+        return self if value is None or np.ndim(value) else self.item_type
 
     def get_col_spec(self, **_: Any) -> str:
         """Return the name of the type in DDL."""

@@ -1,0 +1,52 @@
+"""The operators of array columns in queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql import operators
+
+__all__ = ["ArrayOperators"]
+
+
+class ArrayOperators(postgresql.ARRAY.Comparator[Any]):
+    """Operators of SQLAlchemy's PostgreSQL ARRAY, with ``any`` and ``all`` that do not warn."""
+
+    __slots__ = ()
+
+    def any(self, other: Any, operator: Any = None) -> sa.ColumnElement[bool]:
+        """Return SQL for ``other = ANY (array)``.
+
+        Parameters
+        ----------
+        other : object
+            A number or an expression.
+        operator : callable, optional
+            Of ``operator`` or ``sqlalchemy.sql.operators``, such as ``operator.lt``; None is ``==``.
+        """
+        result: sa.ColumnElement[bool] = (operator or operators.eq)(
+            self._item(other), sa.any_(self.expr)
+        )
+        return result
+
+    def all(self, other: Any, operator: Any = None) -> sa.ColumnElement[bool]:
+        """Return SQL for ``other = ALL (array)``.
+
+        Parameters
+        ----------
+        other : object
+            A number or an expression.
+        operator : callable, optional
+            Of ``operator`` or ``sqlalchemy.sql.operators``, such as ``operator.lt``; None is ``==``.
+        """
+        result: sa.ColumnElement[bool] = (operator or operators.eq)(
+            self._item(other), sa.all_(self.expr)
+        )
+        return result
+
+    def _item(self, other: Any) -> sa.ColumnElement[Any]:
+        if isinstance(other, sa.ClauseElement):
+            return other  # type: ignore[return-value]
+        return sa.literal(other, self.type.item_type)
