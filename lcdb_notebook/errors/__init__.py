@@ -1,29 +1,29 @@
-"""Every error this package raises on purpose, as one tree.
+"""All errors that this package raises, as one tree.
 
-An ``except LCDBError`` catches them all, and none of them carries a password::
+``except LCDBError`` catches all of them. No message contains a password::
 
     LCDBError
-    ├── ConfigurationError          a URL, a config file or an option makes no sense
-    │   └── ArgumentError           an argument is wrong (also a ValueError and a TypeError)
-    ├── ConnectionFailedError       no server answers, or it answers no
-    │   └── EmbeddedServerError     the server in the home folder does not start
+    ├── ConfigurationError          a URL, a configuration file or an option is invalid
+    │   └── ArgumentError           an argument is invalid (also a ValueError and a TypeError)
+    ├── ConnectionFailedError       the server cannot be reached, or refuses the connection
+    │   └── EmbeddedServerError     the embedded server does not start
     ├── MissingExtraError           a package of an extra is not installed (also an ImportError)
     ├── SchemaError                 the database is not (yet) a LightcurveDB
-    ├── ReadOnlyError               a change was asked of a database opened for reading
-    ├── StatementTimeoutError       the server gave up on a statement that took too long
+    ├── ReadOnlyError               a change of a database that was opened for reading
+    ├── StatementTimeoutError       a statement took too long and was cancelled
     ├── NotFoundError               nothing matches (also a LookupError)
     │   ├── TargetNotFoundError     no such catalog number
-    │   ├── NameNotFoundError       no catalog, instrument, photometry or processing so named
-    │   ├── LightCurveNotFoundError the names exist, their combination does not
-    │   └── FrameNotFoundError      a frame's file is gone (also a FileNotFoundError)
-    ├── AmbiguousError              several match where one was wanted (also a LookupError)
+    │   ├── NameNotFoundError       no catalog, instrument or method of that name
+    │   ├── LightCurveNotFoundError the names exist, but not their combination
+    │   └── FrameNotFoundError      the file of a frame does not exist (also a FileNotFoundError)
+    ├── AmbiguousError              several match instead of one (also a LookupError)
     ├── DataError                   stored arrays contradict each other (also a ValueError)
-    ├── WireError                   bytes that are no binary COPY stream (also a ValueError)
-    ├── TimeFormatError             a mission's clock cannot be told (also a ValueError)
+    ├── WireError                   bytes are not a binary COPY stream (also a ValueError)
+    ├── TimeFormatError             the time format of a mission is invalid (also a ValueError)
     ├── LineageError                a light curve would descend from itself (also a ValueError)
-    ├── IngestError                 a file that cannot be taken in (also a ValueError)
-    ├── ExportError                 a file that cannot be written or read back (also a ValueError)
-    └── BackupError                 a backup that cannot be made, or not be brought back
+    ├── IngestError                 a file or light curve cannot be ingested (also a ValueError)
+    ├── ExportError                 a file cannot be written or read (also a ValueError)
+    └── BackupError                 a backup cannot be made or restored
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ __all__ = [
 
 
 class LCDBError(Exception):
-    """The root of the tree."""
+    """Base class of all errors of this package."""
 
 
 class ConfigurationError(LCDBError):
-    """A URL, a configuration file or an option that makes no sense."""
+    """A URL, a configuration file or an option is invalid."""
 
 
 class ArgumentError(ConfigurationError, ValueError, TypeError):
-    """An argument of the wrong type or with an impossible value; the message names it."""
+    """An argument has the wrong type or an invalid value; the message names it."""
 
 
 class ConnectionFailedError(LCDBError):
-    """No server answers, or it refuses."""
+    """The server cannot be reached, or refuses the connection."""
 
 
 class EmbeddedServerError(ConnectionFailedError):
@@ -75,15 +75,15 @@ class EmbeddedServerError(ConnectionFailedError):
 
 
 class MissingExtraError(LCDBError, ImportError):
-    """Something was asked for that needs a package of an extra, which is not installed."""
+    """A feature needs a package of an extra that is not installed."""
 
 
 class SchemaError(LCDBError):
-    """The database lacks tables or columns that the models need."""
+    """Tables or columns that the models need are missing from the database, or differ."""
 
 
 class ReadOnlyError(LCDBError):
-    """A change was asked of a database that was opened for reading."""
+    """A statement would change a database that was opened for reading."""
 
 
 class StatementTimeoutError(LCDBError):
@@ -91,7 +91,7 @@ class StatementTimeoutError(LCDBError):
 
 
 class NotFoundError(LCDBError, LookupError):
-    """Nothing in the database matches what was asked."""
+    """Nothing in the database matches the request."""
 
 
 class TargetNotFoundError(NotFoundError):
@@ -103,27 +103,27 @@ class NameNotFoundError(NotFoundError):
 
 
 class LightCurveNotFoundError(NotFoundError):
-    """Each thing asked for exists, but no DataSet combines them."""
+    """No light curve matches all criteria, although each of them matches some."""
 
 
 class FrameNotFoundError(NotFoundError, FileNotFoundError):
-    """A frame's FITS file is not where the database says."""
+    """The FITS file of a frame does not exist at the path in the database."""
 
 
 class AmbiguousError(LCDBError, LookupError):
-    """Several things match where exactly one was wanted."""
+    """Several light curves or targets match instead of exactly one."""
 
 
 class DataError(LCDBError, ValueError):
-    """Arrays in the database contradict each other, so no light curve can be trusted."""
+    """Arrays in the database contradict each other or cannot be read."""
 
 
 class WireError(LCDBError, ValueError):
-    """Bytes that are not a PostgreSQL binary COPY stream of the expected shape."""
+    """Bytes are not a PostgreSQL binary COPY stream of the expected shape."""
 
 
 class TimeFormatError(LCDBError, ValueError):
-    """A Mission's time format cannot be built, or contradicts an existing one."""
+    """The time format of a mission is invalid, or contradicts an existing one."""
 
 
 class LineageError(LCDBError, ValueError):
@@ -131,12 +131,12 @@ class LineageError(LCDBError, ValueError):
 
 
 class IngestError(LCDBError, ValueError):
-    """A file, or a light curve, that cannot be taken in; the message says why."""
+    """A file or a light curve cannot be ingested; the message contains the reason."""
 
 
 class ExportError(LCDBError, ValueError):
-    """A light curve that a file cannot hold, or a file that cannot be written or read back."""
+    """A light curve cannot be stored in a file, or a file cannot be written or read."""
 
 
 class BackupError(LCDBError):
-    """A backup that cannot be made, or cannot be brought back; nothing was changed."""
+    """A backup cannot be made or restored; nothing was changed."""

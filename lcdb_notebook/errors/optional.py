@@ -1,4 +1,4 @@
-"""Packages that only some uses need, imported when one of those is asked for."""
+"""Import optional packages when they are needed."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from lcdb_notebook.errors import MissingExtraError
 __all__ = ["required"]
 
 
-def required(module: str, *, extra: str, wanted_by: str) -> Any:
-    """Import a module of an extra, or say how to install it.
+def required(module: str, *, extra: str, needed_by: str) -> Any:
+    """Import a module of an extra, or raise an error with the command that installs it.
 
     Parameters
     ----------
-    module
-        As ``import`` names it: ``"pyarrow.parquet"``.
-    extra
-        Which of the package's extras brings it.
-    wanted_by
-        What was asked for, for the message: ``"to_nested()"``.
+    module : str
+        Full name of the module, such as ``"pyarrow.parquet"``.
+    extra : str
+        The extra of this package that installs it.
+    needed_by : str
+        The feature that needs it, for the message, such as ``"to_nested()"``.
 
     Returns
     -------
     module
-        The module itself, ``pyarrow.parquet`` and not ``pyarrow``.
+        The module: ``pyarrow.parquet``, not ``pyarrow``.
 
     Raises
     ------
     MissingExtraError
-        If it, or something that it needs itself, is not installed.
+        If the module, or a module that it imports, is not installed.
 
     Examples
     --------
-    >>> required("no_such_module", extra="nested", wanted_by="to_nested()")
+    >>> required("no_such_module", extra="nested", needed_by="to_nested()")
     Traceback (most recent call last):
     lcdb_notebook.errors.MissingExtraError: to_nested() needs the package no_such_module, which is
     not installed. In a notebook: %pip install "lcdb-notebook[nested]"
@@ -44,6 +44,6 @@ def required(module: str, *, extra: str, wanted_by: str) -> Any:
     except ModuleNotFoundError as error:
         missing = (error.name or module).partition(".")[0]
         raise MissingExtraError(
-            f"{wanted_by} needs the package {missing}, which is not installed. In a notebook: "
+            f"{needed_by} needs the package {missing}, which is not installed. In a notebook: "
             f'%pip install "lcdb-notebook[{extra}]"'
         ) from error

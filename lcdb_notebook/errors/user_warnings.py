@@ -1,4 +1,4 @@
-"""Warnings that point at the caller's line of code, and not into this package."""
+"""Warnings that show the line of the user's code instead of a line of this package."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 def warn(message: str) -> None:
-    """Warn of something; the place shown is the first one outside this package.
+    """Issue a UserWarning for the innermost line of code outside this package.
 
-    A notebook shows a warning with the line it came from, and how many of our own frames lie
-    between depends on the method that was called.
+    A notebook shows a warning with its line. The number of frames of this package above that line
+    depends on the method that was called.
 
     Examples
     --------

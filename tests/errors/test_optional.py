@@ -10,12 +10,12 @@ from lcdb_notebook.errors import MissingExtraError, optional
 
 
 def test_a_module_that_is_there_is_given() -> None:
-    assert optional.required("json", extra="parquet", wanted_by="a test") is json
+    assert optional.required("json", extra="parquet", needed_by="a test") is json
 
 
 def test_what_is_missing_is_told_with_the_command_that_installs_it() -> None:
     with pytest.raises(MissingExtraError, match="nowhere") as caught:
-        optional.required("nowhere.to.be.found", extra="dask", wanted_by="to_dask()")
+        optional.required("nowhere.to.be.found", extra="dask", needed_by="to_dask()")
     assert str(caught.value) == (
         "to_dask() needs the package nowhere, which is not installed. In a notebook: "
         '%pip install "lcdb-notebook[dask]"'

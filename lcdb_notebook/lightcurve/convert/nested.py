@@ -100,7 +100,7 @@ def to_nested(
     ArgumentError
         If an argument has none of the values above; the message names it.
     """
-    nested = optional.required("nested_pandas", extra="nested", wanted_by="to_nested()")
+    nested = optional.required("nested_pandas", extra="nested", needed_by="to_nested()")
     import pandas as pd
     import pyarrow as pa
 

@@ -24,7 +24,7 @@ class ArrayOperators(postgresql.ARRAY.Comparator[Any]):
         other : object
             A number or an expression.
         operator : callable, optional
-            Of ``operator`` or ``sqlalchemy.sql.operators``, such as ``operator.lt``; None is ``==``.
+            A function such as ``operator.lt`` or of ``sqlalchemy.sql.operators``; None is ``==``.
         """
         result: sa.ColumnElement[bool] = (operator or operators.eq)(
             self._item(other), sa.any_(self.expr)
@@ -39,7 +39,7 @@ class ArrayOperators(postgresql.ARRAY.Comparator[Any]):
         other : object
             A number or an expression.
         operator : callable, optional
-            Of ``operator`` or ``sqlalchemy.sql.operators``, such as ``operator.lt``; None is ``==``.
+            A function such as ``operator.lt`` or of ``sqlalchemy.sql.operators``; None is ``==``.
         """
         result: sa.ColumnElement[bool] = (operator or operators.eq)(
             self._item(other), sa.all_(self.expr)

@@ -90,7 +90,7 @@ def export_parquet(
     However it ends, each file is written completely or not at all, and the same call continues with
     the light curves that are missing. Memory is bounded by the size of a row group.
     """
-    optional.required("pyarrow.parquet", extra="parquet", wanted_by="export(format='parquet')")
+    optional.required("pyarrow.parquet", extra="parquet", needed_by="export(format='parquet')")
     check_choice("on_error", on_error, ("raise", "skip"))
     with search.sessions.session_scope() as session:
         found = search.found(session)

@@ -42,7 +42,7 @@ def to_dask(
     database: str | None = None,
 ) -> dd.DataFrame:
     """Make a Dask DataFrame of the light curves of a search: see :meth:`Selection.to_dask`."""
-    dataframe = optional.required("dask.dataframe", extra="dask", wanted_by="to_dask()")
+    dataframe = optional.required("dask.dataframe", extra="dask", needed_by="to_dask()")
     with search.sessions.session_scope() as session:
         found = search.found(session)
         found.require()

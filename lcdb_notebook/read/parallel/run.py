@@ -109,7 +109,7 @@ def _check(function: Any, client: Any, workers: Any, of: Any, on_error: Any) -> 
     if workers is not None:
         raise TypeError("workers= is for this machine alone; a client= has workers of its own")
     client_class = optional.required(
-        "distributed", extra="dask", wanted_by="map(client=...)"
+        "distributed", extra="dask", needed_by="map(client=...)"
     ).Client
     if not isinstance(client, client_class):
         raise TypeError(f"client= is a dask.distributed.Client, not {client!r}")
