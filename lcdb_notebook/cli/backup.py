@@ -42,7 +42,8 @@ def add(commands: Commands) -> None:
         help="restore a backup",
         formatter_class=LAYOUT,
         description="Restore a backup into an empty database, completely or not at all. Tables "
-        "without rows are\nreplaced; a database with any rows is refused.",
+        "without rows are\nreplaced; a database with any rows is refused. So is a file with more "
+        "than tables and data,\nbecause its code would run with your rights: see --trust.",
         epilog="examples:\n  lcdb-notebook restore lightcurves.dump --embedded=/data/new\n"
         f"  lcdb-notebook restore lightcurves.dump --replace\n\n{CODES}",
     )
@@ -51,6 +52,12 @@ def add(commands: Commands) -> None:
         "--replace",
         action="store_true",
         help="delete the rows in the tables that the backup contains",
+    )
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="also restore functions, triggers, extensions and other code in the file, which run "
+        "with your rights",
     )
     add_common(command)
     command.set_defaults(run=run_restore)
@@ -67,7 +74,13 @@ def run_backup(given: argparse.Namespace) -> int:
 def run_restore(given: argparse.Namespace) -> int:
     """Restore and return the exit code."""
     with _ends_as_interrupted(), _reached(given) as (url, description):
-        backup.restore(url, given.file, description=description, replace=given.replace)
+        backup.restore(
+            url,
+            given.file,
+            description=description,
+            replace=given.replace,
+            trust=given.trust,
+        )
         print_output(f"Restored {given.file}\ninto {description}")
     return 0
 

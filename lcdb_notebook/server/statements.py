@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-__all__ = ["first_words", "statements"]
+__all__ = ["first_words", "statements", "tokens"]
 
 # Lexical structure of SQL (PostgreSQL manual, chapter 4.1). Every character from 128 on is one of
 # identifiers, also those that Python would not call a letter.
@@ -64,7 +64,7 @@ def statements(text: str) -> list[list[str]]:
     """
     found: list[list[str]] = [[]]
     empty = True
-    for kind, token in _tokens(text):
+    for kind, token in tokens(text):
         if kind == "end":
             if not empty:
                 found.append([])
@@ -77,7 +77,19 @@ def statements(text: str) -> list[list[str]]:
     return found[:-1] if empty else found
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
+def tokens(text: str) -> Iterator[tuple[str, str]]:
+    """Split a string into tokens.
+
+    Parameters
+    ----------
+    text : str
+        Any number of statements; backslashes are no escapes.
+
+    Yields
+    ------
+    tuple of str and str
+        The kind (``"word"``, ``"end"`` of a statement, ``"comment"``, or another) and the token.
+    """
     position = 0
     while position < len(text):
         match = _TOKEN.match(text, position)

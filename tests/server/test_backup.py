@@ -29,6 +29,7 @@ from lcdb_notebook.models import Base, DataSet, FITSFrame, Instrument, Observati
 from lcdb_notebook.models.tables import migrations
 from lcdb_notebook.server import backup as backups
 from lcdb_notebook.server import embedded
+from lcdb_notebook.server.backup import restoring
 from lcdb_notebook.server.backup.programs import Server
 
 ROOT = os.geteuid() == 0
@@ -86,8 +87,8 @@ def backup(url: str, file: Path) -> Path:
     return backups.backup(psycopg2_url(url), file, description="here")
 
 
-def restore(url: str, file: Path, *, replace: bool = False) -> None:
-    backups.restore(psycopg2_url(url), file, description="there", replace=replace)
+def restore(url: str, file: Path, *, replace: bool = False, trust: bool = False) -> None:
+    backups.restore(psycopg2_url(url), file, description="there", replace=replace, trust=trust)
 
 
 def psycopg2_url(url: str) -> sa.URL:
@@ -195,7 +196,7 @@ def test_the_command_backs_up_and_restores(
 ) -> None:
     file = tmp_path / "lcdb.dump"
     assert main(["backup", str(file), "--url", filled]) == 0
-    assert f"in {file} (" in capsys.readouterr().out
+    assert f"into {file} (" in capsys.readouterr().out
     assert main(["restore", str(file), "--url", blank_dsn]) == 0
     assert f"Restored {file}" in capsys.readouterr().out
     assert contents(blank_dsn) == contents(filled)
@@ -220,19 +221,19 @@ def test_marks_that_one_server_makes_on_its_columns_do_not_stop_another(
     file = backup(blank_dsn, dump.with_name("marked.dump"))
     passed_on: list[bytes] = []
     mark = b"ALTER TABLE ONLY public.%b ALTER COLUMN name SET (%b);\n"
-    pass_on = backups._pass_on
+    copy = restoring._copy
 
-    def with_marks(unpacked: Any, to: Any, version: int) -> None:
+    def with_marks(unpacked: Any, *arguments: Any) -> None:
         lines = [
             mark % (b"mission", b"pg_attver=1"),
             mark % (b"target", b"pg_attver=1, n_distinct=8"),
         ]
         whole = unpacked.read().replace(b"\nCOPY", b"\n" + b"".join(lines) + b"COPY", 1)
         passed_on.append(whole)
-        pass_on(io.BytesIO(whole), to, version)
+        copy(io.BytesIO(whole), *arguments)
 
-    monkeypatch.setattr(backups, "_pass_on", with_marks)
-    restore(blank_dsn, file, replace=True)
+    monkeypatch.setattr(restoring, "_copy", with_marks)
+    restore(blank_dsn, file, replace=True, trust=True)
     assert passed_on[0].count(b"pg_attver") >= 2
     with connected(blank_dsn) as connection:
         asked = "SELECT attoptions FROM pg_attribute WHERE attrelid = 'target'::regclass"
@@ -285,7 +286,7 @@ def test_tables_that_somebody_is_using_are_not_waited_for_for_ever(
     dump: Path, blank_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lcdb.connect(blank_dsn, write=True, create=True).close()
-    monkeypatch.setattr(backups, "PATIENCE", "50ms")
+    monkeypatch.setattr(restoring, "PATIENCE", "50ms")
     with connected(blank_dsn) as connection:
         connection.exec_driver_sql("SELECT * FROM target")
         for replace in (False, True):
@@ -473,3 +474,128 @@ def test_an_interrupted_restore_changes_nothing(
             process.send_signal(number)
             assert process.wait(60) == 130
     assert contents(blank_dsn) == before
+
+
+# --- files that would run something -------------------------------------------------------------
+
+RAN = Path(tempfile.gettempdir()) / f"lcdb-restored-{os.getpid()}"
+FUNCTION = (
+    "CREATE FUNCTION ran() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN "
+    f"COPY (SELECT 1) TO PROGRAM 'cat > {RAN}'; RETURN true; END $$"
+)
+TRIGGER_FUNCTION = (
+    "CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+)
+CODE = {
+    "a function in a check": (
+        [FUNCTION, "ALTER TABLE mission ADD CONSTRAINT harmless CHECK (ran()) NOT VALID"],
+        "function public ran",
+    ),
+    "a trigger": (
+        [TRIGGER_FUNCTION, "CREATE TRIGGER t AFTER INSERT ON mission EXECUTE FUNCTION fires()"],
+        "function public fires",
+    ),
+    "a procedure": (["CREATE PROCEDURE p() LANGUAGE sql AS 'SELECT 1'"], "procedure public p"),
+    "a rule": (
+        ["CREATE RULE r AS ON INSERT TO mission DO ALSO SELECT lo_export(1, '/tmp/x')"],
+        "rule public mission r",
+    ),
+    "a view": (["CREATE VIEW v AS SELECT pg_read_file('/etc/passwd')"], "view public v"),
+    "a materialized view": (
+        ["CREATE MATERIALIZED VIEW v AS SELECT 1 AS x"],
+        "materialized view public v",
+    ),
+    "a type": (["CREATE TYPE mood AS ENUM ('good')"], "type public mood"),
+    "a domain": (["CREATE DOMAIN d AS int CHECK (VALUE > 0)"], "domain public d"),
+    "a policy": (["CREATE POLICY p ON mission USING (true)"], "policy public mission p"),
+    "a large object": (["SELECT lo_create(4242)"], "blob"),
+    "a function of PostgreSQL in a check": (
+        [
+            "ALTER TABLE mission ADD CONSTRAINT harmless CHECK "
+            f"(lo_export(4242, '{RAN}') = 1) NOT VALID"
+        ],
+        r"a call of lo_export\(\)",
+    ),
+    "the same in another table": (
+        [
+            "CREATE TABLE notes (x text DEFAULT pg_read_file('/etc/passwd'), "
+            "y bool CHECK (pg_terminate_backend(1)))"
+        ],
+        "a call of pg_",
+    ),
+    "a generated column": (
+        ["CREATE TABLE notes (x text, y text GENERATED ALWAYS AS (repeat(x, 1000000)) STORED)"],
+        r"a call of repeat\(\)",
+    ),
+    "an index": (["CREATE INDEX i ON mission (md5(name))"], r"a call of md5\(\)"),
+    "a quoted name": (
+        [
+            'CREATE TABLE notes (x text CHECK ("pg_catalog"."query_to_xml"(x, true, true, \'\') IS '
+            "NOT NULL))"
+        ],
+        "a call of query_to_xml",
+    ),
+}
+
+
+def dumped(url: str, file: Path) -> Path:
+    """Back up a database with code in it, as somebody would who wants it to be run elsewhere."""
+    return backup(url, file)
+
+
+@pytest.mark.parametrize(("statements", "named"), CODE.values(), ids=CODE)
+def test_restore_refuses_code_unless_the_file_is_trusted(
+    statements: list[str],
+    named: str,
+    new_database: Callable[[], str],
+    blank_dsn: str,
+    tmp_path: Path,
+) -> None:
+    url = new_database()
+    with lcdb.connect(url, write=True, create=True) as db:
+        for statement in statements:
+            db.session.execute(sa.text(statement))
+        db.session.commit()
+    file = dumped(url, tmp_path / "code.dump")
+    RAN.unlink(missing_ok=True)
+    with pytest.raises(BackupError, match=f"contains (?:the statement )?{named}.*--trust"):
+        restore(blank_dsn, file)
+    assert contents(blank_dsn) == {}
+    assert not RAN.exists()
+    restore(blank_dsn, file, trust=True)
+    assert "mission" in contents(blank_dsn)
+
+
+PATCHES = {
+    "a program for data": (
+        b"COPY public.of_somebody_else (word) FROM stdin;\n",
+        b"COPY public.of_somebody_else FROM PROGRAM 'a';\n",
+        "a statement in its data",
+    ),
+    "a statement for data": (
+        b"COPY public.of_somebody_else (word) FROM stdin;\n",
+        b"DROP TABLE mission; COPY x (y)      FROM stdin;\n",
+        "a statement in its data",
+    ),
+    "a command of psql": (b"    word text\n", b"\\! touch /t/x\n", "a command of psql"),
+    "another statement": (
+        b"CREATE TABLE public.of_somebody_else (\n    word text\n);",
+        b"CREATE TABLE public.x(y int);DO $$BEGIN END$$     ;",
+        "the statement do",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "named"), PATCHES.values(), ids=PATCHES)
+def test_restore_refuses_a_file_that_was_tampered_with(
+    before: bytes, after: bytes, named: str, dump: Path, blank_dsn: str, tmp_path: Path
+) -> None:
+    whole = dump.read_bytes()
+    assert whole.count(before) == 1
+    file = tmp_path / "tampered.dump"
+    # The texts of an archive have their lengths before them.
+    file.write_bytes(whole.replace(before, after.ljust(len(before))))
+    assert file.stat().st_size == len(whole)
+    with pytest.raises(BackupError, match=f"contains {named}.*--trust"):
+        restore(blank_dsn, file)
+    assert contents(blank_dsn) == {}
