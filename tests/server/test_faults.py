@@ -610,9 +610,9 @@ def test_a_server_that_does_not_answer_is_given_up() -> None:
 INGEST = """
 import sys
 import lcdb_notebook as lcdb
-from lcdb_notebook.ingest import files_to_database
+from lcdb_notebook.ingest import batches
 
-files_to_database.BATCH_FILES = 2
+batches.BATCH_FILES = 2
 with lcdb.connect(sys.argv[1], write=True) as db:
     db.ingest(sys.argv[2:], progress=False)
 """
