@@ -221,7 +221,7 @@ class Database:
         return added
 
     def _fields(self, named: Iterable[str]) -> Fields:
-        """Return the fields of observations, read anew if one that is named is not among them."""
+        """Return the fields of observations, read again if a named one is not among them."""
         known = layout.of(self._session).fields
         if not known.keys() >= {*named}:
             with self.session_scope() as session:

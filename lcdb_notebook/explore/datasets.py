@@ -62,7 +62,7 @@ class DataSetList(Panel):
             "Observations", "Ctrl-click adds to the choice, Shift-click chooses a range"
         )
         self._photometry = _list_box("Photometry", "The aperture or the PSF fit")
-        self._processing = _list_box("Processing", "Processing after extraction; raw is none")
+        self._processing = _list_box("Processing", "Processing after extraction; raw means without")
         self._lists = (self._observations, self._photometry, self._processing)
         row = widgets.Box(self._lists)
         row.add_class("lcdb-row")

@@ -111,7 +111,7 @@ def outcomes(
 class _Shared:
     """Cadence numbers and observation-wide flags that one chunk leaves to the next.
 
-    They are kept only with a version, by which the next chunk can tell whether they changed.
+    They are kept only with a version, by which the next chunk detects changes.
     """
 
     def __init__(self) -> None:

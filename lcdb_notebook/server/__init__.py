@@ -1,1 +1,1 @@
-"""Which database is meant, the connection to it, and PostgreSQL's own formats."""
+"""Find the database, connect to it, and read PostgreSQL's own formats."""

@@ -1,4 +1,4 @@
-"""Errors of SQLAlchemy and psycopg2, told as ours: what happened and what to do."""
+"""Translate errors of SQLAlchemy and psycopg2 to LCDBErrors, with advice."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["READ_ONLY_ADVICE", "read_only_error", "translated"]
 
 READ_ONLY_ADVICE = "open the database with lcdb.connect(..., write=True) to change it"
 
-# What to do, by the condition (PostgreSQL manual, Appendix A), or by the words of it: of a
-# connection that was never made psycopg2 knows no code. A server that speaks another language than
-# English gets no advice then.
-_CURES = (
+# Advice by the error code (PostgreSQL manual, Appendix A), or by the text of the message: psycopg2
+# has no code if there was no connection. There is no advice then if the server's messages are in
+# another language than English.
+_ADVICE = (
     (
         ("53300",),
         ("too many clients", "too many connections", "remaining connection slots"),
-        "the server is full: close notebooks that are no longer needed, and call again; whoever "
-        "runs the server can raise its max_connections",
+        "the server is full: close notebooks that are no longer needed, and call again; the "
+        "administrator can raise max_connections",
     ),
     (
         ("53100",),
@@ -46,36 +46,36 @@ _CURES = (
     (
         ("28P01", "28000"),
         ("authentication failed", "no password supplied", "no pg_hba.conf entry"),
-        "check the user and the password in the URL, in db.conf or in ~/.pgpass, and with whoever "
-        "runs the server whether you may connect from here",
+        "check the user and the password in the URL, in db.conf or in ~/.pgpass, and whether the "
+        "server admits connections from this host",
     ),
     (
         ("42501",),
         (),
-        "your role lacks that right: the owner of the tables can GRANT it",
+        "the owner of the tables can GRANT your role this permission",
     ),
 )
 
-# Conditions after which the connection is gone (PostgreSQL manual, Appendix A). Where none is made
-# at all, psycopg2 gives no code.
+# Codes of errors after which the connection is lost (PostgreSQL manual, Appendix A). psycopg2 has
+# no code if there was no connection.
 _CONNECTION_CLASSES = ("08", "57P")
 
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
-    """Raise driver errors as LCDBErrors; everything else passes.
+    """Raise driver errors as LCDBErrors; all other exceptions pass.
 
     Parameters
     ----------
-    where
-        The database, as ``repr`` shows it; no password.
+    where : str
+        The database, as in its ``repr``, without a password.
 
     Raises
     ------
     ReadOnlyError, StatementTimeoutError, SchemaError, ConnectionFailedError
-        By what the server, or the driver, says.
+        Depending on the error of the server or the driver.
     LCDBError
-        For anything else that they say.
+        For all other errors of theirs.
     """
     try:
         yield
@@ -84,8 +84,8 @@ def translated(where: str) -> Iterator[None]:
         raise _as_ours(error, _driver_error(error), where, lost=lost) from error
     except sa.exc.PendingRollbackError as error:
         ours = LCDBError(
-            f"{where}: a change that the session had begun failed before this call, so it takes "
-            "nothing else until db.session.rollback()"
+            f"{where}: an earlier change in the open transaction failed; call "
+            "db.session.rollback() first"
         )
         for note in getattr(error, "__notes__", ()):
             ours.add_note(note)
@@ -93,19 +93,19 @@ def translated(where: str) -> Iterator[None]:
 
 
 def _driver_error(error: BaseException) -> BaseException | None:
-    """Give what the driver said; if that is no more than "closed", what it said before."""
+    """Return the error of the driver, or an earlier one if it is only "connection closed"."""
     driver = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     before = error.__context__ if driver is error else driver and driver.__context__
     if isinstance(driver, psycopg2.InterfaceError) and isinstance(
         before, sa.exc.DBAPIError | psycopg2.Error
     ):
-        # Rolling back what a dead connection had begun only says that it is dead.
+        # The rollback on a lost connection fails as well, with a less useful message.
         return _driver_error(before)
     return driver
 
 
 def read_only_error(error: BaseException | None, where: str) -> ReadOnlyError | None:
-    """Give our error if a driver's says that the transaction is read-only; None if not."""
+    """Return a ReadOnlyError if the driver's error is about a read-only transaction, else None."""
     code = getattr(error, "pgcode", None)
     cursor = getattr(error, "cursor", None)
     only_reads = getattr(cursor, "role_only_reads", False)
@@ -116,27 +116,27 @@ def read_only_error(error: BaseException | None, where: str) -> ReadOnlyError | 
     if cursor is None or getattr(cursor, "opened_for_reading", False):
         return _opened_for_reading(error, where)
     # It was opened for writing, so the server or the role forbids it. The server reports both
-    # settings by itself (GUC_REPORT, since PostgreSQL 14).
+    # settings without a query (GUC_REPORT, since PostgreSQL 14).
     reported = cursor.connection.info.parameter_status
     if reported("in_hot_standby") == "on":
         return ReadOnlyError(
-            f"{where} is a standby server, which never accepts changes ({_said(error)[0]}); open "
+            f"{where} is a standby server, which never accepts changes ({_lines(error)[0]}); open "
             "the primary server with write=True"
         )
     if reported("default_transaction_read_only") == "on":
         return ReadOnlyError(
             f"{where}: transactions of this role or database are read-only by default "
-            f"({_said(error)[0]}); ask the administrator, who can change it with ALTER ROLE ... "
+            f"({_lines(error)[0]}); ask the administrator, who can change it with ALTER ROLE ... "
             "SET default_transaction_read_only = off"
         )
     return ReadOnlyError(
-        f"{where}: this transaction is read-only ({_said(error)[0]}); end it with "
+        f"{where}: this transaction is read-only ({_lines(error)[0]}); end it with "
         "db.session.rollback()"
     )
 
 
 def _opened_for_reading(error: BaseException | None, where: str) -> ReadOnlyError:
-    return ReadOnlyError(f"{where} was opened for reading: {_said(error)[0]}; {READ_ONLY_ADVICE}")
+    return ReadOnlyError(f"{where} was opened for reading: {_lines(error)[0]}; {READ_ONLY_ADVICE}")
 
 
 def _as_ours(raised: BaseException, error: Any, where: str, *, lost: bool) -> LCDBError:
@@ -148,31 +148,31 @@ def _as_ours(raised: BaseException, error: Any, where: str, *, lost: bool) -> LC
 
 def _by_code(error: Any, where: str, *, lost: bool) -> LCDBError:
     code = getattr(error, "pgcode", None) or ""
-    said = _said(error)
+    lines = _lines(error)
     if code == errorcodes.QUERY_CANCELED:
         return StatementTimeoutError(
-            f"{where} gave up: {said[0]}; ask for less, or for a longer statement_timeout"
+            f"{where}: {lines[0]}; narrow the search or raise statement_timeout"
         )
     if code in (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN):
         return SchemaError(
-            f"{where} is not laid out as the models say: {said[0]}; if it is yours, add what is "
-            "missing (nothing existing is touched) with db.create(), or with "
+            f"{where} has other tables than the models: {lines[0]}; if it is yours, add what is "
+            "missing (nothing existing is changed) with db.create(), or with "
             "lcdb.connect(..., write=True, create=True)"
         )
-    # The driver itself has no codes; when it says that there is no connection, it is so.
+    # Errors without a code come from the driver, and mean that the connection failed.
     no_answer = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and not code
     if lost or no_answer or code.startswith(_CONNECTION_CLASSES):
-        told = " ".join(line.strip() for line in said)
-        return ConnectionFailedError(f"no connection to {where}: {told}{_cure(code, told)}")
-    return LCDBError(f"{where} answered: {said[0]}{_cure(code, '')}")
+        text = " ".join(line.strip() for line in lines)
+        return ConnectionFailedError(f"no connection to {where}: {text}{_advice(code, text)}")
+    return LCDBError(f"{where} answered: {lines[0]}{_advice(code, '')}")
 
 
-def _cure(code: str, told: str) -> str:
-    for codes, words, cure in _CURES:
-        if code in codes or any(word in told for word in words):
-            return f"; {cure}"
+def _advice(code: str, text: str) -> str:
+    for codes, words, advice in _ADVICE:
+        if code in codes or any(word in text for word in words):
+            return f"; {advice}"
     return ""
 
 
-def _said(error: BaseException | None) -> list[str]:
+def _lines(error: BaseException | None) -> list[str]:
     return str(error).strip().splitlines() or [type(error).__name__]

@@ -1,4 +1,4 @@
-"""Engines for notebooks: read-only unless asked, interruptible, and never a stale connection."""
+"""Engines for notebooks: read-only by default, interruptible, without stale connections."""
 
 from __future__ import annotations
 
@@ -154,11 +154,11 @@ def _leave_no_transaction(engine: sa.Engine) -> None:
 
 
 def _let_interrupt(engine: sa.Engine) -> None:
-    """Have every statement run where an interrupt cancels it on the server."""
+    """Run every statement so that an interrupt cancels it on the server."""
 
     def run(cursor: Any, work: Callable[[], object]) -> bool:
         interruptible(cursor.connection, work)
-        return True  # tells SQLAlchemy that it is done
+        return True  # SQLAlchemy then does not run the statement itself
 
     @sa.event.listens_for(engine, "do_execute")
     def _one(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
@@ -177,7 +177,7 @@ def _let_interrupt(engine: sa.Engine) -> None:
 
     @sa.event.listens_for(engine, "handle_error")
     def _keep_connection(context: Any) -> None:
-        # SQLAlchemy gives a connection up on KeyboardInterrupt, not knowing what state it is in.
-        # Here the statement has been cancelled and has come to its end.
+        # SQLAlchemy drops a connection on KeyboardInterrupt, because its state is unknown. Here the
+        # statement has been cancelled and has ended.
         if isinstance(context.original_exception, KeyboardInterrupt):
             context.is_disconnect = False

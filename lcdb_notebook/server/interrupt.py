@@ -1,4 +1,4 @@
-"""Work that Ctrl-C (the notebook's stop button) ends, although psycopg2 waits inside C."""
+"""Make Ctrl-C (the stop button of a notebook) cancel queries, although psycopg2 waits in C."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["interruptible"]
 
 Result = TypeVar("Result")
 
-# Seconds after which a wait looks up, for signals and to draw.
-_LOOKS_UP_EVERY = 0.1
+# Seconds between two checks for signals while waiting.
+_POLL_SECONDS = 0.1
 
-# Seconds for which a thread that was asked for is believed to come yet.
+# Seconds within which a new thread must have started.
 _THREAD_STARTS_WITHIN = 1.0
 
 
@@ -26,42 +26,42 @@ def interruptible(
 ) -> Result:
     """Run database work so that a KeyboardInterrupt cancels it on the server.
 
-    Psycopg2 blocks in libpq, where Python delivers no signal until the server answers. So the work
-    runs in a second thread while this one waits where signals do arrive; on an interrupt the
-    running statement is cancelled, the connection comes back usable, and the interrupt goes on.
-    The second thread is kept for the next call: to start one takes longer than a short statement.
+    psycopg2 blocks in libpq, where Python handles no signals until the server answers. The work
+    therefore runs in a second thread while this one waits for signals. On an interrupt the running
+    statement is cancelled, the connection stays usable, and the interrupt is raised. The second
+    thread is kept for the next call, since starting a thread takes longer than a short statement.
 
     Parameters
     ----------
-    connection
-        The psycopg2 connection the work uses.
-    work
-        What to run; its result is returned and its exception raised here.
-    meanwhile
-        Called here ten times a second while the work goes on, to draw a progress bar. What it
-        raises cancels the work, too.
+    connection : psycopg2 connection
+        The connection that the work uses.
+    work : callable
+        The function to run; its result is returned, or its exception raised.
+    meanwhile : callable, optional
+        Called ten times a second while the work runs, to update a progress bar. An exception in it
+        cancels the work as well.
     """
     if threading.current_thread() is not threading.main_thread():
-        # Only the main thread gets interrupts, so a second thread would gain nothing.
+        # Only the main thread receives interrupts, so a second thread would have no benefit.
         return work()
     job = _Job(work)
     try:
-        # Inside, because an interrupt may come while the work is being handed over.
+        # Within try, because an interrupt may arrive while the work is being submitted.
         _workers.take(job)
-        # Never for ever: a signal that arrives just before the wait begins, or in another thread,
-        # does not end it, and is only noticed afterwards.
-        while not job.waited(_LOOKS_UP_EVERY):
+        # With a timeout: a signal that arrives just before the wait, or in another thread, does not
+        # end it and is only handled afterwards.
+        while not job.waited(_POLL_SECONDS):
             if meanwhile is not None:
                 meanwhile()
     except BaseException:
         if job.begun.wait(_THREAD_STARTS_WITHIN):
             _cancel(connection, job)
         else:
-            # No thread has it, and none shall begin it once nobody waits any more.
+            # No thread has started the job, and none may start it after this call has ended.
             job.work = None
         raise
     if job.failure is not None:
-        # The frames of this one would keep the caller's objects alive through the traceback.
+        # A reference in this frame would keep the caller's objects alive through the traceback.
         failure, job.failure = job.failure, None
         try:
             raise failure
@@ -71,7 +71,7 @@ def interruptible(
 
 
 class _Job(Generic[Result]):
-    """Work, and what came of it."""
+    """Work, and its result or exception."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self.work: Callable[[], Result] | None = work
@@ -84,7 +84,7 @@ class _Job(Generic[Result]):
         self._under_way.acquire()
 
     def run(self) -> None:
-        """Do the work, in the thread that got it."""
+        """Do the work; called in the second thread."""
         work, self.work = self.work, None
         self.begun.set()
         try:
@@ -96,19 +96,19 @@ class _Job(Generic[Result]):
             del work
 
     def finish(self) -> None:
-        """Tell who waits."""
+        """Wake the thread that waits."""
         self.done = True
         self._under_way.release()
 
     def waited(self, seconds: float) -> bool:
-        """Wait for the end of the work, so long at most; say whether it has come."""
+        """Wait for the end of the work, with a timeout; return whether it has ended."""
         return self.done or self._under_way.acquire(timeout=seconds) or self.done
 
 
 class _Workers:
-    """Threads that wait for work: one, unless work is asked for while other work goes on.
+    """Threads that wait for work: one, unless jobs run at the same time.
 
-    They are daemons, which do not keep the interpreter from ending.
+    They are daemon threads, which do not prevent the interpreter from exiting.
     """
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class _Workers:
         self._idle: deque[None] = deque()
 
     def take(self, job: _Job[Any]) -> None:
-        """Have a thread run a job: one that waits, or a new one."""
+        """Run a job in an idle thread, or in a new one."""
         try:
             self._idle.pop()
         except IndexError:
@@ -128,30 +128,30 @@ class _Workers:
         while True:
             job = self._jobs.get()
             job.run()
-            # Before the caller goes on, or its next call would find nobody and start another.
+            # Before the caller continues, or its next call would start another thread.
             self._idle.append(None)
             job.finish()
-            # It leads to objects of the caller's, and the next one may be long in coming.
+            # It refers to objects of the caller, and the next job may come much later.
             del job
 
 
 _workers = _Workers()
 
 
-def _begin_anew() -> None:
-    """Have a forked process start threads of its own: those of its parent are not in it."""
+def _reset() -> None:
+    """Start new threads in a forked process, which does not have those of its parent."""
     global _workers
     _workers = _Workers()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_reset)
 
 
 def _cancel(connection: Any, job: _Job[Any]) -> None:
-    # Again and again: a cancel that arrives between two statements of the work hits nothing.
+    # Repeatedly: a cancel that arrives between two statements has no effect.
     while not job.done:
-        # A connection that is already dead ends the work by itself.
+        # If the connection is lost, the work ends anyway.
         with contextlib.suppress(Exception):
             connection.cancel()
         job.waited(0.02)

@@ -127,8 +127,8 @@ class ReadingCursor(cursor):
     def _only_statement(self, text: str) -> list[str]:
         """Return the first words of a string, or refuse it if it has several statements."""
         if ";" in text:
-            # Where a backslash may hide a quote, strings cannot be told from what is between them
-            # without knowing more of the server's settings.
+            # If a backslash may escape a quote, strings cannot be recognized without knowing more
+            # settings of the server.
             escapes = "\\'" in text.replace("\\\\", "")
             plain = self.connection.info.parameter_status("standard_conforming_strings") != "off"
             uncertain = escapes or not plain

@@ -112,7 +112,7 @@ class SessionSettings:
         return " ".join([*([self.given] if self.given else []), *options])
 
     def other_options(self) -> str:
-        """Return the user's options that are no settings, such as Neon's ``endpoint=...``."""
+        """Return the user's options other than settings, such as Neon's ``endpoint=...``."""
         return " ".join(word for name, word in self._given() if name is None)
 
     def local(self) -> str:
@@ -136,7 +136,7 @@ class SessionSettings:
         return "; ".join(_set_local(name, value) for name, value in values.items())
 
     def _given(self) -> Iterator[tuple[str | None, str]]:
-        """Split the user's options into settings, and words that are none (their name is None)."""
+        """Split the user's options into settings and other words (whose name is None)."""
         # As PostgreSQL splits them (pg_split_opts): at spaces, with backslash as the escape.
         words = iter(re.findall(r"(?:\\.|[^\s\\])+", self.given, re.DOTALL))
         for word in words:

@@ -3,7 +3,7 @@
 A pooler in transaction mode hands the server's connection to the next client when a transaction
 ends. So nothing may be set for the session there, and no statement may run outside a transaction:
 
-* outside a transaction, a statement gets one of its own: ``BEGIN READ ONLY``, SET LOCAL for each
+* outside a transaction, a statement gets a new one: ``BEGIN READ ONLY``, SET LOCAL for each
   setting, the statement, and ``ROLLBACK``, which also undoes a ``set_config()`` inside a query;
 * when a transaction begins, by SQLAlchemy, psycopg2 or hand, the same settings are made in it;
 * statements whose effect would outlive the transaction (SET, LISTEN, PREPARE) are refused.

@@ -22,7 +22,7 @@ class FacetCounts:
     """Counts the targets that each value of each filter would leave, and caches the counts.
 
     The counts are queried one after the other, the total first, so that fast ones do not wait for
-    slow ones. Each has a connection of its own, on which it can be cancelled.
+    slow ones. Each uses a separate connection, on which it can be cancelled.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ _TOOLTIPS = {
     "catalog": "The catalog that numbers the target",
     "instrument": "The instrument; its parts are included",
     "photometry": "The aperture or the PSF fit",
-    "processing": "Processing after extraction; raw is none",
+    "processing": "Processing after extraction; raw means without",
     "flags": "Targets with quality flags, either their own or those of an observation",
 }
 

@@ -60,7 +60,7 @@ class LineageFigure:
         self.show(None)
 
     def show(self, lineage: Lineage | None) -> None:
-        """Draw a lineage; None shows that there is none."""
+        """Draw a lineage, or a message for None."""
         self._lineage = lineage
         self._planned = self._dots = self._background = None
         self._chosen = (None, None)

@@ -21,7 +21,7 @@ CADENCE_CARDS = ("FFIINDEX", "CADENCE")
 _CAMERA_CARDS = ("CAMERA", "CAMNUM")
 _CCD_CARDS = ("CCD", "CCDNUM")
 
-# SPOC's headers lack the sector, which MAST's file names have:
+# The headers of SPOC do not contain the sector, but the file names of MAST do:
 # tess2018206192942-s0001-1-1-0120-s_ffic
 _SECTOR_IN_NAME = re.compile(r"-s(\d{4})-")
 

@@ -35,9 +35,9 @@ def product_from_lightcurve(
 ) -> Product:
     """Build a Product from a LightCurve's columns and metadata.
 
-    What ``lightkurve.read`` makes of a file, and what ``flatten``, ``remove_outliers`` and the like
-    make of that, belongs to the same observation as the file, and is aligned with it by cadence
-    number. Without cadence numbers (``bin``) it gets a new observation.
+    A light curve from ``lightkurve.read``, also after ``flatten``, ``remove_outliers`` and similar
+    methods, belongs to the same observation as the file, and is aligned with it by cadence number.
+    Without cadence numbers (``bin``) it gets a new observation.
 
     Parameters
     ----------

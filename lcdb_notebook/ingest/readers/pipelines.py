@@ -64,7 +64,7 @@ class Pipeline:
 
 def _is_spoc(primary: Header, header: Header) -> bool:
     # lightkurve.io.detect is similar, but accepts every creator with "lightcurve" in its name, and
-    # so the files of its own to_fits().
+    # so the files that its to_fits() writes.
     return (
         text(primary, "TELESCOP").upper() == "TESS"
         and text(primary, "ORIGIN") == "NASA/Ames"

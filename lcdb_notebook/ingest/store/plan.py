@@ -145,7 +145,7 @@ class Plan:
     def _match(
         self, product: Product, curve: Curve, pair: Pair, cadence: IntVector
     ) -> tuple[LightCurve, LightCurve]:
-        """Find or create the light curve of a curve, and return it as it is and as it will be."""
+        """Find or create the light curve of a curve; return its present and its future state."""
         key = _key(curve)
         stored = pair.light_curves.get(key, [])
         for light_curve in stored:

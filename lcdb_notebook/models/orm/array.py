@@ -66,7 +66,7 @@ class NumpyArray(Indexable, UserDefinedType[npt.NDArray[Any]]):
     cache_ok = True
     comparator_factory = ArrayOperators
 
-    # What the operators of SQLAlchemy's ARRAY ask of their type.
+    # Attributes that the operators of SQLAlchemy's ARRAY read from the type.
     zero_indexes = False
     dimensions = 1
 

@@ -75,7 +75,7 @@ def refuse_to_alter(connection: sa.Connection) -> None:
         sql = "".join(f"\n{statement};" for statement in statements)
         raise SchemaError(
             "these tables were not created by lcdb_notebook, so nothing was added to them. They "
-            "can be read as they are, without create=True. If they are yours, "
+            "can be read unchanged, without create=True. If they are yours, "
             f"db.create(alter=True) runs the following SQL; else ask their owner to run it:{sql}"
         )
 

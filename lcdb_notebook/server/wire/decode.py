@@ -31,7 +31,7 @@ _FLAGS = struct.Struct(">Ii")
 
 @functools.cache
 def _reuse_freed_memory() -> None:
-    """Keep the C library from returning each block to the system, to ask for it anew.
+    """Keep the C library from returning each block to the system, only to request it again.
 
     Having the kernel zero pages again costs more than decoding into them. glibc raises its
     threshold for doing so, once per process, when a large block is freed: mallopt(3),

@@ -267,7 +267,7 @@ def _read_array(
     if len(header) < ARRAY_HEADER_BYTES:
         raise WireError(f"{place} has {size} bytes, too few for an array of one dimension")
     length = _FIVE_INT32.unpack(header)[3]
-    # Each NULL element is shorter by its value, so the bytes tell how many there are.
+    # Each NULL element is shorter by its value, so their number follows from the size.
     missing = ARRAY_HEADER_BYTES + length * (4 + number.size) - size
     nulls, rest = divmod(missing, number.size)
     if rest or not 0 <= nulls <= length or (nulls and not flags):
