@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
         formatter_class=LAYOUT,
         description="Ingest light-curve files: SPOC, TESS-SPOC, QLP, TGLC, Kepler and K2, .fits or "
         ".h5, gzip-compressed or not.\nA file is ingested completely or not at all; ingesting it "
-        "again changes nothing.",
+        "again changes nothing. Files of other pipelines need --author and --photometry.",
         epilog="examples:\n  lcdb-notebook ingest ~/.lightkurve/cache\n"
         "  lcdb-notebook ingest 'sector-*/*.fits.gz' tess2018206045859-s0001-*_lc.fits\n"
         f"  lcdb-notebook ingest files --embedded=/data/mine\n\n{CODES}",
@@ -40,6 +40,8 @@ def add(commands: Commands) -> None:
         default="skip",
         help="skip bad files and print the reasons (default), or stop at the first",
     )
+    for name, what in (("author", "pipeline"), ("photometry", "photometric source")):
+        command.add_argument(f"--{name}", help=f"{what} of files of other pipelines")
     add_common(command)
     command.set_defaults(run=run)
 
@@ -48,6 +50,11 @@ def run(given: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     with connect(given.url, config=given.config, embedded=given.embedded, write=True) as database:
         print_output(repr(database))
-        report = database.ingest(given.paths, on_error=given.on_error)
+        report = database.ingest(
+            given.paths,
+            on_error=given.on_error,
+            author=given.author,
+            photometry=given.photometry,
+        )
     print_output(repr(report))
     return SKIPPED if report.skipped else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lcdb_notebook.database.protocol import Open
 from lcdb_notebook.models import DataSet, FITSFrame, Observation
@@ -27,7 +27,12 @@ def ingest(
     paths: str | Path | Iterable[str | Path],
     *,
     on_error: OnError = "skip",
+    replace: bool | Literal["newer"] = False,
     progress: bool | None = None,
+    author: str | None = None,
+    photometry: str | None = None,
+    quality_type: str | None = None,
+    **description: Any,
 ) -> Report:
     """Ingest light-curve files into the database.
 
@@ -42,8 +47,27 @@ def ingest(
     on_error : {"skip", "raise"}, optional
         "skip" reports bad files with the reason. "raise" raises the first error: earlier batches
         stay, and no file of the same batch is ingested.
+    replace : bool or "newer", optional
+        What to do with files that differ from what is stored, as reprocessed ones do. False rejects
+        them; the reason in the report names the newer one and the argument to pass. "newer"
+        replaces older releases (by DATA_REL, then DATE) and ignores older files, but rejects files
+        whose light curves have others derived from them. True replaces always, and keeps those.
+        The light curves keep their DataSets and lineage; times and flags of the target in that
+        observation are replaced, too. Nothing else changes.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
+    author, photometry : str, optional
+        Names of the pipeline and of the photometric source, for files of pipelines that are not
+        supported. Such files need times with a reference (TIME, and BJDREFI, JDREFI or MJDREFI)
+        and a flux column (FLUX, SAP_FLUX or PDCSAP_FLUX). Files of other pipelines ignore these
+        arguments. Files that lightkurve's ``to_fits`` wrote have neither name, so their photometry
+        is "lightkurve to_fits" by default.
+    quality_type : str, optional
+        Type of the flags in such files, for example "tess_quality_flag"; without it their flags are
+        not stored.
+    **description
+        What the headers of such files do not have, by the arguments of ``db.add``: ``target``,
+        ``catalog``, ``mission``, ``processing``, ``observation_fields``, ``instrument``, ...
 
     Returns
     -------
@@ -56,6 +80,8 @@ def ingest(
         If the database was not opened with ``write=True``.
     IngestError
         For the first bad file, with ``on_error="raise"``; or if ``paths`` is not a path or paths.
+    ArgumentError
+        If ``on_error`` or ``replace`` is invalid, or for an unknown argument.
 
     Examples
     --------
@@ -67,8 +93,17 @@ def ingest(
 
     self._require_write("ingest()")
     self._require_columns("ingest()")
+    given = {"author": author, "photometry": photometry, "quality_type": quality_type}
+    description |= {name: value for name, value in given.items() if value is not None}
     with translated(self._description):
-        return ingest.ingest(self._engine, paths, on_error=on_error, progress=progress)
+        return ingest.ingest(
+            self._engine,
+            paths,
+            on_error=on_error,
+            replace=replace,
+            progress=progress,
+            **description,
+        )
 
 
 def add(
@@ -85,6 +120,7 @@ def add(
     observation_fields: Mapping[str, Any] | None = None,
     instrument: tuple[str, ...] | None = None,
     clock: Clock | None = None,
+    **unknown: Any,
 ) -> Report:
     """Add a LightCurve to the database, or all those of a DataFrame.
 
@@ -119,6 +155,8 @@ def add(
         Names from the root of the instrument tree: ``("TESS", "Camera 1", "CCD 2")``.
     clock : Clock, optional
         The clock of a mission that is neither known nor in the database.
+    **unknown
+        Raises ArgumentError with the argument that may be meant.
 
     Returns
     -------
@@ -133,6 +171,8 @@ def add(
         If something is missing, contradicts what is stored, or the source is of another target or
         observation; if the light curve is folded or stitched, or its times are impossible for the
         mission. Nothing is added then, not even other light curves of a DataFrame.
+    ArgumentError
+        For an unknown argument.
     LineageError
         If it would be derived from itself.
     DataError
@@ -166,7 +206,7 @@ def add(
         "instrument": instrument,
         "clock": clock,
     }
-    description = {name: value for name, value in given.items() if value is not None}
+    description = unknown | {name: value for name, value in given.items() if value is not None}
     with translated(self._description):
         return ingest.add(self._engine, lightcurve, derived_from=derived_from, **description)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.errors import ConfigurationError, IngestError, LCDBError
+from lcdb_notebook.errors import ArgumentError, IngestError, LCDBError
+from lcdb_notebook.errors.arguments import check_choice
+from lcdb_notebook.ingest.from_lightkurve.convert import check_arguments
 from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.readers.dispatch import read_product
 from lcdb_notebook.ingest.readers.find_files import AnyPath, find_files
 from lcdb_notebook.ingest.report import Outcome, Report
+from lcdb_notebook.ingest.store.replacing import Replace
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.server.interrupt import interruptible
@@ -37,7 +40,9 @@ def ingest(
     paths: AnyPath | Iterable[AnyPath],
     *,
     on_error: Literal["skip", "raise"] = "skip",
+    replace: Replace = False,
     progress: bool | None = None,
+    **description: Any,
 ) -> Report:
     """Ingest light-curve files into the database.
 
@@ -57,8 +62,27 @@ def ingest(
     on_error : {"skip", "raise"}, default "skip"
         "skip" reports bad files with the reason. "raise" raises the first error: earlier batches
         stay, and no file of the same batch is ingested.
+    replace : bool or "newer", default False
+        What to do with files that differ from what is stored, as reprocessed ones do. False rejects
+        them; the reason in the report names the newer one and the argument to pass. "newer"
+        replaces older releases (by DATA_REL, then DATE) and ignores older files, but rejects files
+        whose light curves have others derived from them. True replaces always, and keeps those.
+        The light curves keep their DataSets and lineage; times and flags of the target in that
+        observation are replaced, too. Nothing else changes.
     progress : bool, optional
         Whether to show a progress bar. By default it appears after one second.
+    author, photometry : str, optional
+        Names of the pipeline and of the photometric source, for files of pipelines that are not
+        supported. Such files need times with a reference (TIME, and BJDREFI, JDREFI or MJDREFI)
+        and a flux column (FLUX, SAP_FLUX or PDCSAP_FLUX). Files of other pipelines ignore these
+        arguments. Files that lightkurve's ``to_fits`` wrote have neither name, so their photometry
+        is "lightkurve to_fits" by default.
+    quality_type : str, optional
+        Type of the flags in such files, for example "tess_quality_flag"; without it their flags are
+        not stored.
+    **description
+        What the headers of such files do not have, by the arguments of ``db.add``: ``target``,
+        ``catalog``, ``mission``, ``processing``, ``observation_fields``, ``instrument``, ...
 
     Returns
     -------
@@ -69,8 +93,8 @@ def ingest(
     ------
     IngestError
         For the first bad file, with ``on_error="raise"``; or if ``paths`` is not a path or paths.
-    ConfigurationError
-        If ``on_error`` is invalid.
+    ArgumentError
+        If ``on_error`` or ``replace`` is invalid, or for an unknown argument.
     sqlalchemy.exc.DBAPIError
         If the database fails for a reason that no file can cause: the connection is lost, the disk
         is full, permission is denied.
@@ -83,16 +107,18 @@ def ingest(
     1 file: 0 added (0 light curves), 0 unchanged, 1 skipped:
       no/such/file.fits: no such file or folder
     """
-    if on_error not in ("skip", "raise"):
-        raise ConfigurationError(f"on_error must be 'skip' or 'raise', got {on_error!r}")
+    check_choice("on_error", on_error, ("skip", "raise"))
+    if replace not in (True, False, "newer"):
+        raise ArgumentError(f"replace must be True, False or 'newer', got {replace!r}")
+    check_arguments("ingest()", description, ("author", "quality_type"))
     found = find_files(paths)
     outcomes: dict[str, Outcome] = {}
     for path, reason in found.problems:
         _note(outcomes, _skipped(path, IngestError(f"{path}: {reason}")), on_error)
     with _connection(bind) as connection, Progress(len(found.files), "file", progress) as bar:
         done = 0
-        for batch in _batches(found.files, outcomes, on_error):
-            for outcome in _store(connection, batch.products, on_error):
+        for batch in _batches(found.files, outcomes, on_error, description):
+            for outcome in _store(connection, batch.products, on_error, replace):
                 outcomes[outcome.label] = outcome
             done += batch.files
             bar.show(done)
@@ -114,14 +140,17 @@ class _Batch:
 
 
 def _batches(
-    files: Sequence[Path], outcomes: dict[str, Outcome], on_error: str
+    files: Sequence[Path],
+    outcomes: dict[str, Outcome],
+    on_error: str,
+    description: Mapping[str, Any],
 ) -> Iterator[_Batch]:
     """Read files and yield them in batches, one per transaction."""
     batch = _Batch()
     for path in files:
         batch.files += 1
         try:
-            product = read_product(path)
+            product = read_product(path, description)
         except IngestError as error:
             _note(outcomes, _skipped(str(path), error), on_error)
         else:
@@ -136,12 +165,14 @@ def _batches(
         yield batch
 
 
-def _store(connection: sa.Connection, products: Sequence[Product], on_error: str) -> list[Outcome]:
+def _store(
+    connection: sa.Connection, products: Sequence[Product], on_error: str, replace: Replace
+) -> list[Outcome]:
     """Store one batch, or file by file if the database rejects it, so that good files are kept."""
     if not products:
         return []
     try:
-        return _store_together(connection, products, on_error)
+        return _store_together(connection, products, on_error, replace)
     except (LCDBError, sa.exc.DBAPIError) as error:
         if on_error == "raise" or not _concerns_one_file(error):
             raise
@@ -149,15 +180,20 @@ def _store(connection: sa.Connection, products: Sequence[Product], on_error: str
             label = products[0].label
             reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             return [_skipped(label, IngestError(f"{label}: {str(reason).strip()}"))]
-    return [outcome for product in products for outcome in _store(connection, [product], on_error)]
+    return [
+        outcome
+        for product in products
+        for outcome in _store(connection, [product], on_error, replace)
+    ]
 
 
 def _store_together(
-    connection: sa.Connection, products: Sequence[Product], on_error: str
+    connection: sa.Connection, products: Sequence[Product], on_error: str, replace: Replace
 ) -> list[Outcome]:
     with _transaction(connection):
         outcomes = interruptible(
-            connection.connection.driver_connection, lambda: store(connection, products)
+            connection.connection.driver_connection,
+            lambda: store(connection, products, replace=replace),
         )
         if on_error == "raise":
             for outcome in outcomes:

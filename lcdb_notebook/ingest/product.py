@@ -72,6 +72,48 @@ class Shared:
     fields: Mapping[str, Any]
 
 
+class Release(NamedTuple):
+    """The version of a file, by which an older one is replaced.
+
+    Parameters
+    ----------
+    number
+        DATA_REL, or None.
+    date
+        DATE, as "2020-05-25", or "".
+    version
+        PROCVER, or "".
+    """
+
+    number: int | None
+    date: str
+    version: str
+
+    def is_newer(self, other: Release | None) -> bool | None:
+        """Return whether this release is newer than another; None if that is unknown.
+
+        Data releases are compared first, and dates if those are equal or missing.
+
+        Examples
+        --------
+        >>> Release(35, "2020-05-25", "").is_newer(Release(1, "2018-09-27", ""))
+        True
+        >>> Release(None, "", "").is_newer(Release(1, "2018-09-27", "")) is None
+        True
+        """
+        if other is None:
+            return None
+        if None not in (self.number, other.number) and self.number != other.number:
+            return (self.number or 0) > (other.number or 0)
+        if self.date and other.date and self.date != other.date:
+            return self.date > other.date
+        return None
+
+    def __str__(self) -> str:
+        parts = ["" if self.number is None else f"data release {self.number}", self.date]
+        return ", ".join(part for part in (*parts, self.version) if part) or "no release"
+
+
 @dataclass(frozen=True, eq=False)
 class Product:
     """The contents of one file, or one ``LightCurve``: one target in one observation.
@@ -107,6 +149,8 @@ class Product:
     part
         True if the observation is split into several files (Kepler's short cadence has one per
         month), so that stored light curves are extended with the cadences of this one.
+    release
+        Version of the file; None if it has none.
     """
 
     label: str
@@ -123,6 +167,7 @@ class Product:
     numbered: bool = True
     shared: Shared | None = None
     part: bool = False
+    release: Release | None = None
 
 
 class ObservationKey(NamedTuple):

@@ -24,9 +24,10 @@ class Outcome:
     ----------
     label : str
         The file's path.
-    status : {"added", "unchanged", "skipped"}
-        "added" if something was stored, "unchanged" if everything was already in the database,
-        "skipped" if nothing was stored because of ``error``.
+    status : {"added", "replaced", "unchanged", "skipped"}
+        "added" if something was stored, "replaced" if it replaced what was stored, "unchanged" if
+        everything was already in the database or newer there, "skipped" if nothing was stored
+        because of ``error``.
     light_curves : int
         Number of new DataSets.
     datasets : tuple of int
@@ -41,7 +42,7 @@ class Outcome:
     """
 
     label: str
-    status: Literal["added", "unchanged", "skipped"]
+    status: Literal["added", "replaced", "unchanged", "skipped"]
     light_curves: int = 0
     datasets: tuple[int, ...] = ()
     error: LCDBError | None = None
@@ -78,6 +79,11 @@ class Report:
     def added(self) -> int:
         """Number of files with something new."""
         return self._count("added")
+
+    @property
+    def replaced(self) -> int:
+        """Number of files that replaced what was stored."""
+        return self._count("replaced")
 
     @property
     def unchanged(self) -> int:
@@ -118,9 +124,10 @@ class Report:
         return sum(outcome.status == status for outcome in self.files)
 
     def _headline(self) -> str:
+        replaced = f"{self.replaced} replaced, " if self.replaced else ""
         return (
             f"{_number(len(self.files), 'file')}: {self.added} added "
-            f"({_number(self.light_curves, 'light curve')}), {self.unchanged} unchanged, "
+            f"({_number(self.light_curves, 'light curve')}), {replaced}{self.unchanged} unchanged, "
             f"{self.skipped} skipped"
         )
 

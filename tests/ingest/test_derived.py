@@ -14,7 +14,7 @@ from sqlalchemy import orm
 
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo, models
-from lcdb_notebook.errors import DataError, IngestError, LineageError
+from lcdb_notebook.errors import ArgumentError, DataError, IngestError, LineageError
 from lcdb_notebook.ingest import add
 
 HERE: dict[str, Any] = {"photometry": "DEMO aperture 2px", "processing": "raw"}
@@ -176,6 +176,12 @@ def test_add_of_a_normalized_light_curve_has_one_cure(db: lcdb.Database) -> None
         db.add(lc.normalize(), derived_from=lc)
     assert str(refused.value).endswith("; name the processing: processing='flattened'")
     assert "photometry name" not in str(refused.value)
+
+
+def test_add_of_a_database_names_an_unknown_argument(db: lcdb.Database) -> None:
+    lc = db.lightcurve(3, sector=1, **HERE)
+    with pytest.raises(ArgumentError, match=r"no argument 'procesing'; did you mean processing="):
+        db.add(lc.flatten(), derived_from=lc, procesing="flat")
 
 
 def test_add_of_a_stitched_collection_says_that_it_was_stitched(db: lcdb.Database) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.errors import ConfigurationError, IngestError, LCDBError
+from lcdb_notebook.errors import ArgumentError, IngestError, LCDBError
+from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.ingest.frames.headers import CADENCE_CARDS, FrameFile, read_frame
 from lcdb_notebook.ingest.readers.find_files import AnyPath, find_files
 from lcdb_notebook.models import FITSFrame, Instrument, NumpyArray, Observation, TESSObservation
@@ -79,7 +80,7 @@ def add_frames(
     IngestError
         If a file is not a FITS image, its cadence or observation is unknown, or another frame of
         that type has its cadence.
-    ConfigurationError
+    ArgumentError
         If ``frame_class`` or ``on_error`` is invalid.
 
     Examples
@@ -92,12 +93,9 @@ def add_frames(
     """
     import pandas as pd
 
-    if on_error not in ("skip", "raise"):
-        raise ConfigurationError(f"on_error must be 'skip' or 'raise', got {on_error!r}")
+    check_choice("on_error", on_error, ("skip", "raise"))
     if not isinstance(sa.inspect(frame_class, raiseerr=False), orm.Mapper):
-        raise ConfigurationError(
-            f"frame_class must be FITSFrame or a subclass, got {frame_class!r}"
-        )
+        raise ArgumentError(f"frame_class must be FITSFrame or a subclass, got {frame_class!r}")
     results = _read(paths, cadence)
     # Otherwise two writers could both add the same frame.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.frames'))"))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.errors import ArgumentError, IngestError, LCDBError
+from lcdb_notebook.errors import IngestError, LCDBError
 from lcdb_notebook.ingest.from_lightkurve import derived
-from lcdb_notebook.ingest.from_lightkurve.convert import check_kind, product_from_lightcurve
+from lcdb_notebook.ingest.from_lightkurve.convert import (
+    check_arguments,
+    check_kind,
+    product_from_lightcurve,
+)
 from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.report import Outcome, Report
 from lcdb_notebook.ingest.store.store import store
@@ -106,7 +108,7 @@ def add(
     True
     >>> db.session.rollback()
     """
-    _check_arguments(description)
+    check_arguments("add()", description, ())
     curves = (
         [lightcurve] if not _is_frame(lightcurve) else list(from_pandas(lightcurve, as_flux=False))
     )
@@ -115,15 +117,6 @@ def add(
         return _add_all(bind.connection(), curves, derived_from, description)
     with bind.begin() as connection:
         return _add_all(connection, curves, derived_from, description)
-
-
-def _check_arguments(description: Mapping[str, Any]) -> None:
-    known = [name for name in signature(product_from_lightcurve).parameters if name != "lightcurve"]
-    for name in description:
-        if name not in known:
-            near = difflib.get_close_matches(name, [*known, "derived_from"], 1)
-            cure = f"did you mean {near[0]}=" if near else f"it takes {', '.join(known)}"
-            raise ArgumentError(f"add() has no argument {name!r}; {cure}")
 
 
 def _is_frame(lightcurve: Any) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lcdb_notebook.errors import IngestError
+from lcdb_notebook.errors import ArgumentError, IngestError
 from lcdb_notebook.ingest.from_lightkurve import metadata, times
 from lcdb_notebook.ingest.from_lightkurve.origins import methods, quality_types
 from lcdb_notebook.ingest.product import Curve, Product
@@ -152,3 +154,28 @@ def check_kind(lightcurve: Any) -> None:
     elif name.endswith("LightCurveCollection"):
         cure = "; add its members separately"
     raise IngestError(f"lightcurve must be a LightCurve or DataFrame, got {name}{cure}")
+
+
+def check_arguments(function: str, description: Mapping[str, Any], further: Sequence[str]) -> None:
+    """Check the names of keyword arguments that describe a light curve.
+
+    Parameters
+    ----------
+    function
+        Name of the user's function, for the message.
+    description
+        The arguments.
+    further
+        Names beyond those of :func:`product_from_lightcurve`.
+
+    Raises
+    ------
+    ArgumentError
+        If there is an unknown one.
+    """
+    known = [*further, *list(signature(product_from_lightcurve).parameters)[1:]]
+    for name in description:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            cure = f"did you mean {near[0]}=" if near else f"it takes {', '.join(known)}"
+            raise ArgumentError(f"{function} has no argument {name!r}; {cure}")

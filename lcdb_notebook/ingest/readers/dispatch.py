@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,20 +14,30 @@ from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.readers.find_files import AnyPath
 from lcdb_notebook.ingest.readers.hdf5_orbits import read_orbit
 from lcdb_notebook.ingest.readers.headers import text, value
+from lcdb_notebook.ingest.readers.other_files import (
+    TO_FITS,
+    has_light_curve,
+    read_described,
+    read_exported,
+)
 from lcdb_notebook.ingest.readers.pipelines import PIPELINES
 from lcdb_notebook.ingest.readers.table import LightCurveTable, open_table
 from lcdb_notebook.read.export.fits import CREATOR
 
 
-def read_product(path: AnyPath) -> Product:
-    """Read one light-curve file of SPOC, TESS-SPOC, QLP, TGLC, Kepler or K2.
+def read_product(path: AnyPath, description: Mapping[str, Any] | None = None) -> Product:
+    """Read one light-curve file of SPOC, TESS-SPOC, QLP, TGLC, Kepler or K2, or of lightkurve.
 
     The pipeline is recognized by the headers, so FITS files may be renamed.
 
     Parameters
     ----------
     path
-        A FITS file, or an HDF5 file whose name ends in ``.h5``, gzip-compressed or not.
+        A FITS file, an HDF5 file whose name ends in ``.h5``, gzip-compressed or not, or a file that
+        ``write_lightcurve`` wrote in any format.
+    description
+        Arguments of :func:`lcdb_notebook.ingest.readers.other_files.read_described`, for files of
+        other pipelines.
 
     Returns
     -------
@@ -48,8 +59,10 @@ def read_product(path: AnyPath) -> Product:
     """
     file = Path(path)
     try:
-        reader = READERS.get(_suffix(file), _read_fits)
-        return reader(file)
+        suffix = _suffix(file)
+        if suffix in READERS:
+            return READERS[suffix](file)
+        return _read_fits(file, description or {})
     except IngestError as error:
         raise IngestError(f"{path}: {error}") from error.__cause__
     except FileNotFoundError:
@@ -68,7 +81,7 @@ def _suffix(path: Path) -> str:
     return Path(name).suffix
 
 
-def _read_fits(path: Path) -> Product:
+def _read_fits(path: Path, description: Mapping[str, Any]) -> Product:
     from astropy.utils.exceptions import AstropyWarning
 
     # Astropy warns of truncated and slightly irregular files, sometimes only when a card is looked
@@ -77,22 +90,26 @@ def _read_fits(path: Path) -> Product:
         warnings.simplefilter("ignore", AstropyWarning)
         table = open_table(path)
         if text(table.primary, "CREATOR") == CREATOR:
-            raise IngestError(
-                "exported from a LightcurveDB, so it has one light curve of a file that had "
-                "several: open it with lcdb_notebook.read_lightcurve and db.add() that"
-            )
+            return read_exported(path)
         for pipeline in PIPELINES:
             if pipeline.recognizes(table.primary, table.header):
                 return pipeline.read(table)
+        if "to_fits()" in text(table.primary, "CREATOR"):
+            return read_described(table, {"photometry": TO_FITS} | dict(description))
+        if description and not _is_pixels(table):
+            return read_described(table, description)
         raise IngestError(_why_unknown(table))
+
+
+def _is_pixels(table: LightCurveTable) -> bool:
+    return text(table.header, "EXTNAME") in ("PIXELS", "TARGETTABLES") or (
+        "TargetPixel" in text(table.primary, "CREATOR")
+    )
 
 
 def _why_unknown(table: LightCurveTable) -> str:
     """Describe a file that no pipeline's reader recognizes."""
-    creator = text(table.primary, "CREATOR")
-    if "to_fits()" in creator:
-        return "written by lightkurve's to_fits(), so open it with lightkurve.read and add that"
-    if text(table.header, "EXTNAME") in ("PIXELS", "TARGETTABLES") or "TargetPixel" in creator:
+    if _is_pixels(table):
         return "this is a target pixel file, not a light curve"
     keys = ("TELESCOP", "ORIGIN", "CREATOR")
     found = [f"{key} {text(table.primary, key) or 'missing'}" for key in keys]
@@ -100,8 +117,17 @@ def _why_unknown(table: LightCurveTable) -> str:
     if value(table.header, "BJDREFI") is None:
         found.append("no time reference (BJDREFI) in the table's header")
     known = ", ".join(pipeline.name for pipeline in PIPELINES)
-    return f"unknown pipeline ({'; '.join(found)}); supported are {known}"
+    cure = '; pass author="..." and photometry="..." to ingest it anyway'
+    return (
+        f"unknown pipeline ({'; '.join(found)}); supported are {known}"
+        f"{cure if has_light_curve(table) else ''}"
+    )
 
 
-READERS: dict[str, Callable[[Path], Product]] = {".fits": _read_fits, ".h5": read_orbit}
+READERS: dict[str, Callable[[Path], Product]] = {
+    ".h5": read_orbit,
+    ".ecsv": read_exported,
+    ".csv": read_exported,
+    ".parquet": read_exported,
+}
 """The reader of each suffix; files of any other suffix are read as FITS."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from lcdb_notebook.errors import IngestError
+from lcdb_notebook.ingest.product import Release
 from lcdb_notebook.lightcurve.missions import TESS, KnownMission
 
 Header = Mapping[str, Any]
@@ -45,6 +47,18 @@ def integer(header: Header, key: str, low: int, high: int) -> int:
             f"{'but is missing' if found is None else f'got {found!r}'}"
         )
     return found
+
+
+def release(primary: Header) -> Release | None:
+    """Return the data release, date and pipeline version of a file; None if it has none."""
+    number, date = value(primary, "DATA_REL"), text(primary, "DATE")
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**31:
+        number = None
+    if re.fullmatch(r"\d{4}-\d\d-\d\d(T.*)?", date) is None:
+        date = ""
+    if number is None and not date:
+        return None
+    return Release(number, date[:10], text(primary, "PROCVER")[:100])
 
 
 def instrument_path(primary: Header, mission: KnownMission, highest: int) -> tuple[str, ...]:

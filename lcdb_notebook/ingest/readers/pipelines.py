@@ -19,6 +19,7 @@ from lcdb_notebook.ingest.readers.headers import (
     catalog_number,
     instrument_path,
     integer,
+    release,
     tess_observation,
     text,
     value,
@@ -270,6 +271,7 @@ def _product(
         cadence=cadence,
         time=time,
         numbered=cadence_column is not None,
+        release=release(table.primary),
         **fields,
     )
 

@@ -13,6 +13,11 @@ from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import FloatVector, IntVector
 from lcdb_notebook.models.orm.alignment import find_cadences
 
+
+class ConflictError(IngestError):
+    """Times, flags or fluxes that differ from those stored."""
+
+
 FlagVector = npt.NDArray[np.int32]
 
 SAME_TIME_DAYS = 1e-8
@@ -219,7 +224,7 @@ class Sampling:
             quality[name] = flags
         time = np.where(np.isfinite(time), time, times)
         if not time_ascends(time):
-            raise IngestError(f"times are not increasing after merging with those {reason}")
+            raise ConflictError(f"times are not increasing after merging with those {reason}")
         merged = type(self)(cadence, time, quality)
         return self if merged._equals(self) else merged
 
@@ -248,6 +253,6 @@ def _check_equal(
 ) -> None:
     if wrong.any():
         at = int(wrong.argmax())
-        raise IngestError(
+        raise ConflictError(
             f"cadence {cadence[at]} has {what} {new[at]} here and {known[at]} {reason}"
         )

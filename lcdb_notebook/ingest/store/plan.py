@@ -10,13 +10,19 @@ import numpy as np
 
 from lcdb_notebook.errors import IngestError, LineageError
 from lcdb_notebook.ingest.product import Curve, IntVector, ObservationKey, Product, observation_key
-from lcdb_notebook.ingest.store.align import Sampling, union
+from lcdb_notebook.ingest.store.align import ConflictError, Sampling, union
 from lcdb_notebook.ingest.store.planned import (
     CurveKey,
     LightCurve,
     ObservationPlan,
     Pair,
     TargetKey,
+)
+from lcdb_notebook.ingest.store.replacing import (
+    Replace,
+    decide,
+    replaced_curve,
+    replaced_sampling,
 )
 
 
@@ -32,6 +38,7 @@ class Accepted:
     extended: tuple[LightCurve, ...]
     links: tuple[tuple[int, int], ...]
     changed: bool
+    replaced: bool = False
 
 
 class Plan:
@@ -55,7 +62,12 @@ class Plan:
         self._sources = sources
         self._unwritten = 0
 
-    def take(self, product: Product, derived_from: int | None = None) -> Accepted:
+    def take(
+        self,
+        product: Product,
+        derived_from: int | None = None,
+        replace: Replace | None = None,
+    ) -> Accepted:
         """Add a product to the plan, or raise and change nothing.
 
         Parameters
@@ -64,11 +76,13 @@ class Plan:
             A valid product.
         derived_from
             Id of the dataset from which its curves without a source were derived.
+        replace
+            Whether it replaces what is stored and differs.
 
         Raises
         ------
         IngestError
-            If it contradicts what is stored.
+            If it contradicts what is stored and does not replace it.
         LineageError
             If a light curve would become its own ancestor.
         """
@@ -78,10 +92,26 @@ class Plan:
         pair = observation.pairs.get(target) or Pair()
         if observation.problem or pair.problem:
             raise IngestError(observation.problem or pair.problem)
-        sampling = Sampling(cadence, product.time, product.quality)
-        if pair.sampling is not None:
-            sampling = pair.sampling.merged(sampling, _where(product, observation))
-        matches = [self._match(product, curve, pair, cadence) for curve in product.curves]
+        replaced = False
+        try:
+            sampling = Sampling(cadence, product.time, product.quality)
+            if pair.sampling is not None:
+                sampling = pair.sampling.merged(sampling, _where(product, observation))
+            matches = [self._match(product, curve, pair, cadence) for curve in product.curves]
+        except ConflictError as error:
+            stored = self._stored(product, pair)
+            newer = tuple(light_curve for light_curve in stored if light_curve is not None)
+            ids = [light_curve.dataset for light_curve in newer]
+            if not decide(product, pair, ids, replace, IngestError(str(error))):
+                return Accepted(product, observation, pair, newer, (), (), (), changed=False)
+            replaced = True
+            sampling = replaced_sampling(product, cadence, pair)
+            matches = [
+                self._new(curve, cadence)
+                if old is None
+                else (old, replaced_curve(product, curve, cadence, old))
+                for curve, old in zip(product.curves, stored, strict=True)
+            ]
         light_curves = [light_curve for light_curve, _ in matches]
         new = tuple(c for c in light_curves if c.key not in pair.light_curves)
         extensions = [(old, joined) for old, joined in matches if joined is not old]
@@ -101,6 +131,8 @@ class Plan:
         observation.shared = shared
         observation.pairs[target] = pair
         pair.sampling = sampling
+        if replaced or pair.release is None:
+            pair.release = product.release
         for light_curve in new:
             pair.light_curves[light_curve.key] = [light_curve]
         for old, joined in extensions:
@@ -112,7 +144,7 @@ class Plan:
         if observation not in known:
             known.append(observation)
         return Accepted(
-            product, observation, pair, tuple(light_curves), new, extended, links, changed
+            product, observation, pair, tuple(light_curves), new, extended, links, changed, replaced
         )
 
     def _find(self, product: Product, target: TargetKey, cadence: IntVector) -> ObservationPlan:
@@ -156,13 +188,29 @@ class Plan:
             with suppress(ValueError):
                 return stored[0], stored[0].joined(cadence, curve)
         if stored:
-            raise IngestError(
+            raise ConflictError(
                 f"{_name(key)} of {product.catalog} {product.target} differs from what is stored "
                 f"({_which(stored[0].dataset)}); delete it first, or use another name"
             )
+        return self._new(curve, cadence)
+
+    def _new(self, curve: Curve, cadence: IntVector) -> tuple[LightCurve, LightCurve]:
         self._unwritten -= 1
-        light_curve = LightCurve(self._unwritten, key, cadence, curve.flux, curve.flux_err)
-        return light_curve, light_curve
+        made = LightCurve(self._unwritten, _key(curve), cadence, curve.flux, curve.flux_err)
+        return made, made
+
+    def _stored(self, product: Product, pair: Pair) -> list[LightCurve | None]:
+        """Find the stored light curve of each curve of a product."""
+        found: list[LightCurve | None] = []
+        for curve in product.curves:
+            stored = pair.light_curves.get(_key(curve), [])
+            if len(stored) > 1:
+                ids = ", ".join(str(light_curve.dataset) for light_curve in stored)
+                raise IngestError(
+                    f"DataSets {ids} are all {_name(_key(curve))}; delete all but one first"
+                )
+            found.append(stored[0] if stored else None)
+        return found
 
     def _links(
         self, product: Product, light_curves: list[LightCurve], derived_from: int | None

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.product import Curve, FloatVector, IntVector, ObservationKey, Shared
+from lcdb_notebook.ingest.product import (
+    Curve,
+    FloatVector,
+    IntVector,
+    ObservationKey,
+    Release,
+    Shared,
+)
 from lcdb_notebook.ingest.store.align import Sampling, agree, join, union
 
 TargetKey = tuple[str, int]
@@ -73,6 +80,11 @@ class Pair:
         Ids of the stored rows; None and no entry if there are none.
     light_curves
         By photometry and processing. Other people's databases may have several per key.
+    release, stored_release
+        Version of the file, as planned and as stored; None if it is unknown.
+    dependents
+        Ids of all stored DataSets of the target in the observation, and of those that were derived
+        from them. Only read to replace a file.
     problem
         Why nothing can be added; "" if it can.
     """
@@ -83,6 +95,9 @@ class Pair:
     times: int | None = None
     quality: dict[str, int] = field(default_factory=dict)
     light_curves: dict[CurveKey, list[LightCurve]] = field(default_factory=dict)
+    release: Release | None = None
+    stored_release: Release | None = None
+    dependents: set[int] = field(default_factory=set)
     problem: str = ""
 
 

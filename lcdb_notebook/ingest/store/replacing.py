@@ -1,0 +1,131 @@
+"""Replace the light curves, times and flags of an older file by those of a newer one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+
+from lcdb_notebook.errors import IngestError
+from lcdb_notebook.ingest.product import Curve, FloatVector, IntVector, Product
+from lcdb_notebook.ingest.store.align import Placement, Sampling, time_ascends, union
+from lcdb_notebook.ingest.store.planned import LightCurve, Pair
+
+Replace = bool | Literal["newer"]
+"""The argument ``replace`` of ``db.ingest``."""
+
+
+def decide(
+    product: Product, pair: Pair, stored: Iterable[int], replace: Replace | None, error: IngestError
+) -> bool:
+    """Decide whether a product that differs from what is stored replaces it.
+
+    Parameters
+    ----------
+    product
+        The new one.
+    pair
+        Its target and observation, as stored.
+    stored
+        Ids of the light curves that it would replace.
+    replace
+        The user's argument; None where nothing can be replaced.
+    error
+        How it differs.
+
+    Returns
+    -------
+    bool
+        False if the stored release is newer, with ``replace="newer"``.
+
+    Raises
+    ------
+    IngestError
+        If it must not be replaced. The message has the argument that allows it.
+    """
+    if replace is None:
+        raise error
+    newer = None if product.release is None else product.release.is_newer(pair.release)
+    releases = f"{product.release or 'no release'} here, {pair.release or 'unknown'} there"
+    if replace is False:
+        if newer:
+            cure = f'This file is newer ({releases}); pass replace="newer" to replace it'
+        elif newer is False:
+            cure = f"This file is older ({releases}); pass replace=True to replace the newer one"
+        else:
+            cure = f"Which is newer is unknown ({releases}); pass replace=True to replace it"
+        raise IngestError(f"{error}. {cure}")
+    if replace == "newer":
+        if newer is None:
+            raise IngestError(
+                f"{error}. Which is newer is unknown ({releases}); pass replace=True to replace it"
+            )
+        if not newer:
+            return False
+        dangling = sorted(pair.dependents - set(stored))
+        if dangling:
+            some = ", ".join(map(str, dangling[:5])) + (", ..." if len(dangling) > 5 else "")
+            raise IngestError(
+                f"this file is newer than what is stored ({releases}), but DataSets {some} were "
+                "derived from it or have its times; delete them first, or pass replace=True to "
+                "replace it and keep them"
+            )
+    return True
+
+
+def replaced_sampling(product: Product, cadence: IntVector, pair: Pair) -> Sampling:
+    """Return the times and flags of a product, and 0 for flags that it does not have.
+
+    Other cadences keep theirs if the product is one of several parts.
+    """
+    assert pair.sampling is not None
+    old = pair.sampling
+    names = old.quality.keys() | product.quality.keys()
+    none = np.zeros(cadence.size, np.int32)
+    new = Sampling(cadence, product.time, {name: product.quality.get(name, none) for name in names})
+    if not product.part:
+        return new
+    everywhere = union(old.cadence, cadence)
+    merged = Sampling(
+        everywhere,
+        _overwritten(old.cadence, old.time, cadence, new.time, everywhere),
+        {
+            name: _overwritten(
+                old.cadence,
+                old.quality.get(name, np.zeros(old.cadence.size, np.int32)),
+                cadence,
+                new.quality[name],
+                everywhere,
+            )
+            for name in names
+        },
+    )
+    if not time_ascends(merged.time):
+        raise IngestError("times are not increasing together with those of other parts")
+    return merged
+
+
+def replaced_curve(product: Product, curve: Curve, cadence: IntVector, old: LightCurve) -> Any:
+    """Return a stored light curve with the values of a product."""
+    if not product.part:
+        return LightCurve(old.dataset, old.key, cadence, curve.flux, curve.flux_err)
+    everywhere = union(old.cadence, cadence)
+    flux = _overwritten(old.cadence, old.flux, cadence, curve.flux, everywhere)
+    errors: FloatVector | None = None
+    if old.flux_err is not None or curve.flux_err is not None:
+        before = np.full(old.cadence.size, np.nan) if old.flux_err is None else old.flux_err
+        after = np.full(cadence.size, np.nan) if curve.flux_err is None else curve.flux_err
+        errors = _overwritten(old.cadence, before, cadence, after, everywhere)
+    return LightCurve(old.dataset, old.key, everywhere, flux, errors)
+
+
+def _overwritten(
+    cadence: IntVector, values: Any, other: IntVector, others: Any, everywhere: IntVector
+) -> Any:
+    """Return values on all cadences, with those of ``other`` instead where it has the cadence."""
+    return np.where(
+        np.isin(everywhere, other),
+        Placement(other, everywhere)(others),
+        Placement(cadence, everywhere)(values),
+    )

@@ -1,0 +1,275 @@
+"""Reprocessed files in place of those that were stored before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from astropy.io import fits
+
+import lcdb_notebook as lcdb
+from lcdb_notebook.errors import ArgumentError
+from lcdb_notebook.ingest.batches import ingest
+from lcdb_notebook.ingest.product import Release
+from lcdb_notebook.ingest.readers.dispatch import read_product
+from lcdb_notebook.models import DataSet, Observation, QualityFlagArray, TargetSpecificTime
+from lcdb_notebook.models.tables import schema
+
+FILE = "tess-spoc/hlsp_tess-spoc_tess_phot_0000000188589164-s0024_tess_v1_lc.fits.gz"
+QLP = "qlp/hlsp_qlp_tess_ffi_s0024-0000000188589164_tess_v01_llc.fits.gz"
+KEPLER = "kepler/kplr011446443-2009131105131_llc.fits.gz"
+
+
+@pytest.fixture
+def db(blank_dsn: str) -> Iterator[lcdb.Database]:
+    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+        yield db
+
+
+@pytest.fixture
+def release(data_folder: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Write the file of one star as another data release has it."""
+
+    def release(number: int | None, date: str = "2020-06-11", target: int = 188589164) -> Path:
+        path = tmp_path / f"release-{number}-{date}-{target}.fits"
+        with fits.open(data_folder / FILE) as hdus:
+            primary, table = hdus[0].header, hdus[1]
+            primary["TICID"] = target
+            for key, found in (("DATA_REL", number), ("DATE", date)):
+                primary.pop(key, None)
+                if found is not None:
+                    primary[key] = found
+            for hdu in hdus:
+                for key in ("CHECKSUM", "DATASUM"):
+                    hdu.header.pop(key, None)
+            scale = number or 1
+            for column in ("SAP_FLUX", "PDCSAP_FLUX"):
+                table.data[column] *= 1 + 0.01 * scale
+            table.data["TIME"] += 1e-6 * scale
+            table.data["QUALITY"][5] = scale
+            # A release may know fewer cadences than another.
+            table.data = table.data[scale % 3 :]
+            hdus.writeto(path, overwrite=True)
+        return path
+
+    return release
+
+
+def content(db: lcdb.Database) -> dict[tuple[Any, ...], list[str]]:
+    """Read all light curves with their times and flags, by names."""
+    db.session.expire_all()
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for dataset in db.session.scalars(sa.select(DataSet)):
+        observation = dataset.observation
+        pair = {"target_id": dataset.target_id, "observation_id": dataset.observation_id}
+        times = db.session.scalars(sa.select(TargetSpecificTime).filter_by(**pair)).one()
+        flags = db.session.scalars(sa.select(QualityFlagArray).filter_by(**pair)).all()
+        known = np.isfinite(times.barycentric_julian_dates)
+        assert dataset.photometry_source is not None
+        name = (dataset.target.name, dataset.photometry_source.name)
+        found[*name, getattr(dataset.processing_method, "name", None)] = [
+            str(observation.cadence_reference[known].tolist()),
+            str(times.barycentric_julian_dates[known].tolist()),
+            str(dataset.values[known].tolist()),
+            *(f"{f.type} {f.quality_flags[known].tolist()}" for f in flags),
+        ]
+    db.session.rollback()
+    return found
+
+
+def ids(db: lcdb.Database) -> list[int]:
+    found = sorted(db.session.scalars(sa.select(DataSet.id)))
+    db.session.rollback()
+    return found
+
+
+def reason(db: lcdb.Database, path: Path, **options: Any) -> str:
+    (outcome,) = db.ingest(path, progress=False, **options).files
+    assert outcome.status == "skipped"
+    return outcome.reason
+
+
+def test_ingest_says_which_release_is_newer_and_what_to_pass(
+    db: lcdb.Database, release: Callable[..., Path]
+) -> None:
+    old, new = release(35), release(60, "2021-10-19")
+    db.ingest(old, progress=False)
+    before = content(db)
+    assert reason(db, new).endswith(
+        "This file is newer (data release 60, 2021-10-19, spoc-4.0.36-20200520 here, data release "
+        '35, 2020-06-11, spoc-4.0.36-20200520 there); pass replace="newer" to replace it'
+    )
+    db.ingest(new, replace=True, progress=False)
+    assert "This file is older (data release 35, " in reason(db, old)
+    assert reason(db, old).endswith("pass replace=True to replace the newer one")
+    db.ingest(old, replace=True, progress=False)
+    assert content(db) == before
+
+
+@pytest.mark.parametrize("calls", ["one", "each"])
+def test_ingest_of_two_releases_in_both_orders_ends_in_the_same_database(
+    new_database: Callable[[], str], release: Callable[..., Path], calls: str
+) -> None:
+    old, new = release(35), release(60, "2021-10-19")
+    found = []
+    for order, statuses in (
+        ([old, new], ["added", "replaced"]),
+        ([new, old], ["added", "unchanged"]),
+    ):
+        with lcdb.connect(new_database(), write=True, create=True) as db:
+            batches: list[Any] = [order] if calls == "one" else list(order)
+            reports = [db.ingest(paths, replace="newer", progress=False) for paths in batches]
+            assert [o.status for report in reports for o in report.files] == statuses
+            assert "1 replaced" in repr(reports[-1]) or "unchanged" in repr(reports[-1])
+            found.append(content(db))
+            assert len(ids(db)) == 2
+    assert found[0] == found[1]
+    with lcdb.connect(new_database(), write=True, create=True) as db:
+        db.ingest(new, progress=False)
+        assert content(db) == found[0]
+
+
+def test_ingest_keeps_the_datasets_of_what_it_replaces(
+    db: lcdb.Database, release: Callable[..., Path]
+) -> None:
+    (before,) = db.ingest(release(35), progress=False).files
+    (after,) = db.ingest(release(60), replace="newer", progress=False).files
+    assert (after.status, after.datasets, after.light_curves) == ("replaced", before.datasets, 0)
+    raw, pdcsap = after.datasets
+    assert [s.id for s in db.session.get_one(DataSet, pdcsap).source_datasets] == [raw]
+    product = read_product(release(60))
+    lc = db.lightcurve(188589164, processing="PDCSAP", quality_bitmask="none")
+    kept = np.isfinite(product.time)
+    assert np.array_equal(lc.time.value, product.time[kept])
+    assert np.array_equal(lc.flux.value, product.curves[1].flux[kept], equal_nan=True)
+    assert np.array_equal(lc["quality"], product.quality["tess_quality_flag"][kept])
+
+
+def test_ingest_replaces_nothing_of_other_pipelines_and_targets(
+    db: lcdb.Database, release: Callable[..., Path], data_folder: Path
+) -> None:
+    others = [data_folder / QLP, release(35, target=7)]
+    db.ingest([*others, release(35)], progress=False)
+    before = content(db)
+    assert db.ingest(release(60), replace=True, progress=False).replaced == 1
+    after = content(db)
+    changed = {name for name in before if before[name] != after[name]}
+    assert {name[:2] for name in changed} == {(188589164, "TESS-SPOC SAP")}
+    assert len(changed) == 2
+    assert before.keys() == after.keys()
+
+
+def test_ingest_refuses_to_replace_what_others_were_derived_from_unless_told(
+    db: lcdb.Database, release: Callable[..., Path]
+) -> None:
+    db.ingest(release(35), progress=False)
+    lc = db.lightcurve(188589164, processing="PDCSAP")
+    (added,) = db.add(lc.flatten(), derived_from=lc, processing="flat").files
+    (flat,) = added.datasets
+    before = content(db)
+    message = reason(db, release(60), replace="newer")
+    assert f"DataSets {flat} were derived from it or have its times" in message
+    assert message.endswith("pass replace=True to replace it and keep them")
+    assert content(db) == before
+    assert db.ingest(release(60), replace=True, progress=False).replaced == 1
+    sources = db.session.get_one(DataSet, flat).source_datasets
+    assert [source.id for source in sources] == [lc.meta["DATASET"]]
+
+
+@pytest.mark.parametrize(
+    ("dates", "status"),
+    [(("2020-06-11", "2021-01-01"), "replaced"), (("2021-01-01", "2020-06-11"), "unchanged")],
+)
+def test_ingest_compares_dates_where_there_is_no_data_release(
+    db: lcdb.Database, release: Callable[..., Path], dates: tuple[str, str], status: str
+) -> None:
+    first, second = (release(None, date) for date in dates)
+    with fits.open(second, "update") as hdus:
+        hdus[1].data["SAP_FLUX"] *= 1.5
+    db.ingest(first, progress=False)
+    (outcome,) = db.ingest(second, replace="newer", progress=False).files
+    assert outcome.status == status
+
+
+def test_ingest_replaces_a_file_of_unknown_release_only_if_told(
+    blank_dsn: str, release: Callable[..., Path]
+) -> None:
+    # Tables that another program made: nothing is added to them.
+    engine = sa.create_engine(blank_dsn)
+    with engine.begin() as connection:
+        schema.create(connection)
+    ingest(engine, release(35), progress=False)
+    for replace in (False, "newer"):
+        (outcome,) = ingest(engine, release(60), replace=replace, progress=False).files  # type: ignore[arg-type]
+        assert "Which is newer is unknown (data release 60, 2020-06-11" in outcome.reason
+        assert outcome.reason.endswith("unknown there); pass replace=True to replace it")
+    assert ingest(engine, release(60), replace=True, progress=False).replaced == 1
+    assert not sa.inspect(engine).has_table("lcdb_notebook_release")
+    engine.dispose()
+
+
+def test_ingest_replaces_all_of_a_file_or_nothing(
+    db: lcdb.Database, release: Callable[..., Path]
+) -> None:
+    db.ingest(release(35), progress=False)
+    before = content(db)
+    with db.session.begin():
+        db.session.execute(
+            sa.text(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE 'no changes today'; END $$"
+            )
+        )
+        db.session.execute(
+            sa.text("CREATE TRIGGER refuse BEFORE UPDATE ON dataset EXECUTE FUNCTION refuse()")
+        )
+    assert "no changes today" in reason(db, release(60), replace="newer")
+    assert content(db) == before
+    assert "is newer" in reason(db, release(60))
+
+
+def test_ingest_replaces_one_month_of_a_quarter(
+    db: lcdb.Database, data_folder: Path, tmp_path: Path
+) -> None:
+    def month(number: int, release: int, factor: float = 1.0) -> Path:
+        path = tmp_path / f"month{number}-{release}.fits"
+        with fits.open(data_folder / KEPLER) as hdus:
+            rows = len(hdus[1].data)
+            hdus[0].header["DATA_REL"] = release
+            hdus[1].header["TIMEDEL"] = 58.85 / 86400
+            for hdu in hdus:
+                for key in ("CHECKSUM", "DATASUM"):
+                    hdu.header.pop(key, None)
+            hdus[1].data = hdus[1].data[number * rows // 3 : (number + 1) * rows // 3]
+            hdus[1].data["SAP_FLUX"] *= factor
+            hdus.writeto(path, overwrite=True)
+        return path
+
+    db.ingest([month(0, 25), month(1, 25), month(2, 25)], progress=False)
+    assert db.ingest(month(1, 26, 2.0), replace="newer", progress=False).replaced == 1
+    raw = db.session.scalars(sa.select(DataSet).order_by(DataSet.id)).first()
+    assert raw is not None
+    parts = [month(0, 27), month(1, 27, 2.0), month(2, 27)]
+    expected = np.concatenate([read_product(path).curves[0].flux for path in parts])
+    assert np.array_equal(raw.values, expected, equal_nan=True)
+    whole = read_product(data_folder / KEPLER)
+    observation = db.session.scalars(sa.select(Observation)).one()
+    (times,) = observation.target_specific_times
+    assert np.array_equal(times.barycentric_julian_dates, whole.time, equal_nan=True)
+    db.session.rollback()
+
+
+def test_ingest_names_a_wrong_replace(db: lcdb.Database) -> None:
+    with pytest.raises(ArgumentError, match="replace must be True, False or 'newer', got 'older'"):
+        db.ingest("a.fits", replace="older")  # type: ignore[arg-type]
+
+
+def test_release_without_a_number_or_date_is_neither_newer_nor_older() -> None:
+    assert Release(2, "2020-01-01", "").is_newer(Release(2, "2020-01-01", "v2")) is None
+    assert Release(2, "", "").is_newer(None) is None
+    assert Release(2, "2020-01-01", "").is_newer(Release(2, "2019-12-31", "")) is True
+    assert str(Release(None, "2020-01-01", "spoc-1")) == "2020-01-01, spoc-1"
