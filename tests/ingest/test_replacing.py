@@ -204,7 +204,7 @@ def test_ingest_replaces_a_file_of_unknown_release_only_if_told(
         schema.create(connection)
     ingest(engine, release(35), progress=False)
     for replace in (False, "newer"):
-        (outcome,) = ingest(engine, release(60), replace=replace, progress=False).files  # type: ignore[arg-type]
+        (outcome,) = ingest(engine, release(60), replace=replace, progress=False).files
         assert "Which is newer is unknown (data release 60, 2020-06-11" in outcome.reason
         assert outcome.reason.endswith("unknown there); pass replace=True to replace it")
     assert ingest(engine, release(60), replace=True, progress=False).replaced == 1
@@ -265,7 +265,7 @@ def test_ingest_replaces_one_month_of_a_quarter(
 
 def test_ingest_names_a_wrong_replace(db: lcdb.Database) -> None:
     with pytest.raises(ArgumentError, match="replace must be True, False or 'newer', got 'older'"):
-        db.ingest("a.fits", replace="older")  # type: ignore[arg-type]
+        db.ingest("a.fits", replace="older")
 
 
 def test_release_without_a_number_or_date_is_neither_newer_nor_older() -> None:
