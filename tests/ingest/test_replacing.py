@@ -265,7 +265,7 @@ def test_ingest_replaces_one_month_of_a_quarter(
 
 def test_ingest_names_a_wrong_replace(db: lcdb.Database) -> None:
     with pytest.raises(ArgumentError, match="replace must be True, False or 'newer', got 'older'"):
-        db.ingest("a.fits", replace="older")
+        db.ingest("a.fits", replace="older")  # type: ignore[arg-type]
 
 
 def test_release_without_a_number_or_date_is_neither_newer_nor_older() -> None:
