@@ -13,7 +13,7 @@ from __future__ import annotations
 from lcdb_notebook import errors, flags, models, plot
 from lcdb_notebook.database import Database, connect
 from lcdb_notebook.lightcurve.convert import from_pandas
-from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.record import RAW, LightCurveData
 from lcdb_notebook.read.export import read_lightcurve, write_lightcurve
 from lcdb_notebook.read.selection import Selection
 from lcdb_notebook.search.lineage import Lineage
@@ -21,6 +21,7 @@ from lcdb_notebook.search.lineage import Lineage
 __version__ = "0.1.0"
 
 __all__ = [
+    "RAW",
     "Database",
     "LightCurveData",
     "Lineage",

@@ -12,8 +12,8 @@ import traitlets
 from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Sessions
+from lcdb_notebook.lightcurve.record import RAW, processing_label
 from lcdb_notebook.read.selection import Selection
-from lcdb_notebook.search.arguments import RAW
 from lcdb_notebook.search.browse import TargetRow
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.criteria import criteria as search_criteria
@@ -142,7 +142,7 @@ class DataSetList(Panel):
     def _labels(self, which: widgets.SelectMultiple, keys: list[Any]) -> list[str]:
         if which is self._observations:
             return _observation_labels(self._found, keys)
-        nothing = RAW if which is self._processing else _UNKNOWN
+        nothing = str(RAW) if which is self._processing else _UNKNOWN
         return [nothing if key is None else key for key in keys]
 
     def _select(self, rows: Sequence[Row], *, only: Row | None = None) -> None:
@@ -217,7 +217,7 @@ def narrow(sessions: Sessions, found: Found, rows: Sequence[Row]) -> Selection:
     methods = list(dict.fromkeys(row.photometry for row in rows))
     if None not in methods:
         arguments["photometry"] = methods[0] if len(methods) == 1 else methods
-    steps = list(dict.fromkeys(row.processing or RAW for row in rows))
+    steps = list(dict.fromkeys(processing_label(row.processing) for row in rows))
     arguments["processing"] = steps[0] if len(steps) == 1 else steps
     observations = {row.observation for row in rows}
     matching = [
@@ -225,7 +225,7 @@ def narrow(sessions: Sessions, found: Found, rows: Sequence[Row]) -> Selection:
         for row in found.rows
         if row.observation in observations
         and (None in methods or row.photometry in methods)
-        and (row.processing or RAW) in steps
+        and (processing_label(row.processing)) in steps
     ]
     search = Search(sessions, search_criteria(first.target, **arguments))
     search.kept = Found(matching, found.observations)

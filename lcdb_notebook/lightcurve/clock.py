@@ -66,6 +66,11 @@ class Clock:
     epoch_format: str
     epoch_scale: str
 
+    def is_complete(self) -> bool:
+        """Return whether no field is None, which tables of other programs may allow."""
+        fields = (self.format_name, self.unit, self.epoch, self.epoch_format, self.epoch_scale)
+        return not any(field is None for field in fields)
+
     def from_bjd(self, dates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Convert barycentric Julian dates (TDB, days) to this mission's numbers.
 

@@ -6,6 +6,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from lcdb_notebook.errors import ArgumentError
+
 __all__ = ["DataSetId", "DataSetKey", "dataset_id", "in_order"]
 
 #: An integer in databases whose DataSets have an id; the text of a :class:`DataSetKey` in others.
@@ -46,12 +48,12 @@ class DataSetKey(NamedTuple):
 
         Raises
         ------
-        ValueError
+        ArgumentError
             If the text is anything else.
         """
         parts = text.strip().split(":")
         if len(parts) != len(cls._fields) or not all(p.isascii() and p.isdigit() for p in parts):
-            raise ValueError(
+            raise ArgumentError(
                 f"{text!r} is not a DataSet key; use observation:target:photometry:processing"
             )
         return cls(*map(int, parts))
@@ -75,9 +77,8 @@ def dataset_id(value: object) -> DataSetId:
 
     Raises
     ------
-    TypeError
+    ArgumentError
         If the value cannot be an id.
-    ValueError
         If it is text that is neither a number nor a key.
 
     Examples
@@ -92,7 +93,7 @@ def dataset_id(value: object) -> DataSetId:
         return int(text) if text.isascii() and text.isdigit() else str(DataSetKey.parse(text))
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
-    raise TypeError(
+    raise ArgumentError(
         f"the id of a DataSet must be an int or the text of a key, got {value!r} "
         f"({type(value).__name__})"
     )

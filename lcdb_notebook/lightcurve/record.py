@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,22 @@ from lcdb_notebook.lightcurve.clock import Clock
 
 __all__ = ["RAW", "LightCurveData", "ObservationData", "processing_label"]
 
-RAW = "raw"
-"""How tables and headers call a light curve without a processing method."""
+
+class _Raw(str):
+    """The text "raw" as an object that no other text is identical to."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "lcdb.RAW"
+
+    def __str__(self) -> str:
+        return "raw"
+
+
+RAW: Final = _Raw("raw")
+"""Selects light curves without a processing method: ``db.search(processing=lcdb.RAW)``. The text
+"raw" does so too, unless the database has a processing method of that name."""
 
 
 def processing_label(processing: str | None) -> str:
@@ -28,7 +42,7 @@ def processing_label(processing: str | None) -> str:
     ('raw', 'PDCSAP', 'raw (processing method)')
     """
     if processing is None:
-        return RAW
+        return str(RAW)
     return f"{processing} (processing method)" if processing.lower() == RAW else processing
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
-from lcdb_notebook.errors import DataError
+from lcdb_notebook.errors import ArgumentError, DataError
 from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, one_of
@@ -75,7 +75,7 @@ def before_after(
         If ``before`` or ``after`` has several light curves, or their clocks differ.
     DataError
         If they have no cadence in common, or if a median flux to divide by is zero or negative.
-    TypeError
+    ArgumentError
         If ``compare`` or ``flagged`` has another value.
 
     Examples
@@ -88,7 +88,7 @@ def before_after(
     """
     source, derived = one_of(before, "before"), one_of(after, "after")
     if compare not in ("ratio", "difference", None):
-        raise TypeError(f"compare must be 'ratio', 'difference' or None, got {compare!r}")
+        raise ArgumentError(f"compare must be 'ratio', 'difference' or None, got {compare!r}")
     if source.unit.strip() != derived.unit.strip():
         source, derived = (
             normalized(_as_flux(data), quality_bitmask) for data in (source, derived)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
-from lcdb_notebook.errors import AmbiguousError, LightCurveNotFoundError
+from lcdb_notebook.errors import AmbiguousError, ArgumentError, LightCurveNotFoundError
 from lcdb_notebook.flags.masking import bits_of
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
@@ -47,7 +47,7 @@ def records_of(light_curves: LightCurves) -> list[LightCurveData]:
 
     Raises
     ------
-    TypeError
+    ArgumentError
         If an object is not a light curve, or is already folded.
     LightCurveNotFoundError
         If there are no light curves.
@@ -117,7 +117,7 @@ def _record(lc: Any) -> LightCurveData:
     from astropy.time import Time
 
     if not isinstance(lc.time, Time):
-        raise TypeError(
+        raise ArgumentError(
             f"this {type(lc).__name__} is already folded; pass the light curve before folding, and "
             "the period, to lcdb.plot.fold()"
         )

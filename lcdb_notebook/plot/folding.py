@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
+from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
@@ -78,9 +79,8 @@ def fold(
         If there are no light curves.
     AmbiguousError
         If units or clocks differ.
-    ValueError
+    ArgumentError
         If ``period`` is not positive and finite, ``epoch`` is not finite, or ``bins`` is below 1.
-    TypeError
         If ``flagged`` has another value.
 
     Examples
@@ -94,9 +94,9 @@ def fold(
     one_panel(records)
     length = _in_unit(period, records[0])
     if not (np.isfinite(length) and length > 0):
-        raise ValueError(f"period must be a positive number, got {period!r}")
+        raise ArgumentError(f"period must be a positive number, got {period!r}")
     if bins is not None and bins < 1:
-        raise ValueError(f"bins must be at least 1, or None for no bins, got {bins!r}")
+        raise ArgumentError(f"bins must be at least 1, or None for no bins, got {bins!r}")
     start = _epoch(epoch, records)
     if len(records) > 1:
         records = on_one_level(records, quality_bitmask)
@@ -145,7 +145,7 @@ def _epoch(epoch: Any, records: Sequence[LightCurveData]) -> float:
         records[0].clock.time_format()
         epoch = epoch.tdb.to_value(records[0].clock.format_name)
     if not np.isfinite(float(epoch)):
-        raise ValueError(f"epoch must be a finite time in the mission's format, got {epoch!r}")
+        raise ArgumentError(f"epoch must be a finite time in the mission's format, got {epoch!r}")
     return mission_epoch(float(epoch), records)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
 
 
 def star(data: LightCurveData) -> tuple[str, int]:
@@ -90,7 +90,7 @@ def _names(data: LightCurveData) -> list[str]:
     # The names PDCSAP and KSPSAP include that of the photometry, SAP.
     if photometry and processing and photometry.split()[-1] in processing:
         return [processing]
-    return [*([photometry] if photometry else []), processing or "raw"]
+    return [*([photometry] if photometry else []), processing_label(processing)]
 
 
 def curve_labels(records: Sequence[LightCurveData], *, joined: bool = False) -> list[str]:

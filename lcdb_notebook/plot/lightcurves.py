@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from lcdb_notebook import flags
+from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
@@ -83,7 +84,7 @@ def plot(
     AmbiguousError
         If there are more than 40 panels (:data:`MOST_PANELS`), or if the light curves for ``ax``
         differ in unit or time format.
-    TypeError
+    ArgumentError
         If an object is not a light curve, or ``flagged`` has another value.
 
     Examples
@@ -292,11 +293,11 @@ def hidden_cadences(bad: Bools, flagged: Flagged) -> Bools:
 
     Raises
     ------
-    TypeError
+    ArgumentError
         If ``flagged`` has another value.
     """
     if flagged not in ("apart", "drop", "keep"):
-        raise TypeError(f"flagged must be 'apart', 'drop' or 'keep', got {flagged!r}")
+        raise ArgumentError(f"flagged must be 'apart', 'drop' or 'keep', got {flagged!r}")
     return np.zeros_like(bad) if flagged == "keep" else bad
 
 

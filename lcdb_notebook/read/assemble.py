@@ -84,8 +84,11 @@ class Chunk:
         if assembly is None:
             about = self._observations[row.observation][0]
             assembly = self._assemblies[pair] = Assembly(self.arrays, self.unreadable, pair, about)
+        mission = self._missions.get(row.host_mission_id)
         try:
-            return assembly.light_curve(row, *self._missions[row.host_mission_id])
+            if row.problem is not None or mission is None:
+                raise DataError(f"{_where(row)} cannot be read: {row.problem or 'unknown mission'}")
+            return assembly.light_curve(row, *mission)
         except DataError as error:
             return error
 
@@ -121,7 +124,7 @@ class Assembly:
             If arrays are missing or contradict each other; it names the DataSet, the observation
             and the lengths.
         """
-        where = f"DataSet {row.dataset} ({row.catalog} {row.target}, observation {row.observation})"
+        where = _where(row)
         values, errors = self._values(row, where)
         if self._ready is None:
             self._ready = self._prepare(where, clock)
@@ -166,6 +169,11 @@ class Assembly:
 
     def _prepare(self, where: str, clock: Clock) -> tuple[Any, ...]:
         """Check and convert what all light curves of the pair share, as read-only arrays."""
+        if not clock.is_complete():
+            raise DataError(
+                f"{where} cannot be read: the time format of its mission has NULL columns "
+                f"(time_format_name is {clock.format_name!r})"
+            )
         target, observation = self._pair
         if observation not in self._arrays.cadences:
             raise DataError(f"{where} cannot be read: its observation was deleted in the meantime")
@@ -199,6 +207,10 @@ class Assembly:
         for array in (cadence, time, *quality.values()):
             array.flags.writeable = False
         return cadence, time, "bjd" if is_bjd else "mission", quality
+
+
+def _where(row: Row) -> str:
+    return f"DataSet {row.dataset} ({row.catalog} {row.target}, observation {row.observation})"
 
 
 def _lengths(where: str, sizes: Mapping[str, Vector | None], quality: Mapping[str, Vector]) -> str:

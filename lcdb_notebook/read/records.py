@@ -40,6 +40,7 @@ def records(
     chunk_bytes: int | None = CHUNK_BYTES,
     on_error: OnError = "raise",
     progress: bool | None = None,
+    check: Callable[[LightCurveData], None] | None = None,
 ) -> Iterator[LightCurveData]:
     """Read the light curves of rows, in their order.
 
@@ -58,6 +59,8 @@ def records(
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
+    check : callable, optional
+        Raises a DataError for a light curve that is not usable.
 
     Raises
     ------
@@ -67,6 +70,11 @@ def records(
     refused: list[str] = []
     with Progress(len(found.rows), "light curve", progress) as bar:
         for made in outcomes(session_scope, found, missions, chunk_bytes=chunk_bytes, bar=bar):
+            if check is not None and isinstance(made, LightCurveData):
+                try:
+                    check(made)
+                except DataError as error:
+                    made = error
             if isinstance(made, LightCurveData):
                 yield made
             elif on_error == "raise":

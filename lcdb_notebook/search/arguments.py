@@ -13,7 +13,8 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.errors import LightCurveNotFoundError, TargetNotFoundError
+from lcdb_notebook.errors import ArgumentError, LightCurveNotFoundError, TargetNotFoundError
+from lcdb_notebook.lightcurve.record import RAW
 from lcdb_notebook.models import Instrument, Observation, ProcessingMethod, Target
 
 __all__ = [
@@ -21,14 +22,13 @@ __all__ = [
     "as_list",
     "field_values",
     "instrument_key",
+    "is_word_for_raw",
     "name_of",
     "observations",
     "processing_name",
     "targets",
 ]
 
-#: ``processing="raw"`` selects DataSets without a processing method.
-RAW = "raw"
 
 _LARGEST_NUMBER = 2**63 - 1  # the largest bigint of PostgreSQL
 _MOST_DIGITS = 100
@@ -49,7 +49,7 @@ def as_list(value: Any, argument: str) -> list[Any]:
         return [value]
     values = list(value)
     if not values:
-        raise ValueError(f"{argument} must not be an empty list: nothing would match")
+        raise ArgumentError(f"{argument} must not be an empty list: nothing would match")
     return values
 
 
@@ -71,12 +71,14 @@ def targets(
         if catalog:
             catalogs.add(catalog)
     if len(catalogs) > 1:
-        raise ValueError(
+        raise ArgumentError(
             f"targets of several catalogs in one search: {', '.join(sorted(catalogs))}; "
             "search each catalog separately"
         )
     if ids and numbers:
-        raise TypeError("target must be catalog numbers or Target objects, not a mixture of both")
+        raise ArgumentError(
+            "target must be catalog numbers or Target objects, not a mixture of both"
+        )
     return (None, tuple(ids), ()) if ids else (tuple(numbers), None, tuple(catalogs))
 
 
@@ -86,13 +88,15 @@ def _catalog_number(value: Any) -> tuple[str | None, int]:
     if isinstance(value, str):
         match = re.fullmatch(r"\s*([A-Za-z][\w .-]*?)?\s*([0-9]+)\s*", value)
         if match is None:
-            raise TypeError(f"{value!r} is not a catalog number; use 261136679 or 'TIC 261136679'")
+            raise ArgumentError(
+                f"{value!r} is not a catalog number; use 261136679 or 'TIC 261136679'"
+            )
         # int() refuses more than some thousand digits; the first ones decide the range check.
         catalog, number = match[1], int(match[2].lstrip("0")[:_MOST_DIGITS] or 0)
     elif isinstance(value, int | np.integer) and not isinstance(value, bool):
         number = int(value)
     else:
-        raise TypeError(
+        raise ArgumentError(
             f"target must be a catalog number, a Target or a list of these, got {value!r} "
             f"({type(value).__name__})"
         )
@@ -107,7 +111,7 @@ def _id(stored: Any) -> Any:
     """Return the primary key of an object without a query."""
     identity = sa.inspect(stored).identity
     if identity is None:
-        raise ValueError(f"{stored!r} is not in the database yet; flush the session first")
+        raise ArgumentError(f"{stored!r} is not in the database yet; flush the session first")
     return identity[0]
 
 
@@ -117,7 +121,7 @@ def name_of(value: Any, model: type[Any], argument: str) -> str:
         return str(value.name)
     if isinstance(value, str):
         return str(value)
-    raise TypeError(
+    raise ArgumentError(
         f"{argument} must be a name, a {model.__name__} or a list of these, got {value!r}"
     )
 
@@ -125,7 +129,13 @@ def name_of(value: Any, model: type[Any], argument: str) -> str:
 def processing_name(value: Any) -> str | None:
     """Return the name of a processing method; None for raw photometry."""
     name = name_of(value, ProcessingMethod, "processing")
-    return None if name.lower() == RAW else name
+    # An object means its own name, even if that is "raw".
+    return None if isinstance(value, str) and name.lower() == RAW else name
+
+
+def is_word_for_raw(value: Any) -> bool:
+    """Return whether this is the word "raw", which could also be a processing method's name."""
+    return isinstance(value, str) and value is not RAW and value.lower() == RAW
 
 
 def instrument_key(value: Any) -> str | uuid.UUID:
@@ -156,7 +166,7 @@ def observations(value: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
                 )
             ids.append(int(one))
         else:
-            raise TypeError(
+            raise ArgumentError(
                 "observation must be an id, an Observation, an observation class or a list of "
                 f"these, got {one!r}"
             )
@@ -172,7 +182,7 @@ def field_values(name: str, value: Any, columns: Sequence[sa.Column[Any]]) -> tu
     for one in values:
         if one is not None and not any(_is_a(one, kind) for kind in kinds):
             expected = " or ".join(sorted(kind.__name__ for kind in kinds))
-            raise TypeError(
+            raise ArgumentError(
                 f"{name} must be {expected}, a list of these or None, got {one!r} "
                 f"({type(one).__name__})"
             )

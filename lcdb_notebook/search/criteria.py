@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lcdb_notebook.errors import SchemaError
+from lcdb_notebook.errors import ArgumentError, SchemaError
 from lcdb_notebook.models import (
     MissionCatalog,
     NumpyArray,
@@ -20,6 +20,7 @@ from lcdb_notebook.search.arguments import (
     as_list,
     field_values,
     instrument_key,
+    is_word_for_raw,
     name_of,
     observations,
     processing_name,
@@ -48,6 +49,8 @@ class Criteria:
         Names.
     processing : tuple of (str or None)
         Names; None means raw photometry.
+    raw_by_word : bool
+        Whether raw photometry was requested by the word "raw", which may also be a method's name.
     observations : tuple of int
         Ids.
     types : tuple of str
@@ -68,6 +71,7 @@ class Criteria:
     instruments: tuple[str | uuid.UUID, ...] = ()
     photometry: tuple[str, ...] = ()
     processing: tuple[str | None, ...] = ()
+    raw_by_word: bool = False
     fields: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     columns: Fields = field(default_factory=dict, compare=False, repr=False)
 
@@ -102,9 +106,8 @@ def criteria(
     ------
     SchemaError
         If a keyword is a field of a mapped class which the database does not have.
-    TypeError
+    ArgumentError
         If a keyword is not a column of any observation class, or a value has the wrong type.
-    ValueError
         If a list is empty, a target or an observation is not stored yet, or the target and
         ``catalog`` name different catalogs.
     TargetNotFoundError, LightCurveNotFoundError
@@ -117,7 +120,7 @@ def criteria(
     >>> criteria(sektor=1)
     Traceback (most recent call last):
     ...
-    TypeError: search() got an unknown argument 'sektor'; it takes target, catalog, ...
+    lcdb_notebook.errors.ArgumentError: search() got an unknown argument 'sektor'; it takes ...
     """
     known = observation_fields() if known_fields is None else known_fields
     values = (target, catalog, observation, instrument, photometry, processing)
@@ -126,13 +129,13 @@ def criteria(
     for name in [*(name for name, value in given if value is not None), *fields]:
         if name not in taken:
             _refuse_absent_field(name, known)
-            raise TypeError(
+            raise ArgumentError(
                 f"{caller} got an unknown argument {name!r}; it takes {', '.join(taken)}"
             )
     catalog_numbers, ids, named_catalogs = targets(target)
     catalogs = tuple(name_of(c, MissionCatalog, "catalog") for c in as_list(catalog, "catalog"))
     if catalogs and named_catalogs and catalogs != named_catalogs:
-        raise ValueError(
+        raise ArgumentError(
             f"the target is in catalog {named_catalogs[0]!r}, but catalog={catalog!r}; "
             "omit one of them"
         )
@@ -148,6 +151,7 @@ def criteria(
             name_of(p, PhotometricSource, "photometry") for p in as_list(photometry, "photometry")
         ),
         processing=tuple(processing_name(p) for p in as_list(processing, "processing")),
+        raw_by_word=any(is_word_for_raw(p) for p in as_list(processing, "processing")),
         fields={name: field_values(name, value, known[name]) for name, value in fields.items()},
         columns={name: known[name] for name in fields},
     )

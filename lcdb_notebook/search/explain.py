@@ -17,6 +17,7 @@ from lcdb_notebook.errors import (
     NameNotFoundError,
     TargetNotFoundError,
 )
+from lcdb_notebook.lightcurve.record import RAW
 from lcdb_notebook.models import (
     DataSet,
     Instrument,
@@ -26,10 +27,9 @@ from lcdb_notebook.models import (
     Target,
 )
 from lcdb_notebook.search import layout, sql
-from lcdb_notebook.search.arguments import RAW
 from lcdb_notebook.search.criteria import Criteria
 
-__all__ = ["check_one_catalog", "explain", "missing_numbers"]
+__all__ = ["check_one_catalog", "check_raw", "explain", "missing_numbers"]
 
 # Targets are counted up to here; beyond, the planner's estimate is shown: counting reads a table.
 _COUNTED = 10_000
@@ -61,11 +61,7 @@ def explain(session: orm.Session, wanted: Criteria) -> LCDBError:
     for kind, names in requested.items():
         unknown = [name for name in names if name not in available[kind]]
         if unknown:
-            raw = (
-                f"; processing={RAW!r} selects raw photometry"
-                if kind == "processing method"
-                else ""
-            )
+            raw = "; processing='raw' selects raw photometry" if kind == "processing method" else ""
             return NameNotFoundError(
                 f"no {kind} named {unknown[0]!r}; available: "
                 f"{_nearest_first(unknown[0], available[kind])}{raw}"
@@ -108,6 +104,23 @@ def check_one_catalog(rows: Iterable[Any], wanted: Criteria) -> None:
             raise AmbiguousError(
                 f"{row.target} is in two catalogs, {first} and {row.catalog}, as different stars; "
                 f"pass catalog={first!r} or catalog={row.catalog!r}"
+            )
+
+
+def check_raw(rows: Iterable[Any]) -> None:
+    """Refuse ``processing="raw"`` where a processing method has that name.
+
+    Raises
+    ------
+    AmbiguousError
+        Naming the two meanings.
+    """
+    for row in rows:
+        if row.processing is not None and row.processing.lower() == RAW:
+            raise AmbiguousError(
+                f"processing='raw' is ambiguous, because a processing method is named "
+                f"{row.processing!r}; pass lcdb.RAW for light curves without processing, or the "
+                "ProcessingMethod object"
             )
 
 
@@ -164,7 +177,7 @@ def _criteria_text(wanted: Criteria) -> str:
         "observation": (*wanted.observations, *wanted.types),
         "instrument": wanted.instruments,
         "photometry": wanted.photometry,
-        "processing": [p or RAW for p in wanted.processing],
+        "processing": ["raw" if p is None else p for p in wanted.processing],
         **wanted.fields,
     }
     shown = [f"{name}={_short(values)}" for name, values in parts.items() if values]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from lcdb_notebook.errors.arguments import check_page
 from lcdb_notebook.models import (
     Base,
     DataSet,
@@ -47,6 +48,7 @@ _COUNTED = 1_000_000
 
 def targets(session: orm.Session, wanted: Criteria, limit: int | None, offset: int) -> pd.DataFrame:
     """List targets: ``target`` (the catalog number), ``catalog``, ``mission``, ``id``."""
+    check_page(limit, offset)
     statement = (
         sa.select(
             Target.name.label("target"),
@@ -75,6 +77,7 @@ def observations(
     session: orm.Session, wanted: Criteria, limit: int | None, offset: int
 ) -> pd.DataFrame:
     """List observations: id, type, the fields of their classes, instrument path, cadences."""
+    check_page(limit, offset)
     import pandas as pd
 
     asked = sql.shape(wanted)
@@ -143,6 +146,7 @@ def processing_methods(session: orm.Session) -> pd.DataFrame:
 
 def frames(session: orm.Session, wanted: Criteria, limit: int | None, offset: int) -> pd.DataFrame:
     """List FITS frames by observation and cadence, with their paths."""
+    check_page(limit, offset)
     statement = sa.select(FITSFrame.__table__).order_by(FITSFrame.observation_id, FITSFrame.cadence)
     statement = _of_observations(statement, FITSFrame.observation_id, wanted)
     return _frame(session, statement.limit(limit).offset(offset), wanted)
@@ -152,6 +156,7 @@ def quality_flags(
     session: orm.Session, wanted: Criteria, limit: int | None, offset: int
 ) -> pd.DataFrame:
     """List quality-flag arrays without their contents: type, observation, target, date."""
+    check_page(limit, offset)
     statement = (
         sa.select(
             QualityFlagArray.id,

@@ -13,10 +13,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.errors import LCDBError, LightCurveNotFoundError
+from lcdb_notebook.errors import ArgumentError, LCDBError, LightCurveNotFoundError
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.clock import Clock
-from lcdb_notebook.lightcurve.record import ObservationData
+from lcdb_notebook.lightcurve.record import ObservationData, processing_label
 from lcdb_notebook.models import Mission, Observation
 from lcdb_notebook.search import explain, layout, sql
 from lcdb_notebook.search.criteria import Criteria
@@ -92,7 +92,7 @@ class Found:
             **{name: [about.fields.get(name) for about, _ in known] for name in fields},
             "instrument": [" / ".join(about.instrument) for about, _ in known],
             "photometry": [row.photometry for row in self.rows],
-            "processing": [row.processing or "raw" for row in self.rows],
+            "processing": [processing_label(row.processing) for row in self.rows],
             "unit": [row.unit for row in self.rows],
             "cadences": [cadences for _, cadences in known],
         }
@@ -164,11 +164,11 @@ class Search:
 
         Raises
         ------
-        TypeError
+        ArgumentError
             If the slice has a step.
         """
         if which.step not in (None, 1):
-            raise TypeError(
+            raise ArgumentError(
                 f"a Selection must be sliced without a step, got selection[::{which.step}]"
             )
         ends = [operator.index(end) for end in (which.start, which.stop) if end is not None]
@@ -202,6 +202,8 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
     ------
     NotFoundError
         If a requested name or number does not exist in the database.
+    AmbiguousError
+        If ``processing="raw"`` could mean light curves without processing, or a method.
     """
     statement, values = sql.datasets(wanted, limit=limit, offset=offset)
     fitted = layout.present(session, statement)
@@ -211,6 +213,8 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
         if why is not None and not isinstance(why, LightCurveNotFoundError):
             raise why
         return Found((), {}, why)
+    if wanted.raw_by_word:
+        explain.check_raw(rows)
     return _described(session, rows)
 
 

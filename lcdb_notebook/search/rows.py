@@ -20,3 +20,4 @@ class Row(Protocol):
     photometry: str | None
     processing: str | None
     unit: str
+    problem: str | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -264,3 +265,85 @@ def test_an_error_of_the_database_is_never_the_answer(stars: lcdb.Database) -> N
                 call(stars, odd)
             except (TypeError, LCDBError) as error:
                 assert not isinstance(error.__cause__, sa.exc.SQLAlchemyError)  # noqa: PT017
+
+
+NULLS = {
+    "time format": (
+        "ALTER TABLE mission ALTER time_format_name DROP NOT NULL",
+        "UPDATE mission SET time_format_name = NULL",
+        "time_format_name is None",
+    ),
+    "mission": (
+        "ALTER TABLE mission_catalog ALTER host_mission_id DROP NOT NULL",
+        "UPDATE mission_catalog SET host_mission_id = NULL",
+        "its catalog has no mission",
+    ),
+    "processing method": (
+        "ALTER TABLE processing_method ALTER name DROP NOT NULL",
+        "UPDATE processing_method SET name = NULL WHERE name = 'DEMO DET'",
+        "the name of its processing method is NULL",
+    ),
+    "photometric source": (
+        "ALTER TABLE photometric_source ALTER name DROP NOT NULL",
+        "UPDATE photometric_source SET name = NULL",
+        "the name of its photometric source is NULL",
+    ),
+}
+
+
+@every_read
+@pytest.mark.parametrize(("loosen", "update", "message"), NULLS.values(), ids=NULLS)
+def test_read_names_or_skips_rows_whose_names_are_null(
+    db: lcdb.Database, read: Callable[..., Any], loosen: str, update: str, message: str
+) -> None:
+    everything = db.search().datasets
+    db.session.execute(sa.text(loosen))
+    db.session.execute(sa.text(update))
+    db.session.commit()
+    with pytest.raises(DataError, match=rf"DataSet \d+ .* cannot be read: .*{message}"):
+        read(db.search())
+    with pytest.warns(UserWarning, match=message):
+        kept = read(db.search(), on_error="skip")
+    raw = db.search(processing="raw").datasets
+    expected = set(everything) - set(everything if "processing" not in message else [])
+    if "processing" in message:
+        expected = {row for row in everything if row in raw} | {
+            id_ for id_ in everything if id_ not in raw and id_ not in named_null(db)
+        }
+    found = (
+        set(kept["dataset"])
+        if isinstance(kept, pd.DataFrame) and len(kept)
+        else {getattr(one, "dataset", None) or one.meta["DATASET"] for one in kept}
+        if not isinstance(kept, pd.DataFrame)
+        else set()
+    )
+    assert found == expected
+
+
+def named_null(db: lcdb.Database) -> set[int]:
+    of_method = (
+        "SELECT d.id FROM dataset d JOIN processing_method p ON p.id = d.processing_method_id "
+        "WHERE p.name IS NULL"
+    )
+    return set(db.session.scalars(sa.text(of_method)))
+
+
+@pytest.mark.parametrize("unit", ["mag(AB)", "dB(W)", "furlong per fortnight", "f("])
+def test_lightcurves_name_or_skip_a_unit_that_flux_cannot_have(
+    db: lcdb.Database, unit: str, tmp_path: Path
+) -> None:
+    describe = "UPDATE processing_method SET description = :text WHERE name = 'DEMO DET'"
+    db.session.execute(sa.text(describe), {"text": f"[{unit}] Detrended"})
+    db.session.commit()
+    bad = set(db.search(processing="DEMO DET").datasets)
+    with pytest.raises(DataError, match=rf"DataSet \d+ .*{re.escape(unit)}"):
+        db.search().lightcurves()
+    with pytest.raises(DataError, match=rf"DataSet \d+ .*{re.escape(unit)}"):
+        db.search(1, processing="DEMO DET")[0].lightcurve()
+    with pytest.warns(UserWarning, match=rf"{len(bad)} of .* were skipped"):
+        kept = db.search().lightcurves(on_error="skip")
+    assert {lc.meta["DATASET"] for lc in kept} == set(db.search().datasets) - bad
+    with pytest.warns(UserWarning, match=rf"{len(bad)} of .* were skipped"):
+        report = db.search().export(tmp_path, format="csv", on_error="skip")
+    assert set(report.loc[report["status"] == "skipped", "dataset"]) == bad
+    assert len(db.search(1).to_pandas()) > 0

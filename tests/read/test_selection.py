@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from pandas.testing import assert_frame_equal
 
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.errors import (
     AmbiguousError,
+    ArgumentError,
+    LCDBError,
     LightCurveNotFoundError,
     NameNotFoundError,
     TargetNotFoundError,
@@ -501,3 +504,45 @@ def test_a_progress_bar_comes_by_itself_once_reading_lasts(
     monkeypatch.setattr("lcdb_notebook.read.progress._PATIENCE", 0.0)
     db.search(1).to_pandas()
     assert "12/12" in capsys.readouterr().err
+
+
+# Wrong arguments
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda db: db.search(1, sector=1)[0].lightcurve(time_format="bjd"),
+            "^time_format must be",
+        ),
+        (lambda db: db.dataframe(1, time_format="bjd"), "^time_format must be"),
+        (lambda db: db.search(1).read(on_error="x"), "^on_error must be"),
+        (lambda db: db.search(1).to_pandas(on_error="x"), "^on_error must be"),
+        (lambda db: db.search(1).export("/nowhere", on_error="x"), "^on_error must be"),
+        (lambda db: db.search(1).to_pandas(flagged="x"), "^flagged must be"),
+        (lambda db: db.search(1).to_pandas(quality_bitmask=0.5), "^quality_bitmask must be"),
+        (lambda db: db.load([1]), "^datasets must be DataSet objects, got 1"),
+        (lambda _: lcdb.from_pandas([1]), "^frame must be a DataFrame"),  # type: ignore[arg-type]
+        (lambda db: db.search(1)[::2], "step"),
+        (lambda db: db.search([]), "^target must not be an empty list"),
+        (lambda db: db.search(sektor=1), "unknown argument 'sektor'"),
+    ],
+)
+def test_wrong_arguments_are_errors_of_this_package_that_name_them(
+    db: lcdb.Database, call: Callable[[lcdb.Database], Any], message: str
+) -> None:
+    with pytest.raises(ArgumentError, match=message) as raised:
+        call(db)
+    assert isinstance(raised.value, LCDBError)
+    assert isinstance(raised.value, TypeError)
+    assert isinstance(raised.value, ValueError)
+
+
+def test_map_takes_the_old_name_of_datasets_with_a_warning(db: lcdb.Database) -> None:
+    found = db.search(1, sector=1)
+    with pytest.warns(DeprecationWarning, match="map\\(datasets="):
+        old = found.map(lambda record: record.time.size, of="record", workers=1)
+    assert_frame_equal(
+        old, found.map(lambda record: record.time.size, datasets="record", workers=1)
+    )

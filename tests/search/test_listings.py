@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 import lcdb_notebook as lcdb
+from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.ingest.product import Curve, Named, Product
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import (
@@ -352,3 +353,13 @@ def test_a_number_beside_a_missing_one_keeps_all_its_digits(blank_dsn: str) -> N
             )
         db.session.commit()
         assert set(db.quality_flags()["target"]) == {None, number}
+
+
+@pytest.mark.parametrize("listing", ["targets", "observations", "frames", "quality_flags"])
+@pytest.mark.parametrize("page", [{"limit": -1}, {"limit": "x"}, {"limit": 1.5}, {"offset": -3}])
+def test_listings_name_an_impossible_limit(
+    db: lcdb.Database, listing: str, page: dict[str, Any]
+) -> None:
+    ((name, value),) = page.items()
+    with pytest.raises(ArgumentError, match=f"^{name} must be .*got {value!r}"):
+        getattr(db, listing)(**page)

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from lcdb_notebook import models
+from lcdb_notebook.lightcurve.record import RAW
 from lcdb_notebook.read.selection import Selection
-from lcdb_notebook.search.arguments import RAW
 from lcdb_notebook.search.criteria import Criteria
 
 __all__ = ["call", "name_of", "search_arguments", "selection_code"]
@@ -75,7 +75,9 @@ def search_arguments(criteria: Criteria, *, name: str = "db") -> dict[str, Any]:
         **{field: _one_or_all(values) for field, values in criteria.fields.items()},
         "instrument": _one_or_all(criteria.instruments),
         "photometry": _one_or_all(criteria.photometry),
-        "processing": _one_or_all(tuple(name or RAW for name in criteria.processing)),
+        "processing": _one_or_all(
+            tuple(str(RAW) if name is None else name for name in criteria.processing)
+        ),
     }
     return {argument: value for argument, value in arguments.items() if value != ()}
 

@@ -3,7 +3,15 @@
 from lcdb_notebook.lightcurve.convert.collection import to_lightcurves
 from lcdb_notebook.lightcurve.convert.dataframe import to_pandas
 from lcdb_notebook.lightcurve.convert.from_dataframe import from_pandas
-from lcdb_notebook.lightcurve.convert.lightcurve import by_start, to_lightcurve
+from lcdb_notebook.lightcurve.convert.lightcurve import by_start, check_unit, to_lightcurve
 from lcdb_notebook.lightcurve.convert.nested import to_nested
 
-__all__ = ["by_start", "from_pandas", "to_lightcurve", "to_lightcurves", "to_nested", "to_pandas"]
+__all__ = [
+    "by_start",
+    "check_unit",
+    "from_pandas",
+    "to_lightcurve",
+    "to_lightcurves",
+    "to_nested",
+    "to_pandas",
+]

@@ -83,7 +83,7 @@ def to_lightcurve(
     good, kept = choose(data, quality_bitmask, flagged)
     flux, flux_err = masked(data, good) if flagged == "mask" else (data.flux, errors(data))
     flux, flux_err = flux[kept], flux_err[kept]
-    unit = _unit(data.unit)
+    unit = _unit_of(data)
     if as_flux and is_magnitude(data.unit):
         flux, flux_err = relative_flux(flux, flux_err, middle(data.flux, good))
         unit = _unit("")
@@ -188,17 +188,41 @@ def _flux_origin(data: LightCurveData) -> str:
     return origin if origin.endswith("flux") else f"{origin}_flux"
 
 
+def check_unit(data: LightCurveData) -> None:
+    """Check that a LightCurve can have the unit of a record.
+
+    Raises
+    ------
+    DataError
+        If astropy does not know the unit, or it is a logarithmic one that flux cannot have.
+    """
+    _unit_of(data)
+
+
+def _unit_of(data: LightCurveData) -> Any:
+    try:
+        return _unit(data.unit)
+    except DataError as error:
+        raise DataError(
+            f"DataSet {data.dataset} ({data.catalog} {data.target}, observation "
+            f"{data.observation.id}): {error}"
+        ) from None
+
+
 @lru_cache
 def _unit(unit: str) -> Any:
     from astropy import units
 
     try:
-        return units.Unit(unit.strip())
+        known = units.Unit(unit.strip())
+        if not isinstance(known, units.UnitBase):
+            raise ValueError(f"{unit} is not a linear unit")
+        return known
     except (ValueError, TypeError) as error:
-        # astropy raises TypeError for what looks like a function: mag(AB) of an unknown one.
         raise DataError(
-            f"astropy does not know the unit {unit!r}, which the description of a processing "
-            "method or photometric source has in brackets; correct the description"
+            f"flux cannot have the unit {unit!r}, which the description of its processing method "
+            "or photometric source has in brackets; correct it, for example to [mag] or "
+            "[electron / s]"
         ) from error
 
 

@@ -144,7 +144,7 @@ def _files(
     files = []
     for row in part.rows:
         about, cadences = part.observations[row.observation]
-        mission = missions[row.host_mission_id][0]
+        mission = missions[row.host_mission_id][0] if row.host_mission_id in missions else ""
         made_from = {
             **settings.as_json(),
             "edition": _EDITION,

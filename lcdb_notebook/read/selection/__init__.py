@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, SupportsIndex
 
 from lcdb_notebook.errors import NotFoundError
@@ -159,7 +159,11 @@ class Selection:
         return headline, found.part(0, _ROWS_SHOWN).table() if found.rows else None
 
     def _read(
-        self, chunk_bytes: int | None, on_error: OnError, progress: bool | None
+        self,
+        chunk_bytes: int | None,
+        on_error: OnError,
+        progress: bool | None,
+        check: Callable[[LightCurveData], None] | None = None,
     ) -> Iterator[LightCurveData]:
         check_choice("on_error", on_error, ("raise", "skip"))
         search = self._search
@@ -174,4 +178,5 @@ class Selection:
             chunk_bytes=chunk_bytes,
             on_error=on_error,
             progress=progress,
+            check=check,
         )

@@ -187,7 +187,7 @@ def lightcurves(
     """
     with self._search.sessions.session_scope() as session:
         self._search.found(session).require()
-    in_order = convert.by_start(list(self._read(None, on_error, progress)))
+    in_order = convert.by_start(list(self._read(None, on_error, progress, convert.check_unit)))
     with self._search.sessions.session_scope() as session:
         histories = lineage.histories(session, in_order)
     return convert.to_lightcurves(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from lcdb_notebook.lightcurve.record import LightCurveData
@@ -18,5 +18,9 @@ class Rows(Protocol):
     _search: Search
 
     def _read(
-        self, chunk_bytes: int | None, on_error: OnError, progress: bool | None
+        self,
+        chunk_bytes: int | None,
+        on_error: OnError,
+        progress: bool | None,
+        check: Callable[[LightCurveData], None] | None = None,
     ) -> Iterator[LightCurveData]: ...

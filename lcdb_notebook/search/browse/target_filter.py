@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.models import DataSet, Observation, QualityFlagArray, Target
 from lcdb_notebook.search import sql
 from lcdb_notebook.search.criteria import Criteria
@@ -85,7 +86,7 @@ def beginning_with(digits: str) -> list[tuple[int, int]]:
 
     Raises
     ------
-    ValueError
+    ArgumentError
         If the text contains anything but digits.
 
     Examples
@@ -96,7 +97,7 @@ def beginning_with(digits: str) -> list[tuple[int, int]]:
     [(0, 0)]
     """
     if not (digits.isascii() and digits.isdigit()):
-        raise ValueError(f"the beginning of a catalog number must be digits, got {digits!r}")
+        raise ArgumentError(f"the beginning of a catalog number must be digits, got {digits!r}")
     first = int(digits)
     if digits[0] == "0":
         # Numbers have no leading zeros.

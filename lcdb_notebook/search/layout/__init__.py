@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.models import Base, Observation
 from lcdb_notebook.models.tables.stored import StoredColumn, by_table, stored_columns
 from lcdb_notebook.search.criteria import Fields, observation_fields
@@ -66,6 +67,8 @@ class Layout:
         return fitted
 
 
+_MAY_READ_LINEAGE = sa.text("SELECT has_table_privilege('datasethierarchy', 'SELECT')")
+
 # Which classes were mapped when a layout was read, and the layout.
 _known: WeakKeyDictionary[sa.Engine, tuple[int, Layout]] = WeakKeyDictionary()
 _own: dict[int, Layout] = {}
@@ -111,6 +114,14 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
     """
     mapped = observation_fields()
     tables = by_table(stored_columns(connection))
+    if "datasethierarchy" in tables and not connection.scalar(_MAY_READ_LINEAGE):
+        del tables["datasethierarchy"]
+        if connection.engine not in _known:
+            warn(
+                f"the role {connection.scalar(sa.text('SELECT current_user'))} may not read the "
+                "table datasethierarchy, so light curves have no lineage; ask the owner to GRANT "
+                "SELECT ON datasethierarchy"
+            )
     beside = fields_beside(connection)
     fields: dict[str, tuple[sa.Column[Any], ...]] = {}
     for name, columns in mapped.items():

@@ -7,7 +7,8 @@ from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lcdb_notebook.errors import LightCurveNotFoundError
+from lcdb_notebook.errors import ArgumentError, LightCurveNotFoundError
+from lcdb_notebook.lightcurve.record import processing_label
 from lcdb_notebook.search.lineage import outputs
 from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
 
@@ -112,7 +113,7 @@ class Lineage:
         ------
         LightCurveNotFoundError
             If a DataSet is not part of this lineage.
-        TypeError
+        ArgumentError
             If the argument does not identify DataSets.
 
         Examples
@@ -139,7 +140,7 @@ class Lineage:
         ------
         LightCurveNotFoundError
             If a DataSet is not part of this lineage.
-        TypeError
+        ArgumentError
             If the argument does not identify DataSets.
 
         Examples
@@ -183,7 +184,7 @@ class Lineage:
         ------
         LightCurveNotFoundError
             If there is no path, or a DataSet is not part of this lineage.
-        TypeError
+        ArgumentError
             If an argument does not identify one DataSet.
 
         Examples
@@ -220,7 +221,7 @@ class Lineage:
         ------
         LightCurveNotFoundError
             If the DataSet is not part of this lineage.
-        TypeError
+        ArgumentError
             If the argument does not identify one DataSet.
 
         Examples
@@ -231,7 +232,7 @@ class Lineage:
         (id_,) = self._known(dataset, single=True)
         node = self.graph.nodes[id_]
         photometry = node["photometry"]
-        how = node["processing"] or "raw"
+        how = processing_label(node["processing"])
         return f"{photometry} / {how} #{id_}" if photometry else f"{how} #{id_}"
 
     @cached_property
@@ -287,7 +288,7 @@ class Lineage:
                     f"use db.lineage({id_})"
                 )
         if single and len(ids) > 1:
-            raise TypeError(f"expected one DataSet, got {len(ids)}")
+            raise ArgumentError(f"expected one DataSet, got {len(ids)}")
         return ids
 
     def __len__(self) -> int:

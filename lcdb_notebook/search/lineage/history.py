@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import orm
 
+from lcdb_notebook.lightcurve.record import processing_label
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.lineage.queries import ancestry
 
@@ -125,4 +126,4 @@ def _named(id_: int, sources: Mapping[int, set[int]], made: Mapping[int, Made]) 
     before = {made[source][0] for source in sources.get(id_, ())}
     # If the photometry has not changed, the processing is enough: "PDCSAP".
     words: list[Any] = [] if processing and before == {photometry} else [photometry]
-    return " ".join([*(word for word in words if word), processing or "raw", f"#{id_}"])
+    return " ".join([*(word for word in words if word), processing_label(processing), f"#{id_}"])

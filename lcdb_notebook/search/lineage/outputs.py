@@ -6,6 +6,7 @@ import html
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lcdb_notebook.lightcurve.record import processing_label
 from lcdb_notebook.search.lineage.layout import Drawable
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def to_pandas(self: Graph) -> pd.DataFrame:
             {
                 "dataset": id_,
                 **node,
-                "processing": node["processing"] or "raw",
+                "processing": processing_label(node["processing"]),
                 "depth": self.depths[id_],
                 "sources": tuple(sorted(self.graph.pred[id_])),
                 "asked": id_ in self.asked,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lcdb_notebook.errors import LightCurveNotFoundError
+from lcdb_notebook.errors import ArgumentError, LightCurveNotFoundError
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.models import DataSet
 
@@ -32,7 +32,7 @@ def resolve_ids(datasets: Any) -> list[int]:
 
     Raises
     ------
-    TypeError
+    ArgumentError
         If the argument is of another type, or an empty list.
     LightCurveNotFoundError
         If a LightCurve was not read by this package, a DataSet is not stored yet, or an id is out
@@ -45,7 +45,7 @@ def resolve_ids(datasets: Any) -> list[int]:
     """
     ids = list(dict.fromkeys(_ids(datasets)))
     if not ids:
-        raise TypeError("the list of DataSets is empty; pass at least one")
+        raise ArgumentError("the list of DataSets is empty; pass at least one")
     for id_ in ids:
         if not 0 <= id_ <= _LARGEST_ID:
             raise LightCurveNotFoundError(f"no DataSet {id_}: ids must be between 1 and 2**63 - 1")
@@ -76,7 +76,7 @@ def _ids(datasets: Any) -> list[int]:
     several = isinstance(datasets, Iterable) or hasattr(datasets, "__getitem__")
     if several and not isinstance(datasets, str | bytes | dict | np.generic):
         return [id_ for one in datasets for id_ in _ids(one)]
-    raise TypeError(
+    raise ArgumentError(
         "expected a DataSet, its id, a Selection, a light curve read by this package, or a list of "
         f"these, got {datasets!r} ({type(datasets).__name__})"
     )

@@ -183,6 +183,18 @@ def _described(rows: sa.FromClause) -> sa.Select[tuple[Any, ...]]:
             sa.func.substring(_photometry.c.description, _UNIT_PATTERN),
             "",
         ).label("unit"),
+        # NULL in a name means that there is none, unless a row of the method exists.
+        sa.case(
+            (_catalog.c.host_mission_id.is_(None), "its catalog has no mission"),
+            (
+                _photometry.c.name.is_(None) & _dataset.c.photometric_method_id.is_not(None),
+                "the name of its photometric source is NULL",
+            ),
+            (
+                _processing.c.name.is_(None) & _dataset.c.processing_method_id.is_not(None),
+                "the name of its processing method is NULL",
+            ),
+        ).label("problem"),
     ).select_from(rows)
 
 

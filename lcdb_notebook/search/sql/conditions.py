@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lcdb_notebook.lightcurve.record import RAW
 from lcdb_notebook.models import (
     DataSet,
     Instrument,
@@ -98,6 +99,8 @@ def shape(wanted: Criteria) -> Shape:
         for name, values in wanted.fields.items()
     )
     raw = {"raw"} if None in wanted.processing else set()
+    if wanted.raw_by_word:
+        raw.add("raw_by_word")
     return Shape(frozenset(parameters(wanted).keys() | raw), fields)
 
 
@@ -188,11 +191,17 @@ def method_matches(asked: Shape) -> Conditions:
 
     The planner takes half the time that it takes for conditions on the table of DataSets.
     """
-    return _methods_match(
+    conditions = _methods_match(
         asked,
         lambda: _in(_photometry.c.name, "photometry"),
         lambda: _in(_processing.c.name, "processing"),
     )
+    if "raw_by_word" in asked.asked:
+        # Methods with that name are found too, so that the ambiguity is noticed.
+        method = _processing.alias("called_raw")
+        called_raw = sa.select(method.c.id).where(sa.func.lower(method.c.name) == RAW)
+        conditions[-1] |= _dataset.c.processing_method_id.in_(called_raw)
+    return conditions
 
 
 def dataset_matches(asked: Shape) -> Conditions:
