@@ -75,7 +75,8 @@ def make_engine(
     # Notebooks stay open for days while servers restart, so a connection is tested before use.
     pool: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 4}
     engine = sa.create_engine(
-        with_secret(url.difference_update_query(["options"])),
+        # Workers open connections of their own by this URL, with the same settings.
+        with_secret(settings.in_url(url)),
         connect_args=arguments,
         # For writing the isolation level is a setting of the connection (SessionSettings): if the
         # driver set it, each test of a connection would send another SET.
@@ -88,6 +89,7 @@ def make_engine(
     only_reads = server is not None and not write
     connector = Connector(settings, description, role_only_reads=only_reads)
     _open_connections(engine, connector, server)
+    _know_the_server(engine)
     _leave_no_transaction(engine)
     _let_interrupt(engine)
 
@@ -142,6 +144,29 @@ def _open_connections(engine: sa.Engine, connector: Connector, server: Server | 
             server.ensure_running()
             given.update(server.url().query)
         return connector.open(given)
+
+
+def _know_the_server(engine: sa.Engine) -> None:
+    """Answer what SQLAlchemy asks on the first connection from what libpq has been told already.
+
+    The server reports its version and ``standard_conforming_strings`` when a connection is opened,
+    and the isolation level is that of :class:`SessionSettings`. This saves three round trips.
+    """
+    dialect: Any = engine.dialect
+
+    def version(connection: sa.Connection) -> tuple[int, ...]:
+        driver: Any = connection.connection.driver_connection
+        major, minor = divmod(driver.server_version, 10_000)
+        return major, minor
+
+    def escapes(connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        reported = driver.info.parameter_status("standard_conforming_strings")
+        dialect._backslash_escapes = reported == "off"
+
+    dialect._get_server_version_info = version
+    dialect._set_backslash_escapes = escapes
+    dialect.get_default_isolation_level = lambda _driver: "READ COMMITTED"
 
 
 def _leave_no_transaction(engine: sa.Engine) -> None:

@@ -25,6 +25,7 @@ systems that cannot check (Windows) refuse the setting."""
 
 _READ_ONLY = "default_transaction_read_only"
 _ISOLATION = "default_transaction_isolation"
+_TIMEOUT = "statement_timeout"
 
 # PostgreSQL accepts names of parameters of this form (guc.c, valid_custom_variable_name).
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(?:\.[A-Za-z_][A-Za-z0-9_$]*)*")
@@ -89,13 +90,27 @@ class SessionSettings:
                     "statement_timeout must be a positive number of seconds or None, got "
                     f"{statement_timeout!r}"
                 )
-            values["statement_timeout"] = str(max(1, round(statement_timeout * 1000)))
+            values[_TIMEOUT] = str(max(1, round(statement_timeout * 1000)))
         return cls(write, given if isinstance(given, str) else " ".join(given), values)
 
     def without_client_check(self) -> SessionSettings:
         """Return the settings for a server that refuses :data:`CLIENT_CHECK`."""
         values = {name: value for name, value in self.values.items() if name != CLIENT_CHECK}
         return replace(self, values=values)
+
+    def in_url(self, url: sa.URL) -> sa.URL:
+        """Return a URL with the user's options and the timeout, for other connections.
+
+        Parameters
+        ----------
+        url : sqlalchemy.engine.URL
+            The URL that the settings were read with.
+        """
+        options = [self.given] if self.given else []
+        if _TIMEOUT in self.values:
+            options.append(f"-c {_TIMEOUT}={self.values[_TIMEOUT]}")
+        url = url.difference_update_query(["options"])
+        return url.update_query_dict({"options": " ".join(options)}) if options else url
 
     def startup_options(self, **more: str) -> str:
         """Return the settings as startup options (``-c name=value``).

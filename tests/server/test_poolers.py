@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
@@ -21,6 +22,7 @@ from lcdb_notebook.errors import (
     StatementTimeoutError,
 )
 from lcdb_notebook.models import ProcessingMethod
+from lcdb_notebook.read.parallel.address import reading, source
 from lcdb_notebook.server.session_settings import SessionSettings
 
 from .pgbouncer import PGBOUNCER, pgbouncer
@@ -286,14 +288,26 @@ def test_statement_timeout_is_enforced_and_is_ours_alone(
     assert_untouched(shared, untouched)
 
 
-def test_workers_and_explorers_have_their_settings(shared: sa.URL) -> None:
-    with lcdb.connect(shared, statement_timeout=77) as db:
+@pytest.mark.parametrize("which", ["direct", "shared"])
+def test_workers_and_explorers_have_the_settings(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    url: sa.URL = request.getfixturevalue(which)
+    url = url.update_query_dict({"options": "-c work_mem=7MB"})
+    with lcdb.connect(url, statement_timeout=77) as db:
         bind = db.session.get_bind()
         assert isinstance(bind, sa.Engine)
-        for engine in (bind, db._engine):
-            with engine.connect() as connection:
+        sources = [source(db.session, None), pickle.loads(pickle.dumps(source(db.session, None)))]
+        with ExitStack() as stack:
+            connections = [stack.enter_context(engine.connect()) for engine in (bind, db._engine)]
+            connections += [stack.enter_context(reading(one)).connection() for one in sources]
+            for connection in connections:
                 assert connection.scalar(sa.text("SHOW statement_timeout")) == "77s"
-                assert connection.scalar(sa.text("SHOW transaction_read_only")) == "on"
+                assert connection.scalar(sa.text("SHOW work_mem")) == "7MB"
+                connection.rollback()
+                with pytest.raises((ReadOnlyError, sa.exc.DBAPIError)):
+                    connection.execute(sa.text(WRITE))
+                connection.rollback()
 
 
 def test_options_of_the_url_are_kept(shared: sa.URL, untouched: dict[str, str]) -> None:
