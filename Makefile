@@ -54,7 +54,7 @@ bench: .venv/.installed-bench ## Measure speed side by side with the alternative
 soak: .venv/.installed-test ## Let sixteen clients read for ten minutes while a writer fills the database
 	@$(BIN)/python tests/soak.py $(ARGS)
 
-screenshots: .venv/.installed-test ## Take the README's pictures of the explorer anew
+screenshots: .venv/.installed-test ## Take the README's pictures of the explorer
 	@$(BIN)/python tests/screenshots.py
 
 clean: ## Remove .venv and what tools left behind; never a database

@@ -142,7 +142,7 @@ def _prose(path: Path) -> Iterator[Prose]:
                 yield from _of_markdown(source)
             else:
                 yield from _comments(re.sub(r"^\s*[%!].*$", "", source, flags=re.MULTILINE))
-    elif path.suffix in (".js", ".css"):
+    elif path.suffix in (".js", ".mjs", ".css"):
         yield from _of_javascript(text)
     else:
         yield from _of_markdown(text)
@@ -224,7 +224,7 @@ def _of_markdown(text: str) -> Iterator[Prose]:
 
 def files(arguments: list[str]) -> Iterator[Path]:
     """List the files to read, in folders as well."""
-    kinds = (".py", ".md", ".ipynb", ".js")
+    kinds = (".py", ".md", ".ipynb", ".js", ".mjs")
     for argument in map(Path, arguments):
         if argument.is_file():
             yield argument

@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, layout of the help, and the options of the database."""
+"""Shared by the commands: exit codes, layout of the help, and the options of the database."""
 
 from __future__ import annotations
 

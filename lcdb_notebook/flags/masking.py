@@ -14,7 +14,7 @@ from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.flags.registry import PRESETS, found, nearest_first, plain, required
 
 Bitmask: TypeAlias = "str | int | np.integer | Iterable[str | int | np.integer] | None"
-"""What ``quality_bitmask`` may be: a preset, a flag or its name, bits, or several of these."""
+"""Type of ``quality_bitmask``: a preset, a flag or its name, bits, or several of these."""
 
 _ANY_BIT = 2**63 - 1
 _warned: set[str] = set()

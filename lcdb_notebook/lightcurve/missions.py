@@ -1,4 +1,4 @@
-"""Facts about the missions that this package knows: one record a mission, used everywhere."""
+"""Facts about TESS, Kepler and K2, in one record per mission."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class KnownMission:
-    """What is fixed about a mission, before any row or file is read.
+    """Facts about a mission that do not depend on the database or a file.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which cadences of a light curve are flagged."""
+"""Find the flagged cadences of a light curve."""
 
 from __future__ import annotations
 

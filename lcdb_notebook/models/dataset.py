@@ -47,7 +47,7 @@ def refuse_circle(source: DataSet, child: DataSet) -> None:
 
 
 class PhotometricSource(Base):
-    """How the light was extracted: for example an aperture or a PSF fit.
+    """The way in which light was extracted, for example an aperture or a PSF fit.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class PhotometricSource(Base):
 
 
 class ProcessingMethod(Base):
-    """What was done to a light curve after extraction.
+    """The processing of a light curve after extraction.
 
     Attributes
     ----------

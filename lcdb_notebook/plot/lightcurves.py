@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Drawing", "Flagged", "hidden_cadences", "plot"]
 
 Flagged: TypeAlias = Literal["apart", "drop", "keep"]
-"""How flagged cadences are drawn: with a mark for each flag, not at all, or like all others."""
+"""The drawing of flagged cadences: with a mark for each flag, not at all, or like all others."""
 
 
 def plot(

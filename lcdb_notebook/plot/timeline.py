@@ -1,4 +1,4 @@
-"""When each quality flag was set."""
+"""Draw when each quality flag was set."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _REFUSALS = ("startup parameter", "command-line options")
 
 
 class Connector:
-    """How the connections of one engine are opened.
+    """Opens the connections of one engine.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the role of a connection may do beyond reading."""
+"""Find what the role of a connection is allowed to do beyond reading."""
 
 from __future__ import annotations
 

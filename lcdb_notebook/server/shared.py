@@ -35,7 +35,7 @@ _END = (*_COMMIT, "ROLLBACK", "ABORT")
 
 
 class _Shared(cursor):
-    """What cursors for reading and for writing have in common."""
+    """Base of the cursors for reading and for writing."""
 
     #: The database in messages; no password.
     where: ClassVar[str] = "the database"

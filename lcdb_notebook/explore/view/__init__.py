@@ -1,1 +1,1 @@
-"""What an explorer shows: settings, prepared arrays, and the code that reproduces them."""
+"""The view of an explorer: settings, prepared arrays, and the code that reproduces them."""

@@ -1,4 +1,4 @@
-"""What an explorer of light curves returns: LightCurve objects, and the code that makes them."""
+"""Outputs of an explorer of light curves: LightCurve objects, and the code that reads them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ PRESETS = ("none", "default", "hard", "hardest")
 
 @dataclass(frozen=True)
 class Settings:
-    """How light curves are drawn.
+    """Settings of the drawing of light curves.
 
     Parameters
     ----------

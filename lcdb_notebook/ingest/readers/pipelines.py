@@ -1,4 +1,4 @@
-"""How to recognize the files of each pipeline, and how to read their columns.
+"""Recognize the files of each pipeline, and read their columns.
 
 To add a pipeline, write a ``recognizes`` and a ``read`` and add an entry to :data:`PIPELINES`.
 """

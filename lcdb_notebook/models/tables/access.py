@@ -1,4 +1,4 @@
-"""Why a database seems to hold none of the tables: rights and the search path."""
+"""Explain why a database seems to have none of the tables: rights and the search path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would complete the tables of another program, as SQL for their owner.
+"""Write the SQL that would complete the tables of another program, for their owner.
 
 It never makes an INSERT of that program fail: a new column may be NULL or has a default in the
 database, and no CHECK is added, as one would bind rows that this package did not write.

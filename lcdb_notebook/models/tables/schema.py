@@ -22,7 +22,7 @@ Column = sa.Column[object]
 
 @dataclass(frozen=True)
 class Missing:
-    """What a database is missing: tables, and columns and CHECKs of the tables that exist."""
+    """Missing tables, and missing columns and CHECKs of the tables that exist."""
 
     tables: list[sa.Table]
     columns: list[Column]

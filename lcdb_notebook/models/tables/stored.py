@@ -1,4 +1,4 @@
-"""What a database has of the tables of a LightcurveDB, whoever made them: columns and types."""
+"""List the stored columns and types of the tables of a LightcurveDB, made by any program."""
 
 from __future__ import annotations
 

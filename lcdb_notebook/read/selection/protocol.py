@@ -1,4 +1,4 @@
-"""What the methods of a Selection that are defined in other files need of it."""
+"""The part of a Selection that its methods in other files need."""
 
 from __future__ import annotations
 

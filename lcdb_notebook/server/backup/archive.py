@@ -20,7 +20,7 @@ from lcdb_notebook.server.statements import tokens
 __all__ = ["UNPACK", "check_archive", "is_data_line", "trusted_lines"]
 
 UNPACK = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--file=-")
-"""How an archive is turned into SQL."""
+"""Options of pg_restore that convert an archive to SQL."""
 
 # Kinds of entries in the list of an archive (pg_dump.c, the "desc" of ArchiveEntry()).
 _KINDS = {"TABLE", "TABLE DATA", "TABLE ATTACH", "INDEX", "INDEX ATTACH", "SCHEMA", "COMMENT"}

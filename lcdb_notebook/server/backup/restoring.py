@@ -25,7 +25,7 @@ from lcdb_notebook.server.backup.programs import Server, ended, reason_of
 __all__ = ["restore"]
 
 PATIENCE = "30s"
-"""How long a restore waits for a table that is in use."""
+"""Time that a restore waits for a table that is in use."""
 
 # In the transaction of the restore, so that no rows are stored between this check and the restore.
 _REFUSE_ROWS = f"""\

@@ -47,7 +47,7 @@ _LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGPORT")
 
 @dataclass(frozen=True)
 class Address:
-    """Where the database is: at a URL, or on the embedded server.
+    """The location of a database: a URL, or the embedded server.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ DATABASE = "lightcurvedb"
 
 @dataclass
 class _Use:
-    """How this process uses one server."""
+    """The use of one server by this process."""
 
     cluster: Cluster
     lock: int  # descriptor with the shared lock on users.lock
