@@ -13,6 +13,7 @@ from lcdb_notebook.demo.spacecraft import HALF_HOURS, QUIET_BACKGROUND, Pointing
 from lcdb_notebook.demo.stars import KINDS, SEED, Star, star
 from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.ingest.product import Curve, FloatVector, Named, Product
+from lcdb_notebook.lightcurve.missions import TESS
 
 SHORT_CADENCES = 15 * HALF_HOURS
 SHORT_TARGETS = 2
@@ -164,10 +165,10 @@ def _observe(
     exptime = round(craft.exposure * 86400)
     return Product(
         label=f"DEMO {observed.target}, sector {sector}, {exptime} s",
-        mission="TESS",
+        mission=TESS.telescope,
         catalog="DEMO",
         target=observed.target,
-        observation_type="tess_observation",
+        observation_type=TESS.observation_type,
         observation_fields={
             "sector": sector,
             "orbit_number": None,
@@ -177,10 +178,14 @@ def _observe(
             "exptime": exptime,
         },
         # One star of each kind on a CCD, then the next CCD.
-        instrument=("TESS", "Camera 1", f"CCD {1 + (observed.target - 1) // len(KINDS) % 4}"),
+        instrument=(
+            TESS.telescope,
+            "Camera 1",
+            f"CCD {1 + (observed.target - 1) // len(KINDS) % 4}",
+        ),
         cadence=craft.cadence,
         time=time,
-        quality={"tess_quality_flag": quality},
+        quality={TESS.flag_type: quality},
         curves=tuple(curves),
     )
 

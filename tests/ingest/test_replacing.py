@@ -212,6 +212,20 @@ def test_ingest_replaces_a_file_of_unknown_release_only_if_told(
     engine.dispose()
 
 
+def test_ingest_replaces_light_curves_without_times(
+    db: lcdb.Database, release: Callable[..., Path]
+) -> None:
+    db.ingest(release(35), progress=False)
+    with db.session.begin():
+        db.session.execute(sa.delete(TargetSpecificTime))
+        db.session.execute(sa.delete(QualityFlagArray))
+    assert db.ingest(release(60), replace="newer", progress=False).replaced == 1
+    product = read_product(release(60))
+    (times,) = db.session.scalars(sa.select(TargetSpecificTime.barycentric_julian_dates)).all()
+    assert np.array_equal(times[np.isfinite(times)], product.time[np.isfinite(product.time)])
+    db.session.rollback()
+
+
 def test_ingest_replaces_all_of_a_file_or_nothing(
     db: lcdb.Database, release: Callable[..., Path]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,9 @@ from sqlalchemy import orm
 from lcdb_notebook.errors import ArgumentError, IngestError, LCDBError
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.ingest.frames.headers import CADENCE_CARDS, FrameFile, read_frame
+from lcdb_notebook.ingest.frames.observations import cadence_references, tess_observations
 from lcdb_notebook.ingest.readers.find_files import AnyPath, find_files
-from lcdb_notebook.models import FITSFrame, Instrument, NumpyArray, Observation, TESSObservation
+from lcdb_notebook.models import FITSFrame, NumpyArray, Observation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,9 +176,11 @@ def _find_observations(
         for result in results:
             result.observation = int(id_)
         return
-    candidates = _tess_observations(session, results)
+    candidates = tess_observations(
+        session, {r.file.place for r in results if r.file and r.file.place}
+    )
     doubtful = [id_ for ids in candidates.values() if len(ids) > 1 for id_ in ids]
-    references = _references(session, doubtful)
+    references = cadence_references(session, doubtful)
     for result in results:
         assert result.file is not None
         place = result.file.place
@@ -200,41 +203,6 @@ def _find_observations(
             if ids
             else f"no observation of {where}; pass observation="
         )
-
-
-def _tess_observations(
-    session: orm.Session, results: Sequence[_Result]
-) -> dict[tuple[int, int, int], list[int]]:
-    """Find the observations of CCDs in sectors, in one statement."""
-    places = {
-        result.file.place for result in results if result.file is not None and result.file.place
-    }
-    if not places:
-        return {}
-    part, whole = orm.aliased(Instrument), orm.aliased(Instrument)
-    rows = session.execute(
-        sa.select(TESSObservation.id, TESSObservation.sector, whole.name, part.name)
-        .join(part, part.id == TESSObservation.instrument_id)
-        .join(whole, whole.id == part.parent_id)
-        .where(TESSObservation.sector.in_({sector for sector, _, _ in places}))
-        .order_by(TESSObservation.id)
-    )
-    named = {(s, f"Camera {camera}", f"CCD {ccd}"): (s, camera, ccd) for s, camera, ccd in places}
-    found: dict[tuple[int, int, int], list[int]] = {}
-    for id_, sector, camera_name, ccd_name in rows:
-        place = named.get((sector, camera_name, ccd_name))
-        if place is not None:
-            found.setdefault(place, []).append(id_)
-    return found
-
-
-def _references(session: orm.Session, ids: Sequence[int]) -> Mapping[int, Any]:
-    if not ids:
-        return {}
-    rows = session.execute(
-        sa.select(Observation.id, Observation.cadence_reference).where(Observation.id.in_(ids))
-    )
-    return {row.id: row.cadence_reference for row in rows}
 
 
 def _compare(

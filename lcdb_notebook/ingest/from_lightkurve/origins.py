@@ -8,6 +8,8 @@ from typing import Any
 from lcdb_notebook import flags
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import Named
+from lcdb_notebook.ingest.readers.headers import qlp_flag_type
+from lcdb_notebook.lightcurve.missions import MISSIONS, TESS
 
 _RAW = {
     "SPOC SAP": "[electron / s] Simple aperture photometry",
@@ -26,6 +28,8 @@ _TGLC = {
     "aperture_flux": ("TGLC aperture", None),
     "cal_aper_flux": ("TGLC aperture", "TGLC CAL"),
 }
+
+_FLAG_TYPES = {mission.observation_type: mission.flag_type for mission in MISSIONS.values()}
 
 _APERTURE = ("SPOC", "TESS-SPOC", "Kepler", "K2")
 
@@ -91,18 +95,13 @@ def quality_types(
     """
     found = {name: name for name in flags.types() if name in columns}
     if author == "TGLC" and "tess_flags" in columns:
-        return found | {"tess_quality_flag": "tess_flags", "tglc_quality_flag": "tglc_flags"}
+        return found | {TESS.flag_type: "tess_flags", "tglc_quality_flag": "tglc_flags"}
     if "quality" in columns:
-        primary = "base_quality_flag"
+        primary = _FLAG_TYPES.get(observation_type, "base_quality_flag")
         if flag_type:
             primary = flag_type
-        elif observation_type in ("kepler_observation", "k2_observation"):
-            primary = "kepler_quality_flag"
         elif author == "QLP":
-            # QLP's own bits moved with sector 56: https://archive.stsci.edu/hlsp/qlp.
-            primary = f"qlp_quality_flag_v{1 if fields.get('sector', 0) <= 55 else 2}"
-        elif observation_type == "tess_observation":
-            primary = "tess_quality_flag"
+            primary = qlp_flag_type(fields.get(TESS.field, 1))
         found.setdefault(primary, "quality")
     return found
 

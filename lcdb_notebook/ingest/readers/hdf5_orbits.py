@@ -27,6 +27,7 @@ from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import Curve, FloatVector, Product, as_flags
 from lcdb_notebook.ingest.readers.hdf5 import Group, open_hdf5
 from lcdb_notebook.ingest.readers.hdf5_curves import qlp_curves, tglc_curves
+from lcdb_notebook.ingest.readers.headers import qlp_flag_type
 from lcdb_notebook.ingest.readers.orbit_files import shared_files
 from lcdb_notebook.ingest.readers.table import file_content
 from lcdb_notebook.ingest.readers.times import SECONDS_PER_DAY, check_times, nominal_exposure
@@ -89,9 +90,8 @@ def read_orbit(path: Path) -> Product:
         quality = {}
         if "QualityFlag" in table:
             bits = as_flags(table.integers("QualityFlag", size)[order], "QualityFlag")
-            version = 1 if place.sector <= 55 else 2
-            name = "tess" if author == "TGLC" else "qlp"
-            quality[f"{name}_quality_flag" + ("" if author == "TGLC" else f"_v{version}")] = bits
+            flag_type = TESS.flag_type if author == "TGLC" else qlp_flag_type(place.sector)
+            quality[flag_type] = bits
     return Product(
         label=str(path),
         mission=TESS.telescope,

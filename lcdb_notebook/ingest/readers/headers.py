@@ -88,6 +88,19 @@ def tess_observation(primary: Header, author: str, exposure: int) -> dict[str, A
     }
 
 
+def qlp_flag_type(sector: int) -> str:
+    """Return the type of QLP's flags, whose bits changed with sector 56.
+
+    Source: https://archive.stsci.edu/hlsp/qlp.
+
+    Examples
+    --------
+    >>> qlp_flag_type(55), qlp_flag_type(56)
+    ('qlp_quality_flag_v1', 'qlp_quality_flag_v2')
+    """
+    return f"qlp_quality_flag_v{1 if sector <= 55 else 2}"
+
+
 def catalog_number(number: object, key: str) -> int:
     """Return a catalog number, which has to fit into a bigint."""
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number < 2**63:

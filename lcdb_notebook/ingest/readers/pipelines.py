@@ -19,6 +19,7 @@ from lcdb_notebook.ingest.readers.headers import (
     catalog_number,
     instrument_path,
     integer,
+    qlp_flag_type,
     release,
     tess_observation,
     text,
@@ -177,13 +178,13 @@ def _read_qlp(table: LightCurveTable) -> Product:
     derive(method, f"{method}_FLUX", what, source, f"{method}_FLUX_ERR")
     for ending, size in (("SML", "smaller"), ("LAG", "larger")):
         derive(f"{method}_{ending}", f"{method}_FLUX_{ending}", f"{what}, {size} aperture", source)
-    version = "v1" if fields["observation_fields"]["sector"] <= 55 else "v2"
+    flag_type = qlp_flag_type(fields["observation_fields"][TESS.field])
     return _product(
         table,
         **fields,
         catalog=TESS.catalog,
         target=_target(table, TESS),
-        quality={f"qlp_quality_flag_{version}": table.quality("QUALITY")},
+        quality={flag_type: table.quality(TESS.quality_column)},
         curves=tuple(curves),
     )
 

@@ -1,4 +1,4 @@
-"""Remember the release of the file that was stored for a target and an observation.
+"""Read and write the release of the file that was stored for a target in an observation.
 
 The table is not part of the schema. It is created when the first file with a release is stored in a
 database of this package; other databases are never altered for it.
@@ -6,6 +6,7 @@ database of this package; other databases are never altered for it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
@@ -43,6 +44,24 @@ def look_up(connection: sa.Connection, keys: Keys) -> dict[tuple[int, int], Rele
         "USING (target_id, observation_id)"
     )
     return {(target, observation): Release(*release) for target, observation, *release in rows}
+
+
+def dependents(connection: sa.Connection, keys: Keys) -> dict[tuple[int, int], set[int]]:
+    """Read the ids of all DataSets of targets in observations, and of those derived from them."""
+    keys = list(keys)
+    rows = connection.exec_driver_sql(
+        "WITH own AS (SELECT d.id, d.target_id, d.observation_id FROM "
+        f"(SELECT unnest({integers(t for t, _ in keys)}) AS target_id, "
+        f"unnest({integers(o for _, o in keys)}) AS observation_id) AS pair "
+        "JOIN dataset d USING (target_id, observation_id)) "
+        "SELECT target_id, observation_id, id FROM own UNION "
+        "SELECT own.target_id, own.observation_id, h.child_dataset_id FROM own "
+        "JOIN datasethierarchy h ON h.source_dataset_id = own.id"
+    )
+    found: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for target, observation, dataset in rows:
+        found[target, observation].add(dataset)
+    return found
 
 
 def write(connection: sa.Connection, releases: Mapping[tuple[int, int], Release]) -> None:

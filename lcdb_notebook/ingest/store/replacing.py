@@ -79,7 +79,9 @@ def replaced_sampling(product: Product, cadence: IntVector, pair: Pair) -> Sampl
 
     Other cadences keep theirs if the product is one of several parts.
     """
-    assert pair.sampling is not None
+    if pair.sampling is None:
+        # Only a database of another program has light curves without times.
+        return Sampling(cadence, product.time, product.quality)
     old = pair.sampling
     names = old.quality.keys() | product.quality.keys()
     none = np.zeros(cadence.size, np.int32)

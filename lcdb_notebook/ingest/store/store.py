@@ -122,7 +122,8 @@ def _plan(
         names,
         list(products.values()),
         derived_from,
-        releases=replace is not None,
+        release=replace is not None,
+        dependents=bool(replace),
     )
     accepted: dict[int, Accepted] = {}
     for position, product in products.items():

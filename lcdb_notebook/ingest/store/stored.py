@@ -10,14 +10,13 @@ import sqlalchemy as sa
 
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import Product, observation_key
-from lcdb_notebook.ingest.store import shared
+from lcdb_notebook.ingest.store import releases, shared
 from lcdb_notebook.ingest.store.align import Sampling, time_ascends
 from lcdb_notebook.ingest.store.copying import integers, read_rows
 from lcdb_notebook.ingest.store.names import Names
 from lcdb_notebook.ingest.store.observations import find_observations
 from lcdb_notebook.ingest.store.plan import Plan
 from lcdb_notebook.ingest.store.planned import LightCurve, ObservationPlan, Pair, TargetKey
-from lcdb_notebook.ingest.store.releases import look_up as look_up_releases
 from lcdb_notebook.lightcurve.clock import SMALLEST_BJD
 from lcdb_notebook.models import PhotometricSource, ProcessingMethod
 from lcdb_notebook.server import wire
@@ -31,7 +30,8 @@ def look_up(
     products: Sequence[Product],
     derived_from: int | None = None,
     *,
-    releases: bool = False,
+    release: bool = False,
+    dependents: bool = False,
 ) -> Plan:
     """Read what a batch is compared with, in a fixed number of statements.
 
@@ -45,8 +45,8 @@ def look_up(
         Products with known classes of observations.
     derived_from
         A dataset whose ancestors are needed.
-    releases
-        Whether to read what is needed to replace files.
+    release, dependents
+        Whether to read the releases of files, and the DataSets that depend on them.
 
     Raises
     ------
@@ -90,8 +90,13 @@ def look_up(
             by_id[observation_id].pairs[targets[target_id]] = Pair()
         _samplings(connection, by_id, targets, clocks)
         _light_curves(connection, names, by_id, targets, keys_of_batch)
-        if releases:
-            _releases(connection, by_id, targets, list(clocks))
+        if release:
+            for (target_id, seen_by), found in releases.look_up(connection, clocks).items():
+                pair = by_id[seen_by].pairs[targets[target_id]]
+                pair.release = pair.stored_release = found
+        if dependents:
+            for (target_id, seen_by), ids in releases.dependents(connection, clocks).items():
+                by_id[seen_by].pairs[targets[target_id]].dependents = ids
         for observation in by_id.values():
             # Files without cadence numbers have one observation each, and this is another's.
             observation.pairs = {
@@ -137,29 +142,6 @@ def _samplings(
     for target, observation in clocks:
         pair = by_id[observation].pairs[targets[target]]
         pair.stored = pair.sampling
-
-
-def _releases(
-    connection: sa.Connection,
-    by_id: Mapping[int, ObservationPlan],
-    targets: Mapping[int, TargetKey],
-    keys: Sequence[tuple[int, int]],
-) -> None:
-    """Read the releases of pairs of target and observation, and what depends on them."""
-    for (target, observation), release in look_up_releases(connection, keys).items():
-        pair = by_id[observation].pairs[targets[target]]
-        pair.release = pair.stored_release = release
-    rows = connection.exec_driver_sql(
-        "WITH own AS (SELECT d.id, d.target_id, d.observation_id FROM "
-        f"(SELECT unnest({integers(t for t, _ in keys)}) AS target_id, "
-        f"unnest({integers(o for _, o in keys)}) AS observation_id) AS pair "
-        "JOIN dataset d USING (target_id, observation_id)) "
-        "SELECT target_id, observation_id, id FROM own UNION "
-        "SELECT own.target_id, own.observation_id, h.child_dataset_id FROM own "
-        "JOIN datasethierarchy h ON h.source_dataset_id = own.id"
-    )
-    for target, observation, dataset in rows:
-        by_id[observation].pairs[targets[target]].dependents.add(dataset)
 
 
 def _take_times(

@@ -1,0 +1,45 @@
+"""Find the observations to which the frames of a CCD belong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.models import Instrument, Observation, TESSObservation
+
+Place = tuple[int, int, int]
+"""Sector, camera and CCD."""
+
+
+def tess_observations(session: orm.Session, places: Set[Place]) -> dict[Place, list[int]]:
+    """Find the ids of the observations of CCDs in sectors, in one statement."""
+    if not places:
+        return {}
+    part, whole = orm.aliased(Instrument), orm.aliased(Instrument)
+    rows = session.execute(
+        sa.select(TESSObservation.id, TESSObservation.sector, whole.name, part.name)
+        .join(part, part.id == TESSObservation.instrument_id)
+        .join(whole, whole.id == part.parent_id)
+        .where(TESSObservation.sector.in_({sector for sector, _, _ in places}))
+        .order_by(TESSObservation.id)
+    )
+    named = {(s, f"Camera {camera}", f"CCD {ccd}"): (s, camera, ccd) for s, camera, ccd in places}
+    found: dict[Place, list[int]] = {}
+    for id_, sector, camera_name, ccd_name in rows:
+        place = named.get((sector, camera_name, ccd_name))
+        if place is not None:
+            found.setdefault(place, []).append(id_)
+    return found
+
+
+def cadence_references(session: orm.Session, ids: Sequence[int]) -> Mapping[int, Any]:
+    """Read the cadence numbers of observations, by id."""
+    if not ids:
+        return {}
+    rows = session.execute(
+        sa.select(Observation.id, Observation.cadence_reference).where(Observation.id.in_(ids))
+    )
+    return {row.id: row.cadence_reference for row in rows}
