@@ -30,7 +30,9 @@ BANNED = {
     r"\b(?:stands?|stood|standing)\b(?!-)": "is, is stored, appears, applies",
     r"\bof (?:its|their|one's|his|her|my|our|your|a \w+'s) own\b": "separate, own, custom",
     r"\bone's own\b": "custom, your own",
-    r"\bas (?:it is|they are|it was|they were|it stood)\b": "unchanged, verbatim",
+    r"(?<!far\s)(?<!long\s)(?<!soon\s)\bas (?:it is|they are|it was|they were|it stood)\b": (
+        "unchanged, verbatim"
+    ),
     r"\b(?:give|gives|gave|given|giving) back\b": "return",
     r"\b(?:give|gives|gave|giving|given) up\b": "stop, time out",
     r"\bmade of it\b": "the result, derived",
@@ -50,7 +52,7 @@ BANNED = {
     r"\b(?:go|goes|going|went) in\b": "is ingested, is stored",
     r"\bwent in\b": "was stored",
     r"\bwhat there (?:is|are|was|were)\b": "what exists, what is available",
-    r"\bthat there (?:is|are|was|were)\b": "that exist, available",
+    r"\bthat there (?:is|are|was|were)\b(?! (?:a|an|no|none|one|some)\b)": "that exist, available",
     r"\bknows (?:no|nothing|of|it|them|them all)\b": "has no, does not define",
     r"\bnothing against\b": "no flags set",
     r"\b(?:takes?|took) \S+ away\b": "removes",

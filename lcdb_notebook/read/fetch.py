@@ -82,7 +82,7 @@ class Arrays:
 
 @dataclass(slots=True)
 class Unreadable:
-    """Reasons why the arrays of DataSets, of targets in observations, or of observations are bad."""
+    """Reasons why arrays of DataSets, of targets in observations or of observations are bad."""
 
     datasets: dict[int, str] = field(default_factory=dict)
     pairs: dict[Pair, str] = field(default_factory=dict)

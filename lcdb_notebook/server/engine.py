@@ -75,7 +75,7 @@ def make_engine(
     # Notebooks stay open for days while servers restart, so a connection is tested before use.
     pool: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 4}
     engine = sa.create_engine(
-        # Workers open connections of their own by this URL, with the same settings.
+        # Workers connect by this URL, with the same settings.
         with_secret(settings.in_url(url)),
         connect_args=arguments,
         # For writing the isolation level is a setting of the connection (SessionSettings): if the
@@ -147,7 +147,7 @@ def _open_connections(engine: sa.Engine, connector: Connector, server: Server | 
 
 
 def _know_the_server(engine: sa.Engine) -> None:
-    """Answer what SQLAlchemy asks on the first connection from what libpq has been told already.
+    """Pass SQLAlchemy the facts about the server that libpq has received, without queries.
 
     The server reports its version and ``standard_conforming_strings`` when a connection is opened,
     and the isolation level is that of :class:`SessionSettings`. This saves three round trips.

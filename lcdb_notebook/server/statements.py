@@ -55,7 +55,7 @@ def statements(text: str) -> list[list[str]]:
     Parameters
     ----------
     text : str
-        Any number of statements; backslashes are no escapes.
+        Any number of statements; backslashes have no special meaning.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def tokens(text: str) -> Iterator[tuple[str, str]]:
     Parameters
     ----------
     text : str
-        Any number of statements; backslashes are no escapes.
+        Any number of statements; backslashes have no special meaning.
 
     Yields
     ------
