@@ -40,6 +40,11 @@ def add(commands: Commands) -> None:
         default="skip",
         help="skip bad files and print the reasons (default), or stop at the first",
     )
+    command.add_argument(
+        "--replace",
+        choices=("newer", "always"),
+        help="replace stored light curves by those of newer releases, or of any file that differs",
+    )
     for name, what in (("author", "pipeline"), ("photometry", "photometric source")):
         command.add_argument(f"--{name}", help=f"{what} of files of other pipelines")
     add_common(command)
@@ -53,6 +58,7 @@ def run(given: argparse.Namespace) -> int:
         report = database.ingest(
             given.paths,
             on_error=given.on_error,
+            replace="newer" if given.replace == "newer" else given.replace == "always",
             author=given.author,
             photometry=given.photometry,
         )

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.cli import info, main
+from tests.ingest.test_other_files import foreign
 
 PI_MEN = "spoc/tess2018206045859-s0001-0000000261136679-0120-s_lc.fits.gz"
 LIGHT_CURVES = 312
@@ -162,6 +164,22 @@ def test_ingest_takes_files_in_and_says_so(
     assert "1 file: 1 added (2 light curves), 0 unchanged, 0 skipped" in capsys.readouterr().out
     assert main(arguments) == 0
     assert "1 file: 0 added (0 light curves), 1 unchanged, 0 skipped" in capsys.readouterr().out
+
+
+def test_ingest_of_another_pipeline_and_of_its_next_release(
+    blank_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lcdb.connect(blank_dsn, write=True, create=True).close()
+    arguments = ["--url", blank_dsn, "--author", "me", "--photometry", "Mine"]
+    assert main(["ingest", str(foreign(tmp_path / "mine.fits")), *arguments]) == 0
+    assert "1 file: 1 added (1 light curve)" in capsys.readouterr().out
+    with lcdb.connect(blank_dsn) as db:
+        assert db.search(7).table["photometry"].tolist() == ["Mine"]
+    later = str(foreign(tmp_path / "later.fits", SAP_FLUX=np.arange(50.0)))
+    assert main(["ingest", later, *arguments, "--replace", "newer"]) == 1
+    assert "Which is newer is unknown" in capsys.readouterr().out
+    assert main(["ingest", later, *arguments, "--replace", "always"]) == 0
+    assert "1 replaced" in capsys.readouterr().out
 
 
 def test_ingest_ends_with_1_if_a_file_was_skipped(
