@@ -50,6 +50,7 @@ class Database:
     lightcurves = reading.lightcurves
     dataframe = reading.dataframe
     lineage = searching.lineage
+    coverage = reading.coverage
     load = reading.load
     explore = searching.explore
     targets = listings.targets

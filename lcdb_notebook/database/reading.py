@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-__all__ = ["dataframe", "lightcurve", "lightcurves", "load"]
+__all__ = ["coverage", "dataframe", "lightcurve", "lightcurves", "load"]
 
 
 def lightcurve(
@@ -241,6 +241,39 @@ def dataframe(
         on_error=on_error,
         progress=progress,
     )
+
+
+def coverage(self: Open, target: Any = None, *, per: str = "sector", **search: Any) -> pd.DataFrame:
+    """Count the light curves of targets by sector; no arrays are read.
+
+    Parameters
+    ----------
+    target : int, str, Target or list of these, optional
+        Catalog numbers (``261136679``, ``"TIC 261136679"``) or Target objects; also thousands.
+    per : str, optional
+        The observation field that becomes the columns: "sector", "quarter", "campaign".
+    **search : object
+        Other arguments of :meth:`Database.search`, such as ``author="QLP"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per target and one column per sector, with numbers of light curves; 0 where there
+        are none. Catalog numbers that are not in the database have a row of 0.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is unknown or has a wrong value, or ``per`` is not a field of the
+        observations.
+
+    Examples
+    --------
+    >>> counts = db.coverage([1, 2, 3], processing="raw")
+    >>> counts.columns[(counts > 0).all()].tolist()
+    [1, 2]
+    """
+    return self.search(target, **search).coverage(per=per)
 
 
 def load(self: Open, datasets: Iterable[DataSet]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -546,3 +547,114 @@ def test_map_takes_the_old_name_of_datasets_with_a_warning(db: lcdb.Database) ->
     assert_frame_equal(
         old, found.map(lambda record: record.time.size, datasets="record", workers=1)
     )
+
+
+# One light curve a sector
+
+
+def pipelines(url: str) -> None:
+    """Add a star that two pipelines reduced, one of them by orbits."""
+
+    def curves(unit: str, name: str, processing: str) -> tuple[Curve, ...]:
+        source, method = Named(name, f"[{unit}] Flux"), Named(processing, f"[{unit}] Corrected")
+        flux = np.linspace(99, 101, 10)
+        return (Curve(source, None, None, flux, None), Curve(source, method, 0, flux, None))
+
+    def product(author: str, exposure: int, sector: int, orbit: int | None, first: int) -> Product:
+        small = curves("electron / s", f"{author} small aperture", f"{author} DET")
+        own = curves("electron / s", f"{author} SAP", f"{author} DET")
+        return Product(
+            label=f"TIC 900, {author}, {sector}",
+            mission="TESS",
+            catalog="TIC",
+            target=900,
+            observation_type="tess_observation",
+            observation_fields={
+                "sector": sector,
+                "orbit_number": orbit,
+                "author": author,
+                "exptime": exposure,
+            },
+            instrument=("TESS", "Camera 1", "CCD 1"),
+            cadence=np.arange(10) + first,
+            time=1400 + 27.0 * sector + (first + np.arange(10)) / 48,
+            quality={"tess_quality_flag": np.zeros(10, np.int32)},
+            curves=tuple(
+                replace(one, source=None if one.source is None else one.source + offset)
+                for offset, group in ((0, small), (2, own))
+                for one in group
+            ),
+        )
+
+    products = [
+        product("SPOC", 20, 1, None, 0),
+        product("SPOC", 120, 1, None, 0),
+        product("QLP", 1800, 1, 9, 0),
+        product("QLP", 1800, 1, 10, 100),
+        product("QLP", 1800, 2, 11, 0),
+        product("QLP", 1800, 2, 12, 100),
+    ]
+    with sa.create_engine(url).begin() as connection:
+        outcomes = store(connection, products)
+        assert not [outcome.error for outcome in outcomes if outcome.error]
+
+
+@pytest.fixture
+def star(blank_dsn: str) -> Iterator[lcdb.Selection]:
+    """A star in sector 1 by SPOC (20 and 120 s) and QLP (two orbits), in sector 2 by QLP alone."""
+    with lcdb.connect(blank_dsn, write=True, create=True):
+        pipelines(blank_dsn)
+    with lcdb.connect(blank_dsn) as db:
+        yield db.search(900)
+
+
+def test_best_keeps_one_light_curve_a_sector_by_the_usual_preference(star: lcdb.Selection) -> None:
+    assert len(star) == 24
+    best = star.best()
+    table = best.table
+    assert table["author"].tolist() == ["SPOC", "QLP", "QLP"]
+    assert table["exptime"].tolist() == [120, 1800, 1800]
+    assert table["processing"].tolist() == ["SPOC DET", "QLP DET", "QLP DET"]
+    assert table["photometry"].tolist() == ["SPOC SAP", "QLP SAP", "QLP SAP"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        joined = best.lightcurves().stitch()
+    assert len(joined) == 30
+    assert (np.diff(joined.time.value) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("prefer", "authors", "processing"),
+    [
+        (["QLP"], ["QLP", "QLP", "QLP", "QLP"], "QLP DET"),
+        ([{"author": "SPOC", "exptime": 20}], ["SPOC", "QLP", "QLP"], "SPOC DET"),
+        ([{"processing": None}], ["SPOC", "QLP", "QLP"], "raw"),
+        ([], ["SPOC", "QLP", "QLP"], "SPOC DET"),
+    ],
+)
+def test_best_follows_the_given_preference(
+    star: lcdb.Selection, prefer: list[Any], authors: list[str], processing: str
+) -> None:
+    table = star.best(prefer=prefer).table
+    assert table["author"].tolist() == authors
+    assert table["processing"][0] == processing
+
+
+def test_best_names_a_wrong_argument(star: lcdb.Selection) -> None:
+    with pytest.raises(ArgumentError, match=r"^prefer must be"):
+        star.best(prefer="SPOC")
+    with pytest.raises(ArgumentError, match=r"^per must be a field.*sector"):
+        star.best(per="sektor")
+
+
+def test_stitch_warns_once_of_repeated_cadences_and_names_best(star: lcdb.Selection) -> None:
+    with pytest.warns(UserWarning, match=r"24 light curves of 6 .*best\(\)") as caught:
+        star.lightcurves().stitch()
+    assert len(caught) == 1
+
+
+def test_coverage_counts_light_curves_by_target_and_sector(star: lcdb.Selection) -> None:
+    counts = star.coverage()
+    assert counts.columns.tolist() == [1, 2]
+    assert counts.to_numpy().tolist() == [[16, 8]]
+    assert star.best().coverage().to_numpy().tolist() == [[1, 2]]

@@ -5,13 +5,14 @@ Imports lightkurve.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
 import lightkurve
 import numpy as np
 
+from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.convert.fast_columns import Built
 
 __all__ = ["KeplerLightCurve", "LightCurve", "LightCurveCollection", "TessLightCurve"]
@@ -75,6 +76,7 @@ class LightCurveCollection(lightkurve.LightCurveCollection):  # type: ignore[mis
             any of the light curves has them, with -1 for the others. ``meta`` holds what is the
             same for all, where lightkurve's holds that of the last.
         """
+        _warn_of_repetitions(self)
         present = [key for key in _MEMBER_KEYS if any(lc.meta.get(key) is not None for lc in self)]
         metas = []
 
@@ -95,6 +97,20 @@ class LightCurveCollection(lightkurve.LightCurveCollection):  # type: ignore[mis
         for key in present:
             joined.meta.pop(key, None)
         return joined
+
+
+def _warn_of_repetitions(members: Iterable[Any]) -> None:
+    """Warn if light curves of one target and observation would be joined."""
+    members = list(members)
+    runs = {
+        (lc.meta.get("LABEL"), lc.meta.get("OBSERVATION", number))
+        for number, lc in enumerate(members)
+    }
+    if len(runs) < len(members):
+        warn(
+            f"stitch() joins {len(members)} light curves of {len(runs)} observations, so cadences "
+            "are repeated; choose one light curve per sector with Selection.best()"
+        )
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -11,8 +11,8 @@ from lcdb_notebook.errors import NotFoundError
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.records import OnError, records
+from lcdb_notebook.read.selection import choosing, outputs, tables, workers
 from lcdb_notebook.read.selection import lightcurves as _lightcurves
-from lcdb_notebook.read.selection import outputs, tables, workers
 from lcdb_notebook.search import explain, results
 from lcdb_notebook.search.results import Search
 
@@ -51,6 +51,8 @@ class Selection:
     plot = outputs.plot
     map = workers.map
     to_dask = workers.to_dask
+    best = choosing.best
+    coverage = choosing.coverage
 
     def __init__(self, search: Search) -> None:
         self._search = search

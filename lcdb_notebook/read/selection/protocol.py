@@ -17,6 +17,8 @@ class Rows(Protocol):
 
     _search: Search
 
+    def __init__(self, search: Search) -> None: ...
+
     def _read(
         self,
         chunk_bytes: int | None,
