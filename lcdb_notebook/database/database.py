@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
-import psycopg2
 import sqlalchemy as sa
-from psycopg2.extensions import TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_UNKNOWN
 from sqlalchemy import orm
 
-from lcdb_notebook.database import listings, names, reading, searching, writing
-from lcdb_notebook.errors import ConnectionFailedError, ReadOnlyError, SchemaError
+from lcdb_notebook.database import creating, listings, names, reading, searching, writing
+from lcdb_notebook.errors import (
+    ConnectionFailedError,
+    LCDBError,
+    ReadOnlyError,
+)
 from lcdb_notebook.models.tables import migrations, schema
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.criteria import Fields
 from lcdb_notebook.server.driver_errors import READ_ONLY_ADVICE, translated
 from lcdb_notebook.server.engine import create_tables, make_engine
+from lcdb_notebook.server.fork import is_own, renew_after_fork
+from lcdb_notebook.server.recovery import CONNECTS_AGAIN, UNDONE, Recovery, add_note_once
 from lcdb_notebook.server.rights import warn_of_rights
 
 if TYPE_CHECKING:
@@ -28,8 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Database"]
 
-_UNDONE = "uncommitted changes of the session were rolled back"
-_AGAIN = "the next call reconnects automatically"
+_USE_MAP = (
+    "in this process, which was forked from the one that opened the database; to work on many "
+    "light curves in parallel use selection.map(function), or call lcdb.connect(...) here"
+)
 
 
 class Database:
@@ -64,6 +71,8 @@ class Database:
     ingest = writing.ingest
     add = writing.add
     add_frames = writing.add_frames
+    create = creating.create
+    _require_columns = creating.require_columns
 
     def __init__(
         self,
@@ -78,8 +87,10 @@ class Database:
     ) -> None:
         self._description = description
         self._write = write
+        self._pid = os.getpid()
+        self._renewed = self._uncommitted_in_parent = False
 
-        def engine(*, kept: bool) -> sa.Engine:
+        def engine(*, kept: bool, write: bool = write) -> sa.Engine:
             return make_engine(
                 url,
                 description,
@@ -94,10 +105,13 @@ class Database:
         # For methods that commit on a separate connection, which is closed after each use, so that
         # only the session's connection stays open between cells.
         self._engine = engine(kept=False)
+        self._engine_of_child: Callable[[], sa.Engine] = lambda: engine(kept=True, write=False)
         # Objects stay usable after a commit: a notebook may show them several cells later.
         self._session = orm.Session(kept, expire_on_commit=False)
+        self._recovery = Recovery(self._session, kept, description, write=write)
         self._lock = threading.RLock()
-        self._closer = weakref.finalize(self, _close, self._session, kept, server)
+        self._closer = weakref.finalize(self, _close, self._session, server, self._pid)
+        renew_after_fork(self._after_fork)
         try:
             if create:
                 own = server is not None
@@ -122,7 +136,15 @@ class Database:
         -------
         sqlalchemy.orm.Session
             A transaction that your query begins stays open until ``session.commit()`` or
-            ``session.rollback()``.
+            ``session.rollback()``. Errors of the server and of the driver are raised as LCDBErrors.
+            After a lost connection it connects again by itself.
+
+        Raises
+        ------
+        ConnectionFailedError
+            If the database was closed.
+        LCDBError
+            In a forked process, if its parent had changes that were not committed.
 
         Examples
         --------
@@ -131,6 +153,8 @@ class Database:
         24
         >>> db.session.rollback()
         """
+        self._require_usable()
+        self._recovery.recover()
         return self._session
 
     @contextmanager
@@ -158,8 +182,9 @@ class Database:
         ...     print(session.get(Target, 1).name)
         1
         """
+        self._require_usable()
         with self._lock:
-            self._require_open()
+            self._recovery.recover()
             under_way = self._session.in_transaction()
             try:
                 with translated(self._description):
@@ -172,54 +197,17 @@ class Database:
                             self._session.commit()
                     except BaseException as error:
                         if not under_way:
-                            self._roll_back()
-                        elif self._is_spoilt(error):
-                            self._roll_back()
+                            self._recovery.roll_back()
+                        elif self._recovery.must_roll_back(error):
+                            self._recovery.roll_back()
                             if self._write:
-                                error.add_note(_UNDONE)
+                                add_note_once(error, UNDONE)
                         raise
             except ConnectionFailedError as error:
-                if _AGAIN not in getattr(error, "__notes__", ()):
-                    error.add_note(_AGAIN)
+                add_note_once(error, CONNECTS_AGAIN)
+                if not is_own(self._pid):
+                    add_note_once(error, f"it was tried {_USE_MAP}")
                 raise
-
-    def create(self, *, alter: bool = False) -> list[str]:
-        """Add the missing tables and columns of the models, those of mission classes included.
-
-        Tables that an earlier version of this package created are upgraded to the newest version,
-        with the data kept. Nothing is added to tables that another program created, unless
-        ``alter`` is True; new columns may then be NULL or have a default, so that the other
-        program can still insert its rows.
-
-        Parameters
-        ----------
-        alter : bool, default False
-            Add to tables that another program created, too.
-
-        Returns
-        -------
-        list of str
-            What was added, as ``table`` or ``table.column``.
-
-        Raises
-        ------
-        ReadOnlyError
-            If the database was not opened with ``write=True``.
-        SchemaError
-            If the tables have a version that this package does not support, or belong to another
-            program.
-
-        Examples
-        --------
-        >>> db.create()
-        []
-        """
-        self._require_write("create()")
-        with translated(self._description), self._engine.begin() as connection:
-            added = migrations.create(connection, alter=alter)
-        with self.session_scope() as session:
-            layout.learn(session.connection(), self._engine)
-        return added
 
     def _fields(self, named: Iterable[str]) -> Fields:
         """Return the fields of observations, read again if a named one is not among them."""
@@ -268,47 +256,48 @@ class Database:
                 f"{self!r} was closed; open it again with lcdb.connect(...)"
             )
 
-    def _require_write(self, what: str) -> None:
+    def _require_usable(self) -> None:
         self._require_open()
+        if not (is_own(self._pid) or self._renewed):
+            self._after_fork()
+        if self._uncommitted_in_parent:
+            raise LCDBError(
+                f"{self!r} has changes that are not committed, and cannot be used {_USE_MAP}"
+            )
+
+    def _require_write(self, what: str) -> None:
+        self._require_usable()
+        if not self._write and not is_own(self._pid):
+            raise ReadOnlyError(f"{what} changes the database, which is not possible {_USE_MAP}")
         if not self._write:
             raise ReadOnlyError(
                 f"{what} changes the database, but {self!r} was opened for reading; "
                 f"{READ_ONLY_ADVICE}"
             )
 
-    def _require_columns(self, what: str) -> None:
-        """Check that the tables have what this package writes."""
-        lacking = layout.of(self._session).lacking
-        if lacking:
-            raise SchemaError(
-                f"{what} needs {', '.join(lacking)}, which this database does not have, because "
-                "another program created its tables. If they are yours, db.create(alter=True) adds "
-                "what is missing, and db.create() shows the SQL that does so"
-            )
+    def _after_fork(self) -> None:
+        """Renew what a forked process must not share with its parent; called in that process.
 
-    def _is_spoilt(self, error: BaseException) -> bool:
-        """Check whether the open transaction can only be rolled back."""
-        if isinstance(error, sa.exc.SQLAlchemyError | psycopg2.Error | ReadOnlyError):
-            return True
-        if not self._session.is_active:
-            return True
-        driver = self._session.connection().connection.driver_connection
-        assert driver is not None
-        failed = (TRANSACTION_STATUS_INERROR, TRANSACTION_STATUS_UNKNOWN)
-        return driver.info.transaction_status in failed
-
-    def _roll_back(self) -> None:
-        try:
-            self._session.rollback()
-        except (sa.exc.SQLAlchemyError, psycopg2.Error):
-            # The connection was lost, which is only noticed now; the second call succeeds.
-            self._session.rollback()
+        It reads on a connection that it opens itself. Changes stay with the parent, whose
+        transaction it could neither see nor end.
+        """
+        self._lock = threading.RLock()
+        self._renewed = True
+        self._recovery.needed = True
+        if self._write:
+            self._uncommitted_in_parent = self._session.in_transaction()
+            self._write = False
+            engine = self._engine_of_child()
+            self._session.bind = engine
+            self._recovery.watch(engine)
 
 
-def _close(session: orm.Session, engine: sa.Engine, server: Server | None) -> None:
+def _close(session: orm.Session, server: Server | None, pid: int) -> None:
     # At the end of the interpreter the embedded server may stop before its connections close.
-    with suppress(sa.exc.DBAPIError):
+    with suppress(sa.exc.DBAPIError, LCDBError):
         session.close()
-    engine.dispose()
-    if server is not None:
+    if isinstance(session.bind, sa.Engine):
+        session.bind.dispose()
+    # A forked process leaves the server to its parent.
+    if server is not None and is_own(pid):
         server.stop()

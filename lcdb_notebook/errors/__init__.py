@@ -24,6 +24,10 @@
     ├── IngestError                 a file or light curve cannot be ingested (also a ValueError)
     ├── ExportError                 a file cannot be written or read (also a ValueError)
     └── BackupError                 a backup cannot be made or restored
+
+In a notebook an LCDBError is shown with your own lines and its message only. To see the whole
+traceback, and the error of the driver that caused it, run ``%xmode Verbose`` and repeat the call,
+or call ``traceback.print_exception(error)``; ``error.__cause__`` is the error of the driver.
 """
 
 from __future__ import annotations
@@ -56,6 +60,12 @@ __all__ = [
 
 class LCDBError(Exception):
     """Base class of all errors of this package."""
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython calls this in place of its own traceback.
+        from lcdb_notebook.errors.short_traceback import short_traceback
+
+        return short_traceback(self)
 
 
 class ConfigurationError(LCDBError):

@@ -34,6 +34,9 @@ Pair = tuple[int, int]
 
 _log = logging.getLogger(__name__)
 
+# How much of a statement an error shows.
+_SHOWN = 200
+
 # The table that a row of the stream is from; the first field of every row.
 _CADENCES, _TIMES, _FLAGS, DATASET, _VERSION = range(5)
 
@@ -233,7 +236,9 @@ def copy_out(
     try:
         interruptible(driver, copy, meanwhile=meanwhile)
     except psycopg2.Error as error:
-        raise sa.exc.DBAPIError.instance(command, None, error, psycopg2.Error) from error
+        # Not the whole command, which has all ids in it, and grows with the selection.
+        shown = command if len(command) <= _SHOWN else f"{command[:_SHOWN]} ..."
+        raise sa.exc.DBAPIError.instance(shown, None, error, psycopg2.Error) from error
 
 
 def raw_connection(session: orm.Session) -> Any:

@@ -22,6 +22,17 @@ __all__ = ["OLDEST_SERVER", "Connector", "refuse_old_server"]
 #: The oldest major version of PostgreSQL that is promised to work.
 OLDEST_SERVER = 14
 
+# A peer that vanished silently (a laptop that slept, a cable, a firewall) is noticed within 25 s:
+# by keepalives while waiting for an answer, by the user timeout while sending (tcp(7)). libpq
+# ignores them on Unix sockets, and on systems that do not have them. The URL may set others.
+_NOTICE_DEAD_PEERS = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+
 _APPLICATION_NAME = "lcdb_notebook"
 
 # Seconds after which an attempt to connect to a silent server ends.
@@ -76,7 +87,7 @@ class Connector:
         psycopg2.OperationalError
             If there is no connection.
         """
-        given = dict(arguments)
+        given = _NOTICE_DEAD_PEERS | dict(arguments)
         # The name in pg_stat_activity, unless PGAPPNAME or the URL sets another.
         given.setdefault("fallback_application_name", _APPLICATION_NAME)
         # The COPY stream is decoded as UTF-8, whatever encoding the database has.

@@ -18,7 +18,7 @@ from lcdb_notebook.errors import (
     StatementTimeoutError,
 )
 
-__all__ = ["READ_ONLY_ADVICE", "read_only_error", "translated"]
+__all__ = ["READ_ONLY_ADVICE", "read_only_error", "translate", "translated"]
 
 READ_ONLY_ADVICE = "open the database with lcdb.connect(..., write=True) to change it"
 
@@ -60,6 +60,10 @@ _ADVICE = (
 # no code if there was no connection.
 _CONNECTION_CLASSES = ("08", "57P")
 
+# psycopg2's words where a connection was lost in the middle of a COPY (pqpath.c, pq_raise): libpq
+# has no message then, and the error no code.
+_NO_MESSAGE = "no message from the libpq"
+
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
@@ -80,8 +84,9 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except (sa.exc.DBAPIError, psycopg2.Error) as error:
-        lost = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
-        raise _as_ours(error, _driver_error(error), where, lost=lost) from error
+        ours = translate(error, where)
+        assert ours is not None
+        raise ours from error
     except sa.exc.PendingRollbackError as error:
         ours = LCDBError(
             f"{where}: an earlier change in the open transaction failed; call "
@@ -90,6 +95,34 @@ def translated(where: str) -> Iterator[None]:
         for note in getattr(error, "__notes__", ()):
             ours.add_note(note)
         raise ours from error
+
+
+def translate(error: BaseException, where: str, *, lost: bool = False) -> LCDBError | None:
+    """Return the LCDBError for an error of the driver.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any error.
+    where : str
+        The database in messages; no password.
+    lost : bool, optional
+        Whether the connection is known to be lost.
+
+    Returns
+    -------
+    LCDBError or None
+        None if the error is not the driver's.
+    """
+    if isinstance(error, sa.exc.DBAPIError):
+        lost = lost or error.connection_invalidated
+    elif not isinstance(error, psycopg2.Error):
+        return None
+    driver: Any = _driver_error(error)
+    ours = read_only_error(driver, where) or _by_code(driver, where, lost=lost)
+    for note in getattr(error, "__notes__", ()):
+        ours.add_note(note)
+    return ours
 
 
 def _driver_error(error: BaseException) -> BaseException | None:
@@ -139,13 +172,6 @@ def _opened_for_reading(error: BaseException | None, where: str) -> ReadOnlyErro
     return ReadOnlyError(f"{where} was opened for reading: {_lines(error)[0]}; {READ_ONLY_ADVICE}")
 
 
-def _as_ours(raised: BaseException, error: Any, where: str, *, lost: bool) -> LCDBError:
-    ours = read_only_error(error, where) or _by_code(error, where, lost=lost)
-    for note in getattr(raised, "__notes__", ()):
-        ours.add_note(note)
-    return ours
-
-
 def _by_code(error: Any, where: str, *, lost: bool) -> LCDBError:
     code = getattr(error, "pgcode", None) or ""
     lines = _lines(error)
@@ -161,8 +187,11 @@ def _by_code(error: Any, where: str, *, lost: bool) -> LCDBError:
         )
     # Errors without a code come from the driver, and mean that the connection failed.
     no_answer = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and not code
+    text = " ".join(line.strip() for line in lines)
+    if not code and _NO_MESSAGE in text:
+        text = "it was lost in the middle of a COPY; the server may have been restarted"
+        no_answer = True
     if lost or no_answer or code.startswith(_CONNECTION_CLASSES):
-        text = " ".join(line.strip() for line in lines)
         return ConnectionFailedError(f"no connection to {where}: {text}{_advice(code, text)}")
     return LCDBError(f"{where} answered: {lines[0]}{_advice(code, '')}")
 

@@ -10,8 +10,10 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from lcdb_notebook.errors import ConfigurationError
 from lcdb_notebook.models.tables import migrations
+from lcdb_notebook.server.cancel import is_given_up
 from lcdb_notebook.server.connector import Connector
 from lcdb_notebook.server.driver_errors import read_only_error, translated
+from lcdb_notebook.server.fork import forget_after_fork, is_own
 from lcdb_notebook.server.interrupt import interruptible
 from lcdb_notebook.server.secret import with_secret
 from lcdb_notebook.server.session_settings import SessionSettings
@@ -85,6 +87,7 @@ def make_engine(
         use_native_hstore=False,
         **(pool if kept else {"poolclass": sa.NullPool}),
     )
+    forget_after_fork(engine)
     # The embedded server has a role for readers.
     only_reads = server is not None and not write
     connector = Connector(settings, description, role_only_reads=only_reads)
@@ -143,7 +146,12 @@ def _open_connections(engine: sa.Engine, connector: Connector, server: Server | 
         if server is not None:
             server.ensure_running()
             given.update(server.url().query)
-        return connector.open(given)
+        # A server that is silent would otherwise hold the prompt until the timeout.
+        return interruptible(None, lambda: connector.open(given), discard=_close)
+
+
+def _close(connection: Any) -> None:
+    connection.close()
 
 
 def _know_the_server(engine: sa.Engine) -> None:
@@ -172,10 +180,12 @@ def _know_the_server(engine: sa.Engine) -> None:
 def _leave_no_transaction(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "reset")
     def _end(driver: Any, _record: Any, _state: Any) -> None:
+        if driver.closed or not is_own(driver.pid):
+            return
         # In autocommit, psycopg2's rollback() does not end a transaction that was begun by hand.
-        if not driver.closed and driver.info.transaction_status != TRANSACTION_STATUS_IDLE:
+        if driver.info.transaction_status != TRANSACTION_STATUS_IDLE:
             with driver.cursor() as cursor:
-                cursor.execute("ROLLBACK")
+                interruptible(driver, lambda: cursor.execute("ROLLBACK"))
 
 
 def _let_interrupt(engine: sa.Engine) -> None:
@@ -183,7 +193,14 @@ def _let_interrupt(engine: sa.Engine) -> None:
 
     def run(cursor: Any, work: Callable[[], object]) -> bool:
         interruptible(cursor.connection, work)
-        return True  # SQLAlchemy then does not run the statement itself
+        return True  # so that SQLAlchemy does not run it again
+
+    ping = engine.dialect.do_ping
+
+    def interruptible_ping(dbapi_connection: Any) -> bool:
+        return interruptible(dbapi_connection, lambda: ping(dbapi_connection))
+
+    engine.dialect.do_ping = interruptible_ping  # type: ignore[method-assign]
 
     @sa.event.listens_for(engine, "do_execute")
     def _one(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
@@ -202,7 +219,9 @@ def _let_interrupt(engine: sa.Engine) -> None:
 
     @sa.event.listens_for(engine, "handle_error")
     def _keep_connection(context: Any) -> None:
-        # SQLAlchemy drops a connection on KeyboardInterrupt, because its state is unknown. Here the
-        # statement has been cancelled and has ended.
-        if isinstance(context.original_exception, KeyboardInterrupt):
-            context.is_disconnect = False
+        # SQLAlchemy closes a connection after a KeyboardInterrupt, not knowing its state. Here the
+        # statement has been cancelled and has ended, unless the server did not answer.
+        interrupted = isinstance(context.original_exception, KeyboardInterrupt)
+        if interrupted and context.connection is not None and not context.connection.invalidated:
+            driver = context.connection.connection.driver_connection
+            context.is_disconnect = is_given_up(driver)

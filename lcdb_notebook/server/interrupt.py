@@ -1,67 +1,96 @@
-"""Make Ctrl-C (the stop button of a notebook) cancel queries, although psycopg2 waits in C."""
+"""Interrupt database work with Ctrl-C (the notebook's stop button), whatever the server does."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from lcdb_notebook.server.cancel import CancelRequest, give_up
+
 __all__ = ["interruptible"]
 
 Result = TypeVar("Result")
 
-# Seconds between two checks for signals while waiting.
-_POLL_SECONDS = 0.1
+# Seconds between two looks for signals, which is also the interval of progress bars.
+_LOOK_EVERY = 0.1
 
-# Seconds within which a new thread must have started.
+# Seconds within which a new thread is expected to start.
 _THREAD_STARTS_WITHIN = 1.0
+
+# Seconds in which the server has to cancel a statement. A slow network needs some tenths; what
+# takes longer is given up, since whoever presses the stop button wants the prompt.
+_CANCEL_TIMEOUT = 1.0
+
+# Seconds in which work ends whose socket has been shut down; it is a matter of milliseconds.
+_END_TIMEOUT = 0.4
 
 
 def interruptible(
-    connection: Any, work: Callable[[], Result], *, meanwhile: Callable[[], object] | None = None
+    connection: Any,
+    work: Callable[[], Result],
+    *,
+    meanwhile: Callable[[], object] | None = None,
+    discard: Callable[[Result], object] | None = None,
 ) -> Result:
-    """Run database work so that a KeyboardInterrupt cancels it on the server.
+    """Run database work so that a KeyboardInterrupt ends it within two seconds.
 
-    psycopg2 blocks in libpq, where Python handles no signals until the server answers. The work
-    therefore runs in a second thread while this one waits for signals. On an interrupt the running
-    statement is cancelled, the connection stays usable, and the interrupt is raised. The second
-    thread is kept for the next call, since starting a thread takes longer than a short statement.
+    psycopg2 blocks inside libpq, where Python cannot deliver signals. So the work runs in a second
+    thread while this one waits where signals do arrive. On an interrupt the running statement is
+    cancelled, the connection stays usable, and the interrupt is raised. If the server or the
+    network does not answer within a second, the connection is given up instead. The second thread
+    is kept for the next call, because starting one takes longer than a short statement.
 
     Parameters
     ----------
-    connection : psycopg2 connection
-        The connection that the work uses.
+    connection : psycopg2.extensions.connection or None
+        The connection that the work uses; None while it is being opened.
     work : callable
-        The function to run; its result is returned, or its exception raised.
+        What to run.
     meanwhile : callable, optional
-        Called ten times a second while the work runs, to update a progress bar. An exception in it
-        cancels the work as well.
+        Called ten times a second while the work runs, to draw a progress bar. If it raises, the
+        work is cancelled, too.
+    discard : callable, optional
+        Called with the result of work that ends only after it was given up.
+
+    Returns
+    -------
+    object
+        The result of the work.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the work was interrupted.
+    Exception
+        What the work raised.
     """
     if threading.current_thread() is not threading.main_thread():
-        # Only the main thread receives interrupts, so a second thread would have no benefit.
+        # Only the main thread receives interrupts, so a second thread would be of no use.
         return work()
-    job = _Job(work)
+    job = _Job(work, discard)
     try:
-        # Within try, because an interrupt may arrive while the work is being submitted.
+        # Inside, because an interrupt may come while the work is being handed over.
         _workers.take(job)
-        # With a timeout: a signal that arrives just before the wait, or in another thread, does not
-        # end it and is only handled afterwards.
-        while not job.waited(_POLL_SECONDS):
+        # With a timeout: a signal that arrives just before the wait begins, or in another thread,
+        # does not end the wait, and is only noticed afterwards.
+        while not job.waited(_LOOK_EVERY):
             if meanwhile is not None:
                 meanwhile()
     except BaseException:
         if job.begun.wait(_THREAD_STARTS_WITHIN):
-            _cancel(connection, job)
+            _stop(connection, job)
         else:
-            # No thread has started the job, and none may start it after this call has ended.
+            # No thread has started it, and none must start it now.
             job.work = None
         raise
     if job.failure is not None:
-        # A reference in this frame would keep the caller's objects alive through the traceback.
+        # The frames of this one would keep the caller's objects alive through the traceback.
         failure, job.failure = job.failure, None
         try:
             raise failure
@@ -71,20 +100,24 @@ def interruptible(
 
 
 class _Job(Generic[Result]):
-    """Work, and its result or exception."""
+    """Work and its result."""
 
-    def __init__(self, work: Callable[[], Result]) -> None:
+    def __init__(
+        self, work: Callable[[], Result], discard: Callable[[Result], object] | None
+    ) -> None:
         self.work: Callable[[], Result] | None = work
         self.results: list[Result] = []
         self.failure: BaseException | None = None
         self.begun = threading.Event()
         self.done = False
-        # A bare lock, held until the work is done: an Event takes longer to wait for.
+        self._discard = discard
+        self._abandoned = False
+        # A bare lock, held until the work is done: waiting for an Event takes longer.
         self._under_way = threading.Lock()
         self._under_way.acquire()
 
     def run(self) -> None:
-        """Do the work; called in the second thread."""
+        """Do the work, in the thread that took it."""
         work, self.work = self.work, None
         self.begun.set()
         try:
@@ -99,16 +132,31 @@ class _Job(Generic[Result]):
         """Wake the thread that waits."""
         self.done = True
         self._under_way.release()
+        if self._abandoned:
+            self._throw_away()
 
     def waited(self, seconds: float) -> bool:
-        """Wait for the end of the work, with a timeout; return whether it has ended."""
+        """Wait at most so long for the end of the work; return whether it has ended."""
         return self.done or self._under_way.acquire(timeout=seconds) or self.done
+
+    def abandon(self) -> None:
+        """Discard the result, now or when there is one."""
+        self._abandoned = True
+        if self.done:
+            self._throw_away()
+
+    def _throw_away(self) -> None:
+        # Both threads may come here; only one of them gets the result.
+        with contextlib.suppress(IndexError):
+            result = self.results.pop()
+            if self._discard is not None:
+                self._discard(result)
 
 
 class _Workers:
-    """Threads that wait for work: one, unless jobs run at the same time.
+    """Threads that wait for work: one, or more if work is started while other work runs.
 
-    They are daemon threads, which do not prevent the interpreter from exiting.
+    They are daemons, so that they do not keep the interpreter from ending.
     """
 
     def __init__(self) -> None:
@@ -117,7 +165,7 @@ class _Workers:
         self._idle: deque[None] = deque()
 
     def take(self, job: _Job[Any]) -> None:
-        """Run a job in an idle thread, or in a new one."""
+        """Run a job in a thread that waits, or in a new one."""
         try:
             self._idle.pop()
         except IndexError:
@@ -131,27 +179,52 @@ class _Workers:
             # Before the caller continues, or its next call would start another thread.
             self._idle.append(None)
             job.finish()
-            # It refers to objects of the caller, and the next job may come much later.
+            # It refers to objects of the caller, and the next job may be long in coming.
             del job
 
 
 _workers = _Workers()
 
 
-def _reset() -> None:
+def _begin_anew() -> None:
     """Start new threads in a forked process, which does not have those of its parent."""
     global _workers
     _workers = _Workers()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset)
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
-def _cancel(connection: Any, job: _Job[Any]) -> None:
-    # Repeatedly: a cancel that arrives between two statements has no effect.
+def _stop(connection: Any, job: _Job[Any]) -> None:
+    """End a job: by cancelling its statement, or else by giving up its connection."""
+    if connection is None:
+        job.abandon()
+        return
+    # In a thread, because the request itself can wait for the server, and that forever.
+    request = CancelRequest(connection)
+    canceller = threading.Thread(
+        target=_cancel_until_done, args=(request, job), name="lcdb-cancel", daemon=True
+    )
+    deadline = time.monotonic() + _CANCEL_TIMEOUT
+    ended = False
+    try:
+        canceller.start()
+        if job.waited(_CANCEL_TIMEOUT):
+            # A request that arrives late would cancel the next statement.
+            canceller.join(max(0.05, deadline - time.monotonic()))
+            ended = not canceller.is_alive()
+    finally:
+        # Also if another interrupt came while waiting.
+        if not ended:
+            give_up(connection)
+            job.waited(_END_TIMEOUT)
+            job.abandon()
+
+
+def _cancel_until_done(request: CancelRequest, job: _Job[Any]) -> None:
+    # Repeatedly: a request that arrives between two statements of the work cancels nothing.
     while not job.done:
-        # If the connection is lost, the work ends anyway.
-        with contextlib.suppress(Exception):
-            connection.cancel()
-        job.waited(0.02)
+        request()
+        if not job.done:
+            time.sleep(0.02)

@@ -13,10 +13,10 @@ from typing import Any
 
 import psycopg2
 import sqlalchemy as sa
-from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import make_dsn
 
 from lcdb_notebook.errors import ConfigurationError
+from lcdb_notebook.server.connection import OwnConnection
 
 __all__ = ["Environment", "Secret", "open_connection", "with_secret"]
 
@@ -75,7 +75,7 @@ def with_secret(url: sa.URL) -> sa.URL:
     return url.set(password=Secret(url.password))
 
 
-def open_connection(arguments: Mapping[str, Any]) -> Connection:
+def open_connection(arguments: Mapping[str, Any]) -> OwnConnection:
     """Open a psycopg2 connection; no frame below this one holds the password in plain text.
 
     Parameters
@@ -85,7 +85,7 @@ def open_connection(arguments: Mapping[str, Any]) -> Connection:
 
     Returns
     -------
-    psycopg2.extensions.connection
+    OwnConnection
         A new connection.
 
     Raises
@@ -106,4 +106,4 @@ def open_connection(arguments: Mapping[str, Any]) -> Connection:
             f"this version of libpq does not know one of {', '.join(sorted(parameters))}"
         )
     # Not with keywords: psycopg2 would join them to a plain string in a frame of its own.
-    return psycopg2.connect(dsn, cursor_factory=cursor_factory)
+    return psycopg2.connect(dsn, connection_factory=OwnConnection, cursor_factory=cursor_factory)

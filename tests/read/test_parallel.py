@@ -24,6 +24,7 @@ from pandas.testing import assert_frame_equal
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.errors import (
+    ArgumentError,
     ConfigurationError,
     ConnectionFailedError,
     LCDBError,
@@ -31,7 +32,7 @@ from lcdb_notebook.errors import (
 )
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.read.parallel.address import APPLICATION_NAME
-from lcdb_notebook.read.parallel.batches import Share, Shares
+from lcdb_notebook.read.parallel.batches import Batch, Batches
 from lcdb_notebook.read.parallel.results import Measured, values
 
 # Workers cannot import the modules of tests, as they cannot import a notebook.
@@ -143,7 +144,7 @@ def test_failures_are_rows_and_the_others_are_not_lost(
             raise ValueError(f"no {record.target} here")
         return {"cadences": record.time.size}
 
-    done = db.search(processing="raw").map(picky, of="record", **ways)
+    done = db.search(processing="raw").map(picky, datasets="record", **ways)
     failed = done[done["error"].notna()]
     assert failed.groupby("target")["error"].unique().str[0].to_dict() == {
         2: "ValueError: no 2 here",
@@ -160,7 +161,7 @@ def test_the_first_failure_ends_it_where_that_is_asked_for(
         raise KeyError(record.target)
 
     with pytest.raises(KeyError) as caught:
-        db.search().map(picky, of="record", on_error="raise", **ways)
+        db.search().map(picky, datasets="record", on_error="raise", **ways)
     assert any(note.startswith("of DataSet ") for note in caught.value.__notes__)
 
 
@@ -173,8 +174,10 @@ def test_an_exception_that_cannot_be_pickled_is_told_all_the_same(db: lcdb.Datab
         raise OddError(1, 2)
 
     with pytest.raises(LCDBError, match=r"OddError: 1 and 2; of DataSet \d+, DEMO 1"):
-        db.search(1).map(odd, of="record", on_error="raise", workers=2)
-    assert set(db.search(1).map(odd, of="record", workers=2)["error"]) == {"OddError: 1 and 2"}
+        db.search(1).map(odd, datasets="record", on_error="raise", workers=2)
+    assert set(db.search(1).map(odd, datasets="record", workers=2)["error"]) == {
+        "OddError: 1 and 2"
+    }
 
 
 def test_a_light_curve_that_cannot_be_read_is_a_row(new_database: Callable[[], str]) -> None:
@@ -183,15 +186,15 @@ def test_a_light_curve_that_cannot_be_read_is_a_row(new_database: Callable[[], s
         store(db.session.connection(), list(demo.products(3, cadences=60)))
         db.session.execute(sa.text("UPDATE dataset SET values = values[1:9] WHERE id = 5"))
         db.session.commit()
-        done = db.search().map(size, of="record", workers=2).set_index("dataset")
+        done = db.search().map(size, datasets="record", workers=2).set_index("dataset")
         assert done["error"].notna().sum() == 1
         assert done["error"][5].startswith("DataError: DataSet 5 (")
         with pytest.raises(lcdb.errors.DataError, match="DataSet 5"):
-            db.search().map(size, of="record", workers=1, on_error="raise")
+            db.search().map(size, datasets="record", workers=1, on_error="raise")
 
 
 def test_a_record_has_all_its_cadences(db: lcdb.Database, ways: dict[str, Any]) -> None:
-    done = db.search(1).map(lambda record: record.time.size, of="record", **ways)
+    done = db.search(1).map(lambda record: record.time.size, datasets="record", **ways)
     assert done["result"].tolist() == [60] * len(done)
 
 
@@ -243,11 +246,11 @@ def test_quantities_are_brought_to_one_unit_and_named_values_keep_out_of_the_way
 def test_a_result_that_cannot_be_sent_back_is_a_failure(db: lcdb.Database) -> None:
     done = db.search(1, processing="raw").map(
         lambda one: threading.Lock() if one.observation.fields["sector"] == 1 else 1,
-        of="record",
+        datasets="record",
         workers=2,
     )
     failed = done[done["sector"] == 1]
-    assert failed["error"].str.startswith("its result cannot be sent back: TypeError").all()
+    assert failed["error"].str.startswith("the result cannot be pickled: TypeError").all()
     assert done[done["sector"] == 2]["error"].isna().all()
 
 
@@ -272,8 +275,8 @@ def test_a_worker_that_is_killed_costs_a_retry_and_nothing_else(
         return float(np.nanmedian(record.flux))
 
     found = db.search()
-    expected = found.map(safe, of="record", workers=1)
-    assert_frame_equal(found.map(dangerous, of="record", **ways), expected)
+    expected = found.map(safe, datasets="record", workers=1)
+    assert_frame_equal(found.map(dangerous, datasets="record", **ways), expected)
     assert killed.exists()
 
 
@@ -286,44 +289,44 @@ def test_what_kills_every_worker_is_found_and_is_a_row(db: lcdb.Database) -> Non
         return 1
 
     found = db.search([6, 7], processing="raw")
-    done = found.map(crash, of="record", workers=2).set_index("dataset")
+    done = found.map(crash, datasets="record", workers=2).set_index("dataset")
     assert done["error"].notna().sum() == 1
-    assert done["error"][deadly].startswith("its worker died of it")
+    assert done["error"][deadly].startswith("the worker process crashed")
     assert done["result"].drop(deadly).eq(1).all()
 
 
 def test_shares_that_are_lost_come_again_then_alone_then_in_halves() -> None:
-    shares = Shares(range(4), allowed_losses=2)
-    share = shares.next(2, [])
-    assert share == Share((0, 1, 2, 3))
-    assert shares.lost(share) is None
-    share = shares.next(2, [])
-    assert share == Share((0, 1, 2, 3), losses=1)
-    assert shares.lost(share) is None
-    assert shares.next(2, [Share((9,))]) is None
-    share = shares.next(2, [])
-    assert share == Share((0, 1, 2, 3), losses=2)
-    assert shares.next(2, [share]) is None
-    assert shares.lost(share) is None
-    half = shares.next(2, [])
-    assert half == Share((0, 1), losses=2)
-    assert shares.lost(half) is None
-    other = shares.next(2, [])
-    assert other == Share((2, 3), losses=2)
-    shares.done(other, 1.0)
-    single = shares.next(2, [])
-    assert single == Share((0,), losses=2)
-    assert shares.lost(single) == 0
-    assert shares.next(2, []) == Share((1,), losses=2)
-    assert shares.next(2, []) is None
+    batches = Batches(range(4), allowed_losses=2)
+    batch = batches.next(2, [])
+    assert batch == Batch((0, 1, 2, 3))
+    assert batches.lost(batch) is None
+    batch = batches.next(2, [])
+    assert batch == Batch((0, 1, 2, 3), losses=1)
+    assert batches.lost(batch) is None
+    assert batches.next(2, [Batch((9,))]) is None
+    batch = batches.next(2, [])
+    assert batch == Batch((0, 1, 2, 3), losses=2)
+    assert batches.next(2, [batch]) is None
+    assert batches.lost(batch) is None
+    half = batches.next(2, [])
+    assert half == Batch((0, 1), losses=2)
+    assert batches.lost(half) is None
+    other = batches.next(2, [])
+    assert other == Batch((2, 3), losses=2)
+    batches.done(other, 1.0)
+    single = batches.next(2, [])
+    assert single == Batch((0,), losses=2)
+    assert batches.lost(single) == 0
+    assert batches.next(2, []) == Batch((1,), losses=2)
+    assert batches.next(2, []) is None
 
 
 def test_shares_take_about_as_long_as_each_other_and_get_smaller_towards_the_end() -> None:
-    shares = Shares(range(10_000), allowed_losses=2)
+    batches = Batches(range(10_000), allowed_losses=2)
     given: deque[int] = deque()
-    while (share := shares.next(2, [])) is not None:
-        given.append(len(share.datasets))
-        shares.done(share, 0.004 * len(share.datasets))
+    while (batch := batches.next(2, [])) is not None:
+        given.append(len(batch.datasets))
+        batches.done(batch, 0.004 * len(batch.datasets))
     assert sum(given) == 10_000
     assert max(given) == 500
     assert all(a >= b for a, b in zip(list(given)[10:], list(given)[11:], strict=False))
@@ -360,7 +363,7 @@ def test_no_password_is_in_what_the_scheduler_is_given(url: str, cluster: Any, c
     try:
         with lcdb.connect(secret_url) as db:
             found = db.search([1, 2], processing="raw")
-            assert found.map(size, of="record", client=client)["error"].isna().all()
+            assert found.map(size, datasets="record", client=client)["error"].isna().all()
             frame: Any = found.to_dask()
             client.compute(frame).result()
             seen.pickled.append(cloudpickle.dumps(frame))
@@ -373,7 +376,7 @@ def test_no_password_is_in_what_the_scheduler_is_given(url: str, cluster: Any, c
 
 
 def test_a_password_in_the_argument_is_refused(db: lcdb.Database, client: Any) -> None:
-    with pytest.raises(ConfigurationError, match="has a password in it") as caught:
+    with pytest.raises(ConfigurationError, match="must not contain a password") as caught:
         db.search(1).map(middle, client=client, database=f"postgresql://ada:{PASSWORD}@pdo/db")
     assert PASSWORD not in str(caught.value)
 
@@ -384,7 +387,7 @@ def test_each_worker_has_one_connection_and_none_is_left(
     def count(_: Any) -> int:
         return connections(url)
 
-    most = db.search(processing="raw").map(count, of="record", **ways)["result"].max()
+    most = db.search(processing="raw").map(count, datasets="record", **ways)["result"].max()
     assert 1 <= most <= (1 if ways == {"workers": 1} else 2)
     wait_until(lambda: connections(url) == 0)
 
@@ -397,7 +400,7 @@ def test_workers_cannot_write(db: lcdb.Database) -> None:
         with reader.session_scope() as session:
             return str(session.execute(sa.text("SHOW transaction_read_only")).scalar_one())
 
-    assert set(db.search(1).map(settings, of="record", workers=2)["result"]) == {"on"}
+    assert set(db.search(1).map(settings, datasets="record", workers=2)["result"]) == {"on"}
 
 
 def test_workers_that_read_another_database_are_found_out(
@@ -421,11 +424,9 @@ def test_workers_that_read_another_database_are_found_out(
         db.search().map(middle, client=client, database=str(conf))
 
 
-def test_a_database_that_workers_do_not_reach_is_told_at_once(
-    db: lcdb.Database, client: Any
-) -> None:
+def test_map_reports_a_database_that_workers_cannot_reach(db: lcdb.Database, client: Any) -> None:
     nowhere = "postgresql://ada@127.0.0.1:1/nothing"
-    with pytest.raises(ConnectionFailedError, match="Workers read from PostgreSQL themselves"):
+    with pytest.raises(ConnectionFailedError, match="Workers connect to PostgreSQL themselves"):
         db.search().map(middle, client=client, database=nowhere)
 
 
@@ -442,7 +443,7 @@ def slow(record):
 
 db = lcdb.connect({url!r})
 try:
-    db.search().map(slow, of="record", workers=2)
+    db.search().map(slow, datasets="record", workers=2)
 except KeyboardInterrupt:
     import psutil
     left = [p.cmdline() for p in psutil.Process().children(recursive=True)]
@@ -476,24 +477,32 @@ def test_an_interrupt_ends_all_processes_and_leaves_the_database_usable(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        ({"of": "lightcurves"}, "of= is 'lightcurve' or 'record'"),
-        ({"on_error": "skip"}, "on_error= is 'row' or 'raise'"),
-        ({"workers": 1.5}, "workers= is a number"),
-        ({"client": 3}, "client= is a dask.distributed.Client"),
-        ({"client": 3, "workers": 2}, "workers= is for this machine alone"),
+        ({"datasets": "lightcurves"}, "datasets must be 'lightcurve' or 'record'"),
+        ({"on_error": "skip"}, "on_error must be 'row' or 'raise'"),
+        ({"workers": 1.5}, "workers must be a number"),
+        ({"client": 3}, "client must be a dask.distributed.Client"),
+        ({"client": 3, "workers": 2}, "either workers= .* or client="),
     ],
 )
-def test_wrong_arguments_are_told(db: lcdb.Database, arguments: Any, told: str) -> None:
-    with pytest.raises(TypeError, match=told):
+def test_map_names_wrong_arguments(db: lcdb.Database, arguments: Any, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
         db.search(1).map(middle, **arguments)
 
 
-def test_a_function_that_cannot_be_sent_is_told(db: lcdb.Database) -> None:
+def test_map_refuses_a_function_that_cannot_be_pickled(db: lcdb.Database) -> None:
     lock = threading.Lock()
     with pytest.raises(ConfigurationError, match="cannot be pickled"):
         db.search(1).map(lambda _: lock.locked(), workers=2)
+
+
+def test_map_accepts_the_old_name_of_datasets_with_a_warning(db: lcdb.Database) -> None:
+    found = db.search(1)
+    with pytest.warns(DeprecationWarning, match=r"map\(datasets=\)") as caught:
+        done = found.map(size, of="record", workers=1)
+    assert caught[0].filename == __file__
+    assert_frame_equal(done, found.map(size, datasets="record", workers=1))
 
 
 def test_no_light_curves_are_an_error(db: lcdb.Database) -> None:

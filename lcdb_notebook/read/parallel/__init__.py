@@ -1,7 +1,7 @@
-"""A function over many light curves, on the cores of this machine or on a Dask cluster."""
+"""Call a function for many light curves, on the cores of this machine or on a Dask cluster."""
 
 from lcdb_notebook.read.parallel.partitions import to_dask
 from lcdb_notebook.read.parallel.run import OnFailure, map_light_curves
-from lcdb_notebook.read.parallel.task import Of
+from lcdb_notebook.read.parallel.task import Given
 
-__all__ = ["Of", "OnFailure", "map_light_curves", "to_dask"]
+__all__ = ["Given", "OnFailure", "map_light_curves", "to_dask"]

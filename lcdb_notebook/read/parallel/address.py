@@ -1,7 +1,8 @@
-"""Where a worker reads from: an address without a password, and one connection a process."""
+"""The address that workers read from, without a password, and one connection per process."""
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,28 +19,28 @@ from lcdb_notebook.server.config.url import describe, read_url
 from lcdb_notebook.server.driver_errors import translated
 from lcdb_notebook.server.engine import make_engine
 
-__all__ = ["Source", "entrust", "forget", "reading", "reading_once", "source"]
+__all__ = ["Source", "reading", "reading_once", "register", "source", "unregister"]
 
 APPLICATION_NAME = "lcdb_notebook worker"
-"""How a worker's connection is called in ``pg_stat_activity``."""
+"""The name of a worker's connection in ``pg_stat_activity``."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A database in words that may travel anywhere: it has no password.
+    """The address of a database, which may be sent anywhere because it contains no password.
 
     Parameters
     ----------
-    where
-        The URL of whoever asks, without the password.
-    told
+    where : str
+        The URL of the process that called map(), without the password.
+    database : str, optional
         The argument ``database=``: a URL without a password, or the path of a ``db.conf``.
-    name
-        By which a process finds the URL that it was entrusted with.
+    name : str
+        Key of the URL that was registered in a process.
     """
 
     where: str
-    told: str | None = None
+    database: str | None = None
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -65,10 +66,13 @@ class _Reader:
     def close(self) -> None:
         self._engine.dispose()
 
+    def _begin_anew(self) -> None:
+        self._lock = threading.Lock()
+
 
 _readers: dict[str, _Reader] = {}
-_entrusted: dict[str, sa.URL] = {}
-_forgotten: set[str] = set()
+_registered: dict[str, sa.URL] = {}
+_unregistered: set[str] = set()
 _lock = threading.Lock()
 _one_partition = threading.Lock()
 
@@ -81,42 +85,42 @@ def source(session: orm.Session, database: str | None) -> Source:
     session
         On the database.
     database
-        Where workers are to look instead of in their own configuration.
+        Where workers find the database, instead of in their own configuration.
 
     Raises
     ------
     ConfigurationError
-        If that has a password in it, or makes no sense.
+        If ``database`` contains a password, or is not a URL or a path.
     """
     url = session.get_bind().engine.url
     is_url = database is not None and "://" in database
     if is_url and read_url(database or "", "database=").password is not None:
         raise ConfigurationError(
-            "database= has a password in it, which would travel to the workers by way of the "
-            "scheduler. Leave it out, and let the workers have it from their own ~/.pgpass, or "
-            "name a db.conf that they can read: database='~/.config/lightcurvedb/db.conf'"
+            "database must not contain a password, because the scheduler would see it; put the "
+            "password into the workers' own ~/.pgpass, or pass a db.conf that they can read: "
+            "database='~/.config/lightcurvedb/db.conf'"
         )
-    # URL.set() takes None for "as it is".
+    # URL.set() cannot remove a password: None means unchanged.
     bare = sa.URL.create(
         url.drivername, url.username, None, url.host, url.port, url.database, url.query
     )
     made = Source(bare.render_as_string(hide_password=False), database)
-    entrust(made, url)
+    register(made, url)
     return made
 
 
-def entrust(which: Source, url: sa.URL) -> None:
-    """Let this process, and no other, read from a database with the password that is in a URL."""
-    _entrusted[which.name] = url
+def register(which: Source, url: sa.URL) -> None:
+    """Keep the URL of a database, with its password, for this process only."""
+    _registered[which.name] = url
 
 
-def forget(which: Source) -> None:
-    """Close this process's connection to a database, and forget its URL."""
+def unregister(which: Source) -> None:
+    """Close this process's connection to a database, and delete its URL."""
     with _lock:
         reader = _readers.pop(which.name, None)
-        _entrusted.pop(which.name, None)
-        # A share that was cancelled may still be under way; it must not connect anew.
-        _forgotten.add(which.name)
+        _registered.pop(which.name, None)
+        # A batch that was cancelled may still be under way; it must not connect again.
+        _unregistered.add(which.name)
     if reader is not None:
         reader.close()
 
@@ -125,18 +129,18 @@ def forget(which: Source) -> None:
 def reading(which: Source) -> Iterator[orm.Session]:
     """Lend a session on this process's own read-only connection.
 
-    The database is the one this process was entrusted with; else what ``database=`` says; else
-    that of a socket on this machine; else the one that this process itself is configured for
-    (``db.conf``, ``LCDB_URL``, ``PG*``); else the one of whoever asked, without a password.
+    The database is the one registered in this process; else that of ``database=``; else that of a
+    socket on this machine; else the one that this process is configured for (``db.conf``,
+    ``LCDB_URL``, ``PG*``); else that of the process that called map(), without a password.
 
     Raises
     ------
     ConnectionFailedError
-        If no server answers there, or it wants a password that this process has not.
+        If no server answers, or it requires a password that this process does not have.
     """
     with _lock:
-        if which.name in _forgotten:
-            raise LCDBError("this work was ended while it was under way")
+        if which.name in _unregistered:
+            raise LCDBError("this map() has ended")
         if which.name not in _readers:
             _readers[which.name] = _Reader(_address(which))
         reader = _readers[which.name]
@@ -148,9 +152,9 @@ def reading(which: Source) -> Iterator[orm.Session]:
 def reading_once(
     which: Source,
 ) -> Iterator[Callable[[], AbstractContextManager[orm.Session]]]:
-    """Open a connection as :func:`reading` does, and close it in the end.
+    """Open a connection as :func:`reading` does, and close it at the end.
 
-    There is one at a time in this process; other threads wait.
+    Threads of this process take turns, so that it has one such connection at most.
     """
     with _one_partition:
         reader = _Reader(_address(which))
@@ -160,21 +164,31 @@ def reading_once(
             reader.close()
 
 
+def _renew_locks() -> None:
+    """Renew, in a forked process, the locks that a thread of its parent may hold."""
+    global _lock, _one_partition
+    _lock, _one_partition = threading.Lock(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
 def _address(which: Source) -> sa.URL:
-    if which.name in _entrusted:
-        return _entrusted[which.name]
-    if which.told is not None:
-        how = {"url" if "://" in which.told else "config": which.told}
+    if which.name in _registered:
+        return _registered[which.name]
+    if which.database is not None:
+        how = {"url" if "://" in which.database else "config": which.database}
         found = config.resolve(**how).url  # type: ignore[arg-type]
         assert found is not None
         return found
-    asked = read_url(which.where, "the database of the notebook")
-    hosts = asked.query.get("host", asked.host) or ""
+    theirs = read_url(which.where, "the database of the notebook")
+    hosts = theirs.query.get("host", theirs.host) or ""
     if str(hosts).startswith("/"):
-        return asked
+        return theirs
     try:
         own = config.resolve(embedded=False).url
     except ConfigurationError:
-        return asked
+        return theirs
     assert own is not None
     return own

@@ -1,43 +1,60 @@
-"""Which DataSets are given out next, how many at a time, and again after a worker was lost."""
+"""Which DataSets are handed out next, how many at a time, and again after a worker was lost."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["Share", "Shares"]
+__all__ = ["PATIENCE", "Batch", "Batches"]
 
-# Long enough that what a share itself costs (three short statements, a message) is lost in it, and
-# short enough to be done again.
+PATIENCE = 60.0
+"""Seconds for which a server that does not answer is tried again."""
+
+# Long enough that the overhead of a batch (three short statements, one message) does not matter,
+# and short enough to be repeated.
 _SECONDS = 2.0
-# Towards the end shares get smaller, so that all workers finish together; not below this.
+# Batches get smaller towards the end, so that all workers finish together, but not below this.
 _LEAST_SECONDS = 0.1
 _FIRST, _MOST = 8, 5_000
 
-_WAITS = (1.0, 5.0, 20.0, 60.0, 120.0)
-"""Seconds before a share is tried again for which no server answered."""
+# Seconds before a batch is tried again for which no server answered: a restart takes a second or
+# two, and a recovery up to a minute. The last wait is repeated.
+_WAITS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
-class Share:
-    """DataSets for one worker, and how often it was lost, or found no server, before."""
+class Batch:
+    """DataSets for one worker.
+
+    Parameters
+    ----------
+    datasets : tuple of int
+        Their ids.
+    losses : int, optional
+        How often a worker that had this batch was lost.
+    waits : int, optional
+        How often no server answered.
+    since : float or None, optional
+        When that was first, as ``time.monotonic()`` counts.
+    """
 
     datasets: tuple[int, ...]
     losses: int = 0
     waits: int = 0
+    since: float | None = None
 
 
-class Shares:
-    """All DataSets of a selection, in shares.
+class Batches:
+    """The DataSets of a selection, in batches.
 
     Parameters
     ----------
-    datasets
+    datasets : sequence of int
         Their ids, in order.
-    allowed_losses
-        How often a share may be lost before it is suspected of being the cause. It is then given
+    allowed_losses : int
+        How often a batch may be lost before it is suspected of being the cause. It is then handed
         out alone, and halved until the one DataSet is found that is.
     """
 
@@ -45,74 +62,87 @@ class Shares:
         self._datasets = datasets
         self._allowed = allowed_losses
         self._next = 0
-        self._again: deque[Share] = deque()
-        self._suspects: deque[Share] = deque()
-        self._later: deque[tuple[float, Share]] = deque()
+        self._again: deque[Batch] = deque()
+        self._suspects: deque[Batch] = deque()
+        self._later: list[tuple[float, Batch]] = []
+        self._silent_since: float | None = None
         self._each: float | None = None
         self._size = _FIRST
 
-    def next(self, workers: int, under_way: Sequence[Share]) -> Share | None:
-        """Give the next share; None if there is none, or none that may go beside the others."""
-        if any(share.losses >= self._allowed for share in under_way):
+    def next(self, workers: int, under_way: Sequence[Batch]) -> Batch | None:
+        """Return the next batch; None if there is none, or none that may run beside the others."""
+        if any(batch.losses >= self._allowed for batch in under_way):
             return None
         if self._later and self._later[0][0] <= time.monotonic():
-            return self._later.popleft()[1]
+            return self._later.pop(0)[1]
+        if self._silent_since is not None and self._later:
+            # Batches that have not been tried would only fail as well.
+            return None
         if self._again:
             return self._again.popleft()
         if self._next < len(self._datasets):
             start = self._next
             self._next += self._number(len(self._datasets) - start, workers)
-            return Share(tuple(self._datasets[start : self._next]))
+            return Batch(tuple(self._datasets[start : self._next]))
         if self._suspects and not under_way:
             return self._suspects.popleft()
         return None
 
     def pause(self) -> float | None:
-        """Say for how many seconds there is nothing to give out; None if there is nothing later."""
+        """Return the seconds until a batch is due again; None if none is waiting."""
         if not self._later:
             return None
         return max(0.0, self._later[0][0] - time.monotonic())
 
-    def done(self, share: Share, seconds: float) -> None:
-        """Learn from a share how long one DataSet takes."""
-        now = seconds / len(share.datasets)
+    def done(self, batch: Batch, seconds: float) -> None:
+        """Learn from a batch how long one DataSet takes."""
+        self._silent_since = None
+        now = seconds / len(batch.datasets)
         self._each = now if self._each is None else 0.5 * (self._each + now)
 
-    def lost(self, share: Share) -> int | None:
-        """Take back what a worker was lost on; give the DataSet that must be the cause, if any."""
-        share = Share(share.datasets, share.losses + 1, share.waits)
-        if share.losses < self._allowed:
-            self._again.append(share)
-        elif share.losses == self._allowed:
-            self._suspects.append(share)
-        elif len(share.datasets) > 1:
-            self.halve(share, self._suspects)
+    def lost(self, batch: Batch) -> int | None:
+        """Return a lost batch to the queue; return the DataSet that must be the cause, if any."""
+        batch = replace(batch, losses=batch.losses + 1)
+        if batch.losses < self._allowed:
+            self._again.append(batch)
+        elif batch.losses == self._allowed:
+            self._suspects.append(batch)
+        elif len(batch.datasets) > 1:
+            self.halve(batch, self._suspects)
         else:
-            return share.datasets[0]
+            return batch.datasets[0]
         return None
 
-    def halve(self, share: Share, queue: deque[Share] | None = None) -> None:
-        """Take a share back in two halves."""
-        middle = len(share.datasets) // 2
-        losses = min(share.losses, self._allowed)
-        halves = share.datasets[:middle], share.datasets[middle:]
-        (self._again if queue is None else queue).extend(Share(h, losses) for h in halves)
+    def halve(self, batch: Batch, queue: deque[Batch] | None = None) -> None:
+        """Return a batch to the queue in two halves."""
+        middle = len(batch.datasets) // 2
+        losses = min(batch.losses, self._allowed)
+        halves = batch.datasets[:middle], batch.datasets[middle:]
+        (self._again if queue is None else queue).extend(Batch(h, losses) for h in halves)
 
-    def unanswered(self, share: Share) -> bool:
-        """Take back a share for which no server answered, for later; False if often enough."""
-        if share.waits == len(_WAITS):
+    def unanswered(self, batch: Batch) -> bool:
+        """Keep a batch for later for which no server answered; False after :data:`PATIENCE`."""
+        now = time.monotonic()
+        since = now if batch.since is None else batch.since
+        if now - since > PATIENCE:
             return False
-        due = time.monotonic() + _WAITS[share.waits]
-        self._later.append((due, Share(share.datasets, share.losses, share.waits + 1)))
-        self._later = deque(sorted(self._later, key=lambda one: one[0]))
+        if self._silent_since is None:
+            self._silent_since = now
+        due = now + _WAITS[min(batch.waits, len(_WAITS) - 1)]
+        self._later.append((due, replace(batch, waits=batch.waits + 1, since=since)))
+        self._later.sort(key=lambda one: one[0])
         return True
+
+    def silent(self) -> bool:
+        """Return whether no batch has been answered for :data:`PATIENCE`."""
+        return self._silent_since is not None and time.monotonic() - self._silent_since > PATIENCE
 
     def _number(self, left: int, workers: int) -> int:
         if self._each is None:
             return min(_FIRST, left)
         each = max(self._each, 1e-9)
         fair = left / (3 * workers)
-        wanted = max(min(_SECONDS / each, fair), _LEAST_SECONDS / each)
-        # One light curve may have taken long by chance, so it grows step by step.
-        self._size = int(max(1, min(wanted, 4 * self._size, _MOST)))
+        best = max(min(_SECONDS / each, fair), _LEAST_SECONDS / each)
+        # One light curve may have taken long by chance, so the size grows step by step.
+        self._size = int(max(1, min(best, 4 * self._size, _MOST)))
         return min(self._size, left)

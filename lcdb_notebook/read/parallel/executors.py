@@ -1,4 +1,4 @@
-"""Who does the work: this process, processes of this machine, or the workers of a Dask cluster."""
+"""Where the work runs: in this process, in processes of this machine, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from lcdb_notebook.read.parallel.address import Source, entrust, forget
+from lcdb_notebook.read.parallel.address import Source, register, unregister
 
-__all__ = ["Crew", "Here", "OnCluster", "Processes"]
+__all__ = ["Executor", "OnCluster", "Processes", "Serial"]
 
-# What libraries of linear algebra take their number of threads from.
+# Where the libraries of linear algebra read their number of threads.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-class Crew(Protocol):
-    """Workers, and what is known of how they are lost.
+class Executor(Protocol):
+    """Workers, and how the loss of one shows.
 
     Attributes
     ----------
-    lost
-        Exceptions of a future that say that the process which worked on it has died.
-    losses
-        How often a share may be lost before it is suspected to be the cause.
-    breaks
-        Whether the loss of one worker ends all that is under way, until :meth:`renew`.
+    lost : tuple of type
+        Exceptions of a future that mean that the process which ran it has died.
+    losses : int
+        How often a batch may be lost before it is suspected of being the cause.
+    breaks : bool
+        Whether the loss of one worker ends all batches under way, until :meth:`renew`.
     """
 
     lost: tuple[type[BaseException], ...]
@@ -36,20 +36,20 @@ class Crew(Protocol):
     breaks: bool
 
     def size(self) -> int:
-        """Count the workers."""
+        """Return the number of workers."""
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Have work done."""
+        """Start work."""
 
     def renew(self) -> None:
-        """Replace workers that broke."""
+        """Replace workers that were lost."""
 
     def end(self, *, at_once: bool) -> None:
-        """Close all connections; at once if what is under way is not wanted any more."""
+        """Close all connections; with ``at_once``, do not wait for the batches under way."""
 
 
-class Here:
-    """One process, the one that asks: a share after the other."""
+class Serial:
+    """The process that calls map(): one batch after the other."""
 
     lost: tuple[type[BaseException], ...] = ()
     losses = 1
@@ -59,11 +59,11 @@ class Here:
         self._source = source
 
     def size(self) -> int:
-        """Count this one."""
+        """Return 1."""
         return 1
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Do it now."""
+        """Run it now."""
         future: Future[Any] = Future()
         try:
             future.set_result(work(*arguments))
@@ -72,25 +72,27 @@ class Here:
         return future
 
     def renew(self) -> None:
-        """Nothing breaks here."""
+        """Do nothing: this process cannot be lost."""
 
     def end(self, *, at_once: bool) -> None:  # noqa: ARG002
         """Close the connection."""
-        forget(self._source)
+        unregister(self._source)
 
 
 class Processes:
     """Processes of this machine, which end with the work.
 
-    loky starts them: unlike the standard library's, they know functions of a notebook's cells, do
-    not run a script's main module again, and one that is killed is noticed.
+    They are loky's: unlike those of the standard library, they can run functions of a notebook's
+    cells, do not run a script's main module again, and the loss of one is noticed.
 
     Parameters
     ----------
-    source, url
-        The database. The URL, which may have a password, goes through the pipe to each process.
-    workers
-        How many.
+    source : Source
+        The database.
+    url : sqlalchemy.engine.URL
+        Its URL, which may contain a password; it is sent through a pipe to each process.
+    workers : int
+        Number of processes.
     """
 
     losses = 2
@@ -104,26 +106,26 @@ class Processes:
         self._given = (source, url)
         self._workers = workers
         each = str(max(1, cpu_count() // workers))
-        # As many threads as there are cores, in each of as many processes, hinder each other.
+        # One thread per core in each of the processes would be slower than one in all.
         self._environment = {name: each for name in _THREADS if name not in os.environ}
         self._pool: Any = self._new()
 
     def size(self) -> int:
-        """As many as were asked for."""
+        """Return the number of processes."""
         return self._workers
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Have a process do it."""
+        """Run it in a process."""
         future: Future[Any] = self._pool.submit(work, *arguments)
         return future
 
     def renew(self) -> None:
-        """Start others."""
+        """Start new processes."""
         self.end(at_once=True)
         self._pool = self._new()
 
     def end(self, *, at_once: bool) -> None:
-        """End the processes, and their connections with them."""
+        """End the processes, and with them their connections."""
         self._pool.shutdown(wait=True, kill_workers=at_once)
 
     def _new(self) -> Any:
@@ -139,25 +141,25 @@ def _begin(source: Source, url: sa.URL) -> None:
     import signal
     import warnings
 
-    # Ctrl-C goes to all processes of a terminal; the one that was asked ends the others.
+    # Ctrl-C reaches all processes of a terminal; the one that called map() ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # lightkurve says so at import; the notebook has heard it once.
+    # lightkurve warns of it at import, which the notebook has shown once.
     warnings.filterwarnings("ignore", message="Warning: the tpfmodel submodule")
-    entrust(source, url)
+    register(source, url)
 
 
 class OnCluster:
-    """The workers of a Dask cluster, which stay; only their connections are closed in the end.
+    """The workers of a Dask cluster, of which only the connections are closed in the end.
 
     Parameters
     ----------
-    source
+    source : Source
         The database, without a password.
-    client
-        The cluster's ``distributed.Client``, which is not typed.
+    client : distributed.Client
+        The client of the cluster.
     """
 
-    # The scheduler has given a share to other workers several times before it gives up
+    # The scheduler itself tries a batch on several workers before it raises KilledWorker
     # (distributed.scheduler.allowed-failures).
     losses = 1
     breaks = False
@@ -171,22 +173,22 @@ class OnCluster:
         self._pool = self._client.get_executor(pure=False)
 
     def size(self) -> int:
-        """Count the threads of the cluster's workers, of which there may be more by and by."""
+        """Return the number of threads of the cluster's workers, which may change."""
         threads: int = sum(self._client.nthreads().values())
         return max(1, threads)
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Have a worker do it."""
+        """Run it on a worker."""
         future: Future[Any] = self._pool.submit(work, *arguments)
         return future
 
     def renew(self) -> None:
-        """Dask does that by itself."""
+        """Do nothing: Dask replaces workers itself."""
 
     def end(self, *, at_once: bool) -> None:
         """Close the workers' connections."""
         self._pool.shutdown(wait=not at_once)
-        # A worker that is gone has no connection either.
+        # A worker that is gone has no connection to close.
         with suppress(Exception):
-            self._client.run(forget, self._source, on_error="ignore")
-        forget(self._source)
+            self._client.run(unregister, self._source, on_error="ignore")
+        unregister(self._source)

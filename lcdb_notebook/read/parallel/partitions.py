@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["to_dask"]
 
 PARTITION_BYTES = 128 * 2**20
-"""About what a partition takes as a DataFrame; Dask's documentation advises some 100 MB."""
+"""Approximate size of a partition as a DataFrame; Dask recommends about 100 MB."""
 
-# Of a row of the DataFrame: time, flux, error and cadence number, then flags and labels.
+# Size of a row: time, flux, error and cadence number, then flags and labels.
 _ROW_BYTES = 64
 
 
@@ -41,7 +41,31 @@ def to_dask(
     on_error: OnError = "raise",
     database: str | None = None,
 ) -> dd.DataFrame:
-    """Make a Dask DataFrame of the light curves of a search: see :meth:`Selection.to_dask`."""
+    """Build a Dask DataFrame of the light curves of a search; no arrays are read yet.
+
+    Parameters
+    ----------
+    search : Search
+        The light curves.
+    settings : mapping
+        Arguments of :func:`lcdb_notebook.lightcurve.convert.to_pandas`.
+    on_error : {"raise", "skip"}, optional
+        What to do with light curves whose arrays contradict each other.
+    database : str, optional
+        Where workers find the database: a URL without a password, or the path of a ``db.conf``.
+
+    Returns
+    -------
+    dask.dataframe.DataFrame
+        One partition for each observation, or for a part of one.
+
+    Raises
+    ------
+    MissingExtraError
+        If Dask is not installed.
+    LightCurveNotFoundError
+        If the search finds nothing.
+    """
     dataframe = optional.required("dask.dataframe", extra="dask", needed_by="to_dask()")
     with search.sessions.session_scope() as session:
         found = search.found(session)
@@ -59,7 +83,7 @@ def to_dask(
         settings=dict(settings),
         on_error=on_error,
         meta=meta,
-        as_it_is=meta,
+        meta_frame=meta,
         label="light-curves",
         enforce_metadata=False,
     )
@@ -73,9 +97,9 @@ def read_partition(
     own: Mapping[int, ObservationData],
     settings: Mapping[str, Any],
     on_error: OnError,
-    as_it_is: pd.DataFrame,
+    meta_frame: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Read DataSets into one DataFrame with the columns of another; runs in a worker."""
+    """Read DataSets into one DataFrame with the columns of ``meta_frame``, in a worker."""
     import pandas as pd
 
     made: list[LightCurveData] = []
@@ -83,7 +107,7 @@ def read_partition(
         with session_scope() as session:
             found = results.find_again(session, datasets)
             missions = results.missions(session)
-            told = lineage.histories(session, found.rows)
+            histories = lineage.histories(session, found.rows)
         known = {id_: (own.get(id_, one), size) for id_, (one, size) in found.observations.items()}
         for data in outcomes(session_scope, Found(found.rows, known), missions, bar=silent):
             if isinstance(data, LightCurveData):
@@ -92,11 +116,11 @@ def read_partition(
                 raise data
             else:
                 warn(f"a light curve was skipped: {data}")
-    frame = convert.to_pandas(made, histories=told, **settings)
-    names = [str(name) for name in as_it_is]
+    frame = convert.to_pandas(made, histories=histories, **settings)
+    names = [str(name) for name in meta_frame]
     flags = names[names.index("quality") : names.index("dataset")]
     columns = {}
-    for name, dtype in zip(names, as_it_is.dtypes, strict=True):
+    for name, dtype in zip(names, meta_frame.dtypes, strict=True):
         if name in frame:
             columns[name] = frame[name].astype(dtype)
         else:
@@ -108,14 +132,14 @@ def read_partition(
 
 
 def _same_for_all(name: str, made: list[LightCurveData]) -> str | None:
-    """Give the value of a column that to_pandas leaves out where all its rows have the same."""
+    """Return the value of a column that to_pandas omits because all rows have the same."""
     if not made:
         return None
     return {"catalog": made[0].catalog, "flag_type": primary_type(made[0])}.get(name)
 
 
 def _partitions(found: Found) -> Iterator[tuple[int, ...]]:
-    """Cut the rows by observation, and an observation of many light curves further."""
+    """Split the rows by observation, and observations of many light curves further."""
     groups: dict[int, list[int]] = {}
     for row in found.rows:
         groups.setdefault(row.observation, []).append(row.dataset)
@@ -132,7 +156,7 @@ def _meta(
     types: set[frozenset[str]],
     settings: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """Make the empty DataFrame that has the columns and types of the whole, without reading."""
+    """Build the empty DataFrame with the columns and types of the result, without reading."""
     samples: dict[tuple[Any, ...], LightCurveData] = {}
     nothing = np.zeros(1)
     for row in found.rows:
@@ -160,8 +184,8 @@ def _meta(
                     "mission",
                 )
     distinct = list({id(data): data for data in samples.values()}.values())
-    told = {**settings, "quality_bitmask": "none", "flagged": "keep"}
-    frame: pd.DataFrame = convert.to_pandas(distinct, **told)
+    everything = {**settings, "quality_bitmask": "none", "flagged": "keep"}
+    frame: pd.DataFrame = convert.to_pandas(distinct, **everything)
     empty = frame.iloc[:0].copy()
     empty.attrs = {}
     return empty

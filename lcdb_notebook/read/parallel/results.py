@@ -1,4 +1,4 @@
-"""What a function gave for each light curve, made into one DataFrame."""
+"""Collect the results of a function into one DataFrame."""
 
 from __future__ import annotations
 
@@ -25,20 +25,25 @@ class Measured(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of one light curve: values by the name of their column, or an error's text."""
+    """The outcome for one light curve: values by column name, or the text of an error."""
 
     values: Mapping[str, Any]
     error: str | None = None
 
 
 def values(result: Any) -> dict[str, Any]:
-    """Name the values of a function's result, in objects that any process can read.
+    """Return the values of a function's result by name, as objects that any process can unpickle.
 
     Parameters
     ----------
-    result
-        A dict, a Series, a named tuple or a dataclass: a value for each of its names. None is no
-        value; all else is one, named "result".
+    result : object
+        A dict, Series, named tuple or dataclass has a value for each of its names, and None has
+        no values. Anything else is one value, named "result".
+
+    Returns
+    -------
+    dict of str to object
+        Quantities and times are :class:`Measured`.
 
     Examples
     --------
@@ -65,7 +70,7 @@ def values(result: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Take a single quantity or time apart, and single numbers out of their arrays."""
+    """Split a scalar quantity or time into number and unit, and unpack 0-d arrays."""
     if value is np.ma.masked:
         return np.nan
     if isinstance(value, float | int | str | np.generic) and not hasattr(value, "unit"):
@@ -89,9 +94,9 @@ def _bare(number: Any) -> Any:
 
 
 def frame_of(found: Found, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Make the DataFrame: one row a DataSet, who it is, the values, and the error if there is one.
+    """Build the DataFrame: one row per DataSet, with its identity, the values, and the error.
 
-    A value whose name is taken by one of the first columns gets ``_result`` behind it.
+    A value whose name is already used by one of the first columns gets the suffix ``_result``.
     """
     import pandas as pd
 
@@ -110,45 +115,51 @@ def frame_of(found: Found, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     units: dict[str, str] = {}
     columns: dict[str, Any] = {}
     for name in dict.fromkeys(name for one in outcomes for name in one.values):
-        told = [one.values.get(name) for one in outcomes]
+        column_values = [one.values.get(name) for one in outcomes]
         column = f"{name}_result" if name in taken else name
-        told, unit = _one_unit(told)
+        column_values, unit = _one_unit(column_values)
         if unit:
             units[column] = unit
-        columns[column] = _column(told)
+        columns[column] = _column(column_values)
     columns["error"] = pd.Series([one.error for one in outcomes], dtype=object)
     frame = pd.concat([frame, pd.DataFrame(columns, index=frame.index)], axis=1)
     frame.attrs = {"units": units} if units else {}
     return frame
 
 
-def _one_unit(told: list[Any]) -> tuple[list[Any], str]:
-    """Bring measured values to the unit of the first; where that cannot be, leave them as text."""
-    found = dict.fromkeys(one.unit for one in told if isinstance(one, Measured))
+def _one_unit(column_values: list[Any]) -> tuple[list[Any], str]:
+    """Convert measured values to the unit of the first; if that is impossible, to text."""
+    found = dict.fromkeys(one.unit for one in column_values if isinstance(one, Measured))
     if not found:
-        return told, ""
+        return column_values, ""
     first = next(iter(found))
     if len(found) == 1:
-        return [one.value if isinstance(one, Measured) else one for one in told], first
+        return [one.value if isinstance(one, Measured) else one for one in column_values], first
     from astropy import units
 
     try:
         factors = {unit: units.Unit(unit).to(first) for unit in found}
     except (ValueError, units.UnitConversionError):
-        texts = [f"{one.value} {one.unit}" if isinstance(one, Measured) else one for one in told]
+        texts = [
+            f"{one.value} {one.unit}" if isinstance(one, Measured) else one for one in column_values
+        ]
         return texts, ""
     return [
-        one.value * factors[one.unit] if isinstance(one, Measured) else one for one in told
+        one.value * factors[one.unit] if isinstance(one, Measured) else one for one in column_values
     ], first
 
 
-def _column(told: list[Any]) -> Any:
+def _column(column_values: list[Any]) -> Any:
     import pandas as pd
 
-    if any(isinstance(one, np.ndarray | list | tuple | dict) for one in told):
-        objects = np.empty(len(told), dtype=object)
-        # One by one: as a whole, numpy would make a table of arrays of equal length.
-        for place, one in enumerate(told):
+    if any(isinstance(one, np.ndarray | list | tuple | dict) for one in column_values):
+        objects = np.empty(len(column_values), dtype=object)
+        # One by one: numpy would build a 2-D array from arrays of equal length.
+        for place, one in enumerate(column_values):
             objects[place] = one
         return objects
-    return pd.Series(told) if any(one is not None for one in told) else np.full(len(told), np.nan)
+    return (
+        pd.Series(column_values)
+        if any(one is not None for one in column_values)
+        else np.full(len(column_values), np.nan)
+    )

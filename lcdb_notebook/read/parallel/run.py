@@ -1,4 +1,4 @@
-"""selection.map: give shares out, take what came of them in, and lose nothing on the way."""
+"""selection.map: hand out batches of DataSets, collect the results, and repeat what was lost."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import sqlalchemy as sa
+
 from lcdb_notebook.errors import (
     ConfigurationError,
     ConnectionFailedError,
     LCDBError,
     SchemaError,
-    optional,
 )
 from lcdb_notebook.read.parallel.address import Source, source
-from lcdb_notebook.read.parallel.batches import Share, Shares
-from lcdb_notebook.read.parallel.executors import Crew, Here, OnCluster, Processes
+from lcdb_notebook.read.parallel.arguments import check, number_of_workers
+from lcdb_notebook.read.parallel.batches import PATIENCE, Batch, Batches
+from lcdb_notebook.read.parallel.executors import Executor, OnCluster, Processes, Serial
 from lcdb_notebook.read.parallel.results import Outcome, frame_of
 from lcdb_notebook.read.parallel.task import (
     ENDS,
     Done,
+    Given,
     Job,
-    Of,
     Packed,
     identity,
     own_flags,
@@ -39,10 +41,10 @@ if TYPE_CHECKING:
 
 __all__ = ["OnFailure", "map_light_curves"]
 
-#: What becomes of a light curve whose function fails: a row with the error, or the end.
+#: What to do where the function fails: write the error into the row, or raise it.
 OnFailure: TypeAlias = Literal["row", "raise"]
 
-# Shares that wait at each worker, so that none is idle while its answer is on the way.
+# Batches that wait at each worker, so that it has work while its answer is on the way.
 _AHEAD = 2
 
 
@@ -52,181 +54,228 @@ def map_light_curves(
     *,
     client: Client | None = None,
     workers: int | None = None,
-    of: Of = "lightcurve",
+    datasets: Given = "lightcurve",
     settings: Mapping[str, Any],
     on_error: OnFailure = "row",
     database: str | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Call a function for every light curve of a search: see :meth:`Selection.map`."""
+    """Call a function for every light curve of a search.
+
+    Parameters
+    ----------
+    search : Search
+        The light curves.
+    function : callable
+        Takes a LightCurve or a LightCurveData; returns one value, or several by name.
+    client : distributed.Client, optional
+        Of a Dask cluster.
+    workers : int, optional
+        Number of processes on this machine; None uses all cores.
+    datasets : {"lightcurve", "record"}, optional
+        What to pass to the function.
+    settings : mapping
+        Arguments of :func:`lcdb_notebook.lightcurve.convert.to_lightcurve`.
+    on_error : {"row", "raise"}, optional
+        What to do where the function fails.
+    database : str, optional
+        Where the workers of a cluster find the database; a URL or the path of a ``db.conf``.
+    progress : bool, optional
+        Show a progress bar; None shows it after a second.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per DataSet.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is of the wrong type, or the function cannot be pickled.
+    LightCurveNotFoundError
+        If the search finds nothing.
+    ConnectionFailedError
+        If the workers cannot reach the database.
+    """
     import cloudpickle
 
-    _check(function, client, workers, of, on_error)
+    check(function, client, workers, datasets, on_error)
     with search.sessions.session_scope() as session:
         found = search.found(session)
         found.require()
         where = source(session, database)
-        url = session.get_bind().engine.url
+        engine = session.get_bind().engine
     packed = Packed(
-        function, of, settings, own_observations(found), own_flags(), on_error == "raise"
+        function, datasets, settings, own_observations(found), own_flags(), on_error == "raise"
     )
     try:
         job = Job(where, cloudpickle.dumps(packed), getattr(function, "__name__", "function"))
     except Exception as error:
         raise ConfigurationError(
-            f"the function cannot be sent to workers, because something that it uses cannot be "
-            f"pickled ({type(error).__name__}: {error}); open files and connections inside of it"
+            "the function cannot be sent to workers, because something that it uses cannot be "
+            f"pickled ({type(error).__name__}: {error}); open files and connections inside it"
         ) from error
-    crew: Crew
+    executor: Executor
     if client is not None:
-        crew = OnCluster(where, client)
+        executor = OnCluster(where, client)
     else:
-        number = _workers(workers, len(found.rows))
-        crew = Here(where) if number == 1 else Processes(where, url, number)
+        number = number_of_workers(workers, len(found.rows))
+        serial = number == 1
+        executor = Serial(where) if serial else Processes(where, engine.url, number)
     at_once = True
     try:
         with Progress(len(found.rows), "light curve", progress) as bar:
-            outcomes = _Run(crew, job, found, bar).outcomes()
+            outcomes = _Run(executor, job, found, bar, engine, on_error).outcomes()
         at_once = False
     finally:
-        crew.end(at_once=at_once)
+        executor.end(at_once=at_once)
     return frame_of(found, [outcomes[row.dataset] for row in found.rows])
-
-
-def _check(function: Any, client: Any, workers: Any, of: Any, on_error: Any) -> None:
-    if not callable(function):
-        raise TypeError(f"map() takes a function of one light curve, not {function!r}")
-    if of not in ("lightcurve", "record"):
-        raise TypeError(f"of= is 'lightcurve' or 'record', not {of!r}")
-    if on_error not in ("row", "raise"):
-        raise TypeError(f"on_error= is 'row' or 'raise', not {on_error!r}")
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int)):
-        raise TypeError(f"workers= is a number of processes, not {workers!r}")
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers={workers} are none that could work")
-    if client is None:
-        return
-    if workers is not None:
-        raise TypeError("workers= is for this machine alone; a client= has workers of its own")
-    client_class = optional.required(
-        "distributed", extra="dask", needed_by="map(client=...)"
-    ).Client
-    if not isinstance(client, client_class):
-        raise TypeError(f"client= is a dask.distributed.Client, not {client!r}")
-    if client.asynchronous:
-        raise TypeError("client= is asynchronous; give map() one that is not")
-
-
-def _workers(asked: int | None, light_curves: int) -> int:
-    """Say how many processes there shall be: the cores that this process may use, if not told."""
-    from loky import cpu_count
-
-    cores: int = cpu_count()
-    return min(cores if asked is None else asked, light_curves)
 
 
 class _Run:
     """One call of map()."""
 
-    def __init__(self, crew: Crew, job: Job, found: Found, bar: Progress) -> None:
-        self._crew = crew
+    def __init__(
+        self,
+        executor: Executor,
+        job: Job,
+        found: Found,
+        bar: Progress,
+        engine: sa.Engine,
+        on_error: OnFailure,
+    ) -> None:
+        self._executor = executor
         self._job = job
         self._bar = bar
+        self._engine = engine
+        self._on_error = on_error
         self._keys = {row.dataset: identity(row) for row in found.rows}
-        self._shares = Shares([*self._keys], crew.losses)
-        self._under_way: dict[Future[Done], Share] = {}
+        self._batches = Batches([*self._keys], executor.losses)
+        self._under_way: dict[Future[Done], Batch] = {}
         self._outcomes: dict[int, Outcome] = {}
+        self._answers_here = False
 
     def outcomes(self) -> dict[int, Outcome]:
-        """Have everything done, and say what became of each DataSet."""
+        """Run everything, and return the outcome of each DataSet."""
         while True:
-            self._give_out()
-            pause = self._shares.pause()
+            self._hand_out()
+            pause = self._batches.pause()
             if not self._under_way:
                 if pause is None:
                     return self._outcomes
                 time.sleep(pause)
                 continue
             done, _ = wait(self._under_way, timeout=pause or None, return_when=FIRST_COMPLETED)
-            lost = [share for one in done if (share := self._take_in(one)) is not None]
-            if lost and self._crew.breaks:
-                # The others fall with it, as soon as the pool has noticed.
+            lost = [batch for one in done if (batch := self._collect(one)) is not None]
+            if lost and self._executor.breaks:
+                # The others fail with it, as soon as the pool has noticed.
                 for one in [*wait(self._under_way).done]:
-                    share = self._take_in(one)
-                    lost += [share] if share is not None else []
-                self._crew.renew()
-            for share in lost:
-                self._lose(share)
+                    batch = self._collect(one)
+                    lost += [batch] if batch is not None else []
+                self._executor.renew()
+            for batch in lost:
+                self._lose(batch)
             self._bar.show(len(self._outcomes))
 
-    def _give_out(self) -> None:
-        workers = self._crew.size()
-        most = 1 if workers == 1 and not self._crew.lost else _AHEAD * workers
+    def _hand_out(self) -> None:
+        workers = self._executor.size()
+        most = 1 if workers == 1 and not self._executor.lost else _AHEAD * workers
         while len(self._under_way) < most:
-            share = self._shares.next(workers, [*self._under_way.values()])
-            if share is None:
+            batch = self._batches.next(workers, [*self._under_way.values()])
+            if batch is None:
                 return
-            self._under_way[self._crew.submit(work, self._job, share.datasets)] = share
+            self._under_way[self._executor.submit(work, self._job, batch.datasets)] = batch
 
-    def _take_in(self, future: Future[Done]) -> Share | None:
-        """Take in what came of a share; give it back if its worker was lost."""
-        share = self._under_way.pop(future)
+    def _collect(self, future: Future[Done]) -> Batch | None:
+        """Collect the results of a batch; return the batch if its worker was lost."""
+        batch = self._under_way.pop(future)
         try:
             done = future.result()
-        except self._crew.lost:
-            return share
+        except self._executor.lost:
+            return batch
         except CancelledError as error:
             raise LCDBError(
                 "the Dask cluster was closed or restarted while it worked; connect a client again "
                 "and repeat the call"
             ) from error
         except LCDBError as error:
-            self._fall_back(share, error)
+            self._fall_back(batch, error)
             return None
         try:
             reports = pickle.loads(done.reports)
         except Exception as error:
-            # A class may say how it is pickled, and be wrong.
-            self._halve(share, LCDBError(f"its result cannot be read here: {error}"))
+            # A class may define how it is pickled, and be wrong.
+            self._halve(batch, LCDBError(f"the result cannot be unpickled here: {error}"))
             return None
-        self._shares.done(share, done.seconds)
+        self._batches.done(batch, done.seconds)
         for dataset, key, outcome in reports:
             if key is not None and key != self._keys[dataset]:
                 raise ConfigurationError(
-                    f"a worker found another DataSet {dataset} than this database has: it reads "
-                    "from another database. Say which with database=, or in the workers' own "
+                    f"a worker found a different DataSet {dataset} than this database has, so it "
+                    "reads from another database; pass database=, or set it in the workers' own "
                     "configuration"
                 )
             self._outcomes[dataset] = outcome
         return None
 
-    def _fall_back(self, share: Share, error: LCDBError) -> None:
-        """Do what can be done where a share could not be read as a whole."""
-        # What is of one light curve was to end everything.
+    def _fall_back(self, batch: Batch, error: LCDBError) -> None:
+        """Decide what to do with a batch that could not be read."""
         if isinstance(error, ConfigurationError | SchemaError) or ENDS in _notes(error):
             raise error
-        if not isinstance(error, ConnectionFailedError):
-            self._halve(share, error)
-        elif not self._outcomes:
-            raise _with_advice(error, self._job.source) from None
-        elif not self._shares.unanswered(share):
-            self._fail(share, error)
-
-    def _halve(self, share: Share, error: Exception) -> None:
-        if len(share.datasets) > 1:
-            self._shares.halve(share)
+        if isinstance(error, ConnectionFailedError):
+            self._wait_for_server(batch, error)
         else:
-            self._fail(share, error)
+            self._halve(batch, error)
 
-    def _lose(self, share: Share) -> None:
-        cause = self._shares.lost(share)
+    def _wait_for_server(self, batch: Batch, error: ConnectionFailedError) -> None:
+        if not self._outcomes and self._answers_here and batch.waits:
+            # The server answers this process, and again it did not answer the worker.
+            raise _with_advice(error, self._job.source) from None
+        self._answers_here = self._answers()
+        if self._batches.silent():
+            self._end(error)
+        elif not self._batches.unanswered(batch):
+            self._fail(batch, error)
+
+    def _answers(self) -> bool:
+        """Return whether the server answers this process; start it again if it is embedded."""
+        try:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except (LCDBError, sa.exc.DBAPIError):
+            return False
+        return True
+
+    def _end(self, error: ConnectionFailedError) -> None:
+        """Keep the results there are; the server has not answered for :data:`PATIENCE`."""
+        if not self._outcomes:
+            raise error
+        rest = tuple(set(self._keys) - set(self._outcomes))
+        self._batches = Batches((), self._executor.losses)
+        self._fail(Batch(rest), error)
+
+    def _halve(self, batch: Batch, error: Exception) -> None:
+        if len(batch.datasets) > 1:
+            self._batches.halve(batch)
+        else:
+            self._fail(batch, error)
+
+    def _lose(self, batch: Batch) -> None:
+        cause = self._batches.lost(batch)
         if cause is not None:
-            text = "its worker died of it, repeatedly: killed, out of memory, or crashed"
+            text = (
+                "the worker process crashed repeatedly on this light curve (killed, out of memory "
+                "or a segmentation fault)"
+            )
             self._outcomes[cause] = Outcome({}, text)
 
-    def _fail(self, share: Share, error: Exception) -> None:
-        text = f"{type(error).__name__}: {error}"
-        self._outcomes.update(dict.fromkeys(share.datasets, Outcome({}, text)))
+    def _fail(self, batch: Batch, error: Exception) -> None:
+        if isinstance(error, ConnectionFailedError):
+            if self._on_error == "raise":
+                raise error
+            error.add_note(f"no server answered for {PATIENCE:g} s")
+        text = "; ".join([f"{type(error).__name__}: {error}", *_notes(error)])
+        self._outcomes.update(dict.fromkeys(batch.datasets, Outcome({}, text)))
 
 
 def _notes(error: Exception) -> list[str]:
@@ -235,7 +284,7 @@ def _notes(error: Exception) -> list[str]:
 
 def _with_advice(error: ConnectionFailedError, where: Source) -> ConnectionFailedError:
     return ConnectionFailedError(
-        f"{error} Workers read from PostgreSQL themselves, and no password is sent to them: they "
+        f"{error}. Workers connect to PostgreSQL themselves, and no password is sent to them: they "
         "take it from their own db.conf, LCDB_URL, PG* variables or ~/.pgpass"
-        + (f", and were told database={where.told!r}." if where.told else ", or database=.")
+        + (f"; they were given database={where.database!r}" if where.database else ", or database=")
     )

@@ -1,4 +1,4 @@
-"""What a worker does: read its share of the DataSets, and call the function for each."""
+"""The work of a worker: read a batch of DataSets, and call the function for each."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from lcdb_notebook.search.rows import Row
 __all__ = [
     "ENDS",
     "Done",
+    "Given",
     "Job",
-    "Of",
     "Packed",
     "Report",
     "identity",
@@ -34,37 +34,37 @@ __all__ = [
     "work",
 ]
 
-#: What the function is given.
-Of: TypeAlias = Literal["lightcurve", "record"]
+#: What is passed to the function.
+Given: TypeAlias = Literal["lightcurve", "record"]
 
 Identity = tuple[Any, ...]
-"""Who a DataSet is in any database: its target, observation, photometry and processing."""
+"""What identifies a DataSet in any database: target, observation, photometry and processing."""
 
 Report = tuple[int, Identity | None, Outcome]
-"""A DataSet, who it is as the worker found it, and what became of it."""
+"""The id of a DataSet, its identity as the worker found it, and its outcome."""
 
 
 class Packed(NamedTuple):
-    """What all shares have in common, pickled with cloudpickle once.
+    """What all batches have in common, pickled once with cloudpickle.
 
     Parameters
     ----------
-    function
-        The user's.
-    of
-        What it is given.
-    settings
+    function : callable
+        The user's function.
+    datasets : {"lightcurve", "record"}
+        What is passed to it.
+    settings : mapping
         Arguments of :func:`lcdb_notebook.lightcurve.convert.to_lightcurve`.
-    observations
-        Those whose class the package has not, and so perhaps no worker.
-    flag_types
-        Those that the package has not.
-    raises
+    observations : mapping
+        By id, those whose class is defined outside the package, which workers may not know.
+    flag_types : tuple
+        Those that were registered outside the package.
+    raises : bool
         Whether the first exception of the function ends everything.
     """
 
     function: Callable[[Any], Any]
-    of: Of
+    datasets: Given
     settings: Mapping[str, Any]
     observations: Mapping[int, ObservationData]
     flag_types: tuple[tuple[str, Any, dict[str, int]], ...]
@@ -84,12 +84,12 @@ class Job:
 
 
 ENDS = "on_error='raise' ended map() here"
-"""Note on an exception that was to end everything."""
+"""Note on an exception that ends everything."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What came of a share: pickled :data:`Report`, and how many seconds it took."""
+    """The results of a batch: pickled :data:`Report`, and the seconds it took."""
 
     reports: bytes
     seconds: float
@@ -120,7 +120,9 @@ def _reports(source: Source, packed: Packed, datasets: tuple[int, ...]) -> Itera
     with reading(source) as session:
         found = results.find_again(session, datasets)
         missions = results.missions(session)
-        histories = lineage.histories(session, found.rows) if packed.of == "lightcurve" else {}
+        histories = (
+            lineage.histories(session, found.rows) if packed.datasets == "lightcurve" else {}
+        )
     known = {
         id_: (packed.observations.get(id_, about), cadences)
         for id_, (about, cadences) in found.observations.items()
@@ -136,12 +138,12 @@ def _reports(source: Source, packed: Packed, datasets: tuple[int, ...]) -> Itera
                 _call(packed, data, row, histories.get(row.dataset, "")),
             )
     for gone in set(datasets) - {row.dataset for row in found.rows}:
-        error = LightCurveNotFoundError(f"there is no DataSet {gone}; it was deleted meanwhile")
+        error = LightCurveNotFoundError(f"no DataSet {gone}; it was deleted meanwhile")
         yield gone, None, _failure(packed, error, f"of DataSet {gone}")
 
 
 def identity(row: Row) -> Identity:
-    """Say who a DataSet is."""
+    """Return what identifies a DataSet in any database."""
     return row.catalog, row.target, row.observation, row.photometry, row.processing
 
 
@@ -150,7 +152,7 @@ def _call(packed: Packed, data: LightCurveData | Exception, row: Row, history: s
         if not isinstance(data, LightCurveData):
             raise data
         given: Any = data
-        if packed.of == "lightcurve":
+        if packed.datasets == "lightcurve":
             given = convert.to_lightcurve(data, history=history, **packed.settings)
         return Outcome(values(packed.function(given)))
     except Exception as error:
@@ -168,27 +170,27 @@ def _failure(packed: Packed, error: Exception, where: str) -> Outcome:
     try:
         pickle.loads(cloudpickle.dumps(error))
     except Exception:
-        # It could not leave this process.
+        # An exception that cannot be pickled cannot be sent back.
         error = LCDBError(f"{text}; {where}")
         error.add_note(ENDS)
     raise error
 
 
 def _picklable(one: Report) -> Report:
-    """Put an error in the place of a result that cannot leave its process."""
+    """Replace a result that cannot be pickled with an error."""
     import cloudpickle
 
     try:
         cloudpickle.dumps(one)
     except Exception as error:
-        text = f"its result cannot be sent back: {type(error).__name__}: {error}"
+        text = f"the result cannot be pickled: {type(error).__name__}: {error}"
         return one[0], one[1], Outcome({}, text)
     return one
 
 
 @lru_cache(maxsize=4)
 def _unpack(packed: bytes) -> Packed:
-    """Unpickle once a process: what a function keeps, a loaded model for one, stays with it."""
+    """Unpickle once per process, so that what a function caches (a model) is kept."""
     made: Packed = pickle.loads(packed)
     for name, flag_class, presets in made.flag_types:
         if registry.found(name) is None:
@@ -197,7 +199,7 @@ def _unpack(packed: bytes) -> Packed:
 
 
 def own_observations(found: Found) -> dict[int, ObservationData]:
-    """Give the observations whose class was made outside the package, in a notebook for example."""
+    """Return the observations whose class is defined outside the package, as in a notebook."""
     import sqlalchemy as sa
 
     from lcdb_notebook.models import Observation
@@ -211,12 +213,12 @@ def own_observations(found: Found) -> dict[int, ObservationData]:
 
 
 def own_flags() -> tuple[tuple[str, Any, dict[str, int]], ...]:
-    """Give the types of flags that were registered outside the package."""
+    """Return the flag types that were registered outside the package."""
     known = [registry.found(name) for name in registry.types()]
-    return tuple(_told(one) for one in known if one is not None and not _is_ours(one.flags))
+    return tuple(_described(one) for one in known if one is not None and not _is_ours(one.flags))
 
 
-def _told(one: registry.FlagType) -> tuple[str, Any, dict[str, int]]:
+def _described(one: registry.FlagType) -> tuple[str, Any, dict[str, int]]:
     return one.name, one.flags, {name: one.presets[name] for name in registry.PRESETS}
 
 

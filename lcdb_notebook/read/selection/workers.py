@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lcdb_notebook.flags import Bitmask
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.read import parallel
-from lcdb_notebook.read.parallel import Of, OnFailure
+from lcdb_notebook.read.parallel import Given, OnFailure
 from lcdb_notebook.read.records import OnError
 from lcdb_notebook.read.selection.protocol import Rows
 
@@ -27,7 +27,7 @@ def map(  # noqa: A001 - the name of the method
     *,
     client: Client | None = None,
     workers: int | None = None,
-    datasets: Of = "lightcurve",
+    datasets: Given = "lightcurve",
     quality_bitmask: Bitmask = "default",
     flagged: Flagged = "drop",
     time_format: str | None = None,
@@ -35,7 +35,7 @@ def map(  # noqa: A001 - the name of the method
     on_error: OnFailure = "row",
     database: str | None = None,
     progress: bool | None = None,
-    of: Of | None = None,
+    of: Given | None = None,
 ) -> pd.DataFrame:
     """Call a function for every light curve, on many cores or machines, and tabulate the results.
 
@@ -100,7 +100,8 @@ def map(  # noqa: A001 - the name of the method
     LightCurveNotFoundError
         If the selection is empty.
     ConnectionFailedError
-        If the workers do not reach the database.
+        If the workers cannot reach the database. A server that stops answering is tried again for
+        a minute; light curves without a result then have the error in their row.
     ConfigurationError
         If the function cannot be pickled, ``database`` has a password in it, or the workers read
         another database.
@@ -136,7 +137,7 @@ def map(  # noqa: A001 - the name of the method
         function,
         client=client,
         workers=workers,
-        of=datasets,
+        datasets=datasets,
         settings=settings,
         on_error=on_error,
         database=database,

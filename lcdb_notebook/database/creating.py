@@ -1,0 +1,62 @@
+"""The methods of a Database that create tables, and check that there are all columns."""
+
+from __future__ import annotations
+
+from lcdb_notebook.database.protocol import Open
+from lcdb_notebook.errors import SchemaError
+from lcdb_notebook.models.tables import migrations
+from lcdb_notebook.search import layout
+from lcdb_notebook.server.driver_errors import translated
+
+__all__ = ["create", "require_columns"]
+
+
+def create(self: Open, *, alter: bool = False) -> list[str]:
+    """Add the missing tables and columns of the models, those of mission classes included.
+
+    Tables that an earlier version of this package created are upgraded to the newest version,
+    with the data kept. Nothing is added to tables that another program created, unless
+    ``alter`` is True; new columns may then be NULL or have a default, so that the other
+    program can still insert its rows.
+
+    Parameters
+    ----------
+    alter : bool, default False
+        Add to tables that another program created, too.
+
+    Returns
+    -------
+    list of str
+        What was added, as ``table`` or ``table.column``.
+
+    Raises
+    ------
+    ReadOnlyError
+        If the database was not opened with ``write=True``.
+    SchemaError
+        If the tables have a version that this package does not support, or belong to another
+        program.
+
+    Examples
+    --------
+    >>> db.create()
+    []
+    """
+    self._require_write("create()")
+    with translated(self._description), self._engine.begin() as connection:
+        added = migrations.create(connection, alter=alter)
+    with self.session_scope() as session:
+        layout.learn(session.connection(), self._engine)
+    return added
+
+
+def require_columns(self: Open, what: str) -> None:
+    """Check that the tables have what this package writes."""
+    with self.session_scope() as session:
+        lacking = layout.of(session).lacking
+    if lacking:
+        raise SchemaError(
+            f"{what} needs {', '.join(lacking)}, which this database does not have, because "
+            "another program created its tables. If they are yours, db.create(alter=True) adds "
+            "what is missing, and db.create() shows the SQL that does so"
+        )

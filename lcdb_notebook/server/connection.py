@@ -1,0 +1,80 @@
+"""The psycopg2 connection of this package: used by one process only, and always interruptible."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import connection as psycopg2_connection
+
+from lcdb_notebook.server.cancel import cancel_within
+from lcdb_notebook.server.fork import watch_connection
+from lcdb_notebook.server.interrupt import interruptible
+
+__all__ = ["OwnConnection"]
+
+# Seconds in which the server has to answer a request to cancel.
+_CANCEL_TIMEOUT = 1.0
+
+
+class OwnConnection(psycopg2_connection):
+    """A psycopg2 connection for ``connection_factory``.
+
+    In a forked child it is closed, without the server or the parent noticing. An interrupt ends
+    :meth:`commit` and :meth:`rollback` as it ends a query, and :meth:`cancel` returns in a second
+    even if the server does not answer, which psycopg2's own does not: it waits with the
+    interpreter's lock held.
+
+    Attributes
+    ----------
+    pid : int
+        The process that opened it.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.pid = os.getpid()
+        watch_connection(self)
+
+    def cursor(self, *arguments: Any, **options: Any) -> Any:
+        """Open a cursor, as psycopg2 does."""
+        if self.pid != os.getpid():
+            raise self._not_ours()
+        return super().cursor(*arguments, **options)
+
+    def commit(self) -> None:
+        """End the transaction, as psycopg2 does."""
+        if self.pid != os.getpid():
+            raise self._not_ours()
+        if self._has_to_ask():
+            interruptible(self, super().commit)
+        else:
+            super().commit()
+
+    def rollback(self) -> None:
+        """Roll the transaction back, as psycopg2 does; in a forked child there is none."""
+        if self.pid != os.getpid():
+            return
+        if self._has_to_ask():
+            interruptible(self, super().rollback)
+        else:
+            super().rollback()
+
+    def close(self) -> None:
+        """Close it; a forked child leaves it to its parent."""
+        if self.pid == os.getpid():
+            super().close()
+
+    def cancel(self) -> None:
+        """Cancel the statement that runs; close the connection if the server does not answer."""
+        if self.pid == os.getpid() and not self.closed:
+            cancel_within(self, _CANCEL_TIMEOUT)
+
+    def _has_to_ask(self) -> bool:
+        return not self.closed and self.info.transaction_status != TRANSACTION_STATUS_IDLE
+
+    def _not_ours(self) -> psycopg2.Error:
+        # SQLAlchemy knows a lost connection by these words.
+        return psycopg2.InterfaceError("connection already closed in this forked process")

@@ -1,0 +1,109 @@
+"""Forked processes: a child never uses a connection of its parent.
+
+``os.fork``, and so ``multiprocessing`` with its start method "fork", copies open sockets. If the
+child sent anything through one, even the goodbye of a connection that is garbage-collected, the
+parent would read answers to questions that it did not ask: another star's light curve, without an
+error. So in the child
+
+* the socket of every connection that the parent had open is replaced by a dead one;
+* engines begin with an empty pool, so that they connect again when they are used;
+* what holds a session, or a lock that a thread of the parent may hold, is told to begin anew.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import psycopg2
+import sqlalchemy as sa
+
+__all__ = ["forget_after_fork", "is_own", "renew_after_fork", "watch_connection"]
+
+
+_connections: weakref.WeakSet[Any] = weakref.WeakSet()
+_engines: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
+_methods: list[weakref.WeakMethod[Callable[[], object]]] = []
+
+# Pools of the parent, and with them their connections, are kept until the child ends: collecting
+# them would roll back and close what belongs to the parent.
+_inherited: list[object] = []
+
+
+def watch_connection(connection: Any) -> None:
+    """Replace the socket of a psycopg2 connection in each child process.
+
+    Parameters
+    ----------
+    connection : psycopg2.extensions.connection
+        A connection that this process has opened.
+    """
+    _connections.add(connection)
+
+
+def forget_after_fork(engine: sa.Engine) -> None:
+    """Begin with an empty pool in each child process.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        Any engine.
+    """
+    _engines.add(engine)
+
+
+def renew_after_fork(method: Callable[[], object]) -> None:
+    """Call a method in each child process, before anything else, as long as its object is alive.
+
+    Parameters
+    ----------
+    method : callable
+        A bound method, which renews the locks and sessions of its object.
+    """
+    _methods[:] = [one for one in _methods if one() is not None]
+    _methods.append(weakref.WeakMethod(method))
+
+
+def is_own(pid: int) -> bool:
+    """Return whether a process id is that of this process, and not of the one it was forked from.
+
+    Parameters
+    ----------
+    pid : int
+        ``os.getpid()`` of the process in which something was opened.
+    """
+    return pid == os.getpid()
+
+
+def _begin_anew() -> None:
+    connections = list(_connections)
+    _connections.clear()
+    _cut(connections)
+    _inherited.extend(connections)
+    for engine in list(_engines):
+        _inherited.append(engine.pool)
+        engine.dispose(close=False)
+    for reference in _methods:
+        method = reference()
+        if method is not None:
+            method()
+
+
+def _cut(connections: list[Any]) -> None:
+    """Put a socket whose other end is closed in the place of each connection's."""
+    if not connections:
+        return
+    dead, other = socket.socketpair()
+    other.close()
+    with dead:
+        for connection in connections:
+            with suppress(psycopg2.Error, OSError):
+                os.dup2(dead.fileno(), connection.fileno(), inheritable=False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
