@@ -1,6 +1,7 @@
 """Many notebooks on one embedded server for minutes on end, while a writer fills it: ``make soak``.
 
-Sixteen processes search, page and read at random, each through a read-only connection of its own.
+Sixteen processes search, page and read at random, each through a read-only connection of its own;
+every other one through a PgBouncer, through which two other programs write as well.
 What every light curve has to be is known before it is written, as checksums of its arrays; what a
 client finds missing or different ends the run with exit code 1. At the end memory, connections and
 latencies are told.
@@ -19,17 +20,20 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import sqlalchemy as sa
+from server.pgbouncer import PGBOUNCER, pgbouncer
 
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.server import embedded
 
 CLIENTS = 16
 TARGETS_A_SECOND = 4
@@ -43,6 +47,12 @@ MOST_GROWTH = 32 * 1024 * 1024
 """Bytes that a client may grow by after its warm-up; a leak of 1 kB a call would be more."""
 
 Key = tuple[int, int, str, str]
+
+POOLED = 6
+"""Connections of the pooler to the server: three for each of two roles."""
+
+HARM: list[str] = []
+"""What other programs suffered behind the pooler."""
 
 
 def main() -> int:
@@ -71,9 +81,11 @@ def soak(seconds: float, clients: int) -> int:
         say(f"summing up {targets:,} targets")
         (folder / "known.json").write_text(json.dumps(known(targets)))
         tell_committed(folder, 0)
-        with lcdb.connect(embedded=folder / "server", write=True) as db:
+        with ExitStack() as stack:
+            db = stack.enter_context(lcdb.connect(embedded=folder / "server", write=True))
             say(f"{clients} clients and a writer for {seconds:g} s on {db!r}")
             begin(db, folder)
+            pooler = stack.enter_context(shared_connections(folder))
             processes = [start("client", folder, seconds, seed) for seed in range(clients)]
             wait_until(
                 lambda: (
@@ -84,7 +96,82 @@ def soak(seconds: float, clients: int) -> int:
             processes.append(start("writer", folder, seconds, 0))
             most = watch(db, processes)
             told = [process.communicate() for process in processes]
-        return report(processes, told, most, folder)
+            harmed = pooler is not None and strangers_are_harmed(pooler)
+        return int(harmed) or report(processes, told, most, folder)
+
+
+@contextmanager
+def shared_connections(folder: Path) -> Iterator[sa.URL | None]:
+    """Run a PgBouncer for every other client, and two programs that write through it as well."""
+    if PGBOUNCER is None:
+        say("without a pooler: PgBouncer is not installed")
+        yield None
+        return
+    server = embedded.start(folder / "server")
+    # In transaction mode, and with options ignored: what is set on a connection reaches others.
+    with (
+        server,
+        pgbouncer(server.url(), "transaction", lenient=True, users=("lcdb_reader",)) as url,
+    ):
+        with stranger(url) as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE of_strangers (x int)")
+        (folder / "pooler").write_text(
+            url.set(username="lcdb_reader").render_as_string(hide_password=False)
+        )
+        running = threading.Event()
+        running.set()
+        threads = [
+            threading.Thread(target=keep_inserting, args=(url, running), daemon=True)
+            for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield url
+        finally:
+            running.clear()
+            for thread in threads:
+                thread.join()
+
+
+@contextmanager
+def stranger(url: sa.URL) -> Iterator[Any]:
+    """Connect as another program would, which knows nothing of this package."""
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    connection = engine.raw_connection()
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def keep_inserting(url: sa.URL, running: threading.Event) -> None:
+    """Write through the pooler, and note an error if that ever fails."""
+    try:
+        with stranger(url) as connection:
+            while running.is_set():
+                with connection.cursor() as cursor:
+                    cursor.execute("INSERT INTO of_strangers VALUES (1)")
+                running.wait(0)
+                threading.Event().wait(POLL)
+    except Exception as error:
+        HARM.append(f"another program could not write through the pooler: {error}")
+
+
+def strangers_are_harmed(url: sa.URL) -> bool:
+    """Tell whether other programs failed, or find their settings changed."""
+    with stranger(url) as connection, connection.cursor() as cursor:
+        for name, value in {
+            "default_transaction_read_only": "off",
+            "statement_timeout": "0",
+            "client_connection_check_interval": "0",
+        }.items():
+            cursor.execute(f"SHOW {name}")
+            if (found := cursor.fetchone()[0]) != value:
+                HARM.append(f"{name} is {found} for another program")
+    for harm in HARM:
+        say(harm)
+    return bool(HARM)
 
 
 def start(role: str, folder: Path, seconds: float, seed: int) -> subprocess.Popen[str]:
@@ -126,7 +213,10 @@ def report(
     growth = max((result["growth"] for result in results), default=0)
     if growth > MOST_GROWTH:
         failures.append(f"a client grew by {growth / 1e6:.0f} MB after its warm-up")
-    if most > clients + 1:
+    # Every other client shares the connections of the pooler.
+    through_pooler = clients // 2 if (folder / "pooler").exists() else 0
+    allowed = clients - through_pooler + 1 + (POOLED if through_pooler else 0)
+    if most > allowed:
         failures.append(f"{most} connections for {clients} clients and a writer")
     if not latencies.size:
         failures.append("no client did anything")
@@ -255,7 +345,13 @@ class Client:
             self.a_page_of_the_search,
             self.a_page_of_targets,
         ]
-        with lcdb.connect(embedded=self.folder / "server") as db:
+        pooler = self.folder / "pooler"
+        through = pooler.read_text() if self.seed % 2 and pooler.exists() else None
+        with (
+            lcdb.connect(through, statement_timeout=600)
+            if through
+            else lcdb.connect(embedded=self.folder / "server")
+        ) as db:
             for call in calls:
                 # Imports, caches and buffers get the size that they keep; nobody's latency.
                 call(db, committed(self.folder))
