@@ -38,7 +38,7 @@ NOT_CONSTRUCTED = {"Database", "Lineage", "Selection"}
 # Parameters that share a name and an annotation with others, but not the meaning.
 DIFFERENT_MEANING = {
     "Database.add_frames": {"on_error"},
-    "Database.ingest": {"on_error"},
+    "Database.ingest": {"on_error", "photometry"},
     "Database.lineage": {"of"},
     "Lineage.plot": {"ax"},
     "write_lightcurve": {"overwrite", "path"},

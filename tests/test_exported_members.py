@@ -40,6 +40,9 @@ def test_the_names_that_the_design_fixes_are_exported(name: str) -> None:
 
 def test_dir_lists_exactly_the_exported_names() -> None:
     assert set(dir(lcdb_notebook)) == {*lcdb_notebook.__all__, "__version__"}
+    for name in ("errors", "flags", "models", "plot"):
+        module = getattr(lcdb_notebook, name)
+        assert set(dir(module)) == set(module.__all__)
 
 
 def test_the_errors_are_the_ones_drawn_in_their_docstring() -> None:

@@ -58,6 +58,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
 class LCDBError(Exception):
     """Base class of all errors of this package."""
 

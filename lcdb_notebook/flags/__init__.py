@@ -58,3 +58,7 @@ __all__ = [
     "summary",
     "types",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

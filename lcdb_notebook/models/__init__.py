@@ -37,3 +37,7 @@ __all__ = [
     "Target",
     "TargetSpecificTime",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

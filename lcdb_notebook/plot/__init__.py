@@ -21,3 +21,7 @@ __all__ = [
     "plot",
     "quality_timeline",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
