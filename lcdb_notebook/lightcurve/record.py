@@ -104,6 +104,8 @@ class LightCurveData:
         Flags by flag type; bits of the observation and of the target are combined.
     stored_time : {"bjd", "mission"}
         Whether the database holds BJD or the mission's own numbers.
+    unit_inferred : bool, default False
+        Whether the unit was inferred from names and values, because the database has none.
 
     Examples
     --------
@@ -127,6 +129,7 @@ class LightCurveData:
     flux_err: npt.NDArray[np.float64] | None
     quality: Mapping[str, npt.NDArray[np.int64]]
     stored_time: Literal["bjd", "mission"]
+    unit_inferred: bool = False
 
     def __repr__(self) -> str:
         return (

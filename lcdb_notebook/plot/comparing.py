@@ -13,6 +13,7 @@ from lcdb_notebook import flags
 from lcdb_notebook.errors import ArgumentError, DataError
 from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.units import is_magnitude
 from lcdb_notebook.plot.curves import LightCurves, one_of
 from lcdb_notebook.plot.drawing import draw, limits, literal
 from lcdb_notebook.plot.flagged import flagged_cadences, marks_of
@@ -137,7 +138,7 @@ def _comparison(
     derived: LightCurveData, compare: str | None, quality_bitmask: flags.Bitmask
 ) -> str:
     """Return "ratio" or "difference"; nothing is divided by a median that is not positive."""
-    if derived.unit.strip() == "mag":
+    if is_magnitude(derived.unit):
         return compare or "difference"
     median = median_flux(derived, quality_bitmask)
     if compare == "ratio" and median <= 0:
@@ -164,7 +165,7 @@ def _labels(both: Sequence[LightCurveData]) -> list[str]:
 
 
 def _as_flux(data: LightCurveData) -> LightCurveData:
-    if data.unit.strip() != "mag":
+    if not is_magnitude(data.unit):
         return data
     return replace(data, flux=10 ** (-0.4 * (data.flux - np.nanmedian(data.flux))), unit="")
 

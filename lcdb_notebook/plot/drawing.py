@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.units import is_magnitude
 from lcdb_notebook.plot.flagged import Bools, Flag, Mark, count, legend_entries
 from lcdb_notebook.plot.labels import flux_label
 
@@ -206,7 +207,7 @@ def limits(records: Sequence[LightCurveData], bad: Sequence[Bools]) -> tuple[flo
     low, high = float(near.min()), float(near.max())
     margin = 0.06 * (high - low) or 0.01 * abs(high) or 1.0
     bottom, top = low - margin, high + margin
-    return (top, bottom) if records[0].unit.strip() == "mag" else (bottom, top)
+    return (top, bottom) if is_magnitude(records[0].unit) else (bottom, top)
 
 
 def wider(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:

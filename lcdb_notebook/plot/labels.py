@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
+from lcdb_notebook.lightcurve.units import is_magnitude
 
 
 def star(data: LightCurveData) -> tuple[str, int]:
@@ -150,6 +151,6 @@ def time_unit(data: LightCurveData) -> str:
 
 def flux_label(unit: str) -> str:
     """Return the label of the flux axis."""
-    if unit.strip() == "mag":
+    if is_magnitude(unit):
         return "Magnitude"
     return f"Flux [{unit}]" if unit.strip() else "Relative flux"

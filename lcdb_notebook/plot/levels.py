@@ -12,6 +12,7 @@ from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve.clock import SMALLEST_BJD
 from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.units import is_magnitude
 
 __all__ = ["median_flux", "mission_epoch", "normalized", "on_one_level"]
 
@@ -88,7 +89,7 @@ def on_one_level(
         Relative flux without a unit, or differences in the unit given.
     """
     medians = [median_flux(data, quality_bitmask) for data in records]
-    subtract = records[0].unit.strip() == "mag" or any(median <= 0 for median in medians)
+    subtract = is_magnitude(records[0].unit) or any(median <= 0 for median in medians)
     levelled = []
     for data, median in zip(records, medians, strict=True):
         if np.isnan(median):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve.clock import SMALLEST_BJD, Clock
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
+from lcdb_notebook.lightcurve.units import infer_unit, known_unit
 from lcdb_notebook.read.fetch import DATASET, Arrays, Pair, Unreadable
 from lcdb_notebook.search.rows import Row
 from lcdb_notebook.server import wire
@@ -133,6 +134,8 @@ class Assembly:
         if not (values.size == time.size == size and (errors is None or errors.size == size)):
             sizes = {"cadence numbers": cadence, "times": time, "values": values, "errors": errors}
             raise DataError(_lengths(where, sizes, quality))
+        unit = known_unit(row.unit, row.photometry, row.processing)
+        inferred = "" if unit else infer_unit(values, row.photometry, row.processing)
         return LightCurveData(
             row.dataset,
             row.target,
@@ -142,13 +145,14 @@ class Assembly:
             self._observation,
             row.photometry,
             row.processing,
-            row.unit,
+            unit or inferred,
             cadence,
             time,
             values,
             errors,
             quality,
             stored,
+            bool(inferred),
         )
 
     def _values(self, row: Row, where: str) -> tuple[Vector, Vector | None]:

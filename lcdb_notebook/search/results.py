@@ -17,6 +17,7 @@ from lcdb_notebook.errors import ArgumentError, LCDBError, LightCurveNotFoundErr
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.record import ObservationData, processing_label
+from lcdb_notebook.lightcurve.units import known_unit
 from lcdb_notebook.models import Mission, Observation
 from lcdb_notebook.search import explain, layout, sql
 from lcdb_notebook.search.criteria import Criteria
@@ -93,7 +94,7 @@ class Found:
             "instrument": [" / ".join(about.instrument) for about, _ in known],
             "photometry": [row.photometry for row in self.rows],
             "processing": [processing_label(row.processing) for row in self.rows],
-            "unit": [row.unit for row in self.rows],
+            "unit": [known_unit(row.unit, row.photometry, row.processing) for row in self.rows],
             "cadences": [cadences for _, cadences in known],
         }
         return pd.DataFrame(columns)

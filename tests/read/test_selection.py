@@ -655,6 +655,66 @@ def test_stitch_warns_once_of_repeated_cadences_and_names_best(star: lcdb.Select
 
 def test_coverage_counts_light_curves_by_target_and_sector(star: lcdb.Selection) -> None:
     counts = star.coverage()
-    assert counts.columns.tolist() == [1, 2]
+    assert [int(sector) for sector in counts.columns] == [1, 2]
     assert counts.to_numpy().tolist() == [[16, 8]]
     assert star.best().coverage().to_numpy().tolist() == [[1, 2]]
+
+
+def test_lightcurve_joins_the_orbits_of_one_sector(star: lcdb.Selection) -> None:
+    db: Any = star._search.sessions
+    name = {"sector": 1, "author": "QLP", "photometry": "QLP SAP"}
+    lc = db.lightcurve(900, processing="QLP DET", **name)
+    assert lc["orbit_number"].tolist() == [9] * 10 + [10] * 10
+    assert (np.diff(lc.time.value) > 0).all()
+    assert lc.meta["SECTOR"] == 1
+    first, second = db.search(900, processing="QLP DET", **name)
+    assert np.array_equal(lc.flux.value, np.concatenate([first.flux, second.flux]))
+    assert {first.dataset, second.dataset} <= set(db.lineage(lc).table["dataset"])
+    with pytest.raises(AmbiguousError, match=r"^expected one light curve, found 4"):
+        db.lightcurve(900, **name)
+    with pytest.raises(AmbiguousError, match=r"^expected one light curve, found 6"):
+        db.lightcurve(900, author="QLP", photometry="QLP SAP", processing=["raw", "QLP DET"])
+
+
+@pytest.mark.parametrize(
+    ("name", "flux", "unit"),
+    [
+        ("QSPMagnitude", [12.0, 12.1, 11.9], "mag"),
+        ("MyMagnitude", [12.0, 12.0, np.nan], "mag"),
+        ("MyMagnitude", [1.0, 1.1, 0.9], ""),
+        ("MyFlux", [12.0, 12.1, 11.9], ""),
+    ],
+)
+def test_read_knows_or_infers_the_unit_where_the_description_has_none(
+    blank_dsn: str, name: str, flux: list[float], unit: str
+) -> None:
+    product = Product(
+        label="TIC 7",
+        mission="TESS",
+        catalog="TIC",
+        target=7,
+        observation_type="tess_observation",
+        observation_fields={"sector": 1},
+        instrument=("TESS", "Camera 1", "CCD 1"),
+        cadence=np.arange(3),
+        time=1400 + np.arange(3) / 48,
+        quality={},
+        curves=(
+            Curve(Named("Aperture", "[electron / s] x"), None, None, np.ones(3), None),
+            Curve(Named("Small", "x"), Named(name, "x"), 0, np.array(flux), None),
+        ),
+    )
+    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+        store(db.session.connection(), [product])
+        db.session.execute(sa.text("UPDATE photometric_source SET description = 'x'"))
+        db.session.execute(sa.text("UPDATE processing_method SET description = 'x'"))
+        db.session.commit()
+        found = db.search(7, processing=name)
+        (data,) = found
+        assert data.unit == unit
+        assert data.unit_inferred == (name == "MyMagnitude" and unit == "mag")
+        assert found.table["unit"].tolist() == ["mag" if name == "QSPMagnitude" else ""]
+        lc = found.lightcurve()
+        assert lc.meta.get("UNIT_INFERRED") == ("mag" if data.unit_inferred else None)
+        middle = 1.0 if unit == "mag" else np.nanmedian(flux)
+        assert np.nanmedian(lc.flux.value) == pytest.approx(middle)

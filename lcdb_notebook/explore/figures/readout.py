@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lcdb_notebook import flags
 from lcdb_notebook.lightcurve.quality import primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.units import is_magnitude
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,4 +134,4 @@ def readout_text(drawn: LightCurveData, index: int, *, folded: bool, binned: boo
 
 
 def _name_of_flux(drawn: LightCurveData) -> str:
-    return "magnitude" if drawn.unit.strip() == "mag" else "flux"
+    return "magnitude" if is_magnitude(drawn.unit) else "flux"

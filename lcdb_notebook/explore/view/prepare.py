@@ -13,6 +13,7 @@ from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.units import is_magnitude
 from lcdb_notebook.plot.labels import star
 from lcdb_notebook.plot.levels import mission_epoch
 
@@ -166,7 +167,7 @@ def summary(records: Sequence[LightCurveData], settings: Settings) -> str:
 
 def _as_flux(data: LightCurveData, settings: Settings) -> LightCurveData:
     """Return the record; magnitudes become the relative flux of a LightCurve."""
-    if data.unit.strip() != "mag":
+    if not is_magnitude(data.unit):
         return data
     kept = np.isfinite(data.time)
     lc = convert.to_lightcurve(data, quality_bitmask=settings.quality_bitmask, flagged="keep")

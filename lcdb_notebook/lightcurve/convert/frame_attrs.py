@@ -14,9 +14,10 @@ import numpy.typing as npt
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve import mask_runs
 from lcdb_notebook.lightcurve.clock import Clock
-from lcdb_notebook.lightcurve.convert.lightcurve import by_start, is_magnitude, middle, plain_field
+from lcdb_notebook.lightcurve.convert.lightcurve import by_start, middle, plain_field
 from lcdb_notebook.lightcurve.quality import primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
+from lcdb_notebook.lightcurve.units import is_magnitude
 
 __all__ = ["KEY", "Remembered", "recall", "remember"]
 

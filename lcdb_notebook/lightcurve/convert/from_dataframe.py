@@ -13,8 +13,9 @@ import numpy.typing as npt
 from lcdb_notebook.errors import ArgumentError, DataError
 from lcdb_notebook.lightcurve.convert.columns import time_of
 from lcdb_notebook.lightcurve.convert.frame_attrs import KEY, Remembered, recall
-from lcdb_notebook.lightcurve.convert.lightcurve import is_magnitude, relative_flux, to_lightcurve
+from lcdb_notebook.lightcurve.convert.lightcurve import relative_flux, to_lightcurve
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.units import is_magnitude
 
 if TYPE_CHECKING:
     import lightkurve

@@ -25,6 +25,7 @@ from lcdb_notebook.lightcurve.convert.columns import (
 )
 from lcdb_notebook.lightcurve.quality import Flagged, primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
+from lcdb_notebook.lightcurve.units import is_magnitude
 
 if TYPE_CHECKING:
     import lightkurve
@@ -98,6 +99,8 @@ def to_lightcurve(
     if history:
         meta["LINEAGE"] = history
     meta["NORMALIZED"] = unit == _unit("")
+    if data.unit_inferred:
+        meta["UNIT_INFERRED"] = data.unit
     meta["QUALITY_BITMASK"] = plain(quality_bitmask)
     meta["QUALITY_TYPE"] = primary_type(data) or ""
     meta["QUALITY_MASK"] = good[np.isfinite(data.time)]
@@ -224,11 +227,6 @@ def _unit(unit: str) -> Any:
             "or photometric source has in brackets; correct it, for example to [mag] or "
             "[electron / s]"
         ) from error
-
-
-def is_magnitude(unit: str) -> bool:
-    """Return whether a unit is magnitudes, which a LightCurve converts to relative flux."""
-    return unit.strip() == "mag"
 
 
 def _quantity(values: npt.NDArray[np.float64], unit: Any) -> Any:

@@ -36,7 +36,12 @@ def lightcurve(
     time_format: str | None = None,
     as_flux: bool = True,
 ) -> lightkurve.LightCurve:
-    """Read the only light curve of the selection.
+    """Read the only light curve of the selection; orbits of one sector are joined.
+
+    Light curves of one target that differ only in their orbit (the same sector, author, exposure
+    time, photometry and processing) are joined in the order of time. Magnitudes are converted to
+    relative flux orbit by orbit. The columns ``orbit_number`` and ``dataset`` then say where each
+    cadence is from.
 
     Parameters
     ----------
@@ -67,7 +72,8 @@ def lightcurve(
     Raises
     ------
     AmbiguousError
-        If the selection has several light curves; the message lists them.
+        If the selection has several light curves that are not orbits of one sector; the message
+        lists them.
     LightCurveNotFoundError
         If it is empty.
     DataError
@@ -86,8 +92,20 @@ def lightcurve(
     with self._search.sessions.session_scope() as session:
         found = _only_one(self, session)
         missions = results.missions(session)
-        (data,) = records(lambda: nullcontext(session), found, missions, chunk_bytes=None)
-        histories = lineage.histories(session, [data])
+        data, *others = records(lambda: nullcontext(session), found, missions, chunk_bytes=None)
+        histories = lineage.histories(session, [data, *others])
+    if others:
+        orbits = convert.to_lightcurves(
+            convert.by_start([data, *others]),
+            quality_bitmask=quality_bitmask,
+            flagged=flagged,
+            time_format=time_format,
+            as_flux=as_flux,
+            histories=histories,
+        )
+        joined = orbits.stitch(corrector_func=None)
+        joined.meta["SECTOR"] = orbits[0].meta["SECTOR"]
+        return joined
     return convert.to_lightcurve(
         data,
         quality_bitmask=quality_bitmask,
@@ -99,7 +117,7 @@ def lightcurve(
 
 
 def _only_one(self: Rows, session: orm.Session) -> Found:
-    """Return the only row of the selection, without fetching more than a page of others.
+    """Return the only row, or the orbits of one, without fetching more than a page of others.
 
     Raises
     ------
@@ -112,7 +130,7 @@ def _only_one(self: Rows, session: orm.Session) -> Found:
     found.require()
     missing = search.missing(session)
     explain.check_one_catalog(found.rows, search.wanted)
-    if len(found.rows) > 1:
+    if len(found.rows) > 1 and not _are_orbits(found):
         many = len(found.rows) > _ROWS_COMPARED
         listed = found.part(0, _ROWS_LISTED).table().to_string(index=False, na_rep="")
         raise AmbiguousError(
@@ -123,6 +141,21 @@ def _only_one(self: Rows, session: orm.Session) -> Found:
     if missing:
         warn(missing)
     return found
+
+
+def _are_orbits(found: Found) -> bool:
+    """Return whether the rows are one light curve, of which each observation has an orbit."""
+    products = set()
+    orbits = set()
+    for row in found.rows:
+        fields = found.observations[row.observation][0].fields
+        orbit, sector = fields.get("orbit_number"), fields.get("sector")
+        if orbit is None or sector is None or orbit in orbits:
+            return False
+        orbits.add(orbit)
+        methods = (row.target_id, row.photometry, row.processing)
+        products.add((*methods, sector, fields.get("author"), fields.get("exptime")))
+    return len(products) == 1
 
 
 def lightcurves(

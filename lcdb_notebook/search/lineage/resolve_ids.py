@@ -66,6 +66,9 @@ def _ids(datasets: Any) -> list[int]:
         return [datasets.id]
     meta = getattr(datasets, "meta", None)
     if meta is not None:
+        if "DATASET" not in meta and "dataset" in getattr(datasets, "colnames", ()):
+            # Stitched light curves have the DataSet of each cadence.
+            return [int(id_) for id_ in np.unique(datasets["dataset"]) if id_ >= 0]
         if "DATASET" not in meta:
             raise LightCurveNotFoundError(
                 f"this {type(datasets).__name__} has no DATASET in its meta, so it was not read "

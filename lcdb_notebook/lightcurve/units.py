@@ -1,0 +1,79 @@
+"""Units of flux: magnitudes, units of known sources and methods, and units that are inferred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["KNOWN_UNITS", "POSITIONS", "infer_unit", "is_magnitude", "known_unit"]
+
+POSITIONS: Mapping[str, str] = MappingProxyType(
+    {"FFI X Position": "centroid_col", "FFI Y Position": "centroid_row"}
+)
+"""Processing methods of QLP whose DataSets are pixel positions of the star instead of fluxes, with
+the names that lightkurve has for these columns."""
+
+KNOWN_UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "QSPIntermediateMagnitude": "mag",
+        "QSPMagnitude": "mag",
+        **dict.fromkeys(POSITIONS, "pix"),
+    }
+)
+"""Units of processing methods and photometric sources whose descriptions have none, by name."""
+
+# Stars that TESS and Kepler observe; relative fluxes are near 1 and electrons above 25.
+_BRIGHTEST, _FAINTEST = 2.0, 25.0
+
+
+def is_magnitude(unit: str) -> bool:
+    """Return whether a unit is magnitudes, which a LightCurve converts to relative flux.
+
+    Examples
+    --------
+    >>> is_magnitude("mag"), is_magnitude("electron / s")
+    (True, False)
+    """
+    return unit.strip() == "mag"
+
+
+def known_unit(unit: str, photometry: str | None, processing: str | None) -> str:
+    """Return the unit of a DataSet: that of the description, else that of a known name, else "".
+
+    Examples
+    --------
+    >>> known_unit("", "TGLC Aperture Small", "QSPMagnitude")
+    'mag'
+    >>> known_unit("electron / s", "SPOC SAP", None)
+    'electron / s'
+    """
+    if unit:
+        return unit
+    return KNOWN_UNITS.get(processing or "") or KNOWN_UNITS.get(photometry or "") or ""
+
+
+def infer_unit(
+    flux: npt.NDArray[np.float64], photometry: str | None, processing: str | None
+) -> str:
+    """Infer the unit of a DataSet that nothing is known of.
+
+    Returns
+    -------
+    str
+        "mag" if a name contains "Magnitude" and the median is between 2 and 25; else "".
+
+    Examples
+    --------
+    >>> infer_unit(np.array([11.9, 12.0, 12.2]), None, "MyMagnitude")
+    'mag'
+    >>> infer_unit(np.array([1.0, 1.1]), None, "MyMagnitude")
+    ''
+    """
+    if "magnitude" not in f"{photometry} {processing}".lower():
+        return ""
+    finite = flux[np.isfinite(flux)]
+    median = float(np.median(finite)) if finite.size else np.nan
+    return "mag" if _BRIGHTEST <= median <= _FAINTEST else ""
