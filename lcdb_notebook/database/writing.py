@@ -65,7 +65,7 @@ def ingest(
     quality_type : str, optional
         Type of the flags in such files, for example "tess_quality_flag"; without it their flags are
         not stored.
-    **description
+    **description : Any
         What the headers of such files do not have, by the arguments of ``db.add``: ``target``,
         ``catalog``, ``mission``, ``processing``, ``observation_fields``, ``instrument``, ...
 
@@ -155,7 +155,7 @@ def add(
         Names from the root of the instrument tree: ``("TESS", "Camera 1", "CCD 2")``.
     clock : Clock, optional
         The clock of a mission that is neither known nor in the database.
-    **unknown
+    **unknown : Any
         Raises ArgumentError with the argument that may be meant.
 
     Returns

@@ -80,7 +80,7 @@ def ingest(
     quality_type : str, optional
         Type of the flags in such files, for example "tess_quality_flag"; without it their flags are
         not stored.
-    **description
+    **description : Any
         What the headers of such files do not have, by the arguments of ``db.add``: ``target``,
         ``catalog``, ``mission``, ``processing``, ``observation_fields``, ``instrument``, ...
 

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 import pytest
 import sqlalchemy as sa
+from astropy.io import fits
 
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.cli import info, main
-from tests.ingest.test_other_files import foreign
 
 PI_MEN = "spoc/tess2018206045859-s0001-0000000261136679-0120-s_lc.fits.gz"
 LIGHT_CURVES = 312
@@ -166,16 +167,31 @@ def test_ingest_takes_files_in_and_says_so(
     assert "1 file: 0 added (0 light curves), 1 unchanged, 0 skipped" in capsys.readouterr().out
 
 
+def own_file(path: Path, flux: npt.NDArray[np.float64]) -> str:
+    """Write a file of a pipeline that the package does not know."""
+    columns = [
+        fits.Column("TIME", "D", array=1325.5 + np.arange(50) / 720),
+        fits.Column("FLUX", "D", array=flux),
+        fits.Column("CADENCENO", "K", array=np.arange(50)),
+    ]
+    hdus = fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns)])
+    hdus[1].header["BJDREFI"] = 2457000
+    for key, found in {"TELESCOP": "TESS", "TICID": 7, "SECTOR": 1, "CAMERA": 1, "CCD": 2}.items():
+        hdus[0].header[key] = found
+    hdus.writeto(path)
+    return str(path)
+
+
 def test_ingest_of_another_pipeline_and_of_its_next_release(
     blank_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lcdb.connect(blank_dsn, write=True, create=True).close()
     arguments = ["--url", blank_dsn, "--author", "me", "--photometry", "Mine"]
-    assert main(["ingest", str(foreign(tmp_path / "mine.fits")), *arguments]) == 0
+    assert main(["ingest", own_file(tmp_path / "mine.fits", np.ones(50)), *arguments]) == 0
     assert "1 file: 1 added (1 light curve)" in capsys.readouterr().out
     with lcdb.connect(blank_dsn) as db:
         assert db.search(7).table["photometry"].tolist() == ["Mine"]
-    later = str(foreign(tmp_path / "later.fits", SAP_FLUX=np.arange(50.0)))
+    later = own_file(tmp_path / "later.fits", np.arange(50.0))
     assert main(["ingest", later, *arguments, "--replace", "newer"]) == 1
     assert "Which is newer is unknown" in capsys.readouterr().out
     assert main(["ingest", later, *arguments, "--replace", "always"]) == 0
