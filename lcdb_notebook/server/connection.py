@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from psycopg2.extensions import connection as psycopg2_connection
+from psycopg2.extensions import cursor as psycopg2_cursor
 
 from lcdb_notebook.server.cancel import cancel_within
 from lcdb_notebook.server.fork import watch_connection
@@ -17,6 +19,39 @@ __all__ = ["OwnConnection"]
 
 # Seconds in which the server has to answer a request to cancel.
 _CANCEL_TIMEOUT = 1.0
+
+
+class _Streaming(psycopg2_cursor):
+    """A server-side cursor, which PostgreSQL has only within a transaction.
+
+    In autocommit it begins one, and the last one that is closed ends it.
+    """
+
+    _streams = False
+
+    def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002
+        """Run a query, as psycopg2 does."""
+        if not self._streams:
+            self._streams = True
+            self.connection.streams += 1
+            # psycopg2 then begins a transaction with the next statement.
+            self.connection.autocommit = False
+        super().execute(query, vars)
+
+    def close(self) -> None:
+        """Close it, and the transaction with the last one."""
+        super().close()
+        if self._streams:
+            self._streams = False
+            if self.connection.streams == 1:
+                self.connection.rollback()
+            elif self.connection.streams:
+                self.connection.streams -= 1
+
+
+@functools.cache
+def _streaming(factory: type) -> type:
+    return type(f"Streaming{factory.__name__}", (_Streaming, factory), {})
 
 
 class OwnConnection(psycopg2_connection):
@@ -31,17 +66,24 @@ class OwnConnection(psycopg2_connection):
     ----------
     pid : int
         The process that opened it.
+    streams : int
+        How many server-side cursors are open in the transaction that was begun for them.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.pid = os.getpid()
+        self.streams = 0
         watch_connection(self)
 
     def cursor(self, *arguments: Any, **options: Any) -> Any:
-        """Open a cursor, as psycopg2 does."""
+        """Open a cursor, as psycopg2 does; one with a name also in autocommit."""
         if self.pid != os.getpid():
             raise self._not_ours()
+        named = bool(arguments and arguments[0]) or bool(options.get("name"))
+        if named and (self.autocommit or self.streams):
+            factory = options.get("cursor_factory") or self.cursor_factory or psycopg2_cursor
+            options["cursor_factory"] = _streaming(factory)
         return super().cursor(*arguments, **options)
 
     def commit(self) -> None:
@@ -61,6 +103,9 @@ class OwnConnection(psycopg2_connection):
             interruptible(self, super().rollback)
         else:
             super().rollback()
+        if self.streams:
+            self.streams = 0
+            self.autocommit = True
 
     def close(self) -> None:
         """Close it; a forked child leaves it to its parent."""

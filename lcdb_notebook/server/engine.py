@@ -184,6 +184,9 @@ def _leave_no_transaction(engine: sa.Engine) -> None:
             return
         # In autocommit, psycopg2's rollback() does not end a transaction that was begun by hand.
         if driver.info.transaction_status != TRANSACTION_STATUS_IDLE:
+            if driver.streams:
+                driver.rollback()
+                return
             with driver.cursor() as cursor:
                 interruptible(driver, lambda: cursor.execute("ROLLBACK"))
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,10 +28,13 @@ from lcdb_notebook import demo
 from lcdb_notebook.errors import ConnectionFailedError, LCDBError
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import DataSet
+from lcdb_notebook.read.fetch import raw_connection
+from lcdb_notebook.read.parallel import batches as parallel_batches
 from lcdb_notebook.server import embedded
 from lcdb_notebook.server.connector import refuse_old_server
 from lcdb_notebook.server.embedded.account import server_account, server_programs
 from lcdb_notebook.server.embedded.pidfile import PidFile
+from lcdb_notebook.server.interrupt import interruptible
 
 from .stopwatch import Stopwatch
 
@@ -707,3 +711,187 @@ def test_a_client_killed_in_an_ingest_leaves_whole_files_which_the_next_complete
                     )
     engine.dispose()
     assert counted(url) == counted(undisturbed)
+
+
+# A connection that is lost while rows are on their way
+
+
+class Killer:
+    """A file for a COPY, which kills the process of the server once rows have arrived."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._received = 0
+
+    def write(self, data: bytes) -> int:
+        self._received += len(data)
+        if self._pid and self._received > 1_000_000:
+            os.kill(self._pid, signal.SIGKILL)
+            self._pid = 0
+        return len(data)
+
+
+ROWS = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT"
+
+
+def wait_until_well(db: lcdb.Database) -> None:
+    """Wait until a server that ends all its processes and recovers does what it did before."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            all_is_well(db)
+        except ConnectionFailedError:
+            assert time.monotonic() < deadline
+        else:
+            return
+
+
+def copy_until_killed(db: lcdb.Database, pid: int) -> None:
+    sink: Any = Killer(pid)
+    with db.session_scope() as session:
+        driver = raw_connection(session)
+        with driver.cursor() as cursor:
+            interruptible(driver, lambda: cursor.copy_expert(ROWS, sink))
+
+
+def test_a_backend_killed_in_a_copy_is_a_lost_connection(
+    db: lcdb.Database, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pid = db.session.scalar(sa.text("SELECT pg_backend_pid()"))
+    assert pid is not None
+    db.session.rollback()
+    with pytest.raises(ConnectionFailedError, match="no connection to") as raised:
+        copy_until_killed(db, pid)
+    assert "reconnects automatically" in raised.value.__notes__[-1]
+    shown = "".join(traceback.format_exception(raised.value)) + capfd.readouterr().err
+    assert "SystemError" not in shown
+    wait_until_well(db)
+
+
+# Where only SQLAlchemy is called
+
+
+def end_connections(server: Server) -> None:
+    server.ask(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
+        "pg_backend_pid() AND backend_type = 'client backend'"
+    )
+
+
+def test_an_attribute_that_meets_a_lost_connection_is_one_error_and_the_next_call_works(
+    db: lcdb.Database, server: Server
+) -> None:
+    dataset = db.session.scalars(sa.select(DataSet).order_by(DataSet.id).limit(1)).one()
+    end_connections(server)
+    with soon(ConnectionFailedError, "no connection to"):
+        _ = dataset.values
+    all_is_well(db)
+    assert dataset.values.size == 50
+
+
+def test_the_session_itself_reconnects_after_a_lost_connection(
+    db: lcdb.Database, server: Server
+) -> None:
+    session = db.session
+    session.execute(sa.text("SELECT 1"))
+    end_connections(server)
+    with soon(ConnectionFailedError, "no connection to"):
+        session.execute(sa.text("SELECT 1"))
+    assert session.scalar(sa.text("SELECT 42")) == 42
+
+
+def test_errors_of_the_driver_on_the_session_are_errors_of_ours(db: lcdb.Database) -> None:
+    with pytest.raises(LCDBError, match="division by zero"):
+        db.session.execute(sa.text("SELECT 1/0"))
+    db.session.rollback()
+    all_is_well(db)
+
+
+# Server-side cursors
+
+
+def test_yield_per_reads_in_a_transaction_that_ends_with_it(
+    db: lcdb.Database, server: Server
+) -> None:
+    found = db.session.scalars(
+        sa.select(DataSet.id).order_by(DataSet.id).execution_options(yield_per=2)
+    )
+    assert list(found) == list(range(1, LIGHT_CURVES + 1))
+    streamed = db.session.connection().execution_options(stream_results=True)
+    assert streamed.scalar(sa.text("SELECT count(*) FROM dataset")) == LIGHT_CURVES
+    db.session.rollback()
+    open_ = server.ask("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'")
+    assert open_[0][0] == 0
+    all_is_well(db)
+
+
+def test_yield_per_may_be_left_before_its_end(db: lcdb.Database, server: Server) -> None:
+    found = db.session.scalars(sa.select(DataSet.id).execution_options(yield_per=1))
+    assert next(iter(found)) > 0
+    found.close()
+    db.session.rollback()
+    open_ = server.ask("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%'")
+    assert open_[0][0] == 0
+    all_is_well(db)
+
+
+# A function over many light curves
+
+
+def stopping(server: Server, log: Path) -> Callable[[Any], int]:
+    """Return a function that stops the server at its first call, and notes all calls."""
+    assert server._process is not None
+    pid, calls = server._process.pid, str(log)
+    sockets = str(server.folder / ".s.PGSQL.5432")
+
+    def stop_once(record: Any) -> int:
+        first = not Path(calls).exists()
+        with Path(calls).open("a") as file:
+            file.write(f"{record.dataset}\n")
+        if first:
+            os.kill(pid, signal.SIGINT)
+            while Path(sockets).exists():
+                pass
+        return int(record.dataset)
+
+    return stop_once
+
+
+def test_map_waits_for_a_server_that_is_restarted(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(parallel_batches, "_FIRST", 2)
+    calls = tmp_path / "calls"
+
+    def start_again() -> None:
+        assert server._process is not None
+        server._process.wait(30)
+        # Several attempts are to fail first.
+        threading.Event().wait(1.5)
+        server.start()
+
+    with lcdb.connect(server.url) as db:
+        with when(calls.exists, start_again, []):
+            done = db.search().map(stopping(server, calls), datasets="record", workers=1)
+        assert done["error"].isna().all()
+        assert done["result"].tolist() == done["dataset"].tolist()
+        # What was done before the restart is not done again.
+        assert sorted(map(int, calls.read_text().split())) == sorted(done["dataset"])
+
+
+def test_map_keeps_what_was_done_when_a_server_stays_away(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(parallel_batches, "_FIRST", 2)
+    monkeypatch.setattr(parallel_batches, "PATIENCE", 1.0)
+    with lcdb.connect(server.url) as db:
+        done = db.search().map(stopping(server, tmp_path / "c"), datasets="record", workers=1)
+        kept, lost = done[done["error"].isna()], done[done["error"].notna()]
+        assert kept["result"].tolist() == kept["dataset"].tolist()
+        assert (len(kept), len(lost)) == (2, LIGHT_CURVES - 2)
+        assert lost["error"].str.contains("ConnectionFailedError: no connection to").all()
+        assert not lost["error"].str.contains("password").any()
+        assert server._process is not None
+        server._process.wait(30)
+        server.start()
+        all_is_well(db)
