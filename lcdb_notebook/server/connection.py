@@ -33,9 +33,10 @@ class _Streaming(psycopg2_cursor):
         """Run a query, as psycopg2 does."""
         if not self._streams:
             self._streams = True
-            self.connection.streams += 1
+            connection: Any = self.connection
+            connection.streams += 1
             # psycopg2 then begins a transaction with the next statement.
-            self.connection.autocommit = False
+            connection.autocommit = False
         super().execute(query, vars)
 
     def close(self) -> None:
@@ -43,10 +44,11 @@ class _Streaming(psycopg2_cursor):
         super().close()
         if self._streams:
             self._streams = False
-            if self.connection.streams == 1:
-                self.connection.rollback()
-            elif self.connection.streams:
-                self.connection.streams -= 1
+            connection: Any = self.connection
+            if connection.streams == 1:
+                connection.rollback()
+            elif connection.streams:
+                connection.streams -= 1
 
 
 @functools.cache
@@ -82,8 +84,8 @@ class OwnConnection(psycopg2_connection):
             raise self._not_ours()
         named = bool(arguments and arguments[0]) or bool(options.get("name"))
         if named and (self.autocommit or self.streams):
-            factory = options.get("cursor_factory") or self.cursor_factory or psycopg2_cursor
-            options["cursor_factory"] = _streaming(factory)
+            factory: Any = options.get("cursor_factory") or self.cursor_factory
+            options["cursor_factory"] = _streaming(factory or psycopg2_cursor)
         return super().cursor(*arguments, **options)
 
     def commit(self) -> None:
