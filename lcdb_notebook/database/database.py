@@ -209,6 +209,9 @@ class Database:
                     add_note_once(error, f"it was tried {_USE_MAP}")
                 raise
 
+    def _has_positions(self) -> bool:
+        return layout.of(self._session).positions
+
     def _fields(self, named: Iterable[str]) -> Fields:
         """Return the fields of observations, read again if a named one is not among them."""
         known = layout.of(self._session).fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from lcdb_notebook.database.protocol import Open
@@ -85,6 +86,8 @@ def search(
         known_fields=self._fields(observation_fields),
         **observation_fields,
     )
+    if not checked.processing and self._has_positions():
+        checked = replace(checked, without_positions=True)
     return Selection(Search(self, checked))
 
 

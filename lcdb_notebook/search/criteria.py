@@ -57,6 +57,8 @@ class Criteria:
         Polymorphic identities of the observation classes given.
     instruments : tuple of str or uuid.UUID
         Names or ids; their parts are included.
+    without_positions : bool
+        Whether DataSets that are positions of the star are left out.
     fields : mapping of str to tuple of object
         Values to match, by column of the observation classes.
     columns : mapping of str to sequence of sqlalchemy.Column
@@ -72,6 +74,7 @@ class Criteria:
     photometry: tuple[str, ...] = ()
     processing: tuple[str | None, ...] = ()
     raw_by_word: bool = False
+    without_positions: bool = False
     fields: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     columns: Fields = field(default_factory=dict, compare=False, repr=False)
 

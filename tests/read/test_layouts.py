@@ -12,6 +12,7 @@ import sqlalchemy as sa
 import lcdb_notebook as lcdb
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.units import POSITIONS
 
 STAR = 1_000_000_007 * 3
 FOR_ALL, FOR_ONE = "ccd_wide_quality_flags", "tglc_quality_flags"
@@ -42,7 +43,8 @@ def name_of(data: LightCurveData) -> tuple[Any, ...]:
 
 
 def test_read_returns_the_arrays_that_were_put_in(db: lcdb.Database, sky: Any) -> None:
-    found = {name_of(data): data for data in db.search().read()}
+    selections = (db.search(), db.search(processing=[*POSITIONS]))
+    found = {name_of(data): data for selection in selections for data in selection}
     assert found.keys() == sky.light_curves.keys()
     for name, (values, errors) in sky.light_curves.items():
         star, orbit, *_ = name
@@ -129,3 +131,18 @@ def test_read_takes_other_types_and_kinds_of_tables(
         assert len(db.frames()) == (0 if "fits_frame" in change_tables else 6)
         assert db.quality_flags().empty == ("DROP TABLE quality" in change_tables)
         assert len(db.lineage(db.search(STAR)[:3])) >= 3
+
+
+def test_positions_are_columns_of_light_curves_and_found_only_by_name(
+    db: lcdb.Database, sky: Any
+) -> None:
+    methods = set(db.search(STAR).table["processing"])
+    assert not methods & POSITIONS.keys()
+    assert set(db.search(STAR, processing="FFI X Position").table["unit"]) == {"pix"}
+    lc = db.lightcurve(
+        STAR, orbit_number=9, photometry="TGLC Aperture Small", processing="raw", flagged="keep"
+    )
+    values, _ = sky.light_curves[STAR, 9, None, "FFI X Position"]
+    timed = np.isfinite(sky.times[STAR, 9])
+    assert same_bits(np.asarray(lc["centroid_col"].value), values[timed])
+    assert str(lc["centroid_col"].unit) == "pix"

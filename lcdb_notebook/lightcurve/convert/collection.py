@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lcdb_notebook import flags
 from lcdb_notebook.lightcurve.convert.lightcurve import to_lightcurve
@@ -24,6 +25,7 @@ def to_lightcurves(
     time_format: str | None = None,
     as_flux: bool = True,
     histories: Mapping[int, str] | None = None,
+    positions: Mapping[Any, Mapping[str, npt.NDArray[np.float64]]] | None = None,
 ) -> lightkurve.LightCurveCollection:
     """Convert records to a LightCurveCollection, in the order given.
 
@@ -48,6 +50,8 @@ def to_lightcurves(
         median. False keeps magnitudes.
     histories : mapping of int to str, optional
         By DataSet, what it was derived from, for ``meta["LINEAGE"]``.
+    positions : mapping, optional
+        By DataSet, positions of the star in pixels by column name.
 
     Returns
     -------
@@ -72,6 +76,7 @@ def to_lightcurves(
             time_format=time_format,
             as_flux=as_flux,
             history=known.get(data.dataset, ""),
+            positions=(positions or {}).get(data.dataset, {}),
         )
         for data in records
     ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,7 @@ def to_lightcurve(
     time_format: str | None = None,
     as_flux: bool = True,
     history: str = "",
+    positions: Mapping[str, npt.NDArray[np.float64]] = MappingProxyType({}),
 ) -> lightkurve.LightCurve:
     """Convert one record to a lightkurve LightCurve.
 
@@ -66,6 +68,8 @@ def to_lightcurve(
         median. False keeps magnitudes.
     history : str, optional
         What it was derived from, for ``meta["LINEAGE"]``.
+    positions : mapping of str to numpy.ndarray of float64, optional
+        Positions of the star in pixels, shape (cadences,), as further columns: "centroid_col".
 
     Returns
     -------
@@ -94,6 +98,7 @@ def to_lightcurve(
         "flux_err": _quantity(flux_err, unit),
         "cadenceno": compact(data.cadence[kept]),
         **{name: bits[kept] for name, bits in quality_columns(data).items()},
+        **{name: _quantity(pixels[kept], _unit("pix")) for name, pixels in positions.items()},
     }
     meta = _metadata(data)
     if history:

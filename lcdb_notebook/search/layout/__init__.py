@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.lightcurve.units import POSITIONS
 from lcdb_notebook.models import Base, Observation
 from lcdb_notebook.models.tables.stored import StoredColumn, by_table, stored_columns
 from lcdb_notebook.search.criteria import Fields, observation_fields
@@ -47,6 +48,8 @@ class Layout:
     versioned : bool
         Whether observations and flags are in plain tables, whose rows have the version numbers
         ``xmin`` and ``ctid``.
+    positions : bool
+        Whether it has processing methods whose DataSets are positions instead of fluxes.
     """
 
     presented: Mapping[str, sa.CTE]
@@ -55,6 +58,7 @@ class Layout:
     missing: frozenset[str] = frozenset()
     lacking: tuple[str, ...] = ()
     versioned: bool = True
+    positions: bool = False
 
     def present(self, statement: Statement) -> Statement:
         """Fit a statement to the database."""
@@ -68,6 +72,10 @@ class Layout:
 
 
 _MAY_READ_LINEAGE = sa.text("SELECT has_table_privilege('datasethierarchy', 'SELECT')")
+
+_HAS_POSITIONS = sa.text(
+    "SELECT EXISTS (SELECT FROM processing_method WHERE name = ANY(CAST(:names AS text[])))"
+)
 
 # Which classes were mapped when a layout was read, and the layout.
 _known: WeakKeyDictionary[sa.Engine, tuple[int, Layout]] = WeakKeyDictionary()
@@ -144,6 +152,8 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         frozenset(Base.metadata.tables.keys() - tables.keys()),
         tuple(_lacking(tables)),
         all(_is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
+        "processing_method" in tables
+        and bool(connection.scalar(_HAS_POSITIONS, {"names": [*POSITIONS]})),
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout

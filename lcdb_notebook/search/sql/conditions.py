@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lcdb_notebook.lightcurve.record import RAW
+from lcdb_notebook.lightcurve.units import POSITIONS
 from lcdb_notebook.models import (
     DataSet,
     Instrument,
@@ -101,6 +102,8 @@ def shape(wanted: Criteria) -> Shape:
     raw = {"raw"} if None in wanted.processing else set()
     if wanted.raw_by_word:
         raw.add("raw_by_word")
+    if wanted.without_positions:
+        raw.add("without_positions")
     return Shape(frozenset(parameters(wanted).keys() | raw), fields)
 
 
@@ -201,6 +204,9 @@ def method_matches(asked: Shape) -> Conditions:
         method = _processing.alias("called_raw")
         called_raw = sa.select(method.c.id).where(sa.func.lower(method.c.name) == RAW)
         conditions[-1] |= _dataset.c.processing_method_id.in_(called_raw)
+    if "without_positions" in asked.asked:
+        is_flux = _processing.c.name.is_(None) | _processing.c.name.not_in([*POSITIONS])
+        conditions.append(is_flux)
     return conditions
 
 
