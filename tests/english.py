@@ -123,13 +123,14 @@ def offences(path: Path) -> Iterator[Offence]:
     """Find the phrases in one file."""
     for prose in sorted(_prose(path), key=lambda piece: piece.line):
         text = CODE.sub(lambda match: re.sub(r"[^\n]", "_", match[0]), prose.text)
+        text = re.sub(r"\n[ \t]+", "\n", text)
         found = [(match, hint) for regex, hint in COMPILED for match in regex.finditer(text)]
         if prose.docstring and (opening := OPENING.match(text)):
             found.append((opening, OPENING_HINT))
         for match, hint in sorted(found, key=lambda pair: pair[0].start()):
             line = prose.line + text.count("\n", 0, match.start())
             start = max(0, match.start() - 40)
-            around = " ".join(prose.text[start : match.end() + 40].split())
+            around = " ".join(text[start : match.end() + 40].split())
             yield Offence(path, line, " ".join(match[0].split()), around, hint)
 
 

@@ -1,4 +1,4 @@
-"""The methods of a Database that create tables, and check that there are all columns."""
+"""The methods of a Database that create tables, and check for missing columns."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class LCDBError(Exception):
     """Base class of all errors of this package."""
 
     def _render_traceback_(self) -> list[str]:
-        # IPython calls this in place of its own traceback.
+        # IPython calls this instead of printing a traceback.
         from lcdb_notebook.errors.short_traceback import short_traceback
 
         return short_traceback(self)

@@ -50,7 +50,7 @@ def give_up(connection: Any) -> None:
 
 
 def is_given_up(connection: Any) -> bool:
-    """Return whether a connection was given up, or is closed.
+    """Return whether a connection was abandoned, or is closed.
 
     Parameters
     ----------

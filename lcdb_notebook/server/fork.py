@@ -7,7 +7,7 @@ error. So in the child
 
 * the socket of every connection that the parent had open is replaced by a dead one;
 * engines begin with an empty pool, so that they connect again when they are used;
-* what holds a session, or a lock that a thread of the parent may hold, is told to begin anew.
+* objects with a session, or with a lock that a thread of the parent may hold, are reset.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ _LOOK_EVERY = 0.1
 # Seconds within which a new thread is expected to start.
 _THREAD_STARTS_WITHIN = 1.0
 
-# Seconds in which the server has to cancel a statement. A slow network needs some tenths; what
-# takes longer is given up, since whoever presses the stop button wants the prompt.
+# Seconds within which the server has to cancel a statement. A slow network needs some tenths. After
+# that the connection is abandoned, because the stop button must lead back to the prompt.
 _CANCEL_TIMEOUT = 1.0
 
 # Seconds in which work ends whose socket has been shut down; it is a matter of milliseconds.
@@ -43,7 +43,7 @@ def interruptible(
     psycopg2 blocks inside libpq, where Python cannot deliver signals. So the work runs in a second
     thread while this one waits where signals do arrive. On an interrupt the running statement is
     cancelled, the connection stays usable, and the interrupt is raised. If the server or the
-    network does not answer within a second, the connection is given up instead. The second thread
+    network does not answer within a second, the connection is abandoned instead. The second thread
     is kept for the next call, because starting one takes longer than a short statement.
 
     Parameters
@@ -56,7 +56,7 @@ def interruptible(
         Called ten times a second while the work runs, to draw a progress bar. If it raises, the
         work is cancelled, too.
     discard : callable, optional
-        Called with the result of work that ends only after it was given up.
+        Called with the result of work that ends only after it was abandoned.
 
     Returns
     -------
@@ -197,7 +197,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _stop(connection: Any, job: _Job[Any]) -> None:
-    """End a job: by cancelling its statement, or else by giving up its connection."""
+    """End a job by cancelling its statement, or else by abandoning its connection."""
     if connection is None:
         job.abandon()
         return

@@ -70,7 +70,7 @@ class Recovery:
         except (ConnectionFailedError, sa.exc.SQLAlchemyError, psycopg2.Error):
             # That the connection is dead was noticed only now; this time there is none.
             self._session.rollback()
-        # The error of a rollback is no reason for another.
+        # An error of the rollback does not require another rollback.
         self.needed = False
 
     def must_roll_back(self, error: BaseException) -> bool:

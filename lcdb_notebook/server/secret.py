@@ -105,5 +105,5 @@ def open_connection(arguments: Mapping[str, Any]) -> OwnConnection:
         raise ConfigurationError(
             f"this version of libpq does not know one of {', '.join(sorted(parameters))}"
         )
-    # Not with keywords: psycopg2 would join them to a plain string in a frame of its own.
+    # Not with keywords: psycopg2 would join them to a plain string in one of its frames.
     return psycopg2.connect(dsn, connection_factory=OwnConnection, cursor_factory=cursor_factory)

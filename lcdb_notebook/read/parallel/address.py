@@ -127,7 +127,7 @@ def unregister(which: Source) -> None:
 
 @contextmanager
 def reading(which: Source) -> Iterator[orm.Session]:
-    """Lend a session on this process's own read-only connection.
+    """Yield a session on the read-only connection of this process.
 
     The database is the one registered in this process; else that of ``database=``; else that of a
     socket on this machine; else the one that this process is configured for (``db.conf``,

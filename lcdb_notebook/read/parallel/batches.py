@@ -70,7 +70,7 @@ class Batches:
         self._size = _FIRST
 
     def next(self, workers: int, under_way: Sequence[Batch]) -> Batch | None:
-        """Return the next batch; None if there is none, or none that may run beside the others."""
+        """Return the next batch; None if there is none, or it may not run beside the others."""
         if any(batch.losses >= self._allowed for batch in under_way):
             return None
         if self._later and self._later[0][0] <= time.monotonic():

@@ -2,8 +2,8 @@
 
 Statements are written for the tables of this package. Where a database arranges them otherwise, a
 statement gets common table expressions in front that present its tables in that shape: a WITH query
-named ``observation`` takes the place of the table. Those of this package's own tables stay as they
-are.
+named ``observation`` takes the place of the table. Statements for this package's own tables are not
+changed.
 """
 
 from __future__ import annotations

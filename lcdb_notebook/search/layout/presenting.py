@@ -21,7 +21,7 @@ Tables = Mapping[str, Mapping[str, StoredColumn]]
 
 
 def presentations(dialect: sa.Dialect, tables: Tables, beside: Beside) -> dict[str, sa.CTE]:
-    """Make common table expressions for the tables that lack columns, or are missing.
+    """Make common table expressions for tables with missing columns, and for missing tables.
 
     Parameters
     ----------
