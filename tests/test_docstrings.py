@@ -41,6 +41,7 @@ DIFFERENT_MEANING = {
     "Database.ingest": {"on_error", "photometry"},
     "Database.lineage": {"of"},
     "Lineage.plot": {"ax"},
+    "Selection.best": {"per"},
     "write_lightcurve": {"overwrite", "path"},
 }
 

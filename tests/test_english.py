@@ -1,12 +1,255 @@
-"""Messages, docstrings, comments and documents have no phrase of ``english.BANNED``."""
+"""List phrases that are not plain English: in docstrings, messages, comments, Markdown, notebooks.
+
+Run it as a program on files and folders: ``python tests/test_english.py lcdb_notebook README.md``.
+
+Code in backticks, ``>>>`` lines, and indented or fenced code in Markdown are not checked. A comment
+that ends in "english: ok" is not checked either.
+"""
 
 from __future__ import annotations
 
+import ast
+import io
+import json
+import re
+import sys
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.english import files, offences
+# Each phrase, and what to write instead. A space matches any white space, line breaks included.
+BANNED = {
+    r"(?<!there\s)\b(?:is|are|was|were) no\b(?! longer| more| less| fewer| larger)": (
+        "is not a ..., must be ..., does not exist"
+    ),
+    r"(?<!there\s)\b(?:is|are) (?-i:none)\b": "must be ..., there are no ...",
+    r"\b(?:say|says|said|saying)\b": "state, name, report, contain, give the number",
+    r"\b(?:tell|tells|told|telling)\b": "report, distinguish, name, show",
+    r"\b(?:stands?|stood|standing)\b(?!-)": "is, is stored, appears, applies",
+    r"\bof (?:its|their|one's|his|her|my|our|your|a \w+'s) own\b": "separate, own, custom",
+    r"\bone's own\b": "custom, your own",
+    r"(?<!far\s)(?<!long\s)(?<!soon\s)\bas (?:it is|they are|it was|they were|it stood)\b": (
+        "unchanged, verbatim"
+    ),
+    r"\b(?:give|gives|gave|given|giving) back\b": "return",
+    r"\b(?:give|gives|gave|giving|given) up\b": "stop, time out",
+    r"\bmade of it\b": "the result, derived",
+    r"\bmakes? of\b": "build from",
+    r"\b(?:is|are|was|were) (?:there already|already there)\b": "already exists",
+    r"\b(?:is|are|was|were) not there\b": "does not exist, is missing",
+    r"\bthere twice\b": "repeated, duplicate",
+    r"\ball of it\b": "everything",
+    r"\bat home\b": "in the kernel's event loop, locally",
+    r"\b(?:wanted|wants)\b": "requested, expected, needs",
+    r"\basked\b": "requested, given",
+    r"\basks? of\b": "requires, conditions on",
+    r"\black(?:s|ed|ing)?\b": "has no, is missing",
+    r"\b(?:nobody|whoever|whosoever|whomever|no one)\b": "name who, or use the passive",
+    r"\b(?:is|are|be|was|were) had\b": "is available",
+    r"\b(?:take|takes|taken|taking|took) in\b": "ingest, store, observed in",
+    r"\b(?:go|goes|going|went) in\b": "is ingested, is stored",
+    r"\bwent in\b": "was stored",
+    r"\bwhat there (?:is|are|was|were)\b": "what exists, what is available",
+    r"\bthat there (?:is|are|was|were)\b(?! (?:a|an|no|none|one|some)\b)": "that exist, available",
+    r"\bknows (?:no|nothing|of|it|them|them all)\b": "has no, does not define",
+    r"\bnothing against\b": "no flags set",
+    r"\b(?:takes?|took) \S+ away\b": "removes",
+    r"\btaken away\b": "removed",
+    r"\banew\b": "again",
+    r"\b(?:thereof|whereof|herein|therein|hitherto|heretofore|lest|whence|thence|hence)\b": (
+        "plain words"
+    ),
+    r"\bin vain\b": "without effect",
+    r"\bdie[sd]? of\b": "crashed because of",
+    r"\b(?-i:none) that\b": "no ... that",
+    r"\b(?:without|not|in) a word\b": "without a message",
+    r"\bhow to go on\b": "next steps",
+    r"\bgoes with\b": "is deleted with, accompanies",
+    r"\bwhole or not at all\b": "completely or not at all",
+    r"\b(?:in whose|by whose) (?:words|hands)\b": "plain words",
+    r"\bis meant\b(?! (?:to|for|as)\b)": "is intentional, is used",
+    r"\bhands? (?:it|them|on|over|every)\b|\bhanded on\b": "passes, delegates",
+    r"\bcannot be had\b": "is not available",
+    r"\bto its (?:right|due)\b": "plain words",
+    r"\bdo(?:es)? not (?:yet )?know (?:of|any|what)\b": "does not support, has no",
+    r"\blooks? after\b": "manages",
+    r"\bhas to do with\b": "concerns",
+    r"\bthe like\b": "similar",
+    r"\bbe it\b": "whether",
+    r"\bso as (?:it|they)\b": "the way",
+    r"\bleft to itself\b": "by default",
+}
+# A docstring begins with what the function does for its caller.
+OPENINGS = r"\A\s*(?:Give|Gives|Let|Have|Ask|Lend|Hand)\b"
+COMPILED = [
+    (re.compile(pattern.replace(" ", r"[\s#]+"), re.IGNORECASE), hint)
+    for pattern, hint in BANNED.items()
+]
+OPENING = re.compile(OPENINGS)
+OPENING_HINT = "begin with Return, Get, Check, Build, Read, Find, List, ..."
+# Not checked: names of parameters, code in backticks, doctests, links.
+CODE = re.compile(
+    r"^\s*[\w*]+(?:, [\w*]+)* : .*?$|``.*?``|`[^`\n]*`|^\s*(?:>>>|\.\.\. ).*?$|https?://\S+",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Offence:
+    """A phrase to be rewritten."""
+
+    file: Path
+    line: int
+    phrase: str
+    text: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.phrase!r} in {self.text!r} (write: {self.hint})"
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A piece of English, the line where it begins, and whether it is a function's docstring."""
+
+    line: int
+    text: str
+    docstring: bool = False
+
+
+def offences(path: Path) -> Iterator[Offence]:
+    """Find the phrases in one file."""
+    for prose in sorted(_prose(path), key=lambda piece: piece.line):
+        text = CODE.sub(lambda match: re.sub(r"[^\n]", "_", match[0]), prose.text)
+        text = re.sub(r"\n[ \t]+", "\n", text)
+        found = [(match, hint) for regex, hint in COMPILED for match in regex.finditer(text)]
+        if prose.docstring and (opening := OPENING.match(text)):
+            found.append((opening, OPENING_HINT))
+        for match, hint in sorted(found, key=lambda pair: pair[0].start()):
+            line = prose.line + text.count("\n", 0, match.start())
+            start = max(0, match.start() - 40)
+            around = " ".join(text[start : match.end() + 40].split())
+            yield Offence(path, line, " ".join(match[0].split()), around, hint)
+
+
+def _prose(path: Path) -> Iterator[Prose]:
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        yield from _of_python(text)
+    elif path.suffix == ".ipynb":
+        for cell in json.loads(text)["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "markdown":
+                yield from _of_markdown(source)
+            else:
+                yield from _comments(re.sub(r"^\s*[%!].*$", "", source, flags=re.MULTILINE))
+    elif path.suffix in (".js", ".mjs", ".css"):
+        yield from _of_javascript(text)
+    else:
+        yield from _of_markdown(text)
+
+
+def _of_python(text: str) -> Iterator[Prose]:
+    yield from _comments(text)
+    tree = ast.parse(text)
+    documented = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                documented[first.value] = isinstance(node, ast.FunctionDef)
+    inside = {
+        part
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in inside and not isinstance(node, ast.JoinedStr):
+            continue
+        if isinstance(node, ast.JoinedStr):
+            # A value in braces is replaced by an underscore.
+            words = [
+                str(part.value) if isinstance(part, ast.Constant) else "_" for part in node.values
+            ]
+            yield Prose(node.lineno, "".join(words))
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and (node in documented or (" " in node.value and "SELECT" not in node.value))
+        ):
+            yield Prose(node.lineno, node.value, documented.get(node, False))
+
+
+def _comments(text: str) -> Iterator[Prose]:
+    block: list[tuple[int, str]] = []
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    for token in tokens:
+        if token.type != tokenize.COMMENT or "english: ok" in token.string:
+            continue
+        if block and (block[-1][0] + 1 != token.start[0] or token.line.strip()[0] != "#"):
+            yield Prose(block[0][0], "\n".join(line for _, line in block))
+            block = []
+        block.append((token.start[0], token.string))
+    if block:
+        yield Prose(block[0][0], "\n".join(line for _, line in block))
+
+
+def _of_javascript(text: str) -> Iterator[Prose]:
+    pattern = (
+        r"/\*.*?\*/|(?:^\s*//[^\n]*\n)+|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`[^`]*`"
+    )
+    for match in re.finditer(pattern, text, re.DOTALL | re.MULTILINE):
+        if " " in match[0]:
+            words = match[0].replace("//", "  ").replace("`", '"').replace("\n *", "\n  ")
+            yield Prose(text.count("\n", 0, match.start()) + 1, words)
+
+
+def _of_markdown(text: str) -> Iterator[Prose]:
+    block: list[str] = []
+    begin, fenced = 1, False
+    for number, line in enumerate(text.splitlines(), 1):
+        fence = line.lstrip().startswith("```")
+        fenced ^= fence
+        if fence or fenced or line.startswith("    ") or not line.strip():
+            if block:
+                yield Prose(begin, "\n".join(block))
+            block = []
+            continue
+        if not block:
+            begin = number
+        block.append(line)
+    if block:
+        yield Prose(begin, "\n".join(block))
+
+
+def files(arguments: list[str]) -> Iterator[Path]:
+    """List the files to read, in folders as well."""
+    kinds = (".py", ".md", ".ipynb", ".js", ".mjs")
+    for argument in map(Path, arguments):
+        if argument.is_file():
+            yield argument
+        yield from sorted(
+            path
+            for path in argument.rglob("*")
+            if path.suffix in kinds and not {"__pycache__", ".ipynb_checkpoints"} & {*path.parts}
+        )
+
+
+def main(arguments: list[str]) -> int:
+    """Print the offences, and how often each kind occurs."""
+    found = [offence for path in files(arguments) for offence in offences(path)]
+    for offence in found:
+        sys.stdout.write(f"{offence}\n")
+    files_with = len({offence.file for offence in found})
+    often = Counter(offence.phrase.lower() for offence in found).most_common(15)
+    sys.stdout.write(f"{len(found)} phrases in {files_with} files: {often}\n")
+    return bool(found)
+
 
 ROOT = Path(__file__).parents[1]
 PROSE = (
@@ -52,3 +295,7 @@ def test_offences_are_found_by_line(tmp_path: Path, name: str, text: str, lines:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     assert [offence.line for offence in offences(path)] == lines
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:] or ["lcdb_notebook", "README.md"]))

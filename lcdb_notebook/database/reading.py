@@ -248,12 +248,14 @@ def coverage(self: Open, target: Any = None, *, per: str = "sector", **search: A
 
     Parameters
     ----------
-    target : int, str, Target or list of these, optional
-        Catalog numbers (``261136679``, ``"TIC 261136679"``) or Target objects; also thousands.
+    target : int, str, Target, or list of these, optional
+        Catalog number (``261136679`` or ``"TIC 261136679"``), a Target, or a list of these.
     per : str, optional
         The observation field that becomes the columns: "sector", "quarter", "campaign".
-    **search : object
-        Other arguments of :meth:`Database.search`, such as ``author="QLP"``.
+    **search
+        Further criteria of the search: ``catalog``, ``observation``, ``instrument``,
+        ``photometry``, ``processing``, and fields of observations such as ``sector=1``, with the
+        meaning that they have in ``db.search``.
 
     Returns
     -------

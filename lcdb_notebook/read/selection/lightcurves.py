@@ -47,8 +47,8 @@ def lightcurve(
 
     Light curves of one target that differ only in their orbit (the same sector, author, exposure
     time, photometry and processing) are joined in the order of time. Magnitudes are converted to
-    relative flux orbit by orbit. The columns ``orbit_number`` and ``dataset`` then say where each
-    cadence is from.
+    relative flux orbit by orbit. The columns ``orbit_number`` and ``dataset`` contain the origin of
+    each cadence.
 
     Parameters
     ----------
