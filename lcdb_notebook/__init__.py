@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from lcdb_notebook import errors, flags, models, plot
 from lcdb_notebook.database import Database, connect
+from lcdb_notebook.explore.figure import figure
 from lcdb_notebook.lightcurve.convert import from_pandas
 from lcdb_notebook.lightcurve.record import RAW, LightCurveData
 from lcdb_notebook.read.export import read_lightcurve, write_lightcurve
@@ -28,6 +29,7 @@ __all__ = [
     "Selection",
     "connect",
     "errors",
+    "figure",
     "flags",
     "from_pandas",
     "models",

@@ -19,6 +19,7 @@ from lcdb_notebook.errors import (
     LCDBError,
     ReadOnlyError,
 )
+from lcdb_notebook.explore.figure import figure
 from lcdb_notebook.models.tables import migrations, schema
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.criteria import Fields
@@ -60,6 +61,7 @@ class Database:
     coverage = reading.coverage
     load = reading.load
     explore = searching.explore
+    _make_figure = staticmethod(figure)
     targets = listings.targets
     observations = listings.observations
     instruments = names.instruments

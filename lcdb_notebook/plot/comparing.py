@@ -25,7 +25,7 @@ from lcdb_notebook.plot.panels import WIDTH, one_panel
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["before_after"]
+__all__ = ["before_after", "common_cadences", "comparable", "comparison"]
 
 # The two colours of Okabe and Ito's palette that differ most in lightness.
 _COLOURS = ("#56B4E9", "#000000")
@@ -90,14 +90,11 @@ def before_after(
     source, derived = one_of(before, "before"), one_of(after, "after")
     if compare not in ("ratio", "difference", None):
         raise ArgumentError(f"compare must be 'ratio', 'difference' or None, got {compare!r}")
-    if source.unit.strip() != derived.unit.strip():
-        source, derived = (
-            normalized(_as_flux(data), quality_bitmask) for data in (source, derived)
-        )
+    source, derived = comparable(source, derived, quality_bitmask)
     both = [source, derived]
     one_panel(both)
-    how = _comparison(derived, compare, quality_bitmask)
-    first, second = _common(source, derived)
+    how = comparison(derived, compare, quality_bitmask)
+    first, second = common_cadences(source, derived)
     upper, lower = _new_axes() if axes is None else axes
     bad = [flagged_mask(data, quality_bitmask) for data in both]
     upper.set_ylim(*limits(both, bad))
@@ -134,9 +131,7 @@ def before_after(
     return upper
 
 
-def _comparison(
-    derived: LightCurveData, compare: str | None, quality_bitmask: flags.Bitmask
-) -> str:
+def comparison(derived: LightCurveData, compare: str | None, quality_bitmask: flags.Bitmask) -> str:
     """Return "ratio" or "difference"; nothing is divided by a median that is not positive."""
     if is_magnitude(derived.unit):
         return compare or "difference"
@@ -164,13 +159,25 @@ def _labels(both: Sequence[LightCurveData]) -> list[str]:
     return [f"{when}: {name}" if name else when for when, name in words]
 
 
+def comparable(
+    source: LightCurveData, derived: LightCurveData, quality_bitmask: flags.Bitmask
+) -> tuple[LightCurveData, LightCurveData]:
+    """Return two light curves in the same unit, as relative flux if their units differ."""
+    if source.unit.strip() == derived.unit.strip():
+        return source, derived
+    return (
+        normalized(_as_flux(source), quality_bitmask),
+        normalized(_as_flux(derived), quality_bitmask),
+    )
+
+
 def _as_flux(data: LightCurveData) -> LightCurveData:
     if not is_magnitude(data.unit):
         return data
     return replace(data, flux=10 ** (-0.4 * (data.flux - np.nanmedian(data.flux))), unit="")
 
 
-def _common(
+def common_cadences(
     one: LightCurveData, other: LightCurveData
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the indices of common cadences, matched by number in an observation, else by time.

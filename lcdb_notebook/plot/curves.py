@@ -15,7 +15,7 @@ from lcdb_notebook.flags.masking import bits_of
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 
-__all__ = ["LightCurves", "one_of", "records_of"]
+__all__ = ["LightCurves", "one_of", "originals", "record_of", "records_of"]
 
 LightCurves: TypeAlias = Any
 """A LightCurveData, a lightkurve LightCurve, or an iterable of these such as a Selection."""
@@ -52,12 +52,54 @@ def records_of(light_curves: LightCurves) -> list[LightCurveData]:
     LightCurveNotFoundError
         If there are no light curves.
     """
-    records = list(_records(light_curves))
-    if not records:
+    return [record_of(one) for one in originals(light_curves)]
+
+
+def originals(light_curves: LightCurves) -> list[Any]:
+    """Return the single light curves, as they were given.
+
+    Parameters
+    ----------
+    light_curves : LightCurveData, lightkurve.LightCurve, or iterable of these
+        The light curves.
+
+    Returns
+    -------
+    list of LightCurveData and lightkurve.LightCurve
+
+    Raises
+    ------
+    TypeError
+        If an object is not a light curve.
+    LightCurveNotFoundError
+        If there are no light curves.
+    """
+    found = list(_flat(light_curves))
+    if not found:
         raise LightCurveNotFoundError(
             "there are no light curves to draw; .table lists what was found"
         )
-    return records
+    return found
+
+
+def record_of(light_curve: Any) -> LightCurveData:
+    """Return a light curve as a record.
+
+    Parameters
+    ----------
+    light_curve : LightCurveData or lightkurve.LightCurve
+        The light curve.
+
+    Returns
+    -------
+    LightCurveData
+
+    Raises
+    ------
+    TypeError
+        If it is already folded.
+    """
+    return light_curve if isinstance(light_curve, LightCurveData) else _record(light_curve)
 
 
 def one_of(light_curves: LightCurves, what: str) -> LightCurveData:
@@ -90,17 +132,15 @@ def one_of(light_curves: LightCurves, what: str) -> LightCurveData:
     return records[0]
 
 
-def _records(given: LightCurves) -> Iterator[LightCurveData]:
-    if isinstance(given, LightCurveData):
+def _flat(given: LightCurves) -> Iterator[Any]:
+    if isinstance(given, LightCurveData) or (hasattr(given, "flux") and hasattr(given, "meta")):
         yield given
-    elif hasattr(given, "flux") and hasattr(given, "meta"):
-        yield _record(given)
     # LightCurveCollection has only __getitem__, not __iter__.
     elif isinstance(given, Iterable) or hasattr(given, "__getitem__"):
         if isinstance(given, str | bytes | dict):
             raise _not_drawn(given)
         for one in given:
-            yield from _records(one)
+            yield from _flat(one)
     else:
         raise _not_drawn(given)
 

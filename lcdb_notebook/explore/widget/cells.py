@@ -22,7 +22,7 @@ _without_cell: list[tuple[weakref.ref[widgets.Widget], str | None]] = []
 _seen: weakref.WeakSet[widgets.Widget] = weakref.WeakSet()
 
 
-def replace_earlier(widget: widgets.Widget) -> None:
+def replace_earlier(widget: widgets.Widget, *, limited: bool = True) -> None:
     """Close the explorers that a new one replaces.
 
     ipywidgets references every widget until it is closed, so each run of a cell would otherwise
@@ -34,10 +34,15 @@ def replace_earlier(widget: widgets.Widget) -> None:
     Parameters
     ----------
     widget : ipywidgets.Widget
-        An explorer that the running cell has created.
+        An explorer or figure that the running cell has created.
+    limited : bool, optional
+        Whether the widget counts for the limit without cell ids; figures do not, as they hold no
+        connection.
     """
     here = _running()
     if here is None:
+        if not limited:
+            return
         _close_unused(_request().get("header", {}).get("msg_id"))
         _without_cell.append((weakref.ref(widget), _request().get("header", {}).get("msg_id")))
         # The page keeps the number of views in this trait unless it is None.

@@ -48,6 +48,7 @@ class Selection:
     lightcurve = _lightcurves.lightcurve
     lightcurves = _lightcurves.lightcurves
     export = outputs.export
+    figure = outputs.figure
     plot = outputs.plot
     map = workers.map
     to_dask = workers.to_dask

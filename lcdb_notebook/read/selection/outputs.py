@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from lcdb_notebook.flags import Bitmask
 from lcdb_notebook.lightcurve.quality import Flagged
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["export", "plot"]
+__all__ = ["export", "figure", "plot"]
 
 
 def export(
@@ -117,6 +117,66 @@ def export(
         overwrite=overwrite,
         on_error=on_error,
         progress=progress,
+    )
+
+
+class MakesFigures(Protocol):
+    """A database that makes interactive figures of its selections."""
+
+    def _make_figure(self, light_curves: Any, **settings: Any) -> Any:
+        """Return a figure."""
+
+
+def figure(
+    self: Rows, *, compare: Literal["ratio", "difference"] | None = None, **settings: Any
+) -> Any:
+    """Return an interactive figure of the light curves, drawn by the browser.
+
+    Drag to move, or to zoom into a box (Shift) or to select cadences (Ctrl or Alt). The wheel zooms
+    after a click; double click shows all. Arrow keys step through the cadences, + and - zoom.
+
+    Parameters
+    ----------
+    compare : {"ratio", "difference"}, optional
+        Show the ratio or the difference of two light curves, before and after, below them.
+    **settings
+        Initial values of the traits of the figure: ``quality_bitmask``, ``show_flagged``,
+        ``joined``, ``normalize``, ``errors``, ``bin``, ``period``, ``epoch``, ``xlim``, ``ylim``,
+        ``height``, ``selected_ranges`` and ``exclude``.
+
+    Returns
+    -------
+    Figure
+        A widget. Its traits can be read and assigned; ``selected`` and ``selected_lightcurves()``
+        return what was selected, and ``code`` the Python code.
+
+    Raises
+    ------
+    LightCurveNotFoundError
+        If the selection is empty.
+    AmbiguousError
+        If there are more than 40 panels.
+    ConfigurationError
+        If a setting is unknown or out of range.
+    DataError
+        If arrays cannot be read or contradict each other, or if ``compare`` is given and there are
+        not two light curves.
+
+    Examples
+    --------
+    >>> figure = db.search(1, exptime=1800, processing="DEMO DET").figure(joined=True)
+    >>> figure.joined, len(figure.records)
+    (True, 4)
+    """
+    from lcdb_notebook import plot as plotting
+
+    with self._search.sessions.session_scope() as session:
+        found = self._search.found(session)
+        found.require()
+    # Before arrays are read, which for a million light curves would take hours.
+    plotting.check_panels((row.catalog, row.target, row.unit) for row in found.rows)
+    return cast("MakesFigures", self._search.sessions)._make_figure(
+        self, compare=compare, **settings
     )
 
 

@@ -1,0 +1,152 @@
+// @ts-check
+// The controls of the figure: each shows a trait of the model, and sets it.
+/** @typedef {import("./scene.mjs").Flag} Flag */
+/** @typedef {{on: (target: EventTarget | null, names: string, call: (event: any) => void) => void,
+ *   model: any, mode: string, home: () => void, save: (kind: "png" | "svg") => void}} Host */
+
+/** @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag @param {Record<string, any>} [props] @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[K]} */
+export function make(tag, props = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name.includes("-") || name === "role") made.setAttribute(name, value);
+    else Object.assign(made, { [name]: value });
+  }
+  made.append(...children);
+  return made;
+}
+
+/** @param {Host} host @param {string} name @param {any} value */
+export function set(host, name, value) {
+  host.model.set(name, value);
+  host.model.save_changes();
+}
+
+/** @param {string} label @param {() => void} call @param {string} [title] */
+function button(label, call, title = "") {
+  return make("button", { type: "button", textContent: label, onclick: call, title });
+}
+
+/** A checkbox for a trait. @param {Host} host @param {string} label @param {string} trait
+ * @param {string} title */
+function checkbox(host, label, trait, title) {
+  const input = make("input", { type: "checkbox", checked: host.model.get(trait) });
+  host.on(input, "change", () => set(host, trait, input.checked));
+  host.on(null, `change:${trait}`, () => { input.checked = host.model.get(trait); });
+  return make("label", { title }, input, label);
+}
+
+/** A field of a number for a trait; empty is null. @param {Host} host @param {string} label
+ * @param {string} trait @param {string} title */
+function number(host, label, trait, title) {
+  const input = make("input", { type: "number", step: "any" });
+  const show = () => { input.value = host.model.get(trait) ?? ""; };
+  host.on(input, "change", () => {
+    const value = input.value === "" ? null : Number(input.value);
+    set(host, trait, trait === "epoch" ? value : value !== null && value > 0 ? value : null);
+  });
+  // JupyterLab handles Enter, so that the field would not change.
+  host.on(input, "keydown", (event) => { if (event.key === "Enter") input.blur(); });
+  host.on(null, `change:${trait}`, show);
+  show();
+  return make("label", { title }, label, input);
+}
+
+/** A slider around the present period, which the kernel receives when it rests.
+ * @param {Host} host */
+function slider(host) {
+  const input = make("input", { type: "range", min: "-1", max: "1", step: "0.0005", value: "0" });
+  let middle = 0;
+  host.on(input, "pointerdown focus", () => {
+    input.value = "0";
+    middle = host.model.get("period") ?? 0;
+  });
+  host.on(input, "input", () => {
+    if (!middle) middle = host.model.get("period") ?? 0;
+    if (middle) host.model.set("period", Number((middle * 1.03 ** Number(input.value)).toPrecision(9)));
+  });
+  host.on(input, "change", () => host.model.save_changes());
+  const label = make("label", { title: "Drag to change the period by up to 3 per cent" }, "tune", input);
+  const show = () => { label.hidden = !host.model.get("period"); };
+  host.on(null, "change:period", show);
+  show();
+  return label;
+}
+
+/** The toolbar. @param {Host} host */
+export function toolbar(host) {
+  const modes = [["move", "Move", "Drag to move; the wheel zooms after a click"],
+    ["zoom", "Zoom", "Drag a box to zoom in (or Shift)"],
+    ["select", "Select", "Drag to select cadences (or Ctrl, Alt)"]].map(([mode, label, title]) => {
+    const made = button(label, () => choose(mode), title);
+    made.dataset.mode = mode;
+    return made;
+  });
+  const choose = (/** @type {string} */ mode) => {
+    host.mode = mode;
+    for (const one of modes) one.setAttribute("aria-pressed", `${one.dataset.mode === mode}`);
+  };
+  choose("move");
+  const clear = button("Clear selection", () => set(host, "selected_ranges", []));
+  const exclude = checkbox(host, "Exclude selected", "exclude", "Leave out the selected cadences");
+  const showSelection = () => {
+    clear.hidden = exclude.hidden = !host.model.get("selected_ranges").length;
+  };
+  host.on(null, "change:selected_ranges", showSelection);
+  showSelection();
+  return make("div", { className: "lcdb-if-tools" },
+    make("span", { role: "group", "aria-label": "Dragging" }, ...modes),
+    button("Show all", host.home, "Reset the view (double click, 0)"),
+    button("Save PNG", () => host.save("png")), button("Save SVG", () => host.save("svg")),
+    checkbox(host, "Show flagged", "show_flagged", "Draw flagged cadences with a mark for each flag"),
+    checkbox(host, "Join sectors", "joined", "Draw all sectors in one panel"),
+    checkbox(host, "Normalize", "normalize", "Divide each light curve by its median"),
+    checkbox(host, "Error bars", "errors", "Draw error bars, where they can be seen"),
+    number(host, "Bin [minutes]", "bin", "Draw medians in bins; empty for none"),
+    number(host, "Fold on period [days]", "period", "Draw flux against phase; empty for time"),
+    number(host, "epoch", "epoch", "A time of phase 0, in the mission's time or as BJD"),
+    slider(host), clear, exclude);
+}
+
+/** Presets and flags: those that occur first, the others folded away. @param {Host} host */
+export function flagList(host) {
+  const group = make("span", { role: "group", "aria-label": "Quality flags" });
+  const present = make("div", { className: "lcdb-if-flags" });
+  const absent = make("div", { className: "lcdb-if-flags" });
+  const more = make("details", {}, make("summary", { textContent: "Flags that no cadence has" }), absent);
+  /** @type {HTMLInputElement[]} */
+  let boxes = [];
+  const check = () => {
+    const chosen = host.model.get("_chosen"), presets = host.model.get("_presets");
+    boxes.forEach((box, k) => { box.checked = chosen.includes(k); });
+    for (const one of group.querySelectorAll("button")) {
+      const same = JSON.stringify(presets[one.textContent ?? ""]) === JSON.stringify(chosen);
+      one.setAttribute("aria-pressed", `${same}`);
+    }
+  };
+  const toggle = (/** @type {number} */ k) => {
+    const flags = host.model.get("_flags"), chosen = host.model.get("_chosen");
+    // Flags that cannot be chosen singly take part in presets only.
+    const own = chosen.filter((/** @type {number} */ one) => one !== k && flags[one].own);
+    const next = chosen.includes(k) ? own : [...own, k];
+    set(host, "_chosen", next.sort((/** @type {number} */ a, /** @type {number} */ b) => a - b));
+  };
+  const fill = () => {
+    const flags = /** @type {Flag[]} */ (host.model.get("_flags"));
+    group.replaceChildren(...Object.keys(host.model.get("_presets")).map((name) =>
+      button(name, () => set(host, "_chosen", host.model.get("_presets")[name]))));
+    boxes = flags.map((f, k) => make("input", { type: "checkbox", disabled: !f.own, onchange: () => toggle(k) }));
+    const labels = flags.map((f, k) => make("label", { title: f.meaning }, boxes[k],
+      `${f.name} (${f.cadences.toLocaleString("en")})`));
+    present.replaceChildren(...labels.filter((_, k) => flags[k].cadences));
+    absent.replaceChildren(...labels.filter((_, k) => !flags[k].cadences));
+    more.hidden = !absent.childElementCount;
+    check();
+  };
+  host.on(null, "change:_flags change:_presets", fill);
+  host.on(null, "change:_chosen", check);
+  fill();
+  return make("details", { className: "lcdb-if-flag-list", open: true },
+    make("summary", {}, "Quality flags ", group), present, more);
+}

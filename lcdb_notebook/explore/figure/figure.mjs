@@ -1,0 +1,432 @@
+// @ts-check
+// The figure on the page: drawing, moving, zooming, selecting, and the cadence under the cursor.
+import { FONT, layOut, paint, svg } from "./axes.mjs";
+import { flagList, make, set, toolbar } from "./controls.mjs";
+import { cadence, utc } from "./numbers.mjs";
+import { Raster, rgb, stamp } from "./raster.mjs";
+import { Scene } from "./scene.mjs";
+/** @typedef {import("./scene.mjs").Panel} Panel */
+/** @typedef {import("./scene.mjs").Flag} Flag */
+/** @typedef {import("./scene.mjs").Pair} Pair */
+
+const TRAITS = ["_curves", "_panels", "_flags", "_chosen", "show_flagged", "errors", "joined",
+  "normalize", "bin", "period", "epoch", "selected_ranges", "exclude"];
+const LEAST_HEIGHT = 200, DRAG = 4;
+
+class View {
+  scene = new Scene();
+  raster = new Raster();
+  /** @type {(() => void)[]} */
+  undo = [];
+  mode = "move";
+  frame = 0;
+  pictures = 0;
+  stale = false;
+  at = -1;
+  asked = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  resting;
+  /** @type {Map<number, PointerEvent>} */
+  pointers = new Map();
+  /** @type {import("./axes.mjs").Item[]} */
+  items = [];
+
+  /** @param {any} model @param {HTMLElement} el */
+  constructor(model, el) {
+    this.model = model;
+    this.canvas = make("canvas", { tabIndex: 0, role: "application", "aria-label":
+      "Light curve. Left and right arrow: next cadence. Plus and minus: zoom. 0: show all." });
+    this.c = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    this.ring = make("div", { className: "lcdb-if-ring", hidden: true });
+    this.rubber = make("div", { className: "lcdb-if-rubber", hidden: true });
+    this.readout = make("div", { className: "lcdb-if-readout", role: "status", "aria-live": "polite" });
+    this.legend = make("div", { className: "lcdb-if-legend" });
+    this.box = make("div", { className: "lcdb-if-canvas" }, this.canvas, this.ring, this.rubber);
+    this.root = make("div", { className: "lcdb-interactive" }, toolbar(this), flagList(this), this.legend,
+      this.box, this.readout);
+    // Otherwise JupyterLab treats keys as shortcuts of the notebook.
+    this.root.setAttribute("data-lm-suppress-shortcuts", "true");
+    el.append(this.root);
+    this.listen();
+    model.send({ ask: "arrays" });
+  }
+
+  /** Listen until the view is closed. @param {EventTarget | null} target  null for the model
+   * @param {string} names @param {(event: any, buffers?: any) => void} call */
+  on(target, names, call) {
+    for (const name of names.split(" ")) {
+      if (target === null) this.model.on(name, call);
+      else target.addEventListener(name, call, name === "wheel" ? { passive: false } : undefined);
+      this.undo.push(() => (target === null ? this.model.off(name, call) : target.removeEventListener(name, call)));
+    }
+  }
+
+  listen() {
+    this.on(null, "msg:custom", (message, buffers) => {
+      if (message.arrays) {
+        this.scene.load(buffers);
+        this.asked = false;
+        this.change();
+      } else if (message.errors && buffers[0].byteLength === 4 * this.scene.n) {
+        this.scene.loadErrors(buffers[0]);
+        this.draw();
+      }
+    });
+    this.on(null, TRAITS.map((name) => `change:${name}`).join(" "), () => this.change());
+    this.on(null, "change:xlim change:ylim", () => this.follow());
+    this.on(null, "change:height", () => this.draw());
+    const grown = new ResizeObserver(() => this.draw());
+    grown.observe(this.root);
+    grown.observe(this.box);
+    const themed = new MutationObserver(() => this.draw());
+    themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name",
+      "data-jp-theme-light", "class", "data-vscode-theme-id"] });
+    this.on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.draw());
+    this.undo.push(() => grown.disconnect(), () => themed.disconnect());
+    this.on(this.canvas, "pointerdown", (event) => this.press(event));
+    this.on(this.canvas, "pointermove", (event) => this.point(event));
+    this.on(this.canvas, "pointerleave", () => this.tell(-1));
+    this.on(this.canvas, "dblclick", () => this.home());
+    this.on(this.canvas, "wheel", (event) => this.wheel(event));
+    this.on(this.canvas, "keydown", (event) => this.key(event));
+    this.on(this.box, "pointerup", () => this.keepHeight());
+  }
+
+  /** Prepare at the next frame: several traits may change at once. */
+  change() {
+    this.stale = true;
+    this.draw();
+  }
+
+  draw() {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      this.paint();
+    });
+  }
+
+  prepare() {
+    const get = (/** @type {string} */ name) => this.model.get(name);
+    this.stale = false;
+    this.scene.arrange({ period: get("period"), epoch: get("epoch") ?? get("_first"),
+      joined: get("joined"), normalize: get("normalize"), bin: get("bin"),
+      flagged: get("show_flagged"), errors: get("errors"), chosen: get("_chosen"),
+      ranges: get("selected_ranges"), exclude: get("exclude") }, get("_curves"), get("_panels"), get("_flags"));
+    if (get("errors") && !this.scene.error && !this.asked) {
+      this.asked = true;
+      this.model.send({ ask: "errors" });
+    }
+    this.follow(false);
+  }
+
+  paint() {
+    const s = this.scene, c = this.c, style = getComputedStyle(this.root);
+    const width = this.box.clientWidth;
+    if (!width || !s.n) return;
+    s.ink = style.color;
+    s.ratio = window.devicePixelRatio;
+    // Without a theme of the page, fields and checkboxes would stay white on dark.
+    this.root.style.colorScheme = (rgb(s.ink) & 255) > 127 ? "dark" : "light";
+    if (this.stale || !s.panels.length) this.prepare();
+    const natural = s.panels.length === 1 ? 400 : s.panels.reduce((sum, p) => sum + 230 * p.height, 20);
+    const height = Math.max(LEAST_HEIGHT, this.model.get("height") || natural);
+    this.box.style.height = `${height}px`;
+    const w = Math.round(width * s.ratio), h = Math.round(height * s.ratio);
+    if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
+    c.font = `${FONT}px ${style.fontFamily}`;
+    this.items = layOut(s, width, height, (text) => c.measureText(text).width);
+    c.setTransform(1, 0, 0, 1, 0, 0);
+    c.clearRect(0, 0, w, h);
+    const together = s.choices.joined || s.choices.period ? 1 : 0;
+    for (const p of s.panels) {
+      c.putImageData(this.raster.draw(p, s, together), Math.round(p.left * s.ratio), Math.round(p.top * s.ratio));
+    }
+    c.setTransform(s.ratio, 0, 0, s.ratio, 0, 0);
+    paint(this.items, c, style.fontFamily, s.ink);
+    this.showLegend(together);
+    this.root.dataset.pictures = `${++this.pictures}`;
+    this.mark();
+  }
+
+  /** @param {number} together */
+  showLegend(together) {
+    const s = this.scene, names = new Map(s.panels.flatMap((p) => p.curves)
+      .map((c) => [c.label[together], c.colour[together]]));
+    const curves = [...names].filter(([label]) => label).map(([label, colour]) =>
+      this.legendItem(".", ["", "#0072B2", "#CC79A7", "#56B4E9", "#999999"][colour % 5], label));
+    const marks = s.choices.flagged ? s.marks.map((m) =>
+      this.legendItem(m.shape, m.colour, `${m.name} (${m.count.toLocaleString("en")})`)) : [];
+    this.legend.replaceChildren(...curves, ...marks);
+  }
+
+  /** @param {string} shape @param {string} colour @param {string} text */
+  legendItem(shape, colour, text) {
+    const ratio = this.scene.ratio, key = make("canvas", { width: 14 * ratio, height: 14 * ratio });
+    const c = /** @type {CanvasRenderingContext2D} */ (key.getContext("2d"));
+    const pixels = stamp(shape, Math.round(6 * ratio));
+    c.fillStyle = colour || this.scene.ink;
+    pixels.dx.forEach((dx, i) => {
+      c.globalAlpha = pixels.alpha[i] / 255;
+      c.fillRect(Math.round(7 * ratio) + dx, Math.round(7 * ratio) + pixels.dy[i], 1, 1);
+    });
+    return make("span", {}, key, text);
+  }
+
+  // The view
+
+  /** Show the limits of the traits. @param {boolean} [draw] */
+  follow(draw = true) {
+    const { panels, axes } = this.scene, xlim = this.model.get("xlim"), ylim = this.model.get("ylim");
+    for (const p of panels) {
+      if (!xlim) [p.x0, p.x1] = p.home;
+      else if (xlim[0] < p.home[1] && xlim[1] > p.home[0]) [p.x0, p.x1] = xlim;
+    }
+    axes.forEach((axis, k) => {
+      if (!ylim) [axis.y0, axis.y1] = axis.home;
+      else if (k === 0) [axis.y0, axis.y1] = axis.down ? [ylim[1], ylim[0]] : ylim;
+    });
+    if (draw) this.draw();
+  }
+
+  /** Write the view to the traits, when it rests. @param {Panel} p */
+  publish(p) {
+    clearTimeout(this.resting);
+    this.draw();
+    this.resting = setTimeout(() => {
+      const axis = this.scene.axes[p.group], model = this.model;
+      const moved = p.x0 !== p.home[0] || p.x1 !== p.home[1];
+      const tall = axis && (axis.y0 !== axis.home[0] || axis.y1 !== axis.home[1]);
+      model.set("xlim", moved ? [p.x0, p.x1] : null);
+      if (p.group === 0) model.set("ylim", tall ? [axis.y0, axis.y1].sort((a, b) => a - b) : null);
+      model.save_changes();
+    }, 100);
+  }
+
+  home() {
+    clearTimeout(this.resting);
+    this.model.set("xlim", null);
+    this.model.set("ylim", null);
+    this.model.save_changes();
+    this.follow();
+  }
+
+  /** @param {{offsetX: number, offsetY: number}} event */
+  under(event) {
+    return this.scene.panels.find((p) => event.offsetX >= p.left && event.offsetX <= p.left + p.width
+      && event.offsetY >= p.top && event.offsetY <= p.top + p.tall);
+  }
+
+  /** @param {PointerEvent} event */
+  press(event) {
+    const p = this.under(event);
+    if (!p || event.button) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, event);
+    this.tell(-1);
+    const action = event.shiftKey ? "zoom" : event.ctrlKey || event.altKey || event.metaKey ? "select" : this.mode;
+    const axis = this.scene.axes[p.group];
+    const begun = { x: event.offsetX, y: event.offsetY, x0: p.x0, x1: p.x1, y0: axis.y0, y1: axis.y1 };
+    let last = event;
+    const moved = (/** @type {PointerEvent} */ e) => {
+      if (e.pointerId !== event.pointerId) return;
+      this.pointers.set(e.pointerId, e);
+      if (this.pointers.size > 1) return this.pinch(p, last, e);
+      last = e;
+      if (action !== "move") return this.stretch(p, begun, e, action);
+      const dx = (e.offsetX - begun.x) / p.width * (begun.x1 - begun.x0);
+      const dy = (e.offsetY - begun.y) / p.tall * (begun.y1 - begun.y0);
+      [p.x0, p.x1, axis.y0, axis.y1] = [begun.x0 - dx, begun.x1 - dx, begun.y0 + dy, begun.y1 + dy];
+      return this.draw();
+    };
+    const up = (/** @type {PointerEvent} */ e) => {
+      if (e.pointerId !== event.pointerId) return;
+      this.pointers.delete(e.pointerId);
+      for (const name of ["pointerup", "pointercancel"]) this.canvas.removeEventListener(name, /** @type {any} */ (up));
+      this.canvas.removeEventListener("pointermove", moved);
+      this.rubber.hidden = true;
+      const far = Math.abs(last.offsetX - begun.x) >= DRAG;
+      if (action === "move") {
+        if (far || Math.abs(last.offsetY - begun.y) >= DRAG) this.publish(p);
+      } else if (far && e.type === "pointerup") this.stretched(p, begun, last, action);
+    };
+    this.canvas.addEventListener("pointermove", moved);
+    for (const name of ["pointerup", "pointercancel"]) this.canvas.addEventListener(name, /** @type {any} */ (up));
+  }
+
+  /** The corners of a box in a panel. @param {Panel} p @param {{x: number, y: number}} begun
+   * @param {PointerEvent} e @param {string} action */
+  corners(p, begun, e, action) {
+    const within = (/** @type {number} */ v, /** @type {number} */ low, /** @type {number} */ size) =>
+      Math.min(Math.max(v, low), low + size);
+    const xs = [begun.x, within(e.offsetX, p.left, p.width)].sort((a, b) => a - b);
+    const ys = action === "select" ? [p.top, p.top + p.tall]
+      : [begun.y, within(e.offsetY, p.top, p.tall)].sort((a, b) => a - b);
+    return [...xs, ...ys];
+  }
+
+  /** @param {Panel} p @param {{x: number, y: number}} begun @param {PointerEvent} e @param {string} action */
+  stretch(p, begun, e, action) {
+    const [l, r, t, b] = this.corners(p, begun, e, action);
+    this.rubber.hidden = false;
+    this.rubber.style.cssText = `left:${l}px;top:${t}px;width:${r - l}px;height:${b - t}px`;
+  }
+
+  /** @param {Panel} p @param {{x: number, y: number}} begun @param {PointerEvent} e @param {string} action */
+  stretched(p, begun, e, action) {
+    const [l, r, t, b] = this.corners(p, begun, e, action), axis = this.scene.axes[p.group];
+    const toX = (/** @type {number} */ v) => p.x0 + (v - p.left) / p.width * (p.x1 - p.x0);
+    const toY = (/** @type {number} */ v) => axis.y1 - (v - p.top) / p.tall * (axis.y1 - axis.y0);
+    if (action === "select") {
+      set(this, "selected_ranges", [...this.model.get("selected_ranges"), [toX(l), toX(r)]]);
+    } else if (b - t >= DRAG) {
+      [p.x0, p.x1, axis.y0, axis.y1] = [toX(l), toX(r), toY(b), toY(t)];
+      this.publish(p);
+    }
+  }
+
+  /** Two fingers. @param {Panel} p @param {PointerEvent} before @param {PointerEvent} now */
+  pinch(p, before, now) {
+    const other = [...this.pointers.values()].find((one) => one.pointerId !== now.pointerId);
+    if (!other) return;
+    const distance = (/** @type {PointerEvent} */ e) => Math.max(20, Math.abs(e.offsetX - other.offsetX));
+    this.zoom(p, distance(before) / distance(now), other.offsetX, null);
+  }
+
+  /** @param {WheelEvent} event */
+  wheel(event) {
+    const p = this.under(event);
+    // The page still scrolls over the figure, until it is clicked.
+    if (!p || document.activeElement !== this.canvas) return;
+    event.preventDefault();
+    const factor = Math.exp(Math.sign(event.deltaY) * Math.min(Math.abs(event.deltaY), 100) / 400);
+    this.zoom(p, factor, event.offsetX, event.shiftKey ? event.offsetY : null);
+  }
+
+  /** @param {Panel} p @param {number} factor @param {number} px @param {number | null} py */
+  zoom(p, factor, px, py) {
+    const axis = this.scene.axes[p.group], x = p.x0 + (px - p.left) / p.width * (p.x1 - p.x0);
+    [p.x0, p.x1] = [x + (p.x0 - x) * factor, x + (p.x1 - x) * factor];
+    if (py !== null) {
+      const y = axis.y1 - (py - p.top) / p.tall * (axis.y1 - axis.y0);
+      [axis.y0, axis.y1] = [y + (axis.y0 - y) * factor, y + (axis.y1 - y) * factor];
+    }
+    this.publish(p);
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    const s = this.scene, p = s.panelOf(this.at) ?? s.panels[0];
+    if (!p || event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (step && event.shiftKey) {
+      const by = step * 0.1 * (p.x1 - p.x0);
+      [p.x0, p.x1] = [p.x0 + by, p.x1 + by];
+      this.publish(p);
+    } else if (step) this.step(p, step);
+    else if ("+=".includes(event.key)) this.zoom(p, 0.8, p.left + p.width / 2, null);
+    else if (event.key === "-") this.zoom(p, 1.25, p.left + p.width / 2, null);
+    else if (event.key === "0" || event.key === "Home") this.home();
+    else if (event.key === "Escape") this.tell(-1);
+    else return;
+    event.preventDefault();
+  }
+
+  /** The next cadence that is drawn. @param {Panel} p @param {number} step */
+  step(p, step) {
+    const s = this.scene, [from, to] = p.curves.length ? s.range(p.curves[0], p.x0, p.x1) : [0, 0];
+    let i = this.at < 0 ? (step > 0 ? from - 1 : to) : this.at;
+    do i += step; while (i >= 0 && i < s.n && !s.shown(i));
+    if (i >= 0 && i < s.n) this.tell(i);
+  }
+
+  /** @param {PointerEvent} event */
+  point(event) {
+    if (event.buttons) return;
+    const p = this.under(event);
+    this.tell(p ? this.scene.nearest(p, event.offsetX - p.left, event.offsetY - p.top) : -1);
+  }
+
+  // The readout
+
+  /** @param {number} i  the index of a cadence, or -1 */
+  tell(i) {
+    if (i === this.at && i < 0) return;
+    this.at = i;
+    this.readout.replaceChildren(...(i < 0 ? [] : this.describe(i)));
+    this.mark();
+  }
+
+  /** @param {number} i @returns {(string | Node)[]} */
+  describe(i) {
+    const s = this.scene, p = s.panelOf(i), c = p?.curves.find((one) => i >= one.start && i < one.stop);
+    if (!p || !c) return [];
+    const error = s.error && s.error[i] > 0 ? ` ± ${s.error[i].toPrecision(3)}` : "";
+    const date = utc(c.clock, c.day, s.time[i]);
+    const parts = [`cadence ${cadence(c.runs, i)}`, `${p.time} ${s.time[i].toFixed(5)}`,
+      ...(date ? [`UTC ${date}`] : []), ...(s.choices.period ? [`phase ${s.x[i].toFixed(5)}`] : []),
+      `${c.magnitudes ? "magnitude" : "flux"} ${+s.flux[i].toPrecision(7)}${error}`];
+    const flags = this.model.get("_flags").filter((/** @type {Flag} */ f) => s.has(i, f));
+    const names = flags.map((/** @type {Flag} */ f) =>
+      make("span", {}, ` · ${f.name}: ${f.meaning.split("\n")[0]}`));
+    return [parts.join(" · "), ...(names.length ? names : [" · no flags"])];
+  }
+
+  /** Put the ring around the cadence of the readout. */
+  mark() {
+    const s = this.scene, p = s.panelOf(this.at);
+    this.ring.hidden = this.at < 0 || !p;
+    if (this.at < 0 || !p) return;
+    const [x, y] = s.pixel(p, this.at);
+    if (x < 0 || x > p.width) this.ring.hidden = true;
+    this.ring.style.transform = `translate(${p.left + x}px, ${p.top + Math.min(Math.max(y, 0), p.tall)}px)`;
+  }
+
+  keepHeight() {
+    const dragged = this.box.offsetHeight;
+    if (Math.abs(dragged - this.canvas.clientHeight) > 1) set(this, "height", dragged);
+  }
+
+  /** @param {"png" | "svg"} kind */
+  async save(kind) {
+    const s = this.scene, style = getComputedStyle(this.root), width = this.box.clientWidth;
+    const paper = (rgb(s.ink) & 255) > 127 ? "#111" : "#fff", height = this.canvas.height / s.ratio;
+    const sheet = make("canvas", { width: this.canvas.width, height: this.canvas.height });
+    const c = /** @type {CanvasRenderingContext2D} */ (sheet.getContext("2d"));
+    c.fillStyle = paper;
+    c.fillRect(0, 0, sheet.width, sheet.height);
+    c.drawImage(this.canvas, 0, 0);
+    let blob = await new Promise((done) => { sheet.toBlob(done, "image/png"); });
+    if (kind === "svg") {
+      const ratio = s.ratio;
+      s.ratio = 2;
+      const images = s.panels.map((p) => {
+        const image = this.raster.draw(p, s, s.choices.joined || s.choices.period ? 1 : 0);
+        const own = make("canvas", { width: image.width, height: image.height });
+        own.getContext("2d")?.putImageData(image, 0, 0);
+        return { x: p.left, y: p.top, width: p.width, height: p.tall, url: own.toDataURL() };
+      });
+      s.ratio = ratio;
+      blob = new Blob([svg(this.items, width, height, style.fontFamily, s.ink, paper, images)], { type: "image/svg+xml" });
+    }
+    const url = URL.createObjectURL(blob);
+    make("a", { href: url, download: `lightcurve.${kind}` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+  }
+
+  close() {
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.resting);
+    for (const undo of this.undo) undo();
+    this.root.remove();
+    // Release the arrays even if something still refers to the view.
+    this.scene = new Scene();
+  }
+}
+
+export default {
+  /** @param {{model: any, el: HTMLElement}} context */
+  render({ model, el }) {
+    const view = new View(model, el);
+    return () => view.close();
+  },
+};
