@@ -24,10 +24,12 @@ from lcdb_notebook.plot.panels import new_figure, one_panel
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["fold"]
+__all__ = ["fold", "phase_bins", "phases"]
 
 # Vermilion of Okabe and Ito's palette, in contrast to the cool colours of light curves.
 _BINNED = "#D55E00"
+
+Floats = npt.NDArray[np.float64]
 
 
 def fold(
@@ -102,7 +104,7 @@ def fold(
         records = on_one_level(records, quality_bitmask)
     bad = [flagged_mask(data, quality_bitmask) for data in records]
     hidden = [hidden_cadences(one, flagged) for one in bad]
-    folded = [replace(data, time=_phase(data.time, length, start)) for data in records]
+    folded = [replace(data, time=phases(data.time, length, start)) for data in records]
     if ax is None:
         ax = new_figure(4.0).add_subplot()
     ax.set_ylim(*limits(folded, bad))
@@ -149,9 +151,48 @@ def _epoch(epoch: Any, records: Sequence[LightCurveData]) -> float:
     return mission_epoch(float(epoch), records)
 
 
-def _phase(time: npt.NDArray[np.float64], period: float, epoch: float) -> npt.NDArray[np.float64]:
-    phase: npt.NDArray[np.float64] = (time - epoch + period / 2) % period - period / 2
+def phases(time: Floats, period: float, epoch: float) -> Floats:
+    """Return the time since the nearest epoch, from -period / 2 to period / 2.
+
+    Parameters
+    ----------
+    time : numpy.ndarray
+        float64 of shape (cadences,).
+    period, epoch : float
+        In the unit and format of ``time``.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 of shape (cadences,).
+    """
+    phase: Floats = (time - epoch + period / 2) % period - period / 2
     return phase
+
+
+def phase_bins(phase: Floats, flux: Floats, period: float, bins: int) -> tuple[Floats, Floats]:
+    """Return centres and median fluxes of equal bins of phase; empty bins are left out.
+
+    Parameters
+    ----------
+    phase, flux : numpy.ndarray
+        float64 of shape (cadences,); cadences with NaN are ignored.
+    period : float
+        The period.
+    bins : int
+        The number of bins.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        float64 of shape (bins with cadences,).
+    """
+    import pandas as pd
+
+    finite = np.isfinite(phase) & np.isfinite(flux)
+    which = np.floor((phase[finite] / period + 0.5) * bins).clip(0, bins - 1)
+    medians = pd.Series(flux[finite]).groupby(which).median()
+    return ((medians.index.to_numpy() + 0.5) / bins - 0.5) * period, medians.to_numpy()
 
 
 def _draw_binned(
@@ -161,16 +202,11 @@ def _draw_binned(
     period: float,
     bins: int,
 ) -> None:
-    import pandas as pd
-
     phase = np.concatenate([d.time[~h] for d, h in zip(folded, hidden, strict=True)])
     flux = np.concatenate([d.flux[~h] for d, h in zip(folded, hidden, strict=True)])
-    finite = np.isfinite(phase) & np.isfinite(flux)
-    if not finite.any():
+    centres, medians = phase_bins(phase, flux, period, bins)
+    if not centres.size:
         return
-    which = np.floor((phase[finite] / period + 0.5) * bins).clip(0, bins - 1)
-    medians = pd.Series(flux[finite]).groupby(which).median()
-    centres = ((medians.index.to_numpy() + 0.5) / bins - 0.5) * period
     style = {"marker": "o", "color": _BINNED, "ls": "none", "markersize": 4.5}
     style |= {"markeredgecolor": "white", "markeredgewidth": 0.5}
-    points(ax, centres, medians.to_numpy(), style, label="binned", zorder=4)
+    points(ax, centres, medians, style, label="binned", zorder=4)

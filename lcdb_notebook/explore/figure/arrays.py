@@ -87,6 +87,7 @@ def pack(records: Sequence[LightCurveData], compare: Compare = None) -> Packed:
     slots = {(e.flag_type, e.bits): k for k, e in enumerate(e for e in found if e.cadences)}
     every = [*drawn, *_compared(drawn, compare)]
     starts = np.cumsum([0, *(data.time.size for data in every)]).tolist()
+    samplings = _samplings(drawn, every)
     separate, together = layouts(drawn, compare, every)
     curves = [
         {
@@ -95,6 +96,7 @@ def pack(records: Sequence[LightCurveData], compare: Compare = None) -> Packed:
             "panel": [separate.panel[k], together.panel[k]],
             "colour": [separate.colour[k], together.colour[k]],
             "label": [separate.label[k], together.label[k]],
+            "sampling": samplings[k],
             "runs": _runs(data.cadence, start),
             "magnitudes": data.unit.strip() == "mag",
             "clock": _utc(data),
@@ -182,6 +184,16 @@ def _compared(drawn: Sequence[LightCurveData], compare: Compare) -> list[LightCu
             unit="" if how == "ratio" else first.unit,
         )
     ]
+
+
+def _samplings(drawn: Sequence[LightCurveData], every: Sequence[LightCurveData]) -> list[int]:
+    """Return a number for each light curve, the same if they share cadences; -1 for comparisons."""
+    numbers: dict[Any, int] = {}
+    found = []
+    for data in every[: len(drawn)]:
+        key = (data.catalog, data.target, data.observation.id, data.time.size)
+        found.append(numbers.setdefault(key, len(numbers)))
+    return found + [-1] * (len(every) - len(drawn))
 
 
 def _runs(cadence: npt.NDArray[np.int64], start: int) -> list[list[int]]:

@@ -103,7 +103,7 @@ export class Raster {
       if (s.choices.errors && s.error && p.line === null && seen <= MOST_BARS) this.bars(p, s, own, colour);
       this.dots(p, s, own, colour, size, seen);
     }
-    if (s.choices.flagged) for (const mark of s.marks) this.mark(p, s, ranges, mark);
+    if (s.choices.flagged && p.line === null) for (const mark of s.marks) this.mark(p, s, ranges, mark);
     for (const found of p.bins) this.binned(p, s, found);
     return this.image;
   }

@@ -4,7 +4,8 @@ import { EXCLUDED, FLAGGED, GOOD, NOWHERE, bins, bisect, fold, limits, median } 
 
 /** @typedef {[number, number]} Pair  of values without (0) and with (1) all sectors in one panel */
 /** @typedef {{start: number, stop: number, panel: Pair, colour: Pair, label: [string, string],
- *   runs: Pair[], magnitudes: boolean, clock: Pair[], day: number}} Curve */
+ *   sampling: number, runs: Pair[],
+ *   magnitudes: boolean, clock: Pair[], day: number}} Curve */
 /** @typedef {{title: string, xlabel: string, unit: string, ylabel: string, group: number,
  *   height: number, line: number | null, time: string}} Described */
 /** @typedef {{name: string, slot: number, cadences: number, meaning: string, own: boolean}} Flag */
@@ -185,8 +186,8 @@ export class Scene {
   /** @param {Flag[]} flags */
   findMarks(flags) {
     const on = this.choices.chosen.map((k) => flags[k]).filter((f) => f && f.slot >= 0);
-    const counts = new Map(on.map((f) => [f, 0]));
-    for (const i of this.flagged) for (const f of on) {
+    const counts = new Map(on.map((f) => [f, 0])), once = this.once();
+    for (const i of once) for (const f of on) {
       if (this.has(i, f)) counts.set(f, (counts.get(f) ?? 0) + 1);
     }
     const count = (/** @type {Flag} */ f) => counts.get(f) ?? 0;
@@ -197,7 +198,19 @@ export class Scene {
       { name: f.name, flags: [f], colour: MARKS[k][0], shape: MARKS[k][1], count: count(f) }));
     if (rest.length) this.marks.push({ name: rest.length > 1 ? "other flags" : rest[0].name,
       flags: rest, colour: "", shape: "*",
-      count: this.flagged.filter((i) => rest.some((f) => this.has(i, f))).length });
+      count: once.filter((i) => rest.some((f) => this.has(i, f))).length });
+  }
+
+  /** Flagged points, each cadence once even if several light curves share it. */
+  once() {
+    const curves = this.panels.flatMap((p) => p.curves).sort((a, b) => a.start - b.start);
+    let number = 0;
+    return this.flagged.filter((i) => {
+      while (number < curves.length - 1 && i >= curves[number].stop) number++;
+      const c = curves[number];
+      return c.sampling >= 0 && !curves.some((other, k) => k < number && other.sampling === c.sampling
+        && this.kind[other.start + i - c.start] === FLAGGED);
+    });
   }
 
   /** @param {Panel} panel @param {number} together */
