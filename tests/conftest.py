@@ -83,6 +83,7 @@ SERVER = pytest.StashKey[EmbeddedServer]()
 LEFT_OUT = pytest.StashKey[int]()
 
 INSTALLED = ("Chromium", "playwright", "PgBouncer is not", "PostgreSQL", "openssl", "no git ")
+INSTALLED += ("node is not installed", "tsc is not installed")
 """What .ci/run installs: words of the reasons why tests are skipped without it."""
 
 LONGEST_GROUPS = (

@@ -56,7 +56,7 @@ def records_of(light_curves: LightCurves) -> list[LightCurveData]:
 
 
 def originals(light_curves: LightCurves) -> list[Any]:
-    """Return the single light curves, as they were given.
+    """Return the single light curves, unconverted.
 
     Parameters
     ----------

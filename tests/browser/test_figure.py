@@ -174,7 +174,7 @@ def test_fold_bin_and_panels_follow_their_controls(stage: Stage) -> None:
     shown.changes(lambda: shown.stage.run("f.bin = 30.0"))
     slider = shown.root.get_by_label("tune")
     slider.focus()
-    shown.changes(lambda: slider.press("ArrowRight"))
+    shown.changes(lambda: slider.press("PageUp"))
     shown.stage.until("f.period != 5.32426")
     shown.changes(lambda: shown.stage.run("f.period = None"))
     assert height is not None

@@ -221,6 +221,7 @@ class View {
     const p = this.under(event);
     if (!p || event.button) return;
     this.canvas.setPointerCapture(event.pointerId);
+    this.canvas.focus({ preventScroll: true });
     this.pointers.set(event.pointerId, event);
     this.tell(-1);
     const action = event.shiftKey ? "zoom" : event.ctrlKey || event.altKey || event.metaKey ? "select" : this.mode;

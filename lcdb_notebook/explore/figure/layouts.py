@@ -51,7 +51,7 @@ def layouts(
     drawn : sequence of LightCurveData
         The light curves.
     compare : {"ratio", "difference"} or None
-        Whether ``every`` ends with a comparison, which has a panel of its own.
+        Whether ``every`` ends with a comparison, which has a separate panel.
     every : sequence of LightCurveData
         The light curves, and the comparison.
 

@@ -49,6 +49,7 @@ export class Scene {
   /** @type {Choices} */
   choices = { period: null, epoch: 0, joined: false, normalize: false, bin: null, flagged: true,
     errors: false, chosen: [], ranges: [], exclude: false };
+  key = "";
   ratio = 1;
   ink = "#000";
 
@@ -68,6 +69,7 @@ export class Scene {
     this.folded = new Float64Array(0);
     this.panels = [];
     this.axes = [];
+    this.key = "";
   }
 
   /** @param {DataView} buffer */
@@ -93,10 +95,17 @@ export class Scene {
       if (this.folded.length !== this.n) this.folded = new Float64Array(this.n);
       this.x = fold(this.time, choices.period, choices.epoch, this.folded);
     } else this.x = this.time;
-    this.classify(flags);
+    // A period that is dragged changes neither flags nor levels.
+    const key = choices.exclude && choices.ranges.length ? "" : JSON.stringify([together,
+      Boolean(choices.period), choices.normalize, choices.chosen]);
+    const same = key !== "" && key === this.key;
+    this.key = key;
+    if (!same) this.classify(flags);
     this.place(curves, panels[together], together);
-    this.level();
-    this.findMarks(flags);
+    if (!same) {
+      this.level();
+      this.findMarks(flags);
+    }
     for (const panel of this.panels) panel.bins = this.binned(panel, together);
   }
 
