@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .stage import Stage
+from .stage import Lab, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from playwright.sync_api import Locator
+
+    from .stage import FrontEnd
 
 ONE = (
     "db.search(1, sector=1, exptime=120, photometry='DEMO aperture 2px', processing='DEMO SYS_RM')"
@@ -160,7 +162,6 @@ def test_a_range_is_selected_and_excluded(shown: Shown) -> None:
 
 def test_fold_bin_and_panels_follow_their_controls(stage: Stage) -> None:
     shown = Shown(stage, f"{BOTH}.figure()")
-    height = shown.canvas.bounding_box()
     period = shown.root.get_by_label("Fold on period [days]")
 
     def fold() -> None:
@@ -177,10 +178,10 @@ def test_fold_bin_and_panels_follow_their_controls(stage: Stage) -> None:
     shown.changes(lambda: slider.press("PageUp"))
     shown.stage.until("f.period != 5.32426")
     shown.changes(lambda: shown.stage.run("f.period = None"))
-    assert height is not None
     shown.changes(lambda: shown.root.get_by_role("checkbox", name="Join sectors").click())
     shown.stage.until("f.joined")
     shown.changes(lambda: shown.root.get_by_role("checkbox", name="Normalize").click())
+    shown.changes(lambda: shown.stage.run("f.xlim, f.ylim = (1340.0, 1342.0), (0.9995, 1.0005)"))
     shown.changes(lambda: shown.root.get_by_role("checkbox", name="Error bars").click())
 
 
@@ -216,6 +217,37 @@ def test_two_views_follow_each_other_and_closing_removes_both(stage: Stage) -> N
     stage.until(lambda: other.get_attribute("aria-pressed") == "true")
     stage.run("f.close()")
     roots.first.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_figure_has_the_colours_of_the_theme(
+    new_front_end: Callable[[str], FrontEnd], demo_dsn: str, dark: bool, tmp_path: Path
+) -> None:
+    lab = new_front_end("lab")
+    assert isinstance(lab, Lab)
+    connected = f"import lcdb_notebook as lcdb\ndb = lcdb.connect({demo_dsn!r})\n"
+    cell = f"{connected}f = {BOTH}.figure()\nf"
+    lab.open(f"figure_{'dark' if dark else 'light'}", cell, dark=dark)
+    root = lab.page.locator(".lcdb-interactive")
+    root.wait_for()
+    lab.page.wait_for_function(
+        "Number(document.querySelector('.lcdb-interactive')?.dataset.pictures) > 0"
+    )
+    # The lightness of the axes, which are opaque, in the middle of the frame.
+    ink = lab.page.evaluate(
+        """() => {
+          const canvas = document.querySelector('.lcdb-if-canvas > canvas');
+          const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+          let sum = 0, n = 0;
+          for (let i = 0; i < data.length; i += 4) {
+            const grey = Math.abs(data[i] - data[i + 1]) < 8 && Math.abs(data[i] - data[i + 2]) < 8;
+            if (data[i + 3] > 250 && grey) { sum += data[i]; n++; }
+          }
+          return sum / n;
+        }"""
+    )
+    assert (ink > 127) == dark
+    root.screenshot(path=tmp_path / "figure.png")
 
 
 def test_the_figure_follows_the_width_of_the_page(shown: Shown) -> None:
