@@ -203,6 +203,17 @@ def test_the_figure_is_saved(shown: Shown, tmp_path: Path, kind: str) -> None:
     assert len(list(root.iter("{http://www.w3.org/2000/svg}image"))) == 1
 
 
+def test_the_height_is_dragged_and_assigned(shown: Shown) -> None:
+    # Dragging the edge sets the style of the box.
+    resize = "document.querySelector('.stage .lcdb-if-canvas').style.height = '620px'"
+    shown.changes(lambda: shown.stage.page.evaluate(resize))
+    shown.stage.until("f.height == 620")
+    shown.changes(lambda: shown.stage.run("f.height = 300"))
+    bounds = shown.canvas.bounding_box()
+    assert bounds is not None
+    assert bounds["height"] == pytest.approx(300, abs=1)
+
+
 def test_two_views_follow_each_other_and_closing_removes_both(stage: Stage) -> None:
     stage.run(f"f = {ONE}.figure()\nimport ipywidgets\ng = ipywidgets.VBox([f, f])")
     stage.set("", "g")

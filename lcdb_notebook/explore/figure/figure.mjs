@@ -21,6 +21,7 @@ class View {
   mode = "move";
   frame = 0;
   pictures = 0;
+  tall = 0;
   stale = false;
   at = -1;
   asked = false;
@@ -77,19 +78,19 @@ class View {
     this.on(null, "change:height", () => this.draw());
     const grown = new ResizeObserver(() => this.draw());
     grown.observe(this.root);
-    grown.observe(this.box);
+    const dragged = new ResizeObserver(() => this.keepHeight());
+    dragged.observe(this.box);
     const themed = new MutationObserver(() => this.draw());
     themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name",
       "data-jp-theme-light", "class", "data-vscode-theme-id"] });
     this.on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.draw());
-    this.undo.push(() => grown.disconnect(), () => themed.disconnect());
+    this.undo.push(() => grown.disconnect(), () => themed.disconnect(), () => dragged.disconnect());
     this.on(this.canvas, "pointerdown", (event) => this.press(event));
     this.on(this.canvas, "pointermove", (event) => this.point(event));
     this.on(this.canvas, "pointerleave", () => this.tell(-1));
     this.on(this.canvas, "dblclick", () => this.home());
     this.on(this.canvas, "wheel", (event) => this.wheel(event));
     this.on(this.canvas, "keydown", (event) => this.key(event));
-    this.on(this.box, "pointerup", () => this.keepHeight());
   }
 
   /** Prepare at the next frame: several traits may change at once. */
@@ -130,6 +131,7 @@ class View {
     if (this.stale || !s.panels.length) this.prepare();
     const natural = s.panels.length === 1 ? 400 : s.panels.reduce((sum, p) => sum + 230 * p.height, 20);
     const height = Math.max(LEAST_HEIGHT, this.model.get("height") || natural);
+    this.tall = height;
     this.box.style.height = `${height}px`;
     const w = Math.round(width * s.ratio), h = Math.round(height * s.ratio);
     if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
@@ -382,9 +384,13 @@ class View {
     this.ring.style.transform = `translate(${p.left + x}px, ${p.top + Math.min(Math.max(y, 0), p.tall)}px)`;
   }
 
+  /** The lower edge of the box was dragged. */
   keepHeight() {
-    const dragged = this.box.offsetHeight;
-    if (Math.abs(dragged - this.canvas.clientHeight) > 1) set(this, "height", dragged);
+    const dragged = this.box.clientHeight;
+    if (!this.tall || !dragged || Math.abs(dragged - this.tall) <= 1) return;
+    this.model.set("height", dragged);
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.model.save_changes(), 100);
   }
 
   /** @param {"png" | "svg"} kind */
