@@ -192,7 +192,8 @@ def phase_bins(phase: Floats, flux: Floats, period: float, bins: int) -> tuple[F
     finite = np.isfinite(phase) & np.isfinite(flux)
     which = np.floor((phase[finite] / period + 0.5) * bins).clip(0, bins - 1)
     medians = pd.Series(flux[finite]).groupby(which).median()
-    return ((medians.index.to_numpy() + 0.5) / bins - 0.5) * period, medians.to_numpy()
+    centres: Floats = ((medians.index.to_numpy() + 0.5) / bins - 0.5) * period
+    return centres, np.asarray(medians, np.float64)
 
 
 def _draw_binned(

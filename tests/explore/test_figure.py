@@ -55,7 +55,8 @@ def on_page(figure: Figure) -> np.ndarray:
     for slot in slots:
         if slot >= 0:
             bad |= (packed.buffers[2 + slot // 16] >> np.uint16(slot % 16)) & 1 == 1
-    return np.isfinite(packed.buffers[1]) & ~bad
+    drawn: np.ndarray = np.isfinite(packed.buffers[1]) & ~bad
+    return drawn
 
 
 def test_pack_sends_fourteen_bytes_a_cadence(one: Selection) -> None:
@@ -240,7 +241,7 @@ def test_figure_needs_light_curves_and_few_panels(demo_database: lcdb.Database) 
 def test_arrays_are_messages_and_not_state(one: Selection) -> None:
     figure = one.figure()
     sent: list[tuple[Any, list[Any]]] = []
-    figure.send = lambda content, buffers: sent.append((content, buffers))  # type: ignore[method-assign]
+    figure.send = lambda content, buffers: sent.append((content, buffers))
     figure._asked(figure, {"ask": "arrays"}, [])
     figure._asked(figure, {"ask": "errors"}, [])
     assert [content for content, _ in sent] == [{"arrays": True}, {"errors": True}]
