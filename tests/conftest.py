@@ -82,8 +82,16 @@ SERVER = pytest.StashKey[EmbeddedServer]()
 
 LEFT_OUT = pytest.StashKey[int]()
 
-INSTALLED = ("Chromium", "playwright", "PgBouncer is not", "PostgreSQL", "openssl", "no git ")
-INSTALLED += ("node is not installed", "tsc is not installed")
+INSTALLED = (
+    "Chromium",
+    "playwright",
+    "PgBouncer is not",
+    "PostgreSQL",
+    "openssl",
+    "no git ",
+    "node is not",
+    "tsc is not",
+)
 """What .ci/run installs: words of the reasons why tests are skipped without it."""
 
 LONGEST_GROUPS = (
