@@ -402,7 +402,7 @@ def sky(all_layouts: Layouts) -> Any:
     return all_layouts.sky
 
 
-@pytest.fixture(scope="session", params=layouts.READ)
+@pytest.fixture(scope="session", params=layouts.LAYOUTS)
 def layout(request: pytest.FixtureRequest) -> str:
     """The name of a layout; a test that takes it, or what is below, runs once for each."""
     return str(request.param)

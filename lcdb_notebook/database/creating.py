@@ -53,7 +53,13 @@ def create(self: Open, *, alter: bool = False) -> list[str]:
 def require_columns(self: Open, what: str) -> None:
     """Check that the tables have what this package writes."""
     with self.session_scope() as session:
-        lacking = layout.of(session).lacking
+        arranged = layout.of(session)
+    if arranged.keyed is not None:
+        raise SchemaError(
+            f"{what} cannot write to LightcurveDB 3, whose partitions are created by LightcurveDB "
+            "itself; use its own code, which also runs on db.session"
+        )
+    lacking = arranged.lacking
     if lacking:
         raise SchemaError(
             f"{what} needs {', '.join(lacking)}, which this database does not have, because "

@@ -71,7 +71,7 @@ class Explorer(Panel):
 
     target = traitlets.Instance(TargetRow, allow_none=True)
     selection = traitlets.Instance(Selection, allow_none=True)
-    dataset = traitlets.Int(None, allow_none=True)
+    dataset = traitlets.Any(None, allow_none=True)
     settings = traitlets.Any()
     code = traitlets.Unicode()
 

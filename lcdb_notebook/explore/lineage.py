@@ -14,6 +14,7 @@ from lcdb_notebook.explore.widget.background import Debounced
 from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Lineages, Searches
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 
 if TYPE_CHECKING:
     from lcdb_notebook.lightcurve.record import LightCurveData
@@ -62,8 +63,8 @@ class LineageExplorer(Panel):
     css = "lcdb-lineage"
 
     datasets = traitlets.Tuple()
-    node = traitlets.Int(None, allow_none=True)
-    other = traitlets.Int(None, allow_none=True)
+    node = traitlets.Any(None, allow_none=True)
+    other = traitlets.Any(None, allow_none=True)
     compare = traitlets.Enum(("ratio", "difference"), "ratio")
 
     lineage: Lineage | None = None
@@ -73,7 +74,7 @@ class LineageExplorer(Panel):
         self._lineages: Lineages = database
         self._searches: Searches = database
         self._setting = False
-        self._records: dict[int, LightCurveData] = {}
+        self._records: dict[DataSetId, LightCurveData] = {}
         self._graph = LineageFigure(self._clicked, lambda: self._nodes.focus())
         self.when_closed(self._graph.close)
         # Created before it is needed: ipympl canvases added later do not learn their size.
@@ -197,7 +198,7 @@ class LineageExplorer(Panel):
     # Choosing
 
     @guarded("choose a light curve")
-    def _clicked(self, dataset: int, further: bool) -> None:
+    def _clicked(self, dataset: DataSetId, further: bool) -> None:
         if further and self.node is not None and dataset != self.node:
             self.other = dataset
         else:
@@ -224,7 +225,7 @@ class LineageExplorer(Panel):
             # Arrow keys may pass several entries before they stop.
             self._step_soon(change["new"])
 
-    def _step(self, dataset: int) -> None:
+    def _step(self, dataset: DataSetId) -> None:
         self._clicked(dataset, False)
 
     @guarded("mark a light curve")
@@ -265,7 +266,7 @@ class LineageExplorer(Panel):
         assert self.lineage is not None
         return (other, one) if other in self.lineage.sources(one) else (one, other)
 
-    def _read(self, dataset: int) -> LightCurveData:
+    def _read(self, dataset: DataSetId) -> LightCurveData:
         """Read a light curve; it is cached while this lineage is shown."""
         if dataset not in self._records:
             assert self.lineage is not None

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 
 __all__ = ["RAW", "LightCurveData", "ObservationData", "processing_label"]
 
@@ -114,7 +115,7 @@ class LightCurveData:
     ('DEMO aperture 2px', 'electron / s', (1200,))
     """
 
-    dataset: int
+    dataset: DataSetId
     target: int
     catalog: str
     mission: str

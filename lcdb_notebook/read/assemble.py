@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve.clock import SMALLEST_BJD, Clock
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 from lcdb_notebook.lightcurve.units import infer_unit, known_unit
 from lcdb_notebook.read.fetch import DATASET, Arrays, Pair, Unreadable
@@ -54,7 +55,7 @@ class Chunk:
         self._observations = observations
         self._missions = missions
         self._assemblies: dict[Pair, Assembly] = {}
-        self._made: dict[int, LightCurveData | DataError] = {}
+        self._made: dict[DataSetId, LightCurveData | DataError] = {}
         self._in_order = True
 
     def take(self, rows: wire.Rows) -> None:

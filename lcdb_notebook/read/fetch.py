@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import WireError
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
+from lcdb_notebook.read.keys import array_state, literal, of_datasets, of_pairs, parts
 from lcdb_notebook.search import layout
+from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.server import wire
 from lcdb_notebook.server.interrupt import interruptible
 
@@ -65,14 +68,17 @@ class Arrays:
     cadences: dict[int, Vector | None] = field(default_factory=dict)
     times: dict[Pair, list[Vector | None]] = field(default_factory=dict)
     flags: dict[tuple[int | None, int], dict[str, Vector | None]] = field(default_factory=dict)
-    datasets: dict[int, tuple[Vector | None, Vector | None]] = field(default_factory=dict)
+    datasets: dict[DataSetId, tuple[Vector | None, Vector | None]] = field(default_factory=dict)
     versions: dict[int, str] = field(default_factory=dict)
+    #: The DataSets by their place in the stream, from 1; None where the stream has their ids.
+    by_place: Sequence[DataSetId] | None = None
 
     def take(self, rows: wire.Rows) -> None:
         """Store a run of rows of the stream by their ids."""
         for kind, id_, observation, floats, errors, cadences, flags, flag_type in rows:
             if kind == DATASET:
-                self.datasets[id_] = (floats, errors)
+                known = id_ if self.by_place is None else self.by_place[id_ - 1]
+                self.datasets[known] = (floats, errors)
             elif kind == _TIMES:
                 self.times.setdefault((id_, observation), []).append(floats)
             elif kind == _FLAGS:
@@ -87,7 +93,7 @@ class Arrays:
 class Unreadable:
     """Reasons why arrays of DataSets, of targets in observations or of observations are bad."""
 
-    datasets: dict[int, str] = field(default_factory=dict)
+    datasets: dict[DataSetId, str] = field(default_factory=dict)
     pairs: dict[Pair, str] = field(default_factory=dict)
     observations: dict[int, str] = field(default_factory=dict)
 
@@ -95,7 +101,7 @@ class Unreadable:
 def fetch(
     session: orm.Session,
     *,
-    datasets: Sequence[int] = (),
+    datasets: Sequence[DataSetId] = (),
     pairs: Sequence[Pair] = (),
     observations: Sequence[int] = (),
     versions: Sequence[int] = (),
@@ -106,7 +112,7 @@ def fetch(
     """Fetch the arrays of rows in one statement, on the session's connection.
 
     One statement sees one state of the database, so arrays that belong together agree even while
-    other clients write.
+    other clients write. In LightcurveDB 3 there is one for every few observations.
 
     Parameters
     ----------
@@ -138,18 +144,27 @@ def fetch(
         If a stored array does not fit a light curve: two-dimensional, or integers with NULLs.
     """
     arrays = Arrays() if into is None else into
-    reader = wire.RowReader(_FIELDS, take or arrays.take)
-    flags = "quality_flag_array" not in layout.of(session).missing
-    sql = _statement(datasets, pairs, observations, versions, flags=flags)
+    arranged = layout.of(session)
+    flags = "quality_flag_array" not in arranged.missing
     tick = None if meanwhile is None else lambda: meanwhile(len(arrays.datasets))
-    copy_out(session, sql, reader, tick)
+    if arranged.keyed is None:
+        reader = wire.RowReader(_FIELDS, take or arrays.take)
+        sql = _statement(datasets, pairs, observations, versions, flags=flags)
+        copy_out(session, sql, reader, tick)
+        return arrays
+    for part in parts(datasets, pairs, observations):
+        arrays.by_place = part[0]
+        reader = wire.RowReader(_FIELDS, arrays.take)
+        sql = _statement(*part, versions, flags=flags, keyed=arranged.keyed)
+        copy_out(session, sql, reader, tick)
+        versions = ()
     return arrays
 
 
 def find_unreadable(
     session: orm.Session,
     *,
-    datasets: Sequence[int],
+    datasets: Sequence[DataSetId],
     pairs: Sequence[Pair],
     observations: Sequence[int],
 ) -> Unreadable:
@@ -163,22 +178,44 @@ def find_unreadable(
     session, datasets, pairs, observations
         As for :func:`fetch`.
     """
-    here = f"ANY ('{_literal(observations)}'::int[])"
+    arranged = layout.of(session)
+    if arranged.keyed is None:
+        return _find_unreadable(session, datasets, pairs, observations)
+    found = Unreadable()
+    for part in parts(datasets, pairs, observations):
+        some = _find_unreadable(session, *part, arranged.keyed)
+        found.datasets |= {part[0][int(place) - 1]: why for place, why in some.datasets.items()}
+        found.pairs |= some.pairs
+        found.observations |= some.observations
+    return found
+
+
+def _find_unreadable(
+    session: orm.Session,
+    datasets: Sequence[DataSetId],
+    pairs: Sequence[Pair],
+    observations: Sequence[int],
+    keyed: Keyed | None = None,
+) -> Unreadable:
+    here = f"ANY ('{literal(observations)}'::int[])"
+    pruned = keyed is not None
     arms = [
         f"SELECT {_CADENCES} AS kind, id::int8 AS id, NULL::int8 AS observation_id, "
-        f"'cadence numbers' AS what, {_state('cadence_reference', integers=True)} AS state "
+        f"'cadence numbers' AS what, {array_state('cadence_reference', integers=True)} AS state "
         f"FROM observation WHERE id = {here}",
         f"SELECT {_FLAGS}, target_id, observation_id, type, "
-        f"{_state('quality_flags', integers=True)} FROM quality_flag_array "
+        f"{array_state('quality_flags', integers=True)} FROM quality_flag_array "
         f"WHERE target_id IS NULL AND observation_id = {here}",
         f"SELECT {_FLAGS}, f.target_id, f.observation_id, f.type, "
-        f"{_state('f.quality_flags', integers=True)} FROM {_of('quality_flag_array', pairs)} f",
+        f"{array_state('f.quality_flags', integers=True)} "
+        f"FROM {of_pairs('quality_flag_array', pairs)} f",
         f"SELECT {_TIMES}, t.target_id, t.observation_id, 'times', "
-        f"{_state('t.barycentric_julian_dates')} FROM {_of('target_specific_time', pairs)} t",
+        f"{array_state('t.barycentric_julian_dates')} "
+        f"FROM {of_pairs('target_specific_time', pairs, pruned=pruned)} t",
     ]
+    id_, rows_of = of_datasets(datasets, keyed)
     arms += [
-        f"SELECT {DATASET}, id, NULL, '{name}', {_state(name)} "
-        f"FROM dataset WHERE id = ANY ('{_literal(datasets)}'::int[])"
+        f"SELECT {DATASET}, {id_}, NULL, '{name}', {array_state(name)} FROM {rows_of}"
         for name in ("values", "errors")
     ]
     everything = " UNION ALL ".join(arms)
@@ -194,14 +231,6 @@ def find_unreadable(
         else:
             unreadable.pairs[id_, observation] = why
     return unreadable
-
-
-def _state(column: str, *, integers: bool = False) -> str:
-    """Return SQL for what is wrong with an array; NULL if it is valid."""
-    quoted = ".".join(f'"{part}"' for part in column.split("."))
-    many = f"WHEN array_ndims({quoted}) > 1 THEN 'have ' || array_ndims({quoted}) || ' dimensions'"
-    holes = f"WHEN array_position({quoted}, NULL) IS NOT NULL THEN 'have NULL elements'"
-    return f"CASE {many} {holes if integers else ''} END"
 
 
 def copy_out(
@@ -247,34 +276,37 @@ def raw_connection(session: orm.Session) -> Any:
 
 
 def _statement(
-    datasets: Sequence[int],
+    datasets: Sequence[DataSetId],
     pairs: Sequence[Pair],
     observations: Sequence[int],
     versions: Sequence[int],
     *,
     flags: bool,
+    keyed: Keyed | None = None,
 ) -> str:
     # COPY takes no parameters, so the ids are part of the statement; they are checked integers.
     no_floats, no_cadences, no_flags = "NULL::float8[]", "NULL::int8[]", "NULL::int4[]"
+    id_, rows_of = of_datasets(datasets, keyed)
+    times = of_pairs("target_specific_time", pairs, pruned=keyed is not None)
     arms = [
         f"SELECT {_CADENCES}, id::int8, NULL::int8, {no_floats}, {no_floats}, "
         f"cadence_reference, {no_flags}, NULL::text "
-        f"FROM observation WHERE id = ANY ('{_literal(observations)}'::int[])",
+        f"FROM observation WHERE id = ANY ('{literal(observations)}'::int[])",
         # An UPDATE moves a row (ctid) and marks it with its transaction (xmin).
         f"SELECT {_VERSION}, id::int8, NULL, {no_floats}, {no_floats}, {no_cadences}, {no_flags}, "
         "concat(o.xmin, o.ctid, (SELECT string_agg(concat(f.xmin, f.ctid), ' ' ORDER BY f.ctid) "
         "FROM quality_flag_array f WHERE f.target_id IS NULL AND f.observation_id = o.id)) "
-        f"FROM observation o WHERE id = ANY ('{_literal(versions)}'::int[])",
+        f"FROM observation o WHERE id = ANY ('{literal(versions)}'::int[])",
         f"SELECT {_FLAGS}, target_id, observation_id, {no_floats}, {no_floats}, "
         f"{no_cadences}, quality_flags, type FROM quality_flag_array "
-        f"WHERE target_id IS NULL AND observation_id = ANY ('{_literal(observations)}'::int[])",
+        f"WHERE target_id IS NULL AND observation_id = ANY ('{literal(observations)}'::int[])",
         f"SELECT {_FLAGS}, f.target_id, f.observation_id, {no_floats}, {no_floats}, "
-        f"{no_cadences}, f.quality_flags, f.type FROM {_of('quality_flag_array', pairs)} f",
+        f"{no_cadences}, f.quality_flags, f.type FROM {of_pairs('quality_flag_array', pairs)} f",
         f"SELECT {_TIMES}, t.target_id, t.observation_id, t.barycentric_julian_dates, "
         f"{no_floats}, {no_cadences}, {no_flags}, NULL "
-        f"FROM {_of('target_specific_time', pairs)} t",
-        f"SELECT {DATASET}, id, NULL, values, errors, {no_cadences}, {no_flags}, NULL "
-        f"FROM dataset WHERE id = ANY ('{_literal(datasets)}'::int[])",
+        f"FROM {times} t",
+        f"SELECT {DATASET}, {id_}, NULL, values, errors, {no_cadences}, {no_flags}, NULL "
+        f"FROM {rows_of}",
     ]
     present = [
         bool(observations),
@@ -288,24 +320,3 @@ def _statement(
     return " UNION ALL ".join(
         arm for position, arm in enumerate(arms) if position == 0 or present[position]
     )
-
-
-def _of(table: str, pairs: Sequence[Pair]) -> str:
-    """Return the FROM items for a table's rows of pairs, each looked up in the index.
-
-    With a plain join of a few thousand pairs the planner reads the whole table, because it expects
-    many matches and small rows (the arrays are stored out of line). OFFSET prevents it from merging
-    the inner query, which leaves only the index lookup.
-    """
-    targets = _literal(target for target, _ in pairs)
-    seen_by = _literal(observation for _, observation in pairs)
-    return (
-        f"unnest('{targets}'::bigint[], '{seen_by}'::int[]) AS pair (of_target, seen_in), "
-        f"LATERAL (SELECT * FROM {table} "
-        "WHERE target_id = of_target AND observation_id = seen_in OFFSET 0)"
-    )
-
-
-def _literal(ids: Iterable[int]) -> str:
-    """Return an array literal of integers; anything else raises."""
-    return "{" + ",".join(str(int(i)) for i in ids) + "}"

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import ArgumentError
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.models import DataSet
 from lcdb_notebook.read.fetch import fetch
 
@@ -37,7 +38,7 @@ def load(session: orm.Session, datasets: Sequence[DataSet]) -> None:
         If a stored array has two dimensions.
     """
     # By identity, because reading the id of an expired object would be a query for each of them.
-    stored: dict[int, list[DataSet]] = {}
+    stored: dict[DataSetId, list[DataSet]] = {}
     for dataset in datasets:
         if not isinstance(dataset, DataSet):
             raise ArgumentError(f"datasets must be DataSet objects, got {dataset!r}")

@@ -138,9 +138,10 @@ def _names(session: orm.Session) -> dict[str, list[str]]:
     arms[0] = arms[0].select_from(some)
     arms += [sa.select(sa.literal(kind), model.name) for kind, model in kinds.items()]
     found: dict[str, list[str]] = {kind: [] for kind in ("light curve", *kinds)}
-    for kind, name in session.execute(
-        layout.present(session, sa.union(*arms).order_by("kind", "name"))
-    ):
+    arranged = layout.of(session)
+    one = () if arranged.keyed is None else (arranged.keyed.any_one(session),)
+    statement = arranged.present(sa.union(*arms).order_by("kind", "name"), *one)
+    for kind, name in session.execute(statement):
         found[kind].append(name)
     return found
 

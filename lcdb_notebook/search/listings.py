@@ -98,7 +98,8 @@ def observations(
         )
         statement = statement.where(seen.exists())
     arranged = layout.of(session)
-    ids = list(session.scalars(arranged.present(statement), sql.parameters(wanted)))
+    fitted = layout.present(session, statement, wanted)
+    ids = list(session.scalars(fitted, sql.parameters(wanted)))
     described, values_given = sql.observations(ids, arranged.fields)
     result = session.execute(arranged.present(described), values_given)
     # Labels are table.column; a field of several classes becomes one column.
@@ -193,11 +194,15 @@ def summary(session: orm.Session) -> pd.DataFrame:
     import pandas as pd
 
     tables = {"targets": Target, "observations": Observation, "light curves": DataSet}
+    arranged = layout.of(session)
+    plain = [model for model in tables.values() if arranged.keyed is None or model is not DataSet]
     counting = sa.select(
-        *(_counted(model).label(f"{model.__tablename__}_counted") for model in tables.values()),
+        *(_counted(model).label(f"{model.__tablename__}_counted") for model in plain),
         *(_estimated(model).label(model.__tablename__) for model in tables.values()),
     )
-    counts = session.execute(layout.present(session, counting)).one()._mapping
+    counts = dict(session.execute(arranged.present(counting)).one()._mapping)
+    if arranged.keyed is not None:
+        counts["dataset_counted"] = arranged.keyed.count(session, _COUNTED)
     naming_catalogs = sa.select(MissionCatalog.name).order_by(MissionCatalog.name)
     catalogs = list(session.scalars(layout.present(session, naming_catalogs)))
     kinds = (PhotometricSource, ProcessingMethod)
@@ -264,7 +269,7 @@ def _frame(
 ) -> pd.DataFrame:
     import pandas as pd
 
-    fitted = layout.present(session, statement)
+    fitted = layout.present(session, statement, wanted)
     result = session.execute(fitted, None if wanted is None else sql.parameters(wanted))
     names = list(result.keys())
     columns = list(zip(*result.all(), strict=True)) or [()] * len(names)

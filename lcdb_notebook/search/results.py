@@ -16,6 +16,7 @@ from sqlalchemy import orm
 from lcdb_notebook.errors import ArgumentError, LCDBError, LightCurveNotFoundError
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import ObservationData, processing_label
 from lcdb_notebook.lightcurve.units import known_unit
 from lcdb_notebook.models import Mission, Observation
@@ -156,7 +157,8 @@ class Search:
             return len(self.kept.rows)
         with self.sessions.session_scope() as session:
             statement, values = sql.count(self.wanted)
-            everything: int = session.scalar(layout.present(session, statement), values) or 0
+            fitted = layout.present(session, statement, self.wanted)
+            everything: int = session.scalar(fitted, values) or 0
         beyond = max(0, everything - self._offset)
         return beyond if self._limit is None else min(beyond, self._limit)
 
@@ -207,7 +209,7 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
         If ``processing="raw"`` could mean light curves without processing, or a method.
     """
     statement, values = sql.datasets(wanted, limit=limit, offset=offset)
-    fitted = layout.present(session, statement)
+    fitted = layout.present(session, statement, wanted)
     rows: Sequence[Any] = session.connection().execute(fitted, values).all()
     if not rows:
         why = explain.explain(session, wanted) if offset == 0 and limit != 0 else None
@@ -219,10 +221,11 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
     return _described(session, rows)
 
 
-def find_again(session: orm.Session, datasets: Sequence[int]) -> Found:
+def find_again(session: orm.Session, datasets: Sequence[DataSetId]) -> Found:
     """Find DataSets by id, in the order of the ids; those deleted meanwhile are left out."""
     statement, values = sql.datasets_of(datasets)
-    found = session.connection().execute(layout.present(session, statement), values)
+    fitted = layout.present(session, statement, ids=datasets)
+    found = session.connection().execute(fitted, values)
     rows = {row.dataset: row for row in found}
     return _described(session, [rows[id_] for id_ in datasets if id_ in rows])
 

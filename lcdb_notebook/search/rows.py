@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 from uuid import UUID
 
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
+
 __all__ = ["Row"]
 
 
 class Row(Protocol):
     """A row of :func:`lcdb_notebook.search.sql.datasets`."""
 
-    dataset: int
+    dataset: DataSetId
     target_id: int
     target: int
     catalog: str

@@ -188,7 +188,7 @@ def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
     watch = _of(PIXELS, FIGURE=".lcdb-figure")
     times = []
     for round_ in range(rounds + 1):
-        node = first + 10_000_000 + 100 + round_
+        node = int(first) + 10_000_000 + 100 + round_
         x, y = stage.ask(f"x.lineage._graph.place({node})")
         stage.ask("0")
         stage.page.evaluate(SETTLED, watch)

@@ -320,7 +320,7 @@ def test_a_click_on_a_box_chooses_its_light_curve(lineage: LineageExplorer) -> N
         assert listed == sorted(lineage.lineage.graph.succ[id_])
 
 
-def press(part: LineageExplorer, id_: int, *modifiers: str) -> None:
+def press(part: LineageExplorer, id_: Any, *modifiers: str) -> None:
     """Press the mouse on a node, as ipympl tells of it."""
     x, y = part._graph.place(id_)
     part._graph.widget.handle_event(

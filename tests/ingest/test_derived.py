@@ -42,7 +42,7 @@ def db(url: str) -> Iterator[lcdb.Database]:
         db.session.commit()
 
 
-def sources(db: lcdb.Database, dataset: int) -> list[int]:
+def sources(db: lcdb.Database, dataset: int) -> list[Any]:
     return list(db.lineage(dataset).sources(dataset))
 
 

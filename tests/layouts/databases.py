@@ -21,9 +21,6 @@ LAYOUTS = (OWN, "2.x", "3.1", "3.1 default", "3.3")
 """This package's tables; LightcurveDB 2; 3 with a partition an observation, with a default one, and
 without a hierarchy and with partitions in another schema."""
 
-READ = LAYOUTS[:2]
-"""Those that this package reads."""
-
 MOST_STARS = 20
 APERTURES = ("TGLC Aperture Small", "TGLC Aperture Primary", "TGLC Aperture Large")
 METHODS = ("QSPIntermediateMagnitude", "QSPMagnitude", "FFI X Position")

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import lcdb_notebook as lcdb
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models.tables import schema
-from lcdb_notebook.models.tables.schema_diff import differences, refuse_version_3
+from lcdb_notebook.models.tables.schema_diff import differences
 
 
 @pytest.fixture
@@ -35,7 +35,6 @@ def change(engine: sa.Engine, *statements: str) -> list[str]:
 def test_what_this_package_makes_differs_in_nothing(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         assert differences(connection) == []
-        refuse_version_3(connection)
 
 
 # What is done to the tables, and what is then told; a mark stands before what keeps from reading.
@@ -150,28 +149,6 @@ def test_everything_that_differs_is_told_at_once(made: sa.Engine, blank_dsn: str
         "do not prevent reading: target.ra is not in the models",
     ):
         assert told in message
-
-
-VERSION_3 = """
-CREATE TABLE observation (id int PRIMARY KEY, type text, cadence_reference bigint[]);
-CREATE TABLE target (id bigint PRIMARY KEY, name bigint NOT NULL);
-CREATE TABLE dataset (
-    observation_id int, target_id bigint, photometric_method_id int, processing_method_id int,
-    values float8[], errors float8[],
-    PRIMARY KEY (observation_id, target_id, photometric_method_id, processing_method_id)
-)
-"""
-
-
-def test_lightcurvedb_3_is_recognised_and_named(blank_dsn: str) -> None:
-    with sa.create_engine(blank_dsn, poolclass=sa.NullPool).begin() as connection:
-        connection.exec_driver_sql(VERSION_3)
-    with pytest.raises(
-        SchemaError,
-        match=r"this is a database of LightcurveDB 3: .*no id.*observation_id, target_id, "
-        "photometric_method_id, processing_method_id",
-    ):
-        lcdb.connect(blank_dsn)
 
 
 def test_another_programs_dataset_is_not_taken_for_it(blank_dsn: str) -> None:

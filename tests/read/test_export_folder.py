@@ -251,7 +251,7 @@ def test_the_parts_of_running_processes_and_other_machines_are_left_alone(
 
 
 @pytest.fixture
-def spoilt(writable: lcdb.Database) -> tuple[lcdb.Database, int]:
+def spoilt(writable: lcdb.Database) -> tuple[lcdb.Database, Any]:
     """A database in which one light curve has too few values."""
     spoilt = writable.search(1).datasets[2]
     writable.session.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,14 @@ import pytest
 import sqlalchemy as sa
 
 import lcdb_notebook as lcdb
-from lcdb_notebook.errors import SchemaError
+from lcdb_notebook.cli.info import summary
+from lcdb_notebook.errors import LCDBError, LightCurveNotFoundError, SchemaError
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.lightcurve.units import POSITIONS
+from lcdb_notebook.read.export import FileFormat
+from lcdb_notebook.search import browse
+from lcdb_notebook.search.browse import TargetFilter
+from lcdb_notebook.search.criteria import criteria
 
 STAR = 1_000_000_007 * 3
 FOR_ALL, FOR_ONE = "ccd_wide_quality_flags", "tglc_quality_flags"
@@ -146,3 +152,191 @@ def test_positions_are_columns_of_light_curves_and_found_only_by_name(
     timed = np.isfinite(sky.times[STAR, 9])
     assert same_bits(np.asarray(lc["centroid_col"].value), values[timed])
     assert str(lc["centroid_col"].unit) == "pix"
+
+
+PRIMARY: dict[str, Any] = {"photometry": "TGLC Aperture Primary", "processing": "QSPMagnitude"}
+
+
+def expected(sky: Any, orbit: int = 9) -> tuple[Any, Any, Any]:
+    """Return values, errors and times of the light curve that PRIMARY finds in an orbit."""
+    values, errors = sky.light_curves[STAR, orbit, *PRIMARY.values()]
+    return values, errors, sky.times[STAR, orbit] - 2457000.0
+
+
+def test_search_finds_what_was_put_in(db: lcdb.Database, sky: Any) -> None:
+    # Positions are not light curves.
+    names = [name for name in sky.light_curves if name[3] not in POSITIONS]
+    assert len(db.search()) == len(names)
+    assert len(db.search(STAR)) == sum(name[0] == STAR for name in names)
+    assert len(db.search(STAR, sector=1)) == sum(n[0] == STAR and n[1] < 11 for n in names)
+    assert len(db.search(orbit_number=[9, 14])) == sum(name[1] in (9, 14) for name in names)
+    assert len(db.search(processing="raw")) == sum(name[3] is None for name in names)
+    assert len(db.search(processing=["raw", "QSPMagnitude"], observation=1)) == sum(
+        name[3] in (None, "QSPMagnitude") and name[1] == 9 for name in names
+    )
+    assert len(db.search([STAR, 1_000_000_007], catalog="TIC", instrument="Camera 1")) == 81
+    ids = db.search(STAR).datasets
+    assert len(set(ids)) == len(ids) == 45
+    table = db.search(STAR)[10:20].table
+    assert table["dataset"].tolist() == ids[10:20]
+    assert db.search(observation=1, processing="FFI X Position").table["photometry"].isna().all()
+    for wrong, message in (
+        ({"target": 5}, "no target 5 in catalog TIC"),
+        ({"photometry": "SAP"}, "no photometric source named 'SAP'.*TGLC"),
+        ({"target": STAR, "sector": 99}, "no light curve matches"),
+    ):
+        with pytest.raises(LCDBError, match=message):
+            db.lightcurve(**wrong)
+
+
+def test_lightcurve_and_lightcurves_are_exact(db: lcdb.Database, sky: Any) -> None:
+    values, errors, time = expected(sky)
+    keep: dict[str, Any] = {"flagged": "keep", "quality_bitmask": "none", "as_flux": False}
+    lc = db.lightcurve(STAR, orbit_number=9, **PRIMARY, **keep)
+    kept = ~np.isnan(time)
+    assert same_bits(lc.flux.value, values[kept])
+    assert same_bits(lc.flux_err.value, errors[kept])
+    assert same_bits(lc.time.value, time[kept])
+    assert lc.meta["ORBIT_NUMBER"] == 9
+    assert lc.meta["SECTOR"] == 1
+    assert [lc.meta["DATASET"]] == db.search(STAR, orbit_number=9, **PRIMARY).datasets
+    several = db.lightcurves(STAR, **PRIMARY, **keep)
+    assert [one.meta["ORBIT_NUMBER"] for one in several] == [9, 10, 11, 13, 14]
+    assert same_bits(several[4].flux.value, expected(sky, 14)[0][~np.isnan(expected(sky, 14)[2])])
+
+
+@pytest.mark.parametrize("to", ["to_pandas", "to_nested", "to_dask"])
+def test_tables_are_exact(db: lcdb.Database, sky: Any, to: str) -> None:
+    found = db.search(STAR, sector=1, **PRIMARY)
+    frame = getattr(found, to)(flagged="keep", quality_bitmask="none")
+    if to == "to_dask":
+        frame = frame.compute(scheduler="synchronous")
+    if to == "to_nested":
+        assert frame["dataset"].tolist() == found.datasets
+        parts = [frame["lightcurve"].iloc[place] for place in range(2)]
+    else:
+        assert frame["dataset"].drop_duplicates().tolist() == found.datasets
+        parts = [frame[frame["dataset"] == id_] for id_ in found.datasets]
+    for orbit, part in zip((9, 10), parts, strict=True):
+        values, errors, time = expected(sky, orbit)
+        kept = ~np.isnan(time)
+        assert same_bits(part["flux"], values[kept] if len(part) == kept.sum() else values)
+        assert same_bits(part["flux_err"], errors[kept] if len(part) == kept.sum() else errors)
+
+
+@pytest.mark.parametrize("written", ["fits", "ecsv", "csv", "parquet"])
+def test_export_writes_what_can_be_read_back(
+    db: lcdb.Database, sky: Any, written: FileFormat, tmp_path: Path
+) -> None:
+    found = db.search(STAR, sector=1, **PRIMARY)
+    options = {"quality_bitmask": "none", "as_flux": False} if written != "parquet" else {}
+    report = found.export(tmp_path, format=written, **options)  # type: ignore[arg-type]
+    assert report["status"].tolist() == ["written", "written"]
+    assert report["dataset"].tolist() == found.datasets
+    again = found.export(tmp_path, format=written, **options)  # type: ignore[arg-type]
+    assert again["status"].tolist() == ["kept", "kept"]
+    values, _, time = expected(sky)
+    kept = ~np.isnan(time)
+    if written == "parquet":
+        import pyarrow.dataset as ds
+
+        rows = ds.dataset(tmp_path, partitioning="hive", exclude_invalid_files=True)
+        frame = rows.to_table().to_pandas().set_index("dataset")
+        assert same_bits(frame.loc[found.datasets[0], "lightcurve"]["flux"], values)
+        return
+    lc = lcdb.read_lightcurve(tmp_path / report["file"][0])
+    assert same_bits(lc.flux.value, values[kept])
+    assert str(lc.meta["DATASET"]) == str(found.datasets[0])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_map_reads_every_light_curve(db: lcdb.Database, workers: int) -> None:
+    found = db.search(STAR, photometry="TGLC Aperture Large")
+    done = found.map(lambda lc: lc.flux.value[0], workers=workers, quality_bitmask="none")
+    assert done["error"].isna().all()
+    assert done["dataset"].tolist() == found.datasets
+    assert {"sector", "orbit_number"} <= set(done)
+
+
+def test_lineage_leads_from_raw_to_final(db: lcdb.Database, layout: str) -> None:
+    (final,) = db.search(STAR, orbit_number=9, **PRIMARY).datasets
+    lineage = db.lineage(final)
+    recorded = layout != "3.3"
+    assert lineage.recorded == recorded
+    assert ("no record of lineage" in repr(lineage)) == (not recorded)
+    assert len(lineage) == (3 if recorded else 1)
+    assert lineage.to_pandas()["processing"].tolist() == (
+        ["raw", "QSPIntermediateMagnitude", "QSPMagnitude"] if recorded else ["QSPMagnitude"]
+    )
+    assert "<svg" in (lineage._repr_svg_() or "")
+    assert lineage.to_mermaid().count("-->") == (2 if recorded else 0)
+    history = db.lightcurve(STAR, orbit_number=9, quality_bitmask="none", **PRIMARY).meta["LINEAGE"]
+    assert history.count("->") == (2 if recorded else 0)
+    assert str(final) in history
+    for wrong in (10**9, "99:1:1:1"):
+        with pytest.raises(LightCurveNotFoundError, match=str(wrong)):
+            db.lineage(wrong)
+    with pytest.raises(TypeError, match="DataSet key"):
+        db.lineage("nonsense")
+
+
+def test_listings_are_those_of_the_layout(db: lcdb.Database, sky: Any) -> None:
+    assert len(db.targets()) == 20
+    assert db.targets(sector=2, photometry="TGLC Aperture Small")["target"].is_unique
+    observations = db.observations(target=STAR)
+    assert observations["orbit_number"].tolist() == [9, 10, 11, 13, 14]
+    assert observations["instrument"].unique().tolist() == ["TESS / Camera 1 / CCD 2"]
+    assert db.photometric_sources()["name"].tolist() == sorted(
+        name for name in {name[2] for name in sky.light_curves} if name
+    )
+    assert "Unspecified" not in set(db.processing_methods()["name"])
+    assert len(db.quality_flags(sector=[1, 2, 3], limit=None)) == len(sky.flags)
+    assert len(db.frames()) == 6
+    assert db.missions()["time_unit"].tolist() == ["d"]
+    assert summary(db).split()[:2] == ["targets", "20"]
+    assert "960" in summary(db)
+
+
+def test_browse_counts_by_every_facet(db: lcdb.Database, sky: Any) -> None:
+    everything = TargetFilter()
+    with db.session_scope() as session:
+        assert browse.count(session, everything) == 20
+        assert len(browse.page(session, everything, size=7).rows) == 7
+        small = TargetFilter(criteria=criteria(photometry="TGLC Aperture Small", orbit_number=9))
+        stars = {name[0] for name in sky.light_curves if name[1] == 9}
+        assert browse.count(session, small) == len(stars)
+        assert browse.counts(session, everything, "processing") == dict.fromkeys(
+            [None, "QSPIntermediateMagnitude", "QSPMagnitude", "FFI X Position"], 20
+        )
+        assert browse.counts(session, everything, "flags")[True] == 20
+        assert browse.counts(session, everything, "sector") == {1: 20, 2: 20, 3: 20}
+        assert browse.choices(session)["sector"] == [1, 2, 3]
+
+
+def test_plot_draws(db: lcdb.Database) -> None:
+    ax = db.search(STAR, orbit_number=9, **PRIMARY).plot(quality_bitmask="none")
+    assert ax.lines or ax.collections
+
+
+def test_explorer_opens_and_chooses(db: lcdb.Database) -> None:
+    explorer = db.explore(STAR, sector=1)
+    try:
+        selection = explorer.selection
+        assert selection is not None
+        assert set(selection.table["target"]) == {STAR}
+        assert "sector=1" in explorer.code
+    finally:
+        explorer.close()
+
+
+@pytest.mark.parametrize("layout", ["3.1"], indirect=True)
+def test_writing_into_lightcurvedb_3_is_refused(layout_copy: str) -> None:
+    with pytest.raises(SchemaError, match="LightcurveDB 3, which lcdb_notebook only reads"):
+        lcdb.connect(layout_copy, write=True, create=True)
+    with lcdb.connect(layout_copy, write=True) as db:
+        with pytest.raises(SchemaError, match=r"add\(\) cannot write to LightcurveDB 3, whose"):
+            db.add(None)
+        with pytest.raises(SchemaError, match="LightcurveDB 3"):
+            db.create(alter=True)
+        rows = db.session.execute(sa.text("SELECT count(*) FROM dataset")).scalar()
+        assert rows == 960

@@ -99,7 +99,7 @@ def change(session_scope: SessionScope, statement: str, **values: Any) -> None:
         session.execute(sa.text(statement), values)
 
 
-def first_of(session_scope: SessionScope, target: int = 101, sector: int = 1) -> tuple[int, int]:
+def first_of(session_scope: SessionScope, target: int = 101, sector: int = 1) -> tuple[Any, int]:
     """Ids of the raw light curve of a star in a sector, and of the observation."""
     found = [
         data

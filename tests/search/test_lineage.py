@@ -198,7 +198,7 @@ def test_any_graph_without_cycles_is_told_as_networkx_tells_it(sky: Sky, data: A
     }
 
 
-def _ways(graph: Any, start: int, end: int) -> Iterator[list[int]]:
+def _ways(graph: Any, start: Any, end: Any) -> Iterator[list[Any]]:
     return nx.all_simple_paths(graph, start, end) if start != end else iter([[start]])
 
 

@@ -146,7 +146,7 @@ def some_datasets(db: lcdb.Database) -> list[DataSet]:
         return list(session.scalars(sa.select(DataSet).limit(3)))
 
 
-def along(found: Lineage) -> list[int]:
+def along(found: Lineage) -> list[Any]:
     root = found.roots()[0]
     return found.path(root, next(iter(found.derived(root)), root))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcdb_notebook.explore.figures.canvas import canvas, close, new_figure
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.search.lineage.drawing import draw_planned
 from lcdb_notebook.search.lineage.layout import Layout, Point, layout
 
@@ -40,13 +41,15 @@ class LineageFigure:
         Called when Tab is pressed, because ipympl captures all keys.
     """
 
-    def __init__(self, clicked: Callable[[int, bool], object], leave: Callable[[], object]) -> None:
+    def __init__(
+        self, clicked: Callable[[DataSetId, bool], object], leave: Callable[[], object]
+    ) -> None:
         self._clicked = clicked
         self._leave = leave
         self._lineage: Lineage | None = None
         self._planned: Layout | None = None
-        self._dots: dict[int, Point] | None = None
-        self._chosen: tuple[int | None, int | None] = (None, None)
+        self._dots: dict[DataSetId, Point] | None = None
+        self._chosen: tuple[DataSetId | None, DataSetId | None] = (None, None)
         self._background: Any = None
         self.figure = new_figure(_WIDTH, _LOWEST)
         self.figure.set_layout_engine("none")
@@ -90,7 +93,7 @@ class LineageFigure:
         self._mark()
         self.widget.blit()
 
-    def at(self, x: float, y: float) -> int | None:
+    def at(self, x: float, y: float) -> DataSetId | None:
         """Return the DataSet at pixel (x, y) from the lower left corner, or None."""
         if self._planned is None:
             return None

@@ -48,7 +48,10 @@ def source_id(derived_from: Any, lightcurve: Any) -> int | None:
             f"({', '.join(map(str, ids[:5]))}{', ...' if len(ids) > 5 else ''}); pass one of them "
             "and append the others to DataSet.source_datasets"
         )
-    return ids[0]
+    (source,) = ids
+    if not isinstance(source, int):
+        raise IngestError(f"derived_from is not a DataSet of this database: no DataSet {source}")
+    return source
 
 
 def described_by_source(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from lcdb_notebook import flags
 from lcdb_notebook.lightcurve.convert.lightcurve import to_lightcurve
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
 
@@ -24,7 +25,7 @@ def to_lightcurves(
     flagged: Flagged = "drop",
     time_format: str | None = None,
     as_flux: bool = True,
-    histories: Mapping[int, str] | None = None,
+    histories: Mapping[DataSetId, str] | None = None,
     positions: Mapping[Any, Mapping[str, npt.NDArray[np.float64]]] | None = None,
 ) -> lightkurve.LightCurveCollection:
     """Convert records to a LightCurveCollection, in the order given.

@@ -19,6 +19,7 @@ from lcdb_notebook.lightcurve.convert.columns import (
     times,
 )
 from lcdb_notebook.lightcurve.convert.frame_attrs import KEY, remember
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged, primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
 
@@ -32,7 +33,7 @@ def to_pandas(
     quality_bitmask: flags.Bitmask = "default",
     flagged: Flagged = "drop",
     time_format: str | None = None,
-    histories: Mapping[int, str] | None = None,
+    histories: Mapping[DataSetId, str] | None = None,
 ) -> pd.DataFrame:
     """Convert records to one DataFrame, one row per cadence.
 

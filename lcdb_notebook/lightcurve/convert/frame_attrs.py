@@ -15,6 +15,7 @@ from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve import mask_runs
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.lightcurve import by_start, middle, plain_field
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 from lcdb_notebook.lightcurve.units import is_magnitude
@@ -56,7 +57,7 @@ class Remembered:
 def remember(
     records: Sequence[LightCurveData],
     good: Sequence[npt.NDArray[np.bool_]],
-    histories: Mapping[int, str],
+    histories: Mapping[DataSetId, str],
 ) -> str:
     """Return, as JSON, what the columns of a DataFrame do not contain.
 
@@ -113,7 +114,7 @@ def remember(
     return json.dumps(everything, separators=(",", ":"))
 
 
-def recall(text: str) -> dict[int, Remembered]:
+def recall(text: str) -> dict[DataSetId, Remembered]:
     """Return what :func:`remember` wrote, by DataSet, in the order of their first times.
 
     Raises

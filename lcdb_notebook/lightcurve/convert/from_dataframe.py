@@ -14,6 +14,7 @@ from lcdb_notebook.errors import ArgumentError, DataError
 from lcdb_notebook.lightcurve.convert.columns import time_of
 from lcdb_notebook.lightcurve.convert.frame_attrs import KEY, Remembered, recall
 from lcdb_notebook.lightcurve.convert.lightcurve import relative_flux, to_lightcurve
+from lcdb_notebook.lightcurve.dataset_id import DataSetId, dataset_id
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.lightcurve.units import is_magnitude
 
@@ -92,7 +93,7 @@ def from_pandas(frame: pd.DataFrame, *, as_flux: bool = True) -> lightkurve.Ligh
     return collection([made[id_] for id_ in known if id_ in made])
 
 
-def _columns(frame: pd.DataFrame, known: Mapping[int, Remembered]) -> dict[str, Any]:
+def _columns(frame: pd.DataFrame, known: Mapping[DataSetId, Remembered]) -> dict[str, Any]:
     """Return the columns that are needed, as numpy arrays."""
     flag_types = {name for one in known.values() for name in one.flag_types[1:]}
     kinds = dict.fromkeys(("dataset", "cadenceno", "quality", *sorted(flag_types)), "i")
@@ -103,25 +104,39 @@ def _columns(frame: pd.DataFrame, known: Mapping[int, Remembered]) -> dict[str, 
             f"this DataFrame has no column {' or '.join(map(repr, missing))}, which from_pandas() "
             f"needs; {_present('its columns are', frame.columns)}"
         )
-    return {"time": frame["time"].to_numpy()} | {
+    if any(isinstance(id_, str) for id_ in known):
+        # Keys of LightcurveDB 3.
+        del kinds["dataset"]
+        texts = {"dataset": frame["dataset"].to_numpy(dtype=object)}
+    else:
+        texts = {}
+    return {"time": frame["time"].to_numpy(), **texts} | {
         name: _numbers(frame, name, kind) for name, kind in kinds.items()
     }
 
 
-def _cut(datasets: npt.NDArray[np.int64]) -> Iterator[tuple[int, Any]]:
+def _cut(datasets: npt.NDArray[Any]) -> Iterator[tuple[DataSetId, Any]]:
     """Yield each DataSet and its rows, in order."""
-    starts = np.flatnonzero(np.diff(datasets, prepend=datasets[:1] - 1))
+    starts = _starts(datasets)
     order: Any = None
     if np.unique(datasets[starts]).size < starts.size:
         # The rows of a light curve are not together, for example after sorting by time.
         order = np.argsort(datasets, kind="stable")
         datasets = datasets[order]
-        starts = np.flatnonzero(np.diff(datasets, prepend=datasets[:1] - 1))
+        starts = _starts(datasets)
     for start, stop in pairwise([*starts.tolist(), datasets.size]):
-        yield int(datasets[start]), slice(start, stop) if order is None else order[start:stop]
+        yield (
+            dataset_id(datasets[start]),
+            slice(start, stop) if order is None else order[start:stop],
+        )
 
 
-def _known(known: Mapping[int, Remembered], dataset: int) -> Remembered:
+def _starts(datasets: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    changes = datasets[1:] != datasets[:-1]
+    return np.flatnonzero(np.append([True] * bool(datasets.size), changes))
+
+
+def _known(known: Mapping[DataSetId, Remembered], dataset: DataSetId) -> Remembered:
     if dataset not in known:
         raise DataError(
             f"DataSet {dataset} of column 'dataset' is not one of the {len(known):,} in "

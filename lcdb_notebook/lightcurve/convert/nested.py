@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lcdb_notebook import flags
 from lcdb_notebook.errors import optional
 from lcdb_notebook.lightcurve.convert.dataframe import labels, to_pandas
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
 
@@ -61,7 +62,7 @@ def to_nested(
     quality_bitmask: flags.Bitmask = "default",
     flagged: Flagged = "drop",
     time_format: str | None = None,
-    histories: Mapping[int, str] | None = None,
+    histories: Mapping[DataSetId, str] | None = None,
 ) -> nested_pandas.NestedFrame:
     """Convert records to a NestedFrame, one row per DataSet.
 
@@ -122,7 +123,7 @@ def to_nested(
     sizes = np.zeros(len(records), np.int64)
     if len(frame):
         datasets = frame["dataset"].to_numpy()
-        starts = np.flatnonzero(np.diff(datasets, prepend=datasets[0] - 1))
+        starts = np.flatnonzero(np.append(True, datasets[1:] != datasets[:-1]))
         sizes[places[datasets[starts]].to_numpy()] = np.diff(starts, append=datasets.size)
     cut = nest(points, sizes)
     dtype = nested.NestedDtype.from_pandas_arrow_dtype(pd.ArrowDtype(cut.type))

@@ -13,7 +13,7 @@ from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base, NumpyArray
 from lcdb_notebook.models.tables import schema_diff
 from lcdb_notebook.models.tables.access import explain_absence
-from lcdb_notebook.models.tables.stored import REQUIRED, by_table, stored_columns
+from lcdb_notebook.models.tables.stored import REQUIRED, by_table, has_keys, stored_columns
 
 __all__ = ["Missing", "check", "create", "find_missing", "missing", "refuse_to_guess"]
 
@@ -94,12 +94,12 @@ def check(connection: sa.Connection) -> None:
         lists all differences and how to resolve them. Also if the database is a LightcurveDB of
         another generation, or not a LightcurveDB.
     """
-    schema_diff.refuse_version_3(connection)
     there = by_table(stored_columns(connection))
     if not there:
         raise SchemaError(explain_absence(connection))
     tables = [table for table in Base.metadata.sorted_tables if table.name in REQUIRED]
     absent = [f"table {table.name}" for table in tables if table.name not in there]
+    keyed = has_keys(there)
     absent += [
         f"column {column}"
         for table in tables
@@ -107,6 +107,7 @@ def check(connection: sa.Connection) -> None:
         if table.name in there
         and column.name in REQUIRED[table.name]
         and column.name not in there[table.name]
+        and not (keyed and str(column) == "dataset.id")
     ]
     different = schema_diff.differences(connection)
     blocking = [str(one) for one in different if one.blocks]

@@ -9,11 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base
 from lcdb_notebook.models.tables.stored import StoredColumn, stored_columns
 
-__all__ = ["Difference", "differences", "refuse_version_3"]
+__all__ = ["Difference", "differences"]
 
 # Types that are read alike, in PostgreSQL's words and in SQLAlchemy's.
 _ALIKE = (
@@ -75,24 +74,6 @@ def differences(connection: sa.Connection) -> list[Difference]:
         rows.
     """
     return list(_compared(stored_columns(connection), connection.dialect))
-
-
-def refuse_version_3(connection: sa.Connection) -> None:
-    """Refuse a database of LightcurveDB 3.
-
-    Raises
-    ------
-    SchemaError
-        If the table ``dataset`` has no ``id`` but a key of several foreign keys.
-    """
-    names = [row.column for row in stored_columns(connection) if row.table == "dataset"]
-    if "id" not in names and {"target_id", "observation_id"} <= set(names):
-        key = [name for name in names if name.endswith("_id")]
-        raise SchemaError(
-            "this is a database of LightcurveDB 3: its table dataset has no id but a key of "
-            f"several columns ({', '.join(key)}). This version reads databases of LightcurveDB 2, "
-            "whose dataset has an id; use a version of lcdb_notebook that reads LightcurveDB 3"
-        )
 
 
 def _compared(found: list[StoredColumn], dialect: sa.Dialect) -> Iterator[Difference]:

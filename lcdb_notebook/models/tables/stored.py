@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from lcdb_notebook.models import Base
 
-__all__ = ["REQUIRED", "StoredColumn", "by_table", "has_keys", "stored_columns"]
+__all__ = ["REQUIRED", "StoredColumn", "by_table", "has_keys", "qualified", "stored_columns"]
 
 #: Tables and columns without which no light curve can be read. Everything else is optional: the
 #: fields of mission classes, the unit of a clock (days), flags, frames, the lineage.
@@ -91,6 +91,15 @@ def by_table(columns: Iterable[StoredColumn]) -> dict[str, dict[str, StoredColum
     for column in columns:
         tables[column.table][column.column] = column
     return dict(tables)
+
+
+def qualified(tables: Mapping[str, Mapping[str, StoredColumn]], name: str) -> str | None:
+    """Return the name of a table with its schema, quoted; None if there is no such table."""
+    columns = tables.get(name)
+    if not columns:
+        return None
+    parts = (next(iter(columns.values())).schema, name)
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
 def has_keys(tables: Mapping[str, Mapping[str, object]]) -> bool:

@@ -66,6 +66,7 @@ class Layout:
     ) -> None:
         import pyarrow as pa
 
+        keys = any(isinstance(row.dataset, str) for row in found.rows)
         used = {row.host_mission_id for row in found.rows}
         clocks = {name: clock for id_, (name, clock) in missions.items() if id_ in used}
         units = sorted({row.unit for row in found.rows})
@@ -104,7 +105,8 @@ class Layout:
         }
         self.schema = pa.schema(
             [
-                *(pa.field(name, pa.int64()) for name in ("dataset", "target")),
+                pa.field("dataset", pa.string() if keys else pa.int64()),
+                pa.field("target", pa.int64()),
                 *(pa.field(name, pa.string()) for name in ("catalog", "mission")),
                 *(pa.field(name, kind) for name, kind in self._fields.items()),
                 *(pa.field(name, pa.string()) for name in texts),

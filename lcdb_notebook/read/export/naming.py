@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.missions import MISSIONS
 from lcdb_notebook.lightcurve.record import ObservationData
 
@@ -23,7 +24,7 @@ class Named(Protocol):
     """The parts of a DataSet that are in its file's name: a row of a search, or a record."""
 
     @property
-    def dataset(self) -> int:
+    def dataset(self) -> DataSetId:
         """Id of the DataSet; it makes the name unique."""
 
     @property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lcdb_notebook.errors import DataError, ExportError, optional
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.export.atomic_write import atomic_write, remove_stale
 from lcdb_notebook.read.export.folder import report
@@ -36,7 +37,7 @@ FILE_BYTES = 256 * 2**20
 # Rows whose histories are queried at once.
 _HISTORIES = 5_000
 
-Statuses = dict[int, tuple[str, str, int | None, str]]
+Statuses = dict[DataSetId, tuple[str, str, int | None, str]]
 
 
 def export_parquet(
@@ -229,7 +230,7 @@ def _write(
     inside = folder / f"observation={first[0].observation}"
     # Each DataSet is in one file only, so the name is unique.
     path = inside / f"from-dataset-{first[0].dataset}.parquet"
-    written: list[int] = []
+    written: list[DataSetId] = []
     with (
         atomic_write(path) as partial,
         pq.ParquetWriter(partial, layout.schema, **layout.packing) as file,

@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
+
 __all__ = ["PATIENCE", "Batch", "Batches"]
 
 PATIENCE = 60.0
@@ -40,7 +42,7 @@ class Batch:
         When that was first, as ``time.monotonic()`` counts.
     """
 
-    datasets: tuple[int, ...]
+    datasets: tuple[DataSetId, ...]
     losses: int = 0
     waits: int = 0
     since: float | None = None
@@ -58,7 +60,7 @@ class Batches:
         out alone, and halved until the one DataSet is found that is.
     """
 
-    def __init__(self, datasets: Sequence[int], allowed_losses: int) -> None:
+    def __init__(self, datasets: Sequence[DataSetId], allowed_losses: int) -> None:
         self._datasets = datasets
         self._allowed = allowed_losses
         self._next = 0
@@ -100,7 +102,7 @@ class Batches:
         now = seconds / len(batch.datasets)
         self._each = now if self._each is None else 0.5 * (self._each + now)
 
-    def lost(self, batch: Batch) -> int | None:
+    def lost(self, batch: Batch) -> DataSetId | None:
         """Return a lost batch to the queue; return the DataSet that must be the cause, if any."""
         batch = replace(batch, losses=batch.losses + 1)
         if batch.losses < self._allowed:

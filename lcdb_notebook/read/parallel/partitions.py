@@ -12,6 +12,7 @@ from lcdb_notebook.errors import optional
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 from lcdb_notebook.read.parallel.address import Source, reading_once, source
@@ -91,7 +92,7 @@ def to_dask(
 
 
 def read_partition(
-    datasets: tuple[int, ...],
+    datasets: tuple[DataSetId, ...],
     *,
     where: Source,
     own: Mapping[int, ObservationData],
@@ -138,9 +139,9 @@ def _same_for_all(name: str, made: list[LightCurveData]) -> str | None:
     return {"catalog": made[0].catalog, "flag_type": primary_type(made[0])}.get(name)
 
 
-def _partitions(found: Found) -> Iterator[tuple[int, ...]]:
+def _partitions(found: Found) -> Iterator[tuple[DataSetId, ...]]:
     """Split the rows by observation, and observations of many light curves further."""
-    groups: dict[int, list[int]] = {}
+    groups: dict[int, list[DataSetId]] = {}
     for row in found.rows:
         groups.setdefault(row.observation, []).append(row.dataset)
     for observation, datasets in groups.items():

@@ -16,6 +16,7 @@ from lcdb_notebook.errors import (
     LCDBError,
     SchemaError,
 )
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.read.parallel.address import Source, source
 from lcdb_notebook.read.parallel.arguments import check, number_of_workers
 from lcdb_notebook.read.parallel.batches import PATIENCE, Batch, Batches
@@ -152,10 +153,10 @@ class _Run:
         self._keys = {row.dataset: identity(row) for row in found.rows}
         self._batches = Batches([*self._keys], executor.losses)
         self._under_way: dict[Future[Done], Batch] = {}
-        self._outcomes: dict[int, Outcome] = {}
+        self._outcomes: dict[DataSetId, Outcome] = {}
         self._answers_here = False
 
-    def outcomes(self) -> dict[int, Outcome]:
+    def outcomes(self) -> dict[DataSetId, Outcome]:
         """Run everything, and return the outcome of each DataSet."""
         while True:
             self._hand_out()

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from lcdb_notebook.errors import LCDBError, LightCurveNotFoundError
 from lcdb_notebook.flags import registry
 from lcdb_notebook.lightcurve import convert
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 from lcdb_notebook.read.parallel.address import Source, reading
 from lcdb_notebook.read.parallel.results import Outcome, values
@@ -40,7 +41,7 @@ Given: TypeAlias = Literal["lightcurve", "record"]
 Identity = tuple[Any, ...]
 """What identifies a DataSet in any database: target, observation, photometry and processing."""
 
-Report = tuple[int, Identity | None, Outcome]
+Report = tuple[DataSetId, Identity | None, Outcome]
 """The id of a DataSet, its identity as the worker found it, and its outcome."""
 
 
@@ -95,7 +96,7 @@ class Done:
     seconds: float
 
 
-def work(job: Job, datasets: tuple[int, ...]) -> Done:
+def work(job: Job, datasets: tuple[DataSetId, ...]) -> Done:
     """Call the function for each of some DataSets; runs in a worker.
 
     Raises
@@ -116,7 +117,7 @@ def work(job: Job, datasets: tuple[int, ...]) -> Done:
     return Done(packed, time.perf_counter() - began)
 
 
-def _reports(source: Source, packed: Packed, datasets: tuple[int, ...]) -> Iterator[Report]:
+def _reports(source: Source, packed: Packed, datasets: tuple[DataSetId, ...]) -> Iterator[Report]:
     with reading(source) as session:
         found = results.find_again(session, datasets)
         missions = results.missions(session)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 from lcdb_notebook.errors import NotFoundError
 from lcdb_notebook.errors.arguments import check_choice
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.records import OnError, records
 from lcdb_notebook.read.selection import choosing, outputs, tables, workers
@@ -85,7 +86,7 @@ class Selection:
             return self._search.found(session).table()
 
     @property
-    def datasets(self) -> list[int]:
+    def datasets(self) -> list[DataSetId]:
         """Ids of the DataSets, in order; no arrays are read.
 
         Returns

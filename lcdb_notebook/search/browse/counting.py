@@ -21,6 +21,7 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
+    fitted,
     flag_conditions,
     number_conditions,
     parameters,
@@ -39,7 +40,7 @@ _observation = Observation.__table__
 
 def count(session: orm.Session, target_filter: TargetFilter) -> int:
     """Count the targets that match a filter."""
-    counted = layout.present(session, _count(target_filter))
+    counted = fitted(session, _count(target_filter), target_filter)
     number: int = session.scalar(counted, parameters(target_filter)) or 0
     return number
 
@@ -80,13 +81,13 @@ def counts(session: orm.Session, target_filter: TargetFilter, facet: str) -> dic
             .where(*number_conditions(target_filter), *target_conditions(target_filter))
             .group_by(_catalog.c.name)
         )
-        grouped = layout.present(session, grouped)
+        grouped = fitted(session, grouped, target_filter)
         return {row[0]: row[1] for row in session.execute(grouped, parameters(target_filter))}
     found: dict[Any, int] = {}
     arranged = layout.of(session)
     for select in _facet_statements(target_filter, facet, arranged.fields):
-        fitted = arranged.present(select)
-        for value, number in session.execute(fitted, parameters(target_filter)):
+        grouped = fitted(session, select, target_filter)
+        for value, number in session.execute(grouped, parameters(target_filter)):
             found[value] = found.get(value, 0) + number
     return found
 

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.models import MissionCatalog, Target
-from lcdb_notebook.search import layout
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
     TargetRow,
     beginning_with,
+    fitted,
     parameters,
     target_conditions,
 )
@@ -56,7 +56,7 @@ def page(
         The target adjacent to the page; at most one of the two.
     """
     some = statement(target_filter, size=size + 1, after=after, before=before)
-    found = session.execute(layout.present(session, some), parameters(target_filter)).all()
+    found = session.execute(fitted(session, some, target_filter), parameters(target_filter)).all()
     rows = [TargetRow(*row) for row in found[:size]]
     beyond = len(found) > size
     if before is not None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.models import DataSet, Observation, QualityFlagArray, Target
-from lcdb_notebook.search import sql
+from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.criteria import Criteria
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "TargetFilter",
     "TargetRow",
     "beginning_with",
+    "fitted",
     "flag_conditions",
     "number_conditions",
     "parameters",
@@ -136,6 +138,15 @@ def target_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool
             seen = seen.where(*of_observation)
         conditions.append(seen.correlate(_target).exists())
     return [*conditions, *flag_conditions(target_filter)]
+
+
+def fitted(
+    session: orm.Session, statement: layout.Statement, target_filter: TargetFilter
+) -> layout.Statement:
+    """Fit a statement on these targets to the database of a session."""
+    # Flags of an observation count for all targets in it, whatever else is filtered.
+    everywhere = target_filter.flagged is not None
+    return layout.present(session, statement, target_filter.criteria, everywhere=everywhere)
 
 
 def flag_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool]]:

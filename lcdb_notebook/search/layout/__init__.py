@@ -8,7 +8,7 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -17,14 +17,22 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.units import POSITIONS
-from lcdb_notebook.models import Base, Observation
-from lcdb_notebook.models.tables.stored import StoredColumn, by_table, stored_columns
-from lcdb_notebook.search.criteria import Fields, observation_fields
+from lcdb_notebook.models import Base, DataSet, Observation
+from lcdb_notebook.models.tables.stored import (
+    StoredColumn,
+    by_table,
+    has_keys,
+    qualified,
+    stored_columns,
+)
+from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
 from lcdb_notebook.search.layout.beside import fields_beside
+from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.search.layout.presenting import presentations
 
-__all__ = ["Layout", "learn", "of", "present"]
+__all__ = ["Layout", "Statement", "learn", "of", "present"]
 
 Statement = TypeVar("Statement", bound=sa.Executable)
 
@@ -50,6 +58,8 @@ class Layout:
         ``xmin`` and ``ctid``.
     positions : bool
         Whether it has processing methods whose DataSets are positions instead of fluxes.
+    keyed : Keyed, optional
+        The partitioned tables of LightcurveDB 3.
     """
 
     presented: Mapping[str, sa.CTE]
@@ -59,15 +69,24 @@ class Layout:
     lacking: tuple[str, ...] = ()
     versioned: bool = True
     positions: bool = False
+    keyed: Keyed | None = None
 
-    def present(self, statement: Statement) -> Statement:
-        """Fit a statement to the database."""
-        if not self.presented:
+    def present(self, statement: Statement, *others: sa.CTE) -> Statement:
+        """Fit a statement to the database.
+
+        Parameters
+        ----------
+        statement : sqlalchemy.Executable
+            A query.
+        *others : sqlalchemy.CTE
+            Tables that are presented to this query alone.
+        """
+        if not (self.presented or others):
             return statement
         if isinstance(statement, sa.TextClause):
             # Only what has columns can have a WITH.
             statement = statement.columns()  # type: ignore[assignment]
-        fitted: Statement = statement.add_cte(*self.presented.values())  # type: ignore[attr-defined]
+        fitted: Statement = statement.add_cte(*self.presented.values(), *others)  # type: ignore[attr-defined]
         return fitted
 
 
@@ -105,9 +124,44 @@ def _mapped() -> int:
     return sum(len(mapper.columns) for mapper in sa.inspect(Observation).self_and_descendants)
 
 
-def present(session: orm.Session, statement: Statement) -> Statement:
-    """Fit a statement to the database of a session."""
-    return of(session).present(statement)
+def present(
+    session: orm.Session,
+    statement: Statement,
+    criteria: Criteria | None = None,
+    *,
+    ids: Sequence[DataSetId] | None = None,
+    everywhere: bool = False,
+) -> Statement:
+    """Fit a statement to the database of a session.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        The session.
+    statement : sqlalchemy.Executable
+        A query.
+    criteria : Criteria, optional
+        What its DataSets match; needed of a query that reads DataSets.
+    ids : sequence of int or str, optional
+        The DataSets that it reads, if those are known.
+    everywhere : bool, default False
+        Whether it reads DataSets of other observations, too.
+    """
+    layout = of(session)
+    if layout.keyed is None:
+        return layout.present(statement)
+    others: list[sa.CTE] = []
+    if ids is not None:
+        others.append(layout.keyed.among(session, ids))
+    elif criteria is not None and _reads_datasets(statement):
+        others.append(layout.keyed.matching(session, criteria, everywhere=everywhere))
+    return layout.present(statement, *others)
+
+
+def _reads_datasets(statement: sa.Executable) -> bool:
+    assert isinstance(statement, sa.ClauseElement)
+    parts = sa.sql.visitors.iterate(statement)
+    return any(part is DataSet.__table__ for part in parts)
 
 
 def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
@@ -145,8 +199,13 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         if name not in fields:
             column = sa.ColumnClause(name, type_, _selectable=Observation.__table__)
             fields[name] = (cast("sa.Column[Any]", column),)
+    presented = presentations(connection.dialect, tables, beside)
+    keyed = None
+    if has_keys(tables):
+        hierarchy = qualified(tables, "datasethierarchy")
+        keyed = Keyed(qualified(tables, "dataset") or "", hierarchy, tuple(presented.values()))
     layout = Layout(
-        presentations(connection.dialect, tables, beside),
+        presented,
         fields,
         frozenset(beside.fields),
         frozenset(Base.metadata.tables.keys() - tables.keys()),
@@ -154,6 +213,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         all(_is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
         "processing_method" in tables
         and bool(connection.scalar(_HAS_POSITIONS, {"names": [*POSITIONS]})),
+        keyed,
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lcdb_notebook.models import Base
-from lcdb_notebook.models.tables.stored import StoredColumn
+from lcdb_notebook.models.tables.stored import StoredColumn, has_keys
 from lcdb_notebook.search.layout.beside import Beside
 
 __all__ = ["presentations"]
@@ -16,6 +16,11 @@ __all__ = ["presentations"]
 # What a column that a database does not have would hold; NULL unless given.
 _DEFAULTS = {"mission.time_unit": "'d'", "photometric_source.description": "''"}
 _DEFAULTS["processing_method.description"] = "''"
+
+# Of LightcurveDB 3; each query is given its part of these.
+_PARTITIONED = {"dataset", "datasethierarchy", "target_specific_time"}
+# There, row 0 means that there is none.
+_NUMBERED_FROM_0 = {"photometric_source", "processing_method"}
 
 Tables = Mapping[str, Mapping[str, StoredColumn]]
 
@@ -33,9 +38,15 @@ def presentations(dialect: sa.Dialect, tables: Tables, beside: Beside) -> dict[s
         Fields of observations from other tables.
     """
     made = {}
+    keyed = has_keys(tables)
     for table in Base.metadata.sorted_tables:
         there = tables.get(table.name)
-        if there is None:
+        if keyed and table.name in _PARTITIONED:
+            continue
+        if keyed and there is not None and table.name in _NUMBERED_FROM_0:
+            named = _complete(dialect, table, there, None)
+            made[table.name] = _cte(table.name, f"{named} WHERE o.id <> 0")
+        elif there is None:
             made[table.name] = _cte(table.name, _empty(dialect, table))
         elif table.name == "observation" and beside.fields:
             made[table.name] = _cte(table.name, _complete(dialect, table, there, beside))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.search.lineage.layout import FONT, PADDING, Drawable, Layout, Point, layout
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _new_axes(make: Any, planned: Layout) -> Axes:
     return figure.add_axes((0, 0, 1, 1))
 
 
-def draw_planned(lineage: Drawable, planned: Layout, ax: Axes) -> dict[int, Point] | None:
+def draw_planned(lineage: Drawable, planned: Layout, ax: Axes) -> dict[DataSetId, Point] | None:
     """Draw a lineage for which there is a layout.
 
     Returns
@@ -94,7 +95,7 @@ def draw_planned(lineage: Drawable, planned: Layout, ax: Axes) -> dict[int, Poin
     return None
 
 
-def _around(cycle: Sequence[int]) -> list[tuple[int, int]]:
+def _around(cycle: Sequence[DataSetId]) -> list[tuple[DataSetId, DataSetId]]:
     return list(zip(cycle, (*cycle[1:], cycle[0]), strict=True))
 
 
@@ -129,7 +130,7 @@ def _arrow(ax: Axes, path: Sequence[Point], scale: float, colour: str) -> None:
     )
 
 
-def _box(ax: Axes, id_: int, planned: Layout, scale: float, *, asked: bool) -> None:
+def _box(ax: Axes, id_: DataSetId, planned: Layout, scale: float, *, asked: bool) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     x, y = planned.positions[id_]
@@ -160,21 +161,21 @@ def _box(ax: Axes, id_: int, planned: Layout, scale: float, *, asked: bool) -> N
     )
 
 
-def _dots(ax: Axes, lineage: Drawable, planned: Layout) -> dict[int, Point]:
+def _dots(ax: Axes, lineage: Drawable, planned: Layout) -> dict[DataSetId, Point]:
     """Draw dots instead of boxes, with each layer spread over the full height.
 
     A layer with too many dots to distinguish is drawn in several columns.
     """
     from matplotlib.collections import LineCollection
 
-    layers: dict[float, list[int]] = defaultdict(list)
+    layers: dict[float, list[DataSetId]] = defaultdict(list)
     for id_, (x, _) in planned.positions.items():
         layers[x].append(id_)
     width, height = planned.size
     room = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
     fitting = max(1, int(72 * room.height / _APART))
     gap = min((b - a for a, b in pairwise(sorted(layers))), default=width)
-    positions: dict[int, Point] = {}
+    positions: dict[DataSetId, Point] = {}
     for x, layer in layers.items():
         columns = -(-len(layer) // fitting)
         rows = -(-len(layer) // columns)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcdb_notebook.errors import ArgumentError, LightCurveNotFoundError
+from lcdb_notebook.lightcurve.dataset_id import DataSetId, in_order
 from lcdb_notebook.lightcurve.record import processing_label
 from lcdb_notebook.search.lineage import outputs
 from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
@@ -21,14 +21,14 @@ __all__ = ["Lineage", "Row"]
 class Row(NamedTuple):
     """A DataSet of a lineage, with the ids of its sources."""
 
-    dataset: int
+    dataset: DataSetId
     target: int
     catalog: str
     observation: int
     photometry: str | None
     processing: str | None
     cadences: int | None
-    sources: Iterable[int]
+    sources: Iterable[DataSetId]
 
 
 class Lineage:
@@ -45,6 +45,9 @@ class Lineage:
         Nodes are ids of DataSets; edges lead from a source to the DataSet derived from it. Nodes
         have the attributes ``target``, ``catalog``, ``observation`` (its id), ``photometry``,
         ``processing`` (None is raw) and ``cadences``. All links between the nodes are included.
+    recorded : bool
+        Whether the database records lineage. LightcurveDB 3.3 does not; each DataSet then is a
+        single node.
 
     Examples
     --------
@@ -59,20 +62,23 @@ class Lineage:
     _repr_svg_ = outputs.repr_svg
     _repr_html_ = outputs.repr_html
 
-    def __init__(self, rows: Iterable[Row], asked: Sequence[int]) -> None:
+    def __init__(
+        self, rows: Iterable[Row], asked: Sequence[DataSetId], *, recorded: bool = True
+    ) -> None:
         import networkx as nx
 
         self.asked = tuple(asked)
-        self.graph: nx.DiGraph[int] = nx.DiGraph()
-        links: list[tuple[int, int]] = []
-        for id_, *about, sources in sorted(rows, key=itemgetter(0)):
+        self.recorded = recorded
+        self.graph: nx.DiGraph[DataSetId] = nx.DiGraph()
+        links: list[tuple[DataSetId, DataSetId]] = []
+        for id_, *about, sources in sorted(rows, key=lambda row: in_order(row[0])):
             self.graph.add_node(id_, **dict(zip(outputs.CARRIED, about, strict=True)))
-            links += [(source, id_) for source in sorted(sources)]
+            links += [(source, id_) for source in sorted(sources, key=in_order)]
         # A descendant may have other sources, which are not part of this lineage.
         self.graph.add_edges_from(link for link in links if link[0] in self.graph)
 
     @cached_property
-    def cycles(self) -> tuple[tuple[int, ...], ...]:
+    def cycles(self) -> tuple[tuple[DataSetId, ...], ...]:
         """Ids of DataSets that descend from themselves by mistake, one tuple per cycle.
 
         Each tuple begins with its lowest id. Of several cycles through the same DataSets, one is
@@ -89,14 +95,14 @@ class Lineage:
         for knot in nx.strongly_connected_components(self.graph):
             inside = self.graph.subgraph(knot)
             if inside.number_of_edges():
-                cycle = [edge[0] for edge in nx.find_cycle(inside, min(knot))]
-                lowest = cycle.index(min(cycle))
+                cycle = [edge[0] for edge in nx.find_cycle(inside, min(knot, key=in_order))]
+                lowest = cycle.index(min(cycle, key=in_order))
                 found.append((*cycle[lowest:], *cycle[:lowest]))
-        return tuple(sorted(found))
+        return tuple(sorted(found, key=lambda cycle: [in_order(id_) for id_ in cycle]))
 
     # Queries
 
-    def sources(self, of: Any = None) -> list[int]:
+    def sources(self, of: Any = None) -> list[DataSetId]:
         """Return the ids of all ancestors, the oldest first.
 
         Parameters
@@ -123,7 +129,7 @@ class Lineage:
         """
         return self._reached(of, backwards=True)
 
-    def derived(self, of: Any = None) -> list[int]:
+    def derived(self, of: Any = None) -> list[DataSetId]:
         """Return the ids of all descendants, the nearest first.
 
         Parameters
@@ -150,7 +156,7 @@ class Lineage:
         """
         return self._reached(of, backwards=False)
 
-    def roots(self) -> list[int]:
+    def roots(self) -> list[DataSetId]:
         """Return the ids of the DataSets without sources, usually raw photometry.
 
         Returns
@@ -165,7 +171,7 @@ class Lineage:
         """
         return [id_ for id_ in self._order if self.graph.in_degree(id_) == 0]
 
-    def path(self, a: Any, b: Any) -> list[int]:
+    def path(self, a: Any, b: Any) -> list[DataSetId]:
         """Return the ids on the shortest path from a DataSet to one derived from it.
 
         Parameters
@@ -196,7 +202,7 @@ class Lineage:
 
         (start,), (end,) = (self._known(one, single=True) for one in (a, b))
         try:
-            path: list[int] = nx.shortest_path(self.graph, start, end)
+            path: list[DataSetId] = nx.shortest_path(self.graph, start, end)
         except nx.NetworkXNoPath:
             reason = f"{self.label(end)} was not derived from {self.label(start)}"
             if nx.has_path(self.graph, end, start):
@@ -236,7 +242,7 @@ class Lineage:
         return f"{photometry} / {how} #{id_}" if photometry else f"{how} #{id_}"
 
     @cached_property
-    def depths(self) -> dict[int, int]:
+    def depths(self) -> dict[DataSetId, int]:
         """Number of steps from a root to each DataSet on the longest path, by id.
 
         DataSets of the same cycle have the same depth.
@@ -249,26 +255,28 @@ class Lineage:
         import networkx as nx
 
         knots = nx.condensation(self.graph)
-        depth: dict[int, int] = {}
+        depth: dict[DataSetId, int] = {}
         for level, generation in enumerate(nx.topological_generations(knots)):
             for knot in generation:
                 depth |= dict.fromkeys(knots.nodes[knot]["members"], level)
         return depth
 
     @cached_property
-    def _order(self) -> list[int]:
+    def _order(self) -> list[DataSetId]:
         """Ids of all DataSets; sources precede the DataSets derived from them, else by id."""
         import networkx as nx
 
         knots = nx.condensation(self.graph)
-        members = {knot: sorted(knots.nodes[knot]["members"]) for knot in knots}
-        ordered = nx.lexicographical_topological_sort(knots, key=lambda knot: members[knot][0])
+        members = {knot: sorted(knots.nodes[knot]["members"], key=in_order) for knot in knots}
+        ordered = nx.lexicographical_topological_sort(
+            knots, key=lambda knot: in_order(members[knot][0])
+        )
         return [id_ for knot in ordered for id_ in members[knot]]
 
-    def _reached(self, of: Any, *, backwards: bool) -> list[int]:
+    def _reached(self, of: Any, *, backwards: bool) -> list[DataSetId]:
         starts = self.asked if of is None else self._known(of)
         neighbours = self.graph.pred if backwards else self.graph.succ
-        reached: set[int] = set()
+        reached: set[DataSetId] = set()
         waiting = list(starts)
         while waiting:
             further = [id_ for id_ in neighbours[waiting.pop()] if id_ not in reached]
@@ -279,7 +287,7 @@ class Lineage:
             reached.discard(starts[0])
         return [id_ for id_ in self._order if id_ in reached]
 
-    def _known(self, datasets: Any, *, single: bool = False) -> list[int]:
+    def _known(self, datasets: Any, *, single: bool = False) -> list[DataSetId]:
         ids = resolve_ids(datasets)
         for id_ in ids:
             if id_ not in self.graph:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import orm
 
+from lcdb_notebook.lightcurve.dataset_id import DataSetId, in_order
 from lcdb_notebook.lightcurve.record import processing_label
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.lineage.queries import ancestry
@@ -26,7 +27,7 @@ class Processed(Protocol):
     """A record, or a row of a search."""
 
     @property
-    def dataset(self) -> int:
+    def dataset(self) -> DataSetId:
         """Id of the DataSet."""
 
     @property
@@ -38,7 +39,7 @@ class Processed(Protocol):
         """Name of the processing method."""
 
 
-def histories(session: orm.Session, records: Sequence[Processed]) -> dict[int, str]:
+def histories(session: orm.Session, records: Sequence[Processed]) -> dict[DataSetId, str]:
     """Write the history of each light curve, with one statement for all of them.
 
     Returns
@@ -51,9 +52,12 @@ def histories(session: orm.Session, records: Sequence[Processed]) -> dict[int, s
     if not records:
         return {}
     ids = list(dict.fromkeys(data.dataset for data in records))
-    sources: dict[int, set[int]] = {}
-    made: dict[int, Made] = {}
-    links = layout.present(session, ancestry())
+    sources: dict[DataSetId, set[DataSetId]] = {}
+    made: dict[DataSetId, Made] = {}
+    arranged = layout.of(session)
+    keyed = arranged.keyed
+    presented = () if keyed is None else keyed.family(session, ids, everywhere=False)
+    links = arranged.present(ancestry(keys=keyed is not None), *presented)
     for row in session.connection().execute(links, {"ids": ids}):
         sources.setdefault(row.child, set()).add(row.source)
         made[row.source] = (row.photometry, row.processing)
@@ -61,10 +65,13 @@ def histories(session: orm.Session, records: Sequence[Processed]) -> dict[int, s
     return {id_: _history(id_, sources, made) for id_ in ids}
 
 
-def _history(id_: int, sources: Mapping[int, set[int]], made: Mapping[int, Made]) -> str:
+def _history(
+    id_: DataSetId, sources: Mapping[DataSetId, set[DataSetId]], made: Mapping[DataSetId, Made]
+) -> str:
     near, complete = _nearest(id_, sources)
     steps = [
-        [_named(one, sources, made) for one in sorted(together)] for together in _steps(id_, near)
+        [_named(one, sources, made) for one in sorted(together, key=in_order)]
+        for together in _steps(id_, near)
     ]
     lines = [
         " + ".join(names)
@@ -78,12 +85,14 @@ def _history(id_: int, sources: Mapping[int, set[int]], made: Mapping[int, Made]
     return " -> ".join(lines if complete else ["...", *lines])
 
 
-def _nearest(id_: int, sources: Mapping[int, set[int]]) -> tuple[dict[int, set[int]], bool]:
+def _nearest(
+    id_: DataSetId, sources: Mapping[DataSetId, set[DataSetId]]
+) -> tuple[dict[DataSetId, set[DataSetId]], bool]:
     """Return the links among a DataSet and its nearest ancestors, and whether these are all."""
-    reached: dict[int, None] = {id_: None}
+    reached: dict[DataSetId, None] = {id_: None}
     waiting = deque([id_])
     while waiting and len(reached) <= _MOST_ANCESTORS:
-        for source in sorted(sources.get(waiting.popleft(), ())):
+        for source in sorted(sources.get(waiting.popleft(), ()), key=in_order):
             if source not in reached:
                 reached[source] = None
                 waiting.append(source)
@@ -91,14 +100,16 @@ def _nearest(id_: int, sources: Mapping[int, set[int]]) -> tuple[dict[int, set[i
     return near, all(near[one] == sources.get(one, set()) for one in reached)
 
 
-def _steps(id_: int, sources: Mapping[int, set[int]]) -> list[set[int]]:
+def _steps(id_: DataSetId, sources: Mapping[DataSetId, set[DataSetId]]) -> list[set[DataSetId]]:
     """Group a DataSet and its ancestors by the longest path between them, farthest first.
 
     Members of a cycle are placed where they were first found.
     """
     farthest = {id_: 0}
-    order: list[int] = []
-    waiting: list[tuple[int, Iterable[int]]] = [(id_, iter(sorted(sources.get(id_, ()))))]
+    order: list[DataSetId] = []
+    waiting: list[tuple[DataSetId, Iterable[DataSetId]]] = [
+        (id_, iter(sorted(sources.get(id_, ()), key=in_order)))
+    ]
     entered = {id_}
     # Depth first without recursion, since a history may be longer than Python's stack allows.
     while waiting:
@@ -109,19 +120,21 @@ def _steps(id_: int, sources: Mapping[int, set[int]]) -> list[set[int]]:
             waiting.pop()
         else:
             entered.add(further)
-            waiting.append((further, iter(sorted(sources.get(further, ())))))
+            waiting.append((further, iter(sorted(sources.get(further, ()), key=in_order))))
     place = {one: position for position, one in enumerate(order)}
     for one in reversed(order):
         for source in sources.get(one, ()):
             if place[source] < place[one]:
                 farthest[source] = max(farthest.get(source, 0), farthest[one] + 1)
-    steps: list[set[int]] = [set() for _ in range(max(farthest.values()) + 1)]
+    steps: list[set[DataSetId]] = [set() for _ in range(max(farthest.values()) + 1)]
     for one, distance in farthest.items():
         steps[distance].add(one)
     return steps[::-1]
 
 
-def _named(id_: int, sources: Mapping[int, set[int]], made: Mapping[int, Made]) -> str:
+def _named(
+    id_: DataSetId, sources: Mapping[DataSetId, set[DataSetId]], made: Mapping[DataSetId, Made]
+) -> str:
     photometry, processing = made[id_]
     before = {made[source][0] for source in sources.get(id_, ())}
     # If the photometry has not changed, the processing is enough: "PDCSAP".

@@ -7,12 +7,14 @@ from itertools import pairwise
 from statistics import fmean
 from typing import Any, Protocol, TypeAlias
 
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
+
 __all__ = ["FONT", "PADDING", "Drawable", "Layout", "Point", "layout"]
 
 Point: TypeAlias = tuple[float, float]
-Link: TypeAlias = tuple[int, int]
+Link: TypeAlias = tuple[DataSetId, DataSetId]
 #: A DataSet, or a gap in a layer for a link that passes it: (source, derived, layer).
-Slot: TypeAlias = "int | tuple[int, int, int]"
+Slot: TypeAlias = "DataSetId | tuple[DataSetId, DataSetId, int]"
 
 # Points (1/72 inch).
 FONT = 9.0
@@ -30,15 +32,15 @@ _MOST_GAPS = 2000
 class Drawable(Protocol):
     """The part of a :class:`~lcdb_notebook.Lineage` that is drawn."""
 
-    asked: tuple[int, ...]
+    asked: tuple[DataSetId, ...]
     graph: Any
 
     @property
-    def cycles(self) -> tuple[tuple[int, ...], ...]:
+    def cycles(self) -> tuple[tuple[DataSetId, ...], ...]:
         """Ids of DataSets that descend from themselves."""
 
     @property
-    def depths(self) -> dict[int, int]:
+    def depths(self) -> dict[DataSetId, int]:
         """The layer of each DataSet."""
 
     def label(self, dataset: Any) -> str:
@@ -65,10 +67,10 @@ class Layout:
         Width and height of the drawing.
     """
 
-    positions: dict[int, Point]
-    widths: dict[int, float]
+    positions: dict[DataSetId, Point]
+    widths: dict[DataSetId, float]
     height: float
-    lines: dict[int, list[str]]
+    lines: dict[DataSetId, list[str]]
     paths: dict[Link, list[Point]]
     size: Point
 
@@ -84,7 +86,7 @@ def layout(lineage: Drawable) -> Layout:
     widths: dict[Slot, float] = {}
     x = _MARGIN
     for layer in layers:
-        texts = [line for slot in layer if isinstance(slot, int) for line in lines[slot]]
+        texts = [line for slot in layer if not isinstance(slot, tuple) for line in lines[slot]]
         width = max(_text_width(line) for line in texts) + 2 * PADDING
         top = _MARGIN + (tallest - len(layer)) * step / 2
         for row, slot in enumerate(layer):
@@ -98,8 +100,8 @@ def layout(lineage: Drawable) -> Layout:
         else (_BETWEEN_LAYERS)
     )
     return Layout(
-        {slot: place for slot, place in positions.items() if isinstance(slot, int)},
-        {slot: width for slot, width in widths.items() if isinstance(slot, int)},
+        {slot: place for slot, place in positions.items() if not isinstance(slot, tuple)},
+        {slot: width for slot, width in widths.items() if not isinstance(slot, tuple)},
         height,
         lines,
         {link: _path(lineage, link, positions, widths, height) for link in lineage.graph.edges},
@@ -172,7 +174,7 @@ def _path(
     return [*path, (x1 - widths[b] / 2, y1)]
 
 
-def _lines(lineage: Drawable) -> dict[int, list[str]]:
+def _lines(lineage: Drawable) -> dict[DataSetId, list[str]]:
     """Return the text of each box; target and observation only if they differ."""
     nodes = lineage.graph.nodes
     stars = {(node["catalog"], node["target"]) for node in nodes.values()}

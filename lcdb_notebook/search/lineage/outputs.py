@@ -6,6 +6,7 @@ import html
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lcdb_notebook.lightcurve.dataset_id import DataSetId, in_order
 from lcdb_notebook.lightcurve.record import processing_label
 from lcdb_notebook.search.lineage.layout import Drawable
 
@@ -34,18 +35,20 @@ MOST_DRAWN = 60
 class Graph(Drawable, Protocol):
     """The part of a Lineage that its outputs need."""
 
+    recorded: bool
+
     @property
-    def _order(self) -> list[int]: ...
+    def _order(self) -> list[DataSetId]: ...
 
     def __len__(self) -> int: ...
 
-    def sources(self, of: Any = None) -> list[int]:
+    def sources(self, of: Any = None) -> list[DataSetId]:
         """Return the ids of all ancestors."""
 
-    def derived(self, of: Any = None) -> list[int]:
+    def derived(self, of: Any = None) -> list[DataSetId]:
         """Return the ids of all descendants."""
 
-    def roots(self) -> list[int]:
+    def roots(self) -> list[DataSetId]:
         """Return the ids of the DataSets without sources."""
 
 
@@ -79,7 +82,7 @@ def to_pandas(self: Graph) -> pd.DataFrame:
                 **node,
                 "processing": processing_label(node["processing"]),
                 "depth": self.depths[id_],
-                "sources": tuple(sorted(self.graph.pred[id_])),
+                "sources": tuple(sorted(self.graph.pred[id_], key=in_order)),
                 "asked": id_ in self.asked,
             }
         )
@@ -101,10 +104,14 @@ def to_mermaid(self: Graph) -> str:
     ...
     """
     lines = ["flowchart LR"]
-    lines += [f'    d{id_}["{_mermaid_text(self.label(id_))}"]' for id_ in self._order]
-    lines += [f"    d{a} --> d{b}" for a in self._order for b in sorted(self.graph.succ[a])]
+    lines += [f'    {_node(id_)}["{_mermaid_text(self.label(id_))}"]' for id_ in self._order]
+    lines += [
+        f"    {_node(a)} --> {_node(b)}"
+        for a in self._order
+        for b in sorted(self.graph.succ[a], key=in_order)
+    ]
     lines.append("    classDef requested fill:#fde7c0,stroke:#b35c00,stroke-width:2px")
-    lines.append(f"    class {','.join(f'd{id_}' for id_ in self.asked)} requested")
+    lines.append(f"    class {','.join(map(_node, self.asked))} requested")
     return "\n".join(lines) + "\n"
 
 
@@ -151,11 +158,12 @@ def headline(self: Graph) -> str:
     nodes = self.graph.nodes.values()
     stars = {f"{node['catalog']} {node['target']}" for node in nodes}
     whose = f" ({stars.pop()})" if len(stars) == 1 else ""
+    unrecorded = "" if self.recorded else "; this database has no record of lineage"
     if len(self.asked) == 1:
         counts = f"{_number(len(self.sources()), 'source')}, {len(self.derived()):,} derived"
-        return f"of {self.label(self.asked[0])}{whose}: {counts}"
+        return f"of {self.label(self.asked[0])}{whose}: {counts}{unrecorded}"
     counts = f"{len(self):,} in all, {_number(len(self.roots()), 'root')}"
-    return f"of {len(self.asked):,} DataSets{whose}: {counts}"
+    return f"of {len(self.asked):,} DataSets{whose}: {counts}{unrecorded}"
 
 
 def _cycles_html(self: Graph) -> str:
@@ -177,6 +185,11 @@ def _summary(self: Graph) -> str:
 
 def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _node(id_: DataSetId) -> str:
+    """Return the name of a node in Mermaid, which has no colons."""
+    return f"d{id_}".replace(":", "_")
 
 
 def _mermaid_text(text: str) -> str:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import LightCurveNotFoundError
+from lcdb_notebook.lightcurve.dataset_id import DataSetId, dataset_id
 from lcdb_notebook.models import (
     DataSet,
     DataSetHierarchy,
@@ -22,7 +23,7 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.lineage.graph import Lineage, Row
 from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
-from lcdb_notebook.search.sql import any_of
+from lcdb_notebook.search.sql import any_of, are_keys
 
 __all__ = ["ancestry", "family", "lineage"]
 
@@ -51,9 +52,15 @@ def lineage(session: orm.Session, datasets: Any) -> Lineage:
         If ids do not exist; the message lists them.
     """
     ids = resolve_ids(datasets)
+    arranged = layout.of(session)
+    keyed = arranged.keyed
+    # Those of the other kind are ids of no DataSet in this database.
+    known = [id_ for id_ in ids if isinstance(id_, str) == (keyed is not None)]
+    presented = () if keyed is None else keyed.family(session, known, everywhere=True)
+    statement = arranged.present(family(known), *presented)
     rows = [
-        Row._make((*about, map(int, sources.split(",")) if sources else ()))
-        for *about, sources in session.execute(layout.present(session, family(ids)))
+        Row._make((*about, map(dataset_id, sources.split(",")) if sources else ()))
+        for *about, sources in (session.execute(statement) if known else ())
     ]
     found = {row.dataset for row in rows}
     absent = [id_ for id_ in ids if id_ not in found]
@@ -62,10 +69,11 @@ def lineage(session: orm.Session, datasets: Any) -> Lineage:
         raise LightCurveNotFoundError(
             f"no DataSet {listed} in this database; db.search(...).table lists the ids"
         )
-    return Lineage(rows, ids)
+    recorded = "datasethierarchy" not in arranged.missing
+    return Lineage(rows, ids, recorded=recorded)
 
 
-def family(ids: Sequence[int]) -> sa.Select[tuple[Any, ...]]:
+def family(ids: Sequence[DataSetId]) -> sa.Select[tuple[Any, ...]]:
     """Select DataSets with all their ancestors and descendants, one row each, without arrays.
 
     ``sources`` are the ids of the DataSets that each was derived from, separated by commas. UNION
@@ -123,14 +131,16 @@ def family(ids: Sequence[int]) -> sa.Select[tuple[Any, ...]]:
     )
 
 
-@lru_cache(maxsize=1)
-def ancestry() -> sa.Select[tuple[Any, ...]]:
+@lru_cache(maxsize=2)
+def ancestry(*, keys: bool = False) -> sa.Select[tuple[Any, ...]]:
     """Select all links above DataSets: ``child``, ``source``, and the source's methods.
 
     The ids of the DataSets are the parameter ``ids``.
     """
     child, source = _link.c.child_dataset_id, _link.c.source_dataset_id
-    links = sa.select(child, source).where(any_of(child, "ids")).cte("links", recursive=True)
+    links = (
+        sa.select(child, source).where(any_of(child, "ids", keys=keys)).cte("links", recursive=True)
+    )
     further = _for_each(
         links, sa.select(child, source).where(child == links.c.source_dataset_id), "further"
     )
@@ -153,10 +163,11 @@ def ancestry() -> sa.Select[tuple[Any, ...]]:
 
 
 def _closure(
-    ids: Sequence[int], name: str, *, of: sa.ColumnElement[int], give: sa.ColumnElement[int]
+    ids: Sequence[DataSetId], name: str, *, of: sa.ColumnElement[int], give: sa.ColumnElement[int]
 ) -> sa.CTE:
     """Collect the ids of DataSets, and of all others that can be reached from them by links."""
-    found = sa.select(_dataset.c.id).where(any_of(_dataset.c.id, ids)).cte(name, recursive=True)
+    asked = any_of(_dataset.c.id, ids, keys=are_keys(ids))
+    found = sa.select(_dataset.c.id).where(asked).cte(name, recursive=True)
     step = _for_each(found, sa.select(give.label("id")).where(of == found.c.id), f"{name}_next")
     return found.union(sa.select(step.c.id).select_from(found.join(step, sa.true())))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lcdb_notebook.errors import ArgumentError, LightCurveNotFoundError
+from lcdb_notebook.lightcurve.dataset_id import DataSetId, DataSetKey, dataset_id
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.models import DataSet
 
@@ -16,7 +17,7 @@ __all__ = ["resolve_ids"]
 _LARGEST_ID = 2**63 - 1  # the largest bigint of PostgreSQL
 
 
-def resolve_ids(datasets: Any) -> list[int]:
+def resolve_ids(datasets: Any) -> list[DataSetId]:
     """Return the ids of DataSets in their order, without repetition.
 
     Parameters
@@ -27,8 +28,8 @@ def resolve_ids(datasets: Any) -> list[int]:
 
     Returns
     -------
-    list of int
-        The ids.
+    list of int or str
+        The ids; the texts of keys in LightcurveDB 3.
 
     Raises
     ------
@@ -47,14 +48,19 @@ def resolve_ids(datasets: Any) -> list[int]:
     if not ids:
         raise ArgumentError("the list of DataSets is empty; pass at least one")
     for id_ in ids:
-        if not 0 <= id_ <= _LARGEST_ID:
+        if isinstance(id_, int) and not 0 <= id_ <= _LARGEST_ID:
             raise LightCurveNotFoundError(f"no DataSet {id_}: ids must be between 1 and 2**63 - 1")
     return ids
 
 
-def _ids(datasets: Any) -> list[int]:
-    if isinstance(datasets, int | np.integer) and not isinstance(datasets, bool):
-        return [int(datasets)]
+def _ids(datasets: Any) -> list[DataSetId]:
+    if isinstance(datasets, int | np.integer | DataSetKey) and not isinstance(datasets, bool):
+        return [dataset_id(datasets)]
+    if isinstance(datasets, str):
+        try:
+            return [str(DataSetKey.parse(datasets))]
+        except ValueError as error:
+            raise ArgumentError(str(error)) from None
     if isinstance(datasets, LightCurveData):
         return [datasets.dataset]
     if isinstance(datasets, DataSet):
@@ -74,7 +80,7 @@ def _ids(datasets: Any) -> list[int]:
                 f"this {type(datasets).__name__} has no DATASET in its meta, so it was not read "
                 "from a LightcurveDB; pass the id of a DataSet"
             )
-        return [int(meta["DATASET"])]
+        return [dataset_id(meta["DATASET"])]
     # LightCurveCollection has no __iter__, only __getitem__.
     several = isinstance(datasets, Iterable) or hasattr(datasets, "__getitem__")
     if several and not isinstance(datasets, str | bytes | dict | np.generic):

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.models import (
     DataSet,
     Instrument,
@@ -28,6 +29,7 @@ from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
 from lcdb_notebook.search.sql.conditions import (
     Shape,
     any_of,
+    are_keys,
     dataset_matches,
     method_matches,
     observation_matches,
@@ -41,6 +43,7 @@ __all__ = [
     "Asked",
     "Shape",
     "any_of",
+    "are_keys",
     "chronology",
     "count",
     "dataset_matches",
@@ -87,9 +90,9 @@ def datasets(wanted: Criteria, *, limit: int | None = None, offset: int = 0) -> 
     return statement, parameters(wanted) | page
 
 
-def datasets_of(ids: Sequence[int]) -> Asked:
+def datasets_of(ids: Sequence[DataSetId]) -> Asked:
     """Select DataSets by id, with the columns of :func:`datasets`, in no particular order."""
-    return _datasets_of(), {"ids": list(ids)}
+    return _datasets_of(are_keys(ids)), {"ids": list(ids)}
 
 
 def count(wanted: Criteria) -> Asked:
@@ -158,9 +161,9 @@ def _datasets(
     return statement.offset(sa.bindparam("offset", type_=sa.Integer)) if moved else statement
 
 
-@lru_cache(maxsize=1)
-def _datasets_of() -> sa.Select[tuple[Any, ...]]:
-    return _described(_datasets_joined()).where(any_of(_dataset.c.id, "ids"))
+@lru_cache(maxsize=2)
+def _datasets_of(keys: bool) -> sa.Select[tuple[Any, ...]]:
+    return _described(_datasets_joined()).where(any_of(_dataset.c.id, "ids", keys=keys))
 
 
 @lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import RAW
 from lcdb_notebook.lightcurve.units import POSITIONS
 from lcdb_notebook.models import (
@@ -27,6 +28,7 @@ __all__ = [
     "Field",
     "Shape",
     "any_of",
+    "are_keys",
     "dataset_matches",
     "method_matches",
     "observation_matches",
@@ -133,7 +135,9 @@ def parameters(wanted: Criteria) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def any_of(column: Any, numbers: Sequence[int] | str) -> sa.ColumnElement[bool]:
+def any_of(
+    column: Any, numbers: Sequence[DataSetId] | str, *, keys: bool = False
+) -> sa.ColumnElement[bool]:
     """Return the condition that a column is one of many integers, which are sent as one array.
 
     Parameters
@@ -142,6 +146,8 @@ def any_of(column: Any, numbers: Sequence[int] | str) -> sa.ColumnElement[bool]:
         The column.
     numbers : sequence of int or str
         The integers, or the name of a parameter for them.
+    keys : bool, default False
+        Whether they are the texts of keys instead.
 
     Examples
     --------
@@ -150,14 +156,22 @@ def any_of(column: Any, numbers: Sequence[int] | str) -> sa.ColumnElement[bool]:
     >>> print(any_of(_target.c.id, "ids"))
     target.id = ANY (CAST(:ids AS BIGINT[]))
     """
-    sent = NumpyArray("int64")
-    array: sa.BindParameter[Any] = (
+    sent: sa.types.TypeEngine[Any] = sa.ARRAY(sa.Text) if keys else NumpyArray("int64")
+    array: Any = (
         sa.bindparam(numbers, type_=sent)
         if isinstance(numbers, str)
         else sa.literal(list(numbers), sent)
     )
+    if keys:
+        # Without a cast, an empty list would have no type.
+        array = sa.cast(array, sent)
     matches: sa.ColumnElement[bool] = column == sa.any_(array)
     return matches
+
+
+def are_keys(ids: Sequence[DataSetId]) -> bool:
+    """Check whether ids are the texts of keys, as in LightcurveDB 3."""
+    return any(isinstance(id_, str) for id_ in ids)
 
 
 def observation_matches(asked: Shape) -> Conditions:

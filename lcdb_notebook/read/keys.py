@@ -1,0 +1,111 @@
+"""The rows that a statement reads arrays of, looked up by id, by pair, or by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
+from lcdb_notebook.search.layout.keyed import Keyed, parse_keys
+
+__all__ = ["AT_ONCE", "Part", "array_state", "literal", "of_datasets", "of_pairs", "parts"]
+
+#: Observations that one statement reads. It locks the partitions of DataSets and of times, and all
+#: of their indexes: some 35 locks.
+AT_ONCE = 4
+
+#: DataSets, (target, observation) pairs and observations that one statement reads.
+Part = tuple[list[DataSetId], list[tuple[int, int]], list[int]]
+
+
+def parts(
+    datasets: Sequence[DataSetId], pairs: Sequence[tuple[int, int]], observations: Sequence[int]
+) -> Iterator[Part]:
+    """Cut what is to be read by observation, a few at a time.
+
+    Parameters
+    ----------
+    datasets : sequence of str
+        Keys of DataSets.
+    pairs : sequence of tuple of int
+        Targets in observations.
+    observations : sequence of int
+        Ids of observations.
+    """
+    by_observation: dict[int, Part] = {}
+
+    def part(observation: int) -> Part:
+        return by_observation.setdefault(observation, ([], [], []))
+
+    for observation in observations:
+        part(observation)[2].append(observation)
+    for pair in pairs:
+        part(pair[1])[1].append(pair)
+    for key in parse_keys(datasets):
+        part(key.observation)[0].append(str(key))
+    several = list(by_observation.values())
+    for start in range(0, len(several), AT_ONCE):
+        some = several[start : start + AT_ONCE]
+        yield (
+            [one for part in some for one in part[0]],
+            [one for part in some for one in part[1]],
+            [one for part in some for one in part[2]],
+        )
+
+
+def _from_keys(table: str, datasets: Sequence[DataSetId]) -> str:
+    """Return the FROM items for DataSets, each looked up in the index; ``n`` is its place from 1.
+
+    The ids of the observations are constants of the statement, so that other partitions are
+    neither opened nor locked.
+    """
+    keys = parse_keys(datasets)
+    columns = (",".join(map(str, column)) for column in zip(*keys, strict=True))
+    o, t, p, m = columns if keys else [""] * 4
+    here = ",".join(str(o) for o in dict.fromkeys(key.observation for key in keys))
+    return (
+        f"unnest('{{{o}}}'::int[], '{{{t}}}'::bigint[], '{{{p}}}'::int[], '{{{m}}}'::int[]) "
+        "WITH ORDINALITY AS key (of_observation, of_target, of_photometry, of_processing, n), "
+        f"LATERAL (SELECT * FROM {table} WHERE observation_id = of_observation "
+        "AND target_id = of_target AND photometric_method_id = of_photometry "
+        f"AND processing_method_id = of_processing AND observation_id = ANY ('{{{here}}}'::int[]) "
+        "OFFSET 0)"
+    )
+
+
+def of_datasets(datasets: Sequence[DataSetId], keyed: Keyed | None) -> tuple[str, str]:
+    """Return the column that identifies a DataSet in the stream, and what follows FROM."""
+    if keyed is not None:
+        return "n", f"{_from_keys(keyed.dataset, datasets)} d"
+    return "id", f"dataset WHERE id = ANY ('{literal(datasets)}'::int[])"
+
+
+def of_pairs(table: str, pairs: Sequence[tuple[int, int]], *, pruned: bool = False) -> str:
+    """Return the FROM items for a table's rows of pairs, each looked up in the index.
+
+    With a plain join of a few thousand pairs the planner reads the whole table, because it expects
+    many matches and small rows (the arrays are stored out of line). OFFSET prevents it from merging
+    the inner query, which leaves only the index lookup.
+    """
+    targets = literal(target for target, _ in pairs)
+    seen_by = literal(observation for _, observation in pairs)
+    # Constants, which partitions are chosen by.
+    some = literal(dict.fromkeys(observation for _, observation in pairs))
+    here = f" AND observation_id = ANY ('{some}'::int[])" if pruned else ""
+    return (
+        f"unnest('{targets}'::bigint[], '{seen_by}'::int[]) AS pair (of_target, seen_in), "
+        f"LATERAL (SELECT * FROM {table} "
+        f"WHERE target_id = of_target AND observation_id = seen_in{here} OFFSET 0)"
+    )
+
+
+def literal(ids: Iterable[DataSetId]) -> str:
+    """Return an array literal of integers; anything else raises."""
+    return "{" + ",".join(str(int(i)) for i in ids) + "}"
+
+
+def array_state(column: str, *, integers: bool = False) -> str:
+    """Return SQL for what is wrong with an array; NULL if it is valid."""
+    quoted = ".".join(f'"{part}"' for part in column.split("."))
+    many = f"WHEN array_ndims({quoted}) > 1 THEN 'have ' || array_ndims({quoted}) || ' dimensions'"
+    holes = f"WHEN array_position({quoted}, NULL) IS NOT NULL THEN 'have NULL elements'"
+    return f"CASE {many} {holes if integers else ''} END"

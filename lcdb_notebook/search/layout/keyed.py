@@ -1,0 +1,283 @@
+"""LightcurveDB 3: DataSets by key, and its partitioned tables given constants to prune by.
+
+``dataset`` and ``datasethierarchy`` have a partition for each observation, possibly thousands. A
+statement without the ids of observations would open and lock all of them. Criteria are therefore
+resolved to ids on the small tables first; keys are read from a few partitions at a time; and a
+statement then gets the keys in place of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.lightcurve.dataset_id import DataSetId, DataSetKey
+from lcdb_notebook.models import (
+    MissionCatalog,
+    Observation,
+    PhotometricSource,
+    ProcessingMethod,
+    Target,
+)
+from lcdb_notebook.search import sql
+from lcdb_notebook.search.criteria import Criteria
+
+__all__ = ["AT_ONCE", "Keyed", "parse_keys"]
+
+#: Partitions that one statement opens. PostgreSQL locks each, and each of its indexes.
+AT_ONCE = 12
+
+_KEY = "observation_id, target_id, photometric_method_id, processing_method_id"
+
+
+def parse_keys(ids: Iterable[DataSetId]) -> list[DataSetKey]:
+    """Read the keys among ids; an integer is the id of no DataSet in these databases."""
+    return [DataSetKey.parse(id_) for id_ in ids if isinstance(id_, str)]
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """The partitioned tables of a database, by their qualified names.
+
+    Parameters
+    ----------
+    dataset : str
+        The table of DataSets.
+    hierarchy : str or None
+        The table of what was derived from what; LightcurveDB 3.3 has none.
+    presented : tuple of sqlalchemy.CTE
+        The other tables.
+    """
+
+    dataset: str
+    hierarchy: str | None
+    presented: tuple[sa.CTE, ...]
+
+    def matching(
+        self, session: orm.Session, criteria: Criteria, *, everywhere: bool = False
+    ) -> sa.CTE:
+        """Present the DataSets of the observations and targets that criteria name.
+
+        Parameters
+        ----------
+        session : sqlalchemy.orm.Session
+            The session.
+        criteria : Criteria
+            Those on targets, observations and methods make the table small; the statement itself
+            has to have all of them still.
+        everywhere : bool, default False
+            Of all observations and methods.
+        """
+        observations = self._observations(session, Criteria() if everywhere else criteria)
+        methods = {} if everywhere else self._methods(session, criteria)
+        targets = self._targets(session, criteria)
+        if targets is None:
+            given: dict[str, Any] = {"key_observations": observations}
+            text = (
+                f"SELECT {_KEY} FROM {self.dataset} "
+                "WHERE observation_id = ANY(CAST(:key_observations AS int[]))"
+            )
+            for column, ids in methods.items():
+                given[f"key_{column}"] = ids
+                text += f" AND {column} = ANY(CAST(:key_{column} AS int[]))"
+            return _presented(text, given)
+        return _constants(self._scan(session, observations, targets, methods))
+
+    def among(self, session: orm.Session, ids: Sequence[DataSetId]) -> sa.CTE:
+        """Present those DataSets that exist, of some ids."""
+        return _constants(self.existing(session, parse_keys(ids)))
+
+    def existing(self, session: orm.Session, keys: Sequence[DataSetKey]) -> list[DataSetKey]:
+        """Return those of some keys that are in the table."""
+        wanted: dict[int, list[DataSetKey]] = {}
+        for key in dict.fromkeys(keys):
+            wanted.setdefault(key.observation, []).append(key)
+        found = []
+        for observations in _batches(wanted):
+            some = [key for observation in observations for key in wanted[observation]]
+            statement = sa.text(
+                f"SELECT {_KEY} FROM unnest(CAST(:o AS int[]), CAST(:t AS bigint[]), "
+                f"CAST(:p AS int[]), CAST(:m AS int[])) AS k ({_KEY}) JOIN {self.dataset} "
+                f"USING ({_KEY}) WHERE observation_id = ANY(CAST(:here AS int[]))"
+            )
+            given = dict(zip("otpm", map(list, zip(*some, strict=True)), strict=True))
+            rows = session.connection().execute(statement, given | {"here": observations})
+            found += [DataSetKey(*row) for row in rows]
+        return found
+
+    def any_one(self, session: orm.Session) -> sa.CTE:
+        """Present one DataSet, if there is any."""
+        for observations in _batches(self._observations(session, Criteria())):
+            statement = sa.text(
+                f"SELECT {_KEY} FROM {self.dataset} "
+                "WHERE observation_id = ANY(CAST(:here AS int[])) LIMIT 1"
+            )
+            row = session.connection().execute(statement, {"here": observations}).first()
+            if row is not None:
+                return _constants([DataSetKey(*row)])
+        return _constants([])
+
+    def count(self, session: orm.Session, most: int) -> int:
+        """Count DataSets, a few partitions at a time, until there are more than ``most``."""
+        counted = 0
+        for observations in _batches(self._observations(session, Criteria())):
+            statement = sa.text(
+                f"SELECT count(*) FROM (SELECT FROM {self.dataset} "
+                "WHERE observation_id = ANY(CAST(:here AS int[])) LIMIT :most) AS first_ones"
+            )
+            given = {"here": observations, "most": most + 1 - counted}
+            counted += session.connection().scalar(statement, given) or 0
+            if counted > most:
+                break
+        return counted
+
+    def family(
+        self, session: orm.Session, ids: Sequence[DataSetId], *, everywhere: bool
+    ) -> tuple[sa.CTE, sa.CTE]:
+        """Present the DataSets of some targets, and what was derived from what among them.
+
+        Parameters
+        ----------
+        session : sqlalchemy.orm.Session
+            The session.
+        ids : sequence of int or str
+            DataSets of these targets.
+        everywhere : bool
+            In all observations, or in those of the ids alone, which is quick.
+        """
+        keys = parse_keys(ids)
+        targets = list(dict.fromkeys(key.target for key in keys))
+        observations = list(dict.fromkeys(key.observation for key in keys))
+        if everywhere:
+            observations = self._observations(session, Criteria())
+        found = self._scan(session, observations, targets, {})
+        links = [*self._links(session, observations, targets)]
+        known = set(found)
+        # Whatever else they were derived from.
+        others = {key for link in links for key in link} - known
+        found += self.existing(session, sorted(others))
+        return _constants(found), _links(links)
+
+    def _links(
+        self, session: orm.Session, observations: Sequence[int], targets: Sequence[int]
+    ) -> Iterator[tuple[DataSetKey, DataSetKey]]:
+        if self.hierarchy is None:
+            return
+        columns = ", ".join(
+            f"{end}_{column}" for end in ("source", "child") for column in _KEY.split(", ")
+        )
+        statement = sa.text(
+            f"SELECT {columns} FROM {self.hierarchy} "
+            "WHERE source_observation_id = ANY(CAST(:here AS int[])) AND "
+            "(source_target_id = ANY(CAST(:targets AS bigint[])) "
+            "OR child_target_id = ANY(CAST(:targets AS bigint[])))"
+        )
+        for some in _batches(observations):
+            given = {"here": some, "targets": list(targets)}
+            for row in session.connection().execute(statement, given):
+                yield DataSetKey(*row[:4]), DataSetKey(*row[4:])
+
+    def _scan(
+        self,
+        session: orm.Session,
+        observations: Sequence[int],
+        targets: Sequence[int],
+        methods: dict[str, list[int]],
+    ) -> list[DataSetKey]:
+        text = (
+            f"SELECT {_KEY} FROM {self.dataset} WHERE observation_id = ANY(CAST(:here AS int[])) "
+            "AND target_id = ANY(CAST(:targets AS bigint[]))"
+        )
+        for column in methods:
+            text += f" AND {column} = ANY(CAST(:{column} AS int[]))"
+        statement = sa.text(text)
+        keys: list[DataSetKey] = []
+        if not targets:
+            return keys
+        for some in _batches(observations):
+            given = {"here": some, "targets": list(targets), **methods}
+            keys += [DataSetKey(*row) for row in session.connection().execute(statement, given)]
+        return keys
+
+    def _fitted(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        return statement.add_cte(*self.presented)
+
+    def _observations(self, session: orm.Session, criteria: Criteria) -> list[int]:
+        shape = sql.shape(criteria)
+        statement = (
+            sa.select(Observation.id)
+            .where(*sql.observation_matches(shape))
+            .order_by(Observation.id.desc())
+        )
+        given = sql.parameters(criteria)
+        return list(session.connection().execute(self._fitted(statement), given).scalars())
+
+    def _targets(self, session: orm.Session, criteria: Criteria) -> list[int] | None:
+        if criteria.target_ids is not None:
+            return list(criteria.target_ids)
+        if criteria.numbers is None:
+            return None
+        catalogs = sa.select(MissionCatalog.id)
+        if criteria.catalogs:
+            catalogs = catalogs.where(MissionCatalog.name.in_(criteria.catalogs))
+        ids = list(session.connection().execute(catalogs).scalars())
+        # The index of targets begins with the catalog.
+        statement = sa.select(Target.id).where(
+            sql.any_of(Target.catalog_id, ids), sql.any_of(Target.name, criteria.numbers)
+        )
+        return list(session.connection().execute(statement).scalars())
+
+    def _methods(self, session: orm.Session, criteria: Criteria) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for column, model, names in (
+            ("photometric_method_id", PhotometricSource, criteria.photometry),
+            ("processing_method_id", ProcessingMethod, criteria.processing),
+        ):
+            if names:
+                statement = sa.select(model.id).where(model.name.in_([n for n in names if n]))
+                found[column] = list(session.connection().execute(statement).scalars())
+                found[column] += [0] if None in names else []
+        return found
+
+
+def _batches(observations: Iterable[int]) -> Iterator[list[int]]:
+    ids = list(observations)
+    for start in range(0, len(ids), AT_ONCE):
+        yield ids[start : start + AT_ONCE]
+
+
+def _constants(keys: Sequence[DataSetKey]) -> sa.CTE:
+    columns = [list(column) for column in zip(*keys, strict=True)] or [[]] * 4
+    given = dict(zip(("key_o", "key_t", "key_p", "key_m"), columns, strict=True))
+    return _presented(
+        f"SELECT {_KEY} FROM unnest(CAST(:key_o AS int[]), CAST(:key_t AS bigint[]), "
+        f"CAST(:key_p AS int[]), CAST(:key_m AS int[])) AS k ({_KEY})",
+        given,
+    )
+
+
+def _presented(keys: str, given: dict[str, Any]) -> sa.CTE:
+    text = sa.text(
+        "SELECT concat_ws(':', observation_id, target_id, photometric_method_id, "
+        "processing_method_id) AS id, target_id, observation_id, "
+        "NULLIF(photometric_method_id, 0) AS photometric_method_id, "
+        "NULLIF(processing_method_id, 0) AS processing_method_id "
+        f"FROM ({keys}) AS keys"
+    )
+    return text.bindparams(**given).columns().cte("dataset").prefix_with("MATERIALIZED")
+
+
+def _links(links: Sequence[tuple[DataSetKey, DataSetKey]]) -> sa.CTE:
+    text = sa.text(
+        "SELECT * FROM unnest(CAST(:link_sources AS text[]), CAST(:link_children AS text[])) "
+        "AS links (source_dataset_id, child_dataset_id)"
+    )
+    given = {
+        "link_sources": [str(source) for source, _ in links],
+        "link_children": [str(child) for _, child in links],
+    }
+    return text.bindparams(**given).columns().cte("datasethierarchy").prefix_with("MATERIALIZED")
