@@ -70,7 +70,7 @@ class Arrays:
     flags: dict[tuple[int | None, int], dict[str, Vector | None]] = field(default_factory=dict)
     datasets: dict[DataSetId, tuple[Vector | None, Vector | None]] = field(default_factory=dict)
     versions: dict[int, str] = field(default_factory=dict)
-    #: The DataSets by their place in the stream, from 1; None where the stream has their ids.
+    #: DataSets by their place in the stream, from 1; None if the stream has their ids.
     by_place: Sequence[DataSetId] | None = None
 
     def take(self, rows: wire.Rows) -> None:
@@ -198,7 +198,6 @@ def _find_unreadable(
     keyed: Keyed | None = None,
 ) -> Unreadable:
     here = f"ANY ('{literal(observations)}'::int[])"
-    pruned = keyed is not None
     arms = [
         f"SELECT {_CADENCES} AS kind, id::int8 AS id, NULL::int8 AS observation_id, "
         f"'cadence numbers' AS what, {array_state('cadence_reference', integers=True)} AS state "
@@ -211,7 +210,7 @@ def _find_unreadable(
         f"FROM {of_pairs('quality_flag_array', pairs)} f",
         f"SELECT {_TIMES}, t.target_id, t.observation_id, 'times', "
         f"{array_state('t.barycentric_julian_dates')} "
-        f"FROM {of_pairs('target_specific_time', pairs, pruned=pruned)} t",
+        f"FROM {of_pairs('target_specific_time', pairs, pruned=keyed is not None)} t",
     ]
     id_, rows_of = of_datasets(datasets, keyed)
     arms += [
@@ -287,7 +286,6 @@ def _statement(
     # COPY takes no parameters, so the ids are part of the statement; they are checked integers.
     no_floats, no_cadences, no_flags = "NULL::float8[]", "NULL::int8[]", "NULL::int4[]"
     id_, rows_of = of_datasets(datasets, keyed)
-    times = of_pairs("target_specific_time", pairs, pruned=keyed is not None)
     arms = [
         f"SELECT {_CADENCES}, id::int8, NULL::int8, {no_floats}, {no_floats}, "
         f"cadence_reference, {no_flags}, NULL::text "
@@ -304,7 +302,7 @@ def _statement(
         f"{no_cadences}, f.quality_flags, f.type FROM {of_pairs('quality_flag_array', pairs)} f",
         f"SELECT {_TIMES}, t.target_id, t.observation_id, t.barycentric_julian_dates, "
         f"{no_floats}, {no_cadences}, {no_flags}, NULL "
-        f"FROM {times} t",
+        f"FROM {of_pairs('target_specific_time', pairs, pruned=keyed is not None)} t",
         f"SELECT {DATASET}, {id_}, NULL, values, errors, {no_cadences}, {no_flags}, NULL "
         f"FROM {rows_of}",
     ]
