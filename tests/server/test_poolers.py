@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from typing import Any
@@ -386,6 +389,62 @@ def test_a_setting_inside_a_query_reaches_no_other_client(
             for statement in statements:
                 db.session.connection().exec_driver_sql(statement)
             db.session.rollback()
+    assert_untouched(shared, untouched)
+
+
+@pytest.mark.parametrize("write", [False, True], ids=["reading", "writing"])
+def test_an_interrupt_ends_the_transaction(
+    shared: sa.URL, untouched: dict[str, str], write: bool
+) -> None:
+    with lcdb.connect(shared, write=write, statement_timeout=77) as db:
+        interrupt = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+        interrupt.start()
+        started_at = time.monotonic()
+        with pytest.raises(KeyboardInterrupt), db.session_scope() as session:
+            session.execute(sa.text("SELECT pg_sleep(60)"))
+        assert time.monotonic() - started_at < 30
+        assert len(db.targets()) == 4
+    assert_untouched(shared, untouched)
+
+
+def test_a_row_that_cannot_be_read_ends_the_transaction(
+    direct: sa.URL, shared: sa.URL, untouched: dict[str, str]
+) -> None:
+    copy = (
+        "INSERT INTO {table} SELECT (r).* FROM "
+        "(SELECT jsonb_populate_record(t, '{changes}') AS r FROM {table} t LIMIT 1) copied"
+    )
+    with sa.create_engine(direct, poolclass=sa.NullPool).begin() as connection:
+        connection.exec_driver_sql(
+            copy.format(table="observation", changes='{"id": 9999, "cadence_reference": [1, null]}')
+        )
+        connection.exec_driver_sql(
+            copy.format(table="dataset", changes='{"id": 9999, "observation_id": 9999}')
+        )
+    try:
+        with lcdb.connect(shared) as db:
+            with pytest.raises(LCDBError, match="9999"):
+                list(db.search(observation=9999).read())
+            assert len(db.targets()) == 4
+            assert len(list(db.search(2, sector=1).read())) > 0
+    finally:
+        with sa.create_engine(direct, poolclass=sa.NullPool).begin() as connection:
+            connection.exec_driver_sql("DELETE FROM dataset WHERE id = 9999")
+            connection.exec_driver_sql("DELETE FROM observation WHERE id = 9999")
+    assert_untouched(shared, untouched)
+
+
+def test_rows_are_streamed_in_a_transaction_that_ends(
+    shared: sa.URL, untouched: dict[str, str]
+) -> None:
+    with lcdb.connect(shared, statement_timeout=77) as db:
+        rows = db.session.execute(
+            sa.text("SELECT current_setting('statement_timeout') FROM generate_series(1, 500)"),
+            execution_options={"yield_per": 100},
+        )
+        assert set(rows.scalars()) == {"77s"}
+        assert len(db.targets()) == 4
+        db.session.rollback()
     assert_untouched(shared, untouched)
 
 
