@@ -245,7 +245,9 @@ def test_no_light_curve_is_stored_under_what_is_no_catalog_number(
     said = {"target": odd} if how == "argument" else {}
     if how == "metadata":
         lc.meta["TARGETID"] = odd
-    with pytest.raises(IngestError, match=r"target must be from 0|catalog number|too large|the target is unknown"):
+    with pytest.raises(
+        IngestError, match=r"target must be from 0|catalog number|too large|the target is unknown"
+    ):
         stars.add(lc, **said)
     assert len(stars.targets()) == 1
 
