@@ -718,3 +718,36 @@ def test_read_knows_or_infers_the_unit_where_the_description_has_none(
         assert lc.meta.get("UNIT_INFERRED") == ("mag" if data.unit_inferred else None)
         middle = 1.0 if unit == "mag" else np.nanmedian(flux)
         assert np.nanmedian(lc.flux.value) == pytest.approx(middle)
+
+
+def test_to_pandas_wide_has_a_column_for_each_light_curve(star: lcdb.Selection) -> None:
+    wide = star.to_pandas(wide=True)
+    assert len(wide) == 60
+    columns = ["target", "sector", "orbit_number", "time", "cadenceno", "quality"]
+    assert wide.columns[:6].tolist() == columns
+    assert set(wide.columns[6:]) == {
+        f"{author} {source} {step}"
+        for author in ("QLP", "SPOC")
+        for source in ("SAP", "small aperture")
+        for step in ("raw", f"{author} DET")
+    }
+    for data in star:
+        name = f"{data.photometry} {data.processing or 'raw'}"
+        here = (wide["sector"] == data.observation.fields["sector"]) & wide["cadenceno"].isin(
+            data.cadence
+        )
+        rows = wide[here & (wide["time"].isin(data.time)) & wide[name].notna()]
+        assert set(data.flux) <= set(rows[name])
+    assert wide.attrs["units"]["QLP SAP raw"] == ["electron / s"]
+
+
+@pytest.mark.parametrize("flagged", ["drop", "mask", "keep"])
+def test_to_pandas_wide_has_the_fluxes_of_the_long_one(db: lcdb.Database, flagged: Any) -> None:
+    found = db.search(1, sector=1)
+    wide = found.to_pandas(wide=True, flagged=flagged, time_format="jd")
+    long = found.to_pandas(flagged=flagged, time_format="jd")
+    for (photometry, processing), rows in long.groupby(["photometry", "processing"], observed=True):
+        name = f"{photometry} {processing}"
+        assert np.array_equal(wide[name], rows["flux"], equal_nan=True)
+        assert np.array_equal(wide["time"], rows["time"])
+        assert np.array_equal(wide["quality"], rows["quality"])

@@ -5,6 +5,7 @@ from lcdb_notebook.lightcurve.convert.dataframe import to_pandas
 from lcdb_notebook.lightcurve.convert.from_dataframe import from_pandas
 from lcdb_notebook.lightcurve.convert.lightcurve import by_start, check_unit, to_lightcurve
 from lcdb_notebook.lightcurve.convert.nested import to_nested
+from lcdb_notebook.lightcurve.convert.wide import to_wide
 
 __all__ = [
     "by_start",
@@ -14,4 +15,5 @@ __all__ = [
     "to_lightcurves",
     "to_nested",
     "to_pandas",
+    "to_wide",
 ]

@@ -65,6 +65,7 @@ def to_pandas(
     quality_bitmask: Bitmask = "default",
     flagged: Flagged = "drop",
     time_format: str | None = None,
+    wide: bool = False,
     on_error: OnError = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -83,6 +84,8 @@ def to_pandas(
     time_format : str, optional
         Name of the astropy time format of the result, such as "jd"; None is the mission's own
         ("btjd" for TESS). The time scale is TDB.
+    wide : bool, optional
+        Put the light curves of a target and observation side by side, in columns.
     on_error : {"raise", "skip"}, optional
         "raise" stops at the first light curve whose arrays cannot be read or contradict each
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
@@ -99,6 +102,10 @@ def to_pandas(
         hold the mission, the time format and scale, the units and the type of ``quality``.
         :func:`lcdb_notebook.from_pandas` converts the DataFrame back to LightCurves.
 
+        With ``wide=True`` one row per cadence of each target and observation, and a column of
+        fluxes for each light curve, named by photometry and processing, with one of errors if any
+        are stored; ``attrs["units"]`` has their units.
+
     Raises
     ------
     DataError
@@ -112,8 +119,15 @@ def to_pandas(
     >>> frame = db.search(3, sector=1, processing="DEMO DET").to_pandas()
     >>> frame.groupby("photometry", observed=True)["flux"].median().round(3).to_dict()
     {'DEMO aperture 2px': 1.0, 'DEMO aperture 3px': 1.0}
+    >>> wide = db.search(3, sector=1, processing="DEMO DET").to_pandas(wide=True)
+    >>> list(wide)[4:]
+    ['quality', 'DEMO aperture 2px DEMO DET', 'DEMO aperture 2px DEMO DET error', ...]
     """
     found = list(self._read(None, on_error, progress))
+    if wide:
+        return convert.to_wide(
+            found, quality_bitmask=quality_bitmask, flagged=flagged, time_format=time_format
+        )
     with self._search.sessions.session_scope() as session:
         histories = lineage.histories(session, found)
     return convert.to_pandas(

@@ -1,0 +1,107 @@
+"""LightCurveData to a wide DataFrame: one row per cadence, one column per light curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lcdb_notebook import flags
+from lcdb_notebook.lightcurve.convert.columns import choose, quality_columns, times
+from lcdb_notebook.lightcurve.quality import Flagged
+from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["to_wide"]
+
+
+def to_wide(
+    records: Sequence[LightCurveData],
+    *,
+    quality_bitmask: flags.Bitmask = "default",
+    flagged: Flagged = "drop",
+    time_format: str | None = None,
+) -> pd.DataFrame:
+    """Convert records to one DataFrame with the light curves of an observation side by side.
+
+    Parameters
+    ----------
+    records : sequence of LightCurveData
+        Light curves; those of one target and observation share their cadences.
+    quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
+        Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
+        ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
+        a flag, or several of these. None is ``"none"``. Bits and names apply to the flag type of
+        the ``quality`` column, presets to all flag types.
+    flagged : {"drop", "mask", "keep"}, optional
+        What happens to flagged cadences: "drop" removes them, "mask" sets their flux to NaN,
+        "keep" leaves them unchanged.
+    time_format : str, optional
+        Name of the astropy time format of the result, such as "jd"; None is the mission's own
+        ("btjd" for TESS). The time scale is TDB.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per cadence: ``target``, the observation fields that grow with time (``sector``),
+        ``time, cadenceno, quality``, a column for each further flag type, then for each light
+        curve a column of fluxes, named by photometry and processing ("QLP SAP raw"), and one of
+        errors ("QLP SAP raw error") if any are stored. ``attrs["units"]`` has the units of the
+        columns of fluxes and errors.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument has none of the values above; the message names it.
+    """
+    import pandas as pd
+
+    groups: dict[tuple[Any, ...], list[LightCurveData]] = {}
+    for data in records:
+        groups.setdefault((data.catalog, data.target, data.observation.id), []).append(data)
+    several_catalogs = len({catalog for catalog, *_ in groups}) > 1
+    runs = dict.fromkeys(
+        name
+        for data in records
+        for name in data.observation.chronology
+        if data.observation.fields.get(name) is not None
+    )
+    parts: list[pd.DataFrame] = []
+    units: dict[str, set[str]] = {}
+    for (catalog, target, _), members in groups.items():
+        first = members[0]
+        good, kept = choose(first, quality_bitmask, flagged)
+        columns: dict[str, Any] = {"catalog": catalog} if several_catalogs else {}
+        columns["target"] = target
+        for name in runs:
+            columns[name] = first.observation.fields.get(name)
+        time = first.time[kept]
+        columns["time"] = (
+            time if time_format is None else times(time, first.clock, time_format).value
+        )
+        columns["cadenceno"] = first.cadence[kept]
+        columns |= {name: bits[kept] for name, bits in quality_columns(first).items()}
+        for data in members:
+            name = f"{data.photometry or ''} {processing_label(data.processing)}".strip()
+            if name in columns:
+                name += f" #{data.dataset}"
+            arrays = {name: data.flux, f"{name} error": data.flux_err}
+            for column, values in arrays.items():
+                if values is not None:
+                    shown = np.where(good, values, np.nan) if flagged == "mask" else values
+                    columns[column] = shown[kept]
+                    units.setdefault(column, set()).add(data.unit)
+        parts.append(pd.DataFrame(columns, index=pd.RangeIndex(int(np.count_nonzero(kept)))))
+    if not parts:
+        return pd.DataFrame({"target": [], "time": [], "cadenceno": [], "quality": []})
+    frame = pd.concat(parts, ignore_index=True)
+    frame.attrs = {
+        "mission": records[0].mission,
+        "time_format": time_format or records[0].clock.format_name,
+        "time_scale": "tdb",
+        "units": {column: sorted(found) for column, found in units.items()},
+    }
+    return frame
