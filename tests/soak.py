@@ -1,7 +1,9 @@
 """Many notebooks on one embedded server for minutes on end, while a writer fills it: ``make soak``.
 
 Sixteen processes search, page and read at random, each through a read-only connection of its own;
-every other one through a PgBouncer, through which two other programs write as well.
+every other one through a PgBouncer, through which two other programs write as well, and every
+fourth through a network that freezes at random. Connections of the others are cut, and all clients
+fork and interrupt themselves at random.
 What every light curve has to be is known before it is written, as checksums of its arrays; what a
 client finds missing or different ends the run with exit code 1. At the end memory, connections and
 latencies are told.
@@ -21,12 +23,14 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import sqlalchemy as sa
+from accidents import CLIENT, accidents, survive
 from server.pgbouncer import PGBOUNCER, pgbouncer
 
 import lcdb_notebook as lcdb
@@ -86,6 +90,8 @@ def soak(seconds: float, clients: int) -> int:
             say(f"{clients} clients and a writer for {seconds:g} s on {db!r}")
             begin(db, folder)
             pooler = stack.enter_context(shared_connections(folder))
+            server = stack.enter_context(embedded.start(folder / "server"))
+            (folder / "frozen").write_text(stack.enter_context(accidents(server.url())))
             processes = [start("client", folder, seconds, seed) for seed in range(clients)]
             wait_until(
                 lambda: (
@@ -320,6 +326,13 @@ def write(folder: Path, seconds: float) -> int:
     return 0
 
 
+class Calm(random.Random):
+    """A chance at which nothing happens."""
+
+    def random(self) -> float:
+        return 1.0
+
+
 class Client:
     """One notebook: it calls what comes to its mind and compares what it gets."""
 
@@ -347,14 +360,16 @@ class Client:
         ]
         pooler = self.folder / "pooler"
         through = pooler.read_text() if self.seed % 2 and pooler.exists() else None
+        if self.seed % 4 == 2:
+            through = (self.folder / "frozen").read_text()
         with (
             lcdb.connect(through, statement_timeout=600)
             if through
-            else lcdb.connect(embedded=self.folder / "server")
+            else lcdb.connect(embedded=self.folder / "server", application_name=CLIENT)
         ) as db:
             for call in calls:
                 # Imports, caches and buffers get the size that they keep; nobody's latency.
-                call(db, committed(self.folder))
+                survive(partial(call, db, committed(self.folder)), Calm())
             (self.folder / f"ready-{self.seed}").touch()
             wait_until((self.folder / "go").exists)
             ends, warm = time.monotonic() + seconds, process.memory_info().rss
@@ -362,7 +377,7 @@ class Client:
                 there = committed(self.folder)
                 call = self.chance.choice(calls)
                 called = time.perf_counter()
-                call(db, there)
+                survive(partial(call, db, there), self.chance)
                 latencies.append(time.perf_counter() - called)
         growth = process.memory_info().rss - warm
         figures = {"latencies": latencies, "growth": growth, "checked": self.checked}
