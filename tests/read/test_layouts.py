@@ -89,7 +89,7 @@ def test_a_field_that_the_database_does_not_have_is_named(layout_copy: str) -> N
                 method(sector=1)
         with pytest.raises(TypeError, match="unknown argument 'sektor'"):
             db.search(sektor=1)
-        assert len(list(db.search(STAR).read())) == 50
+        assert len(list(db.search(STAR).read())) == 45
 
 
 ODD_TABLES = {
@@ -125,7 +125,7 @@ def test_read_takes_other_types_and_kinds_of_tables(
 ) -> None:
     change(layout_copy, change_tables.format(name=sa.make_url(layout_copy).database))
     with lcdb.connect(layout_copy) as db:
-        assert len(list(db.search(STAR).read())) == 50
+        assert len(list(db.search(STAR).read())) == 45
         for data in db.search(STAR, photometry="TGLC Aperture Small").read():
             orbit = data.observation.id + 8
             values, errors = sky.light_curves[STAR, orbit, data.photometry, data.processing]
