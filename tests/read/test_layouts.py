@@ -19,6 +19,7 @@ from lcdb_notebook.read.export import FileFormat
 from lcdb_notebook.search import browse
 from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.layout import keyed
 
 STAR = 1_000_000_007 * 3
 FOR_ALL, FOR_ONE = "ccd_wide_quality_flags", "tglc_quality_flags"
@@ -340,3 +341,19 @@ def test_writing_into_lightcurvedb_3_is_refused(layout_copy: str) -> None:
             db.create(alter=True)
         rows = db.session.execute(sa.text("SELECT count(*) FROM dataset")).scalar()
         assert rows == 960
+
+
+@pytest.mark.parametrize("layout", ["3.1", "3.3"], indirect=True)
+@pytest.mark.parametrize("most", [5, 100_000])
+def test_search_reads_keys_a_few_partitions_at_a_time(
+    db: lcdb.Database, sky: Any, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(keyed, "AT_ONCE", 2)
+    monkeypatch.setattr(keyed, "MOST_KEYS", most)
+    names = [name for name in sky.light_curves if name[3] not in POSITIONS]
+    assert len(set(db.search().datasets)) == len(db.search()) == len(names)
+    found = db.search(orbit_number=[9, 10, 11], photometry="TGLC Aperture Small", processing="raw")
+    assert len(found) == sum(
+        name[1] < 12 and name[2:] == ("TGLC Aperture Small", None) for name in names
+    )
+    assert len(db.lineage(db.search(STAR)[0])) >= 1

@@ -26,10 +26,13 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search import sql
 from lcdb_notebook.search.criteria import Criteria
 
-__all__ = ["AT_ONCE", "Keyed", "parse_keys"]
+__all__ = ["AT_ONCE", "MOST_KEYS", "Keyed", "parse_keys"]
 
 #: Partitions that one statement opens. PostgreSQL locks each, and each of its indexes.
 AT_ONCE = 12
+
+#: Keys that are read where no target is named; a statement on more opens all partitions together.
+MOST_KEYS = 50_000
 
 _KEY = "observation_id, target_id, photometric_method_id, processing_method_id"
 
@@ -75,7 +78,8 @@ class Keyed:
         observations = self._observations(session, Criteria() if everywhere else criteria)
         methods = {} if everywhere else self._methods(session, criteria)
         targets = self._targets(session, criteria)
-        if targets is None:
+        keys = self._scan(session, observations, targets, methods)
+        if keys is None:
             given: dict[str, Any] = {"key_observations": observations}
             text = (
                 f"SELECT {_KEY} FROM {self.dataset} "
@@ -85,7 +89,7 @@ class Keyed:
                 given[f"key_{column}"] = ids
                 text += f" AND {column} = ANY(CAST(:key_{column} AS int[]))"
             return _presented(text, given)
-        return _constants(self._scan(session, observations, targets, methods))
+        return _constants(keys)
 
     def among(self, session: orm.Session, ids: Sequence[DataSetId]) -> sa.CTE:
         """Present those DataSets that exist, of some ids."""
@@ -154,7 +158,7 @@ class Keyed:
         observations = list(dict.fromkeys(key.observation for key in keys))
         if everywhere:
             observations = self._observations(session, Criteria())
-        found = self._scan(session, observations, targets, {})
+        found = self._scan(session, observations, targets, {}) or []
         links = [*self._links(session, observations, targets)]
         known = set(found)
         # Whatever else they were derived from.
@@ -185,22 +189,32 @@ class Keyed:
         self,
         session: orm.Session,
         observations: Sequence[int],
-        targets: Sequence[int],
+        targets: Sequence[int] | None,
         methods: dict[str, list[int]],
-    ) -> list[DataSetKey]:
-        text = (
-            f"SELECT {_KEY} FROM {self.dataset} WHERE observation_id = ANY(CAST(:here AS int[])) "
-            "AND target_id = ANY(CAST(:targets AS bigint[]))"
-        )
+    ) -> list[DataSetKey] | None:
+        """Read keys a few partitions at a time; None if those of all targets are too many."""
+        if targets is None and len(observations) <= AT_ONCE:
+            return None
+        text = f"SELECT {_KEY} FROM {self.dataset} WHERE observation_id = ANY(CAST(:here AS int[]))"
+        if targets is not None:
+            text += " AND target_id = ANY(CAST(:targets AS bigint[]))"
         for column in methods:
             text += f" AND {column} = ANY(CAST(:{column} AS int[]))"
+        if targets is None:
+            text += " LIMIT :most"
         statement = sa.text(text)
         keys: list[DataSetKey] = []
-        if not targets:
+        if targets is not None and not targets:
             return keys
         for some in _batches(observations):
-            given = {"here": some, "targets": list(targets), **methods}
+            given: dict[str, Any] = {"here": some, **methods}
+            if targets is None:
+                given["most"] = MOST_KEYS + 1 - len(keys)
+            else:
+                given["targets"] = list(targets)
             keys += [DataSetKey(*row) for row in session.connection().execute(statement, given)]
+            if targets is None and len(keys) > MOST_KEYS:
+                return None
         return keys
 
     def _fitted(self, statement: sa.Select[Any]) -> sa.Select[Any]:
