@@ -14,6 +14,7 @@ from psycopg2.extensions import cursor as psycopg2_cursor
 from lcdb_notebook.server.cancel import cancel_within
 from lcdb_notebook.server.fork import watch_connection
 from lcdb_notebook.server.interrupt import interruptible
+from lcdb_notebook.server.masked import Secret
 
 __all__ = ["OwnConnection"]
 
@@ -73,6 +74,8 @@ class OwnConnection(psycopg2_connection):
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
+        # psycopg2 passes a plain copy of the DSN, which a verbose traceback would print.
+        arguments = tuple(Secret(one) if isinstance(one, str) else one for one in arguments)
         super().__init__(*arguments, **options)
         self.pid = os.getpid()
         self.streams = 0

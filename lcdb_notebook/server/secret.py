@@ -17,31 +17,9 @@ from psycopg2.extensions import make_dsn
 
 from lcdb_notebook.errors import ConfigurationError
 from lcdb_notebook.server.connection import OwnConnection
+from lcdb_notebook.server.masked import Secret
 
 __all__ = ["Environment", "Secret", "open_connection", "with_secret"]
-
-
-class Secret(str):
-    """A string with a masked ``repr``.
-
-    ``str()`` returns the same object, because SQLAlchemy passes a password through ``str()`` before
-    it puts it among the driver's arguments.
-
-    Examples
-    --------
-    >>> {"password": Secret("hunter2")}
-    {'password': '***'}
-    >>> repr(str(Secret("hunter2")))
-    "'***'"
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-    def __str__(self) -> str:
-        return self
 
 
 class Environment(dict[str, str]):

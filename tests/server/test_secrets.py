@@ -277,7 +277,8 @@ def test_no_verbose_traceback_of_ipython_shows_it(
     monkeypatch.setenv("LCDB_URL", server.url().replace(str(server.port), "1"))
     monkeypatch.setenv("PGPASSWORD", SECRET)
     shell_class: Any = interactiveshell.InteractiveShell
-    shell = shell_class(config=Config({"HistoryManager": {"enabled": False}}))
+    monkeypatch.setattr(shell_class, "_instance", None)
+    shell = shell_class.instance(config=Config({"HistoryManager": {"enabled": False}}))
     shell.run_line_magic("xmode", "Verbose")
     shell.run_line_magic("colors", "nocolor")
     shell.push(
@@ -295,6 +296,7 @@ def test_no_verbose_traceback_of_ipython_shows_it(
     )
     capsys.readouterr()
     shell.run_cell(cell)
+    shell_class.clear_instance()
     output = "".join(capsys.readouterr())
     assert "Error" in output
     assert "lcdb_notebook" in output
