@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from astropy.io import fits
 
 import lcdb_notebook as lcdb
+from lcdb_notebook.cli import main
 from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.ingest.batches import ingest
 from lcdb_notebook.ingest.product import Release
@@ -210,6 +211,18 @@ def test_ingest_replaces_a_file_of_unknown_release_only_if_told(
     assert ingest(engine, release(60), replace=True, progress=False).replaced == 1
     assert not sa.inspect(engine).has_table("lcdb_notebook_release")
     engine.dispose()
+
+
+def test_releases_are_kept_by_backup_and_restore(
+    new_database: Callable[[], str], release: Callable[..., Path], tmp_path: Path
+) -> None:
+    url, other, dump = new_database(), new_database(), str(tmp_path / "lcdb.dump")
+    with lcdb.connect(url, write=True, create=True) as db:
+        db.ingest(release(35), progress=False)
+    assert main(["backup", dump, "--url", url]) == 0
+    assert main(["restore", dump, "--url", other]) == 0
+    with lcdb.connect(other, write=True) as db:
+        assert db.ingest(release(60), replace="newer", progress=False).replaced == 1
 
 
 def test_ingest_replaces_light_curves_without_times(
