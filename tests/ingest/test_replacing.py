@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,32 @@ def test_ingest_replaces_a_file_of_unknown_release_only_if_told(
     assert ingest(engine, release(60), replace=True, progress=False).replaced == 1
     assert not sa.inspect(engine).has_table("lcdb_notebook_release")
     engine.dispose()
+
+
+def test_ingest_of_a_role_that_cannot_create_tables_stores_no_release(
+    blank_dsn: str, release: Callable[..., Path]
+) -> None:
+    with lcdb.connect(blank_dsn, write=True, create=True):
+        pass
+    engine = sa.create_engine(blank_dsn)
+    role = f"ingesting_{os.getpid()}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role}")
+        grant = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+        connection.exec_driver_sql(f"GRANT {grant} TO {role}")
+        connection.exec_driver_sql(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}")
+    sa.event.listen(
+        engine, "connect", lambda driver, _: driver.cursor().execute(f"SET ROLE {role}")
+    )
+    engine.dispose()
+    try:
+        assert ingest(engine, release(35), progress=False).added == 1
+        assert not sa.inspect(engine).has_table("lcdb_notebook_release")
+        assert "unknown" in ingest(engine, release(60), progress=False).files[0].reason
+    finally:
+        engine.dispose()
+        with sa.create_engine(blank_dsn, poolclass=sa.NullPool).begin() as connection:
+            connection.exec_driver_sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 def test_releases_are_kept_by_backup_and_restore(
