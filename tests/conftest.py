@@ -114,6 +114,10 @@ LONGEST_GROUPS = (
 """They begin first: begun last, one of them would keep a processor waiting for the other."""
 
 
+# Programs: `make soak` and `make screenshots` run them.
+collect_ignore = ["accidents.py", "screenshots.py", "soak.py"]
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--lcdb-dsn",

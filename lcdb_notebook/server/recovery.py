@@ -95,6 +95,9 @@ class Recovery:
         # SQLAlchemy itself replaces a connection whose test failed, and needs its own error then.
         if context.is_pre_ping:
             return None
+        # Rows that break a constraint are for the code that wrote them, which catches SQLAlchemy's.
+        if isinstance(context.sqlalchemy_exception, sa.exc.IntegrityError):
+            return None
         error = translate(
             context.sqlalchemy_exception or context.original_exception,
             self._description,

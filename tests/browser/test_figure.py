@@ -25,6 +25,7 @@ BOTH = "db.search(1, exptime=1800, photometry='DEMO aperture 2px', processing='D
 # A fingerprint of the pixels.
 PIXELS = """() => {
   const canvas = document.querySelector('.stage .lcdb-if-canvas > canvas');
+  if (canvas === null) return 0;  // while the page replaces it
   const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let sum = 0;
   for (let i = 0; i < data.length; i += 4) sum = (sum * 31 + data[i] + 7 * data[i + 3]) | 0;

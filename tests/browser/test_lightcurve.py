@@ -29,6 +29,7 @@ PERIOD = 5.32426  # of DEMO 1: lcdb_notebook.demo.truth()
 # A fingerprint of the pixels that ipympl shows.
 PIXELS = """() => {
   const canvas = document.querySelector('.stage .lcdb-figure canvas');
+  if (canvas === null) return 0;  // while the page replaces it
   const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   let sum = 0;
   for (let i = 0; i < data.length; i += 4) sum = (sum * 31 + data[i] + 7 * data[i + 1]) | 0;

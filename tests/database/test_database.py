@@ -407,7 +407,7 @@ def test_objects_are_not_read_again_after_a_commit(
 def test_what_is_not_committed_is_read_and_calls_may_come_between_two_records(
     own_url: str, writable: lcdb.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lcdb_notebook.read.selection.CHUNK_BYTES", 1)
+    monkeypatch.setattr("lcdb_notebook.read.selection.tables.CHUNK_BYTES", 1)
     store(writable.session.connection(), list(demo.products(5, sectors=[1], cadences=100)))
     seen = []
     for data in writable.search(sector=1).read():
@@ -573,7 +573,7 @@ class VisitObservation(Observation):
     visit_name: orm.Mapped[str]
 
 try:
-    lcdb.connect(url)
+    lcdb.connect(url).search(visit_name="first light")
 except lcdb.errors.SchemaError as error:
     assert "visit_name" in str(error), error
 else:

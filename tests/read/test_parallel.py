@@ -499,7 +499,7 @@ def test_map_refuses_a_function_that_cannot_be_pickled(db: lcdb.Database) -> Non
 
 def test_map_accepts_the_old_name_of_datasets_with_a_warning(db: lcdb.Database) -> None:
     found = db.search(1)
-    with pytest.warns(DeprecationWarning, match=r"map\(datasets=\)") as caught:
+    with pytest.warns(DeprecationWarning, match=r"use map\(datasets=\.\.\.\)") as caught:
         done = found.map(size, of="record", workers=1)
     assert caught[0].filename == __file__
     assert_frame_equal(done, found.map(size, datasets="record", workers=1))

@@ -98,6 +98,7 @@ CALLS: dict[str, Call] = {
     "Selection.map": lambda db, _: whole(db).map(len, workers=1),
     "Selection.to_dask": lambda db, _: computed(whole(db).to_dask()),
     "Selection.plot": lambda db, _: one(db).plot(),
+    "Selection.figure": lambda db, _: one(db).figure(),
     "Lineage.__len__": lambda db, _: len(of_one(db)),
     "Lineage.__repr__": lambda db, _: repr(of_one(db)),
     "Lineage._repr_html_": lambda db, _: of_one(db)._repr_html_(),
