@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -10,8 +10,14 @@ from sqlalchemy.sql import operators
 
 __all__ = ["ArrayOperators"]
 
+if TYPE_CHECKING:
+    _Operators = postgresql.ARRAY.Comparator[Any]
+else:
+    # Generic only in the stubs of the oldest supported SQLAlchemy, not at run time.
+    _Operators = postgresql.ARRAY.Comparator
 
-class ArrayOperators(postgresql.ARRAY.Comparator[Any]):
+
+class ArrayOperators(_Operators):
     """Operators of SQLAlchemy's PostgreSQL ARRAY, with ``any`` and ``all`` that do not warn."""
 
     __slots__ = ()
