@@ -13,7 +13,7 @@ __all__ = ["ArrayOperators"]
 if TYPE_CHECKING:
     _Operators = postgresql.ARRAY.Comparator[Any]
 else:
-    # Generic only in the stubs of the oldest supported SQLAlchemy, not at run time.
+    # Not generic at run time in the oldest supported SQLAlchemy.
     _Operators = postgresql.ARRAY.Comparator
 
 
