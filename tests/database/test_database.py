@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 import pytest
 import sqlalchemy as sa
 
@@ -376,9 +375,8 @@ def test_a_change_that_fails_as_the_call_ends_leaves_the_next_alone(
 
 def test_a_change_that_failed_in_the_session_is_one_error_more(writable: lcdb.Database) -> None:
     writable.session.add(Target())
-    with pytest.raises(LCDBError, match="answered: null value") as raised:
+    with pytest.raises(sa.exc.IntegrityError, match="null value"):
         writable.session.flush()
-    assert isinstance(raised.value.__cause__, psycopg2.errors.NotNullViolation)
     with pytest.raises(LCDBError, match=r"an earlier change .* failed.*db.session.rollback\(\)"):
         writable.missions()
     assert len(writable.missions()) == 1
