@@ -259,12 +259,15 @@ def _database(server_url: sa.URL, template: str = "template0") -> Iterator[str]:
     It is empty, or a copy of another one, to which nothing may be connected.
     """
     name = f"lcdb_test_{uuid.uuid4().hex}"
+    # Each statement has its own connection: some databases live as long as the run, and a server
+    # has a hundred connections for all of them.
     with _engine(server_url).connect() as connection:
         # template0, because others may have put tables into template1.
         connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")
-        try:
-            yield server_url.set(database=name).render_as_string(hide_password=False)
-        finally:
+    try:
+        yield server_url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with _engine(server_url).connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
