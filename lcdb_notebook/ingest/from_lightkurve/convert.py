@@ -14,7 +14,7 @@ from lcdb_notebook.errors import ArgumentError, IngestError
 from lcdb_notebook.ingest.from_lightkurve import metadata, times
 from lcdb_notebook.ingest.from_lightkurve.origins import methods, quality_types
 from lcdb_notebook.ingest.product import Curve, Product
-from lcdb_notebook.ingest.readers.pipelines import in_parts
+from lcdb_notebook.ingest.readers.kepler import in_parts
 from lcdb_notebook.lightcurve import missions
 from lcdb_notebook.lightcurve.clock import Clock
 
