@@ -70,6 +70,9 @@ def connect(
         If the server cannot be reached, or refuses the connection.
     SchemaError
         If the database does not have the tables of a LightcurveDB.
+    UpgradeError
+        If rows contradict the newest version of the tables; a warning on the embedded server,
+        unless ``create=True``.
 
     Examples
     --------
@@ -100,7 +103,7 @@ def connect(
             description=str(address),
             server=server,
             write=write,
-            create=create or server is not None,
+            create=create,
             statement_timeout=statement_timeout,
             application_name=application_name,
         )

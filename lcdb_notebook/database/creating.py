@@ -36,6 +36,9 @@ def create(self: Open, *, alter: bool = False) -> list[str]:
     SchemaError
         If the tables have a version that this package does not support, or belong to another
         program.
+    UpgradeError
+        If rows contradict the newest version of the tables; the message names them, and how to
+        correct them.
 
     Examples
     --------

@@ -115,11 +115,15 @@ class Database:
         self._closer = weakref.finalize(self, _close, self._session, server, self._pid)
         renew_after_fork(self._after_fork)
         try:
-            if create:
-                own = server is not None
+            if create or server is not None:
                 # On the embedded server, readers are a role that may not.
-                owner = url if server is None else server.url()
-                create_tables(owner, description, own=own, application_name=application_name)
+                create_tables(
+                    url if server is None else server.url(),
+                    description,
+                    own=server is not None,
+                    requested=create,
+                    application_name=application_name,
+                )
             with translated(description), kept.connect() as connection:
                 migrations.refuse_newer(connection)
                 schema.check(connection)

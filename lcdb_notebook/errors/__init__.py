@@ -9,6 +9,7 @@
     │   └── EmbeddedServerError     the embedded server does not start
     ├── MissingExtraError           a package of an extra is not installed (also an ImportError)
     ├── SchemaError                 the database is not (yet) a LightcurveDB
+    │   └── UpgradeError            rows contradict what a newer version of the tables requires
     ├── ReadOnlyError               a change of a database that was opened for reading
     ├── StatementTimeoutError       a statement took too long and was cancelled
     ├── NotFoundError               nothing matches (also a LookupError)
@@ -54,6 +55,7 @@ __all__ = [
     "StatementTimeoutError",
     "TargetNotFoundError",
     "TimeFormatError",
+    "UpgradeError",
     "WireError",
 ]
 
@@ -94,6 +96,10 @@ class MissingExtraError(LCDBError, ImportError):
 
 class SchemaError(LCDBError):
     """Tables or columns that the models need are missing from the database, or differ."""
+
+
+class UpgradeError(SchemaError):
+    """Rows contradict a newer version of the tables; nothing was changed, and they can be read."""
 
 
 class ReadOnlyError(LCDBError):

@@ -19,7 +19,7 @@ from lcdb_notebook.ingest.readers.dispatch import read_product
 from lcdb_notebook.ingest.readers.find_files import AnyPath, find_files
 from lcdb_notebook.ingest.report import Outcome, Report
 from lcdb_notebook.ingest.store.replacing import Replace
-from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.ingest.store.store import store, was_taken
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.server.interrupt import interruptible
 
@@ -172,7 +172,12 @@ def _store(
     if not products:
         return []
     try:
-        return _store_together(connection, products, on_error, replace)
+        try:
+            return _store_together(connection, products, on_error, replace)
+        except sa.exc.IntegrityError as error:
+            if not was_taken(error):
+                raise
+            return _store_together(connection, products, on_error, replace)
     except (LCDBError, sa.exc.DBAPIError) as error:
         if on_error == "raise" or not _concerns_one_file(error):
             raise

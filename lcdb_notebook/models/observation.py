@@ -93,7 +93,7 @@ class Observation(Extensible, Base):
 
 
 class TargetSpecificTime(Base):
-    """The barycentric times of one target in one observation.
+    """The barycentric times of one target in one observation, of which there is one row.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class TargetSpecificTime(Base):
     """
 
     __tablename__ = "target_specific_time"
-    __table_args__ = (sa.Index(None, "target_id", "observation_id"),)
+    __table_args__ = (sa.UniqueConstraint("target_id", "observation_id"),)
     __shown__ = ("id", "target", "observation")
 
     id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, primary_key=True)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from lcdb_notebook.errors import ConfigurationError
+from lcdb_notebook.errors import ConfigurationError, UpgradeError
+from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.models.tables import migrations
 from lcdb_notebook.server.cancel import is_given_up
 from lcdb_notebook.server.connector import Connector
@@ -104,7 +105,12 @@ def make_engine(
 
 
 def create_tables(
-    url: sa.URL, description: str, *, own: bool = False, application_name: str | None = None
+    url: sa.URL,
+    description: str,
+    *,
+    own: bool = False,
+    requested: bool = True,
+    application_name: str | None = None,
 ) -> None:
     """Create missing tables and columns, and upgrade tables that this package created.
 
@@ -116,8 +122,16 @@ def create_tables(
         The database in messages; no password.
     own : bool, optional
         Whether only this package can have created tables there, as on the embedded server.
+    requested : bool, optional
+        Whether the user requested it. If not, tables that cannot be upgraded are left unchanged,
+        with a warning, so that they can be opened to be corrected.
     application_name : str, optional
         The name of the connection in ``pg_stat_activity``.
+
+    Raises
+    ------
+    UpgradeError
+        If rows contradict the newest version of the tables.
     """
     engine = make_engine(url, description, write=True, application_name=application_name)
     try:
@@ -127,6 +141,10 @@ def create_tables(
                 connection.rollback()
                 with connection.begin():
                     migrations.create(connection, own=own)
+    except UpgradeError as error:
+        if requested:
+            raise
+        warn(str(error))
     finally:
         engine.dispose()
 

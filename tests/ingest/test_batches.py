@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import lightkurve
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -16,9 +17,17 @@ from sqlalchemy import orm
 from lcdb_notebook.errors import ConfigurationError, IngestError
 from lcdb_notebook.ingest import batches
 from lcdb_notebook.ingest.batches import ingest
+from lcdb_notebook.ingest.from_lightkurve.add import add
 from lcdb_notebook.ingest.readers.dispatch import read_product
 from lcdb_notebook.ingest.report import Outcome, Report
-from lcdb_notebook.models import DataSet, Instrument, KeplerObservation, Observation, Target
+from lcdb_notebook.models import (
+    DataSet,
+    Instrument,
+    KeplerObservation,
+    Observation,
+    Target,
+    TargetSpecificTime,
+)
 from lcdb_notebook.models.tables import schema
 
 SECTOR_24 = "hlsp_qlp_tess_ffi_s0024-0000000188589164_tess_v01_llc.fits.gz"
@@ -296,6 +305,41 @@ def test_an_interrupt_ends_an_ingest_that_waits_for_another_writer(
     other.close()
     assert count(own_engine, Target) == 0
     assert ingest(own_engine, star_files).added == 6
+
+
+@pytest.mark.parametrize("how", ["ingest", "add"])
+def test_times_that_another_program_stores_meanwhile_are_found_in_a_second_attempt(
+    own_engine: sa.Engine, qlp: Path, how: str
+) -> None:
+    ingest(own_engine, qlp)
+    with own_engine.begin() as connection:
+        rows = connection.execute(sa.text("SELECT * FROM target_specific_time")).mappings().all()
+        connection.exec_driver_sql("DELETE FROM target_specific_time; DELETE FROM dataset")
+    other = own_engine.connect()
+    # Not committed: nobody else sees it, but the unique key waits for it.
+    other.execute(sa.insert(TargetSpecificTime), [dict(row) for row in rows])
+    waiting = sa.text(
+        "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted "
+        "AND locktype = 'transactionid' AND datname = current_database()"
+    )
+
+    def commit_once_it_waits() -> None:
+        with own_engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            while connection.scalar(waiting) is None:
+                pass
+        other.commit()
+
+    watcher = threading.Thread(target=commit_once_it_waits)
+    watcher.start()
+    if how == "ingest":
+        report = ingest(own_engine, qlp, on_error="raise")
+    else:
+        report = add(own_engine, lightkurve.read(qlp))
+    watcher.join()
+    other.close()
+    assert report.added == 1
+    assert count(own_engine, TargetSpecificTime) == 1
 
 
 def test_statistics_are_brought_up_to_date_after_a_big_ingest(

@@ -63,6 +63,7 @@ UNIQUE: dict[str, tuple[type[Base], dict[str, Any]]] = {
     "ProcessingMethod.name must be unique": (ProcessingMethod, {}),
     "FITSFrame: (type, cadence) combination must be unique": (FITSFrame, {}),
     "QualityFlagArray: (type, observation_id, target_id) must be unique": (QualityFlagArray, {}),
+    "TargetSpecificTime: (target_id, observation_id) must be unique": (TargetSpecificTime, {}),
 }
 
 
@@ -89,6 +90,9 @@ def test_a_second_row_is_refused_in_sql(
         lambda sky: QualityFlagArray(
             target=sky.target, observation=sky.observation, quality_flags=[1]
         ),
+        lambda sky: TargetSpecificTime(
+            target=sky.target, observation=sky.observation, barycentric_julian_dates=[1.0]
+        ),
     ],
     ids=UNIQUE.keys(),
 )
@@ -107,7 +111,6 @@ def test_a_second_row_is_refused_in_the_orm(sky: Sky, second: Callable[[Sky], Ba
         (QualityFlagArray, {"type": "spoc"}),
         (QualityFlagArray, {"target_id": None}),
         (Instrument, {}),
-        (TargetSpecificTime, {}),
         (DataSet, {}),
     ],
 )

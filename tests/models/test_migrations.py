@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from sqlalchemy import orm
 
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
-from lcdb_notebook.errors import SchemaError
+from lcdb_notebook.errors import SchemaError, UpgradeError
 from lcdb_notebook.models import DataSet, Instrument, Observation
 from lcdb_notebook.models.tables import migrations, schema
 from lcdb_notebook.server import embedded
@@ -248,7 +249,10 @@ def test_even_on_a_server_of_ones_own_tables_of_others_are_not_taken_for_ours(
     difference: str, database: sa.Engine
 ) -> None:
     with database.begin() as connection:
-        schema.create(connection)
+        skip_before_15(connection)
+    build_first_version(database)
+    with database.begin() as connection:
+        connection.exec_driver_sql(f"DROP TABLE {migrations.TABLE}")
         connection.exec_driver_sql(difference)
         migrations.create(connection, own=True)
     assert marked(database) is None
@@ -405,6 +409,75 @@ def test_of_several_threads_that_make_the_tables_at_once_one_does_it(
         assert marked(sa.create_engine(url, poolclass=sa.NullPool)) == migrations.versions()[-1]
 
 
+# --- version 0002: one array of times for each target in an observation ------------------------
+
+
+def fill_first_version(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        skip_before_15(connection)
+    build_first_version(engine)
+    fill(engine)
+
+
+DUPLICATES = r"several arrays of times.* DEMO 1 in observation 1 \(rows .*DEMO 2 in observation 1"
+
+
+def duplicate_times(engine: sa.Engine) -> None:
+    """Store the times of two targets a second time, one of them with another value."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO target_specific_time (target_id, observation_id, "
+            "barycentric_julian_dates) SELECT target_id, observation_id, CASE target_id WHEN "
+            "1 THEN barycentric_julian_dates ELSE barycentric_julian_dates || 1.5 END "
+            "FROM target_specific_time WHERE observation_id = 1 AND target_id < 3"
+        )
+
+
+def has_unique_times(engine: sa.Engine) -> bool:
+    with engine.connect() as connection:
+        keys = sa.inspect(connection).get_unique_constraints("target_specific_time")
+    return [key["column_names"] for key in keys] == [["target_id", "observation_id"]]
+
+
+def test_version_0002_makes_times_unique_and_keeps_them(
+    blank_dsn: str, database: sa.Engine
+) -> None:
+    fill_first_version(database)
+    before = contents(database)
+    assert not has_unique_times(database)
+    lcdb.connect(blank_dsn, write=True, create=True).close()
+    assert has_unique_times(database)
+    assert contents(database) == before
+
+
+def test_version_0002_names_duplicate_times_and_how_to_delete_them(
+    blank_dsn: str, database: sa.Engine
+) -> None:
+    fill_first_version(database)
+    duplicate_times(database)
+    before = contents(database)
+    with pytest.raises(UpgradeError, match=DUPLICATES) as error:
+        lcdb.connect(blank_dsn, write=True, create=True)
+    assert (marked(database), contents(database)) == ("0001", before)
+    sql = dict(re.findall(r"([A-Z][^.\n]*):\n(.*);", str(error.value)))
+    with lcdb.connect(blank_dsn, write=True) as db:
+        assert len(db.lightcurves(1, sector=2)) > 0
+        run: Any = db.session.execute
+        assert len(run(sa.text(sql["List all of them"])).all()) == 2
+        assert len(run(sa.text(sql["Look at one"])).all()) == 2
+        assert run(sa.text(sql["Delete exact copies of others"])).rowcount == 1
+        db.session.commit()
+        with pytest.raises(UpgradeError, match="DEMO 2") as error:
+            db.create()
+        assert "DEMO 1" not in str(error.value)
+        sql = dict(re.findall(r"([A-Z][^.\n]*):\n(.*);", str(error.value)))
+        assert run(sa.text(sql["Delete one of those that differ"])).rowcount == 1
+        db.session.commit()
+        db.create()
+    assert has_unique_times(database)
+    assert marked(database) == migrations.versions()[-1]
+
+
 # --- the embedded server ----------------------------------------------------------------------
 
 
@@ -430,6 +503,24 @@ def test_the_embedded_database_is_upgraded_when_it_is_opened_even_for_reading(st
             assert "read-only" in repr(db)
             assert (marked(engine), number_type(engine)) == ("0002", "BIGINT")
         assert contents(engine) == before
+
+
+def test_an_embedded_database_with_duplicate_times_is_opened_with_a_warning() -> None:
+    with own_folder() as folder, embedded.start(folder) as server:
+        engine = sa.create_engine(server.url(), poolclass=sa.NullPool)
+        fill_first_version(engine)
+        duplicate_times(engine)
+        with pytest.warns(UserWarning, match=DUPLICATES), lcdb.connect(embedded=folder) as db:
+            assert len(db.lightcurves(1, sector=2)) > 0
+        with pytest.raises(UpgradeError, match=DUPLICATES):
+            lcdb.connect(embedded=folder, write=True, create=True)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                "DELETE FROM target_specific_time a USING target_specific_time b WHERE a.id > b.id "
+                "AND a.target_id = b.target_id AND a.observation_id = b.observation_id"
+            )
+        lcdb.connect(embedded=folder).close()
+        assert has_unique_times(engine)
 
 
 def test_of_several_processes_that_open_a_new_embedded_database_one_makes_the_tables() -> None:

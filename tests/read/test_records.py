@@ -328,6 +328,9 @@ REFUSED = {
         "must have one array of times, got none",
     ),
     "two arrays of times": (
+        # As in tables of the first version.
+        "ALTER TABLE target_specific_time "
+        "DROP CONSTRAINT uq_target_specific_time_target_id_observation_id;"
         "INSERT INTO target_specific_time (target_id, observation_id, barycentric_julian_dates) "
         "SELECT target_id, observation_id, barycentric_julian_dates FROM target_specific_time "
         "WHERE observation_id = :observation",

@@ -26,7 +26,7 @@ from lcdb_notebook import demo
 from lcdb_notebook.cli import main
 from lcdb_notebook.errors import BackupError, ConnectionFailedError, SchemaError
 from lcdb_notebook.models import Base, DataSet, FITSFrame, Instrument, Observation, Target
-from lcdb_notebook.models.tables import migrations
+from lcdb_notebook.models.tables import migrations, schema
 from lcdb_notebook.server import backup as backups
 from lcdb_notebook.server import embedded
 from lcdb_notebook.server.backup import restoring
@@ -171,6 +171,33 @@ def test_empty_tables_as_connecting_makes_them_are_replaced(
     lcdb.connect(blank_dsn, write=True, create=True).close()
     restore(blank_dsn, dump)
     assert contents(blank_dsn) == contents(filled)
+
+
+def test_a_backup_of_the_first_version_is_upgraded_where_it_is_restored(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    old, new = new_database(), new_database()
+    with connected(old) as connection:
+        if (
+            connection.scalar(sa.text("SELECT current_setting('server_version_num')::int"))
+            < 150_000
+        ):
+            pytest.skip("no database of the first version is on PostgreSQL 14")
+        migrations._run("upgrade", "0001", connection)
+        schema.create(connection)
+    with orm.Session(sa.create_engine(old, poolclass=sa.NullPool)) as session:
+        demo.load(session, 1)
+    lcdb.connect(new, write=True, create=True).close()
+    restore(new, backup(old, tmp_path / "first.dump"))
+    before = contents(new)
+    with connected(new) as connection:
+        assert migrations.stored_version(connection) == "0001"
+    lcdb.connect(new, write=True, create=True).close()
+    with connected(new) as connection:
+        assert migrations.stored_version(connection) == migrations.versions()[-1]
+        found = sa.inspect(connection).get_unique_constraints("target_specific_time")
+    assert [key["column_names"] for key in found] == [["target_id", "observation_id"]]
+    assert contents(new) | {migrations.TABLE: []} == before | {migrations.TABLE: []}
 
 
 def test_a_backup_is_readable_by_its_owner_only_and_nothing_is_left_beside_it(

@@ -17,7 +17,7 @@ from lcdb_notebook.ingest.from_lightkurve.convert import (
 )
 from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.report import Outcome, Report
-from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.ingest.store.store import store, was_taken
 from lcdb_notebook.lightcurve import missions
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert import from_pandas
@@ -128,10 +128,17 @@ def _is_frame(lightcurve: Any) -> bool:
 def _add_all(
     connection: sa.Connection, curves: list[Any], derived_from: Any, description: dict[str, Any]
 ) -> Report:
-    # All or none, even in a transaction of the caller.
-    with connection.begin_nested():
-        outcomes = [_add(connection, curve, derived_from, description) for curve in curves]
-    return Report(outcomes)
+    def add_all() -> Report:
+        # All or none, even in a transaction of the caller.
+        with connection.begin_nested():
+            return Report([_add(connection, curve, derived_from, description) for curve in curves])
+
+    try:
+        return add_all()
+    except sa.exc.IntegrityError as error:
+        if not was_taken(error):
+            raise
+        return add_all()
 
 
 def _add(

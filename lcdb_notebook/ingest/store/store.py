@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+from psycopg2 import errorcodes
 
 from lcdb_notebook.errors import IngestError, LCDBError
 from lcdb_notebook.ingest.product import Product
@@ -107,6 +108,15 @@ def store(
             tuple(light_curve.dataset for light_curve in item.light_curves),
         )
     return [outcomes[position] for position in range(len(products))]
+
+
+def was_taken(error: sa.exc.IntegrityError) -> bool:
+    """Return whether another program has stored one of the rows since they were looked up.
+
+    It does not wait for the lock of :func:`store`. After a rollback the same products can be
+    stored once more, and are then compared with its rows.
+    """
+    return getattr(error.orig, "pgcode", None) == errorcodes.UNIQUE_VIOLATION
 
 
 def _plan(

@@ -117,6 +117,8 @@ def create(connection: sa.Connection, *, own: bool = False, alter: bool = False)
     SchemaError
         If the tables have a version that this package does not support, or another program
         created them and something is missing; the message then has the SQL that would add it.
+    UpgradeError
+        If rows contradict the newest version; the message names them.
     """
     # The same lock as in schema.create: a second process waits, and then has nothing to do.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.create'))"))
