@@ -9,12 +9,12 @@
     │   └── EmbeddedServerError     the embedded server does not start
     ├── MissingExtraError           a package of an extra is not installed (also an ImportError)
     ├── SchemaError                 the database is not (yet) a LightcurveDB
-    │   └── UpgradeError            rows contradict what a newer version of the tables requires
-    ├── ReadOnlyError               a change of a database that was opened for reading
+    │   └── UpgradeError            rows violate a rule of a newer version of the tables
+    ├── ReadOnlyError               a change to a database that was opened for reading
     ├── StatementTimeoutError       a statement took too long and was cancelled
     ├── NotFoundError               nothing matches (also a LookupError)
-    │   ├── TargetNotFoundError     no such catalog number
-    │   ├── NameNotFoundError       no catalog, instrument or method of that name
+    │   ├── TargetNotFoundError     the catalog number does not exist
+    │   ├── NameNotFoundError       a catalog, instrument or method does not exist
     │   ├── LightCurveNotFoundError the names exist, but not their combination
     │   └── FrameNotFoundError      the file of a frame does not exist (also a FileNotFoundError)
     ├── AmbiguousError              several match instead of one (also a LookupError)
@@ -26,9 +26,9 @@
     ├── ExportError                 a file cannot be written or read (also a ValueError)
     └── BackupError                 a backup cannot be made or restored
 
-In a notebook an LCDBError is shown with your own lines and its message only. To see the whole
-traceback, and the error of the driver that caused it, run ``%xmode Verbose`` and repeat the call,
-or call ``traceback.print_exception(error)``; ``error.__cause__`` is the error of the driver.
+Notebooks show an LCDBError with only the lines of your own code and the message. To see the whole
+traceback, run ``%xmode Verbose`` and repeat the call, or call ``traceback.print_exception(error)``.
+``error.__cause__`` is the error of the database driver, if it caused this error.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class ReadOnlyError(LCDBError):
 
 
 class StatementTimeoutError(LCDBError):
-    """The server cancelled a statement that ran past ``statement_timeout``."""
+    """The server cancelled a statement that exceeded ``statement_timeout``."""
 
 
 class NotFoundError(LCDBError, LookupError):
@@ -115,11 +115,11 @@ class NotFoundError(LCDBError, LookupError):
 
 
 class TargetNotFoundError(NotFoundError):
-    """No target with that catalog number."""
+    """No target has that catalog number."""
 
 
 class NameNotFoundError(NotFoundError):
-    """No catalog, instrument, photometric source or processing method of that name."""
+    """No catalog, instrument, photometric source or processing method has that name."""
 
 
 class LightCurveNotFoundError(NotFoundError):

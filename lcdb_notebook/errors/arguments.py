@@ -1,4 +1,4 @@
-"""Checks of arguments that several methods share; the message names the argument."""
+"""Checks of arguments that several methods share; their messages name the argument."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LARGEST = 2**63 - 1  # of PostgreSQL's bigint
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
-    """Check an argument that takes one of a few words.
+    """Check an argument that must be one of several words.
 
     Raises
     ------
@@ -33,18 +33,18 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 
 
 def check_page(limit: Any, offset: Any = 0) -> None:
-    """Check ``limit`` and ``offset``: whole numbers of rows, or None for all.
+    """Check that ``limit`` and ``offset`` are non-negative integers or None (no limit).
 
     Raises
     ------
     ArgumentError
-        If one of them is not such a number.
+        If one of them is neither.
 
     Examples
     --------
     >>> check_page(-1)
     Traceback (most recent call last):
-    lcdb_notebook.errors.ArgumentError: limit must be a number of rows from 0 or None, got -1
+    lcdb_notebook.errors.ArgumentError: limit must be a non-negative integer or None, got -1
     """
     for name, value in (("limit", limit), ("offset", offset)):
         if value is None:
@@ -54,4 +54,4 @@ def check_page(limit: Any, offset: Any = 0) -> None:
         except TypeError:
             number = -1
         if isinstance(value, bool) or not 0 <= number <= _LARGEST:
-            raise ArgumentError(f"{name} must be a number of rows from 0 or None, got {value!r}")
+            raise ArgumentError(f"{name} must be a non-negative integer or None, got {value!r}")

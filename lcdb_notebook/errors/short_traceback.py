@@ -13,7 +13,7 @@ __all__ = ["short_traceback"]
 
 _PACKAGE = str(Path(__file__).parent.parent)
 
-# The user's frames that are shown, the innermost ones; and lines of the message.
+# How many of the user's frames, from the innermost, and how many lines of the message are shown.
 _FRAMES, _LINES = 3, 6
 
 _HINT = "(%xmode Verbose shows the whole traceback and the error of the driver)"
@@ -22,9 +22,9 @@ _HINT = "(%xmode Verbose shows the whole traceback and the error of the driver)"
 def short_traceback(error: BaseException) -> list[str]:
     """Return the lines that IPython shows for an error of this package.
 
-    The frames between the user's line and the cause are those of this package, of SQLAlchemy and
-    of the driver: a hundred lines, which do not help to correct a call or to reach a server. With
-    ``%xmode Verbose`` all of them are shown.
+    The frames of this package, SQLAlchemy and the driver are left out: they have about a hundred
+    lines, which do not help to correct a call or to reach a server. ``%xmode Verbose`` shows all of
+    them.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def short_traceback(error: BaseException) -> list[str]:
 
 
 def _own_frames(trace: TracebackType | None) -> list[tuple[str, int]]:
-    """Return file and line of the user's frames: those before the first one of this package."""
+    """Return file and line of the frames before the first frame of this package."""
     found = []
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename

@@ -13,8 +13,8 @@ _PACKAGE = __name__.partition(".")[0]
 def warn(message: str) -> None:
     """Issue a UserWarning for the innermost line of code outside this package.
 
-    A notebook shows a warning with its line. The number of frames of this package above that line
-    depends on the method that was called.
+    A notebook shows a warning with its line. A fixed ``stacklevel`` would not work, because the
+    number of frames of this package depends on the method that was called.
 
     Examples
     --------

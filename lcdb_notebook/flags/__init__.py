@@ -1,7 +1,8 @@
-"""The meaning of the bits of quality arrays, and which cadences they flag.
+"""Meaning of the bits of quality arrays, and masks of flagged cadences.
 
 A :class:`~lcdb_notebook.models.QualityFlagArray` has a *type*, which defines its bits. Each type
-registered here has one :class:`enum.IntFlag` and three presets with lightkurve's names:
+registered here has one :class:`enum.IntFlag` and three presets, with the same names as in
+lightkurve:
 
 ==========================  ======================  =========  =========  =========
 type                        flags                   "default"  "hard"     "hardest"
@@ -17,9 +18,9 @@ type                        flags                   "default"  "hard"     "harde
 ``ccd_wide_quality_flags``  :class:`QLPOrbitFlag`   any bit    any bit    any bit
 ==========================  ======================  =========  =========  =========
 
-``"none"`` is 0 for every type. For a type that is not registered the other presets mean any bit,
-with one warning; :func:`register` adds a type. Bits without a name are reported as
-``UNKNOWN_BIT_20``, never dropped.
+``"none"`` is 0 for every type. For a type that is not registered, the other presets mean any bit,
+and a warning is issued once; :func:`register` adds a type. Bits without a name are reported as
+``UNKNOWN_BIT_20`` and never dropped.
 
 Examples
 --------

@@ -6,7 +6,7 @@ from lcdb_notebook.flags.registry import QualityFlag, register
 
 
 class KeplerFlag(QualityFlag):
-    """The bits of Kepler and K2, type ``kepler_quality_flag``; names as lightkurve's.
+    """The bits of Kepler and K2, type ``kepler_quality_flag``, with lightkurve's names.
 
     Bit 10 (512) is reserved. Sources: Kepler Archive Manual (KDMC-10008), Table 2-3; thruster
     firings (bits 20 and 21): K2 additions to the same table. Presets:

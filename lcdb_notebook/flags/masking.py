@@ -1,4 +1,4 @@
-"""Quality bitmasks: from what a user asks for to bits, and from bits to flagged cadences."""
+"""Convert ``quality_bitmask`` arguments to bits, and bits to masks of flagged cadences."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def bitmask(quality_bitmask: Bitmask, flag_type: str = "tess_quality_flag") -> i
     Returns
     -------
     int
-        The bits, not negative. For a type that is not registered, each of ``"default"``,
-        ``"hard"`` and ``"hardest"`` is every bit, with one warning per type.
+        The bits, as a non-negative integer. For a type that is not registered, ``"default"``,
+        ``"hard"`` and ``"hardest"`` are all bits, and a warning is issued once per type.
 
     Raises
     ------
     ArgumentError
-        If the name is not a preset or flag of the type (the message lists those, nearest first),
-        the type is not registered and a flag is named, the flag belongs to another type, the
-        integer does not fit in 63 bits, or the argument is something else, such as a float.
+        If the name is not a preset or flag of the type (the message lists these, most similar
+        first), a flag is named but the type is not registered, the flag belongs to another type,
+        the integer does not fit in 63 bits, or the argument is something else, such as a float.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def mask(
     Raises
     ------
     ArgumentError
-        If ``quality`` is not of an integer dtype, or ``quality_bitmask`` is not understood.
+        If ``quality`` does not have an integer dtype, or ``quality_bitmask`` is invalid.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def is_preset(quality_bitmask: Bitmask) -> bool:
 
 
 def bits_of(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Return quality as int64, with every bit where the pipeline put it.
+    """Return quality as int64, with every bit in its original position.
 
     In a negative number the highest bit is set: bit 7, 15 or 31 of an int8, int16 or int32. A
     negative int64 that fits in 32 bits can only be an int32 that was widened, so it is read as one.
@@ -143,7 +143,7 @@ def bits_of(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
     Raises
     ------
     ArgumentError
-        If ``quality`` is not of an integer dtype.
+        If ``quality`` does not have an integer dtype.
     """
     given = np.asarray(quality)
     if isinstance(quality, (list, tuple)) and not quality:

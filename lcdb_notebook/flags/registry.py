@@ -18,7 +18,7 @@ _MARKS = {ord(mark): None for mark in " _-"}
 
 
 class QualityFlag(enum.IntFlag, boundary=enum.KEEP):
-    """Base class of a mission's flags; each member has a bit and one sentence.
+    """Base class of a mission's flags; each member has a bit and a description of one sentence.
 
     Unknown bits survive every operation (``enum.KEEP``). A member that is set to a member of
     another class has its bit and its meaning.
@@ -37,7 +37,7 @@ class QualityFlag(enum.IntFlag, boundary=enum.KEEP):
     _meaning: str
 
     def __new__(cls, value: int, meaning: str = "") -> Self:
-        """Create a member from its bit and its sentence."""
+        """Create a member from its bit and its description."""
         flag = int.__new__(cls, value)
         flag._value_ = int(value)
         flag._meaning = value.meaning if isinstance(value, QualityFlag) else meaning
@@ -45,12 +45,12 @@ class QualityFlag(enum.IntFlag, boundary=enum.KEEP):
 
     @property
     def meaning(self) -> str:
-        """One sentence for each flag, in the order of the bits; unknown bits have none."""
+        """Descriptions of the flags, in the order of the bits, without unknown bits."""
         return " ".join(flag._meaning for flag in self if flag._meaning)
 
 
 class BaseFlag(QualityFlag):
-    """The bits of ``base_quality_flag``, the type for arrays that belong to no mission.
+    """The bits of ``base_quality_flag``, the type of arrays without a mission.
 
     Source: the QualityFlagArray section of LightcurveDB's ``schema.rst``.
     """
@@ -80,14 +80,14 @@ _registered: dict[str, FlagType] = {}
 def register(
     type_name: str, flag_class: type[enum.IntFlag], presets: Mapping[str, int]
 ) -> type[enum.IntFlag]:
-    """Register a flag type: names for its bits, and its presets.
+    """Register the flags and presets of a flag type.
 
     Parameters
     ----------
     type_name : str
         Polymorphic identity of the QualityFlagArray rows with these bits.
     flag_class : type[enum.IntFlag]
-        Best a :class:`QualityFlag`, whose members have a ``meaning``.
+        Preferably a :class:`QualityFlag`, whose members have a ``meaning``.
     presets : mapping of str to int
         Bits of ``"default"``, ``"hard"`` and ``"hardest"``. ``"none"`` is always 0.
 
@@ -100,7 +100,7 @@ def register(
     ------
     ArgumentError
         If the name belongs to another class, ``flag_class`` is not an IntFlag, or the presets are
-        not exactly these three. Running a notebook cell again replaces the class it defined.
+        not exactly these three. A class defined again in a notebook cell replaces the earlier one.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def flag_class(type_name: str) -> type[enum.IntFlag]:
     Returns
     -------
     type[enum.IntFlag]
-        Its members are the bits that have a name.
+        The class; its members are the named bits.
 
     Raises
     ------

@@ -35,7 +35,7 @@ def decode(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.D
     Raises
     ------
     ArgumentError
-        If ``quality`` is not of an integer dtype, or has more than one dimension.
+        If ``quality`` does not have an integer dtype, or has more than one dimension.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def names(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> list[
     Raises
     ------
     ArgumentError
-        If ``quality`` is not of an integer dtype, or has more than one dimension.
+        If ``quality`` does not have an integer dtype, or has more than one dimension.
 
     Examples
     --------
@@ -100,13 +100,13 @@ def summary(quality: npt.ArrayLike, flag_type: str = "tess_quality_flag") -> pd.
     -------
     pandas.DataFrame
         One row for each flag of the type, and for each unknown bit that occurs: ``flag``,
-        ``value``, ``cadences``, ``fraction`` (of all cadences; NaN where there are none),
-        ``presets`` (the names of those that mask it) and ``meaning``.
+        ``value``, ``cadences``, ``fraction`` (of all cadences; NaN for an empty array), ``presets``
+        (names of the presets that include it) and ``meaning``.
 
     Raises
     ------
     ArgumentError
-        If ``quality`` is not of an integer dtype, or has more than one dimension.
+        If ``quality`` does not have an integer dtype, or has more than one dimension.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def _cadences(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
 
 def _bit_names(bits: npt.NDArray[np.int64], flag_type: str) -> dict[int, str]:
-    """Return names by bit number: the type's own, then unknown bits that are set anywhere."""
+    """Return names by bit number: flags of the type, then unknown bits that occur."""
     known = found(flag_type)
     named = {f.value.bit_length() - 1: f.name or "" for f in known.flags} if known else {}
     present = int(np.bitwise_or.reduce(bits)) if len(bits) else 0

@@ -6,7 +6,7 @@ from lcdb_notebook.flags.registry import PRESETS, QualityFlag, register
 
 
 class TESSFlag(QualityFlag):
-    """The 16 bits of SPOC and TESS-SPOC, type ``tess_quality_flag``; names as lightkurve's.
+    """The 16 bits of SPOC and TESS-SPOC, type ``tess_quality_flag``, with lightkurve's names.
 
     Sources: TESS Science Data Products Description Document (EXP-TESS-ARC-ICD-0014), table "Data
     quality bits" (28 or 32, by revision); bits 13 to 16: TESS Data Release Notes 20, 27 and 30.
@@ -41,10 +41,10 @@ class QLPFlagV1(QualityFlag):
     """QLP's files of sectors 1 to 55 (KSPSAP), type ``qlp_quality_flag_v1``.
 
     QLP copies SPOC's bits, and redefines 2048 and 4096. Low precision is part of "hard" and
-    "hardest" only, as in ``lightkurve.io.qlp``, whose masks these presets equal.
+    "hardest" only. The presets mask the same cadences as ``lightkurve.io.qlp``.
 
     Sources: QLP data product description (``hlsp_qlp_tess_ffi_all_tess_v1_data-prod-desc.pdf``,
-    MAST) for bit 13; the first 11 and last 3 bits as :class:`TESSFlag`.
+    MAST) for bit 13; the first 11 and last 3 bits are those of :class:`TESSFlag`.
     """
 
     ATTITUDE_TWEAK = TESSFlag.ATTITUDE_TWEAK
@@ -58,7 +58,7 @@ class QLPFlagV1(QualityFlag):
     DISCONTINUITY = TESSFlag.DISCONTINUITY
     IMPULSIVE_OUTLIER = TESSFlag.IMPULSIVE_OUTLIER
     COLLATERAL_COSMIC = TESSFlag.COLLATERAL_COSMIC
-    STRAYLIGHT = 2048, "Stray light, as QLP judges it."
+    STRAYLIGHT = 2048, "Stray light, according to QLP."
     LOW_PRECISION = 4096, "QLP measured this cadence with low precision."
     PLANET_SEARCH_EXCLUDE = TESSFlag.PLANET_SEARCH_EXCLUDE
     BAD_CALIBRATION_EXCLUDE = TESSFlag.BAD_CALIBRATION_EXCLUDE
@@ -69,12 +69,12 @@ class QLPFlagV2(QualityFlag):
     """QLP's files from sector 56 on (DET, SYS_RM), type ``qlp_quality_flag_v2``.
 
     QLP's two bits moved to 2**29 and 2**30, where they do not collide with SPOC's. Only 2**30 is
-    part of presets ("hard" and "hardest"), because only that is in ``lightkurve.io.qlp``; 2**29
+    part of presets ("hard" and "hardest"), because ``lightkurve.io.qlp`` uses only this one. 2**29
     can be added by name: ``["hard", "QLP_STRAYLIGHT"]``.
 
     Sources: ``lightkurve.io.qlp`` for bit 31 (2**30). No public document defines bit 30 (2**29).
     Its meaning is inferred from its position next to bit 31 (as 2048 is next to 4096), and from
-    the background of WD 1856 in sector 56: where the bit is set, it is twice the usual level.
+    the background of WD 1856 in sector 56, which is twice the usual level where the bit is set.
     """
 
     ATTITUDE_TWEAK = TESSFlag.ATTITUDE_TWEAK
@@ -93,16 +93,16 @@ class QLPFlagV2(QualityFlag):
     PLANET_SEARCH_EXCLUDE = TESSFlag.PLANET_SEARCH_EXCLUDE
     BAD_CALIBRATION_EXCLUDE = TESSFlag.BAD_CALIBRATION_EXCLUDE
     INSUFFICIENT_TARGETS = TESSFlag.INSUFFICIENT_TARGETS
-    QLP_STRAYLIGHT = 2**29, "Stray light, as QLP judges it (meaning inferred, not documented)."
+    QLP_STRAYLIGHT = 2**29, "Stray light, according to QLP (meaning inferred, not documented)."
     LOW_PRECISION = 2**30, "QLP measured this cadence with low precision."
 
 
 class TGLCFlag(QualityFlag):
     """TGLC's flags (column ``TGLC_flags``), types ``tglc_quality_flag``, ``tglc_quality_flags``.
 
-    The first type is that of TGLC's own files. Its presets are 0, because lightkurve ignores this
+    The first type is used in TGLC's own files. Its presets are 0, because lightkurve ignores this
     column and masks by ``TESS_flags`` alone (``lightkurve.io.tglc``); pass these bits by name or
-    number. The second is that of QLP's databases, where any bit marks a bad cadence.
+    number. The second type is used in QLP's databases, where any bit marks a bad cadence.
 
     Source: TGLC's code (github.com/TeHanHunter/TESS_Gaia_Light_Curve, ``epsf`` and ``lc_output``;
     Han & Brandt 2023, AJ 165, 71). Version 2 files have NEAREDGE in the header instead of bit 2.
@@ -115,12 +115,12 @@ class TGLCFlag(QualityFlag):
 class QLPOrbitFlag(QualityFlag):
     """QLP's flags of a whole CCD, types ``qlp_orbit_flag`` and ``ccd_wide_quality_flags``.
 
-    The first type is that of QLP's text files, the second that of QLP's databases, where any bit
-    marks a bad cadence.
+    The first type is used in QLP's text files, the second in QLP's databases, where any bit marks a
+    bad cadence.
 
     Source: the values (0 and 1) of ``cam1ccd1_qflag.txt`` of orbit 147; no public document defines
-    them. The meaning is inferred from that orbit: its median background is 32,610 where they are 1
-    and -157 elsewhere, and a star of 9.5 mag scatters by 0.054 and 0.0015 mag.
+    them. The meaning is inferred from that orbit: the median background is 32,610 where the value
+    is 1, and -157 elsewhere; the scatter of a star of 9.5 mag is 0.054 and 0.0015 mag.
     """
 
     BAD_CADENCE = 1, "QLP rejects the cadence, mostly for scattered light (meaning inferred)."

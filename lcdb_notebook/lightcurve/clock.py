@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SMALLEST_BJD", "Clock"]
 
-#: Sputnik 1 flew at JD 2436116, so no Julian date of a space mission is smaller than this, and no
-#: mission has lasted a million days. Larger stored times are therefore BJD.
+#: Julian dates of space missions are larger (Sputnik 1: JD 2436116), and no mission has lasted a
+#: million days. Therefore larger stored times are BJD.
 SMALLEST_BJD = 1.0e6
 
 # Importing lightkurve registers these two. Registering a format name twice makes every later
@@ -34,7 +34,7 @@ _JULIAN_EPOCHS = {"jd": 0.0, "mjd": 2400000.5}
 # Two epochs are the same instant if they agree to a nanosecond, far below any clock in orbit.
 _SAME_EPOCH_DAYS = 1e-9 / 86400
 
-# Held from the check that a name is free until it is registered.
+# Held between the check that a name is free and its registration.
 _REGISTERING = threading.Lock()
 
 
@@ -45,13 +45,13 @@ class Clock:
     Parameters
     ----------
     format_name : str
-        Name of the astropy ``Time`` format: "btjd".
+        Name of the astropy ``Time`` format, such as "btjd".
     unit : str
-        The unit of its numbers, as astropy spells it: "d".
+        Unit of the times, in astropy's notation, such as "d".
     epoch : decimal.Decimal
-        The instant of its zero: 2457000.
+        Zero point, such as 2457000.
     epoch_format, epoch_scale : str
-        Format and scale of ``epoch``: "jd", "tdb".
+        Format and scale of ``epoch``, such as "jd" and "tdb".
 
     Examples
     --------
@@ -67,12 +67,12 @@ class Clock:
     epoch_scale: str
 
     def is_complete(self) -> bool:
-        """Return whether no field is None, which tables of other programs may allow."""
+        """Return whether all fields are set; tables of other programs may have NULL."""
         fields = (self.format_name, self.unit, self.epoch, self.epoch_format, self.epoch_scale)
         return not any(field is None for field in fields)
 
     def from_bjd(self, dates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Convert barycentric Julian dates (TDB, days) to this mission's numbers.
+        """Convert barycentric Julian dates (TDB, days) to times of this mission.
 
         Parameters
         ----------
@@ -92,9 +92,9 @@ class Clock:
         Notes
         -----
         A float64 near 2.4 million has a spacing of 4.7e-10 days, so times stored as BJD are
-        accurate to 20 microseconds. For a mission that counts days of TDB from a whole Julian date
-        the subtraction is exact (Sterbenz's lemma holds up to twice the epoch); numbers of other
-        missions agree with astropy's to a microsecond.
+        accurate to 20 microseconds. For a mission that counts days of TDB from an integer Julian
+        date, the subtraction is exact (Sterbenz's lemma applies up to twice the epoch). Times of
+        other missions agree with astropy's to a microsecond.
         """
         finite = np.isfinite(dates)
         if (self.epoch_format.lower(), self.epoch_scale.lower()) == ("jd", "tdb"):
@@ -112,15 +112,15 @@ class Clock:
         return converted
 
     def time_format(self) -> type[TimeFormat]:
-        """Return astropy's ``Time`` format class of this clock, registering it the first time.
+        """Return astropy's ``Time`` format class of this clock, and register it on the first call.
 
-        A format of that name that astropy or lightkurve already has is used if it has the same
-        epoch, scale and unit.
+        If astropy or lightkurve already has a format of this name with the same epoch, scale and
+        unit, that format is used.
 
         Returns
         -------
         type[astropy.time.TimeFormat]
-            Its name works as ``format`` of every astropy Time.
+            The class; its name can be used as ``format`` of any astropy Time.
 
         Raises
         ------
@@ -138,7 +138,7 @@ class Clock:
             return _time_format(self)
 
     def _epoch_parts(self) -> tuple[int, float]:
-        # The epoch of a row that is not stored yet may be any kind of number.
+        # The epoch of a row that has not been stored may have any numeric type.
         epoch = Decimal(self.epoch)
         if not epoch.is_finite():
             raise TimeFormatError(f"the epoch of time format {self.format_name!r} is {epoch}")
@@ -155,8 +155,8 @@ def _unit_days(unit: str) -> float:
         return float(units.Unit(unit).to(units.day))
     except (ValueError, TypeError) as error:
         raise TimeFormatError(
-            f"a mission's time_unit must be a unit of time as astropy spells it, such as 'd', 'h' "
-            f"or 's', got {unit!r}"
+            "a mission's time_unit must be a unit of time in astropy's notation, such as 'd', "
+            f"'h' or 's', got {unit!r}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The identity of a DataSet: an id, or the key of four columns that LightcurveDB 3 has instead."""
+"""The identity of a DataSet: an id, or in LightcurveDB 3 a key of four columns."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lcdb_notebook.errors import ArgumentError
 
 __all__ = ["DataSetId", "DataSetKey", "dataset_id", "in_order"]
 
-#: An integer in databases whose DataSets have an id; the text of a :class:`DataSetKey` in others.
+#: An integer, or the text of a :class:`DataSetKey` in databases whose DataSets have no id.
 DataSetId: TypeAlias = int | str
 
 
 class DataSetKey(NamedTuple):
-    """The key of a DataSet in LightcurveDB 3: ids of what it belongs to and how it was made.
+    """The key of a DataSet in LightcurveDB 3: four ids.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ class DataSetKey(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> DataSetKey:
-        """Read a key from its text, ``observation:target:photometry:processing``.
+        """Parse a key, ``observation:target:photometry:processing``.
 
         Parameters
         ----------
         text : str
-            Four integers with colons between.
+            Four integers separated by colons.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class DataSetKey(NamedTuple):
 
 
 def dataset_id(value: object) -> DataSetId:
-    """Check the id of a DataSet that a user, a file or a DataFrame gave.
+    """Check the id of a DataSet from a user, a file or a DataFrame.
 
     Parameters
     ----------
@@ -78,8 +78,7 @@ def dataset_id(value: object) -> DataSetId:
     Raises
     ------
     ArgumentError
-        If the value cannot be an id.
-        If it is text that is neither a number nor a key.
+        If the value is not an integer, or is text that is neither a number nor a key.
 
     Examples
     --------
@@ -100,7 +99,7 @@ def dataset_id(value: object) -> DataSetId:
 
 
 def in_order(value: DataSetId) -> tuple[int, ...]:
-    """Return what ids are sorted by: numbers, and keys by their numbers.
+    """Return the sort key of an id: the number, or the numbers of a key.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Boolean masks as lengths of runs, which JSON holds in little space: flags come in runs."""
+"""Encode boolean masks as run lengths, which are short in JSON because flags come in runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["decode", "encode"]
 
 
 def encode(mask: npt.NDArray[np.bool_]) -> list[int]:
-    """Return a mask as lengths of runs, the first of them of True; it may be 0.
+    """Return a mask as run lengths; the first run is of True, and may have length 0.
 
     Examples
     --------
@@ -20,13 +20,13 @@ def encode(mask: npt.NDArray[np.bool_]) -> list[int]:
     ([0, 1, 2], [1])
     """
     edges: list[int] = (np.flatnonzero(mask[1:] != mask[:-1]) + 1).tolist()
-    # There are few runs, for which a list is faster than numpy.
+    # There are few runs, so a list is faster than numpy.
     lengths = [stop - start for start, stop in pairwise([0, *edges, mask.size])]
     return lengths if mask.size == 0 or mask[0] else [0, *lengths]
 
 
 def decode(lengths: Sequence[int]) -> npt.NDArray[np.bool_]:
-    """Return the mask of lengths of runs.
+    """Return the mask that has these run lengths.
 
     Examples
     --------

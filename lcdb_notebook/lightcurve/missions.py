@@ -29,13 +29,13 @@ class KnownMission:
     Parameters
     ----------
     name : str
-        As header card MISSION and lightkurve have it: "TESS", "Kepler", "K2".
+        Name in the header card MISSION and in lightkurve: "TESS", "Kepler" or "K2".
     telescope : str
-        As header card TELESCOP has it; the ``Mission`` row has this name too. "Kepler" for K2.
+        Name in the header card TELESCOP and of the ``Mission`` row; "Kepler" for K2.
     description : str
-        Of the telescope, for its ``Mission`` row.
+        Description of the telescope, for its ``Mission`` row.
     clock : Clock
-        Epoch, unit and scale of its times.
+        Epoch, unit and scale of the times.
     catalog : str
         Short name of its target catalog: "TIC".
     catalog_key : str
@@ -47,9 +47,9 @@ class KnownMission:
     field_range : tuple of int
         Lowest and highest number of such a run.
     file_label : str
-        How the number is written in file names; a format string: "s{:04d}".
+        Format string of the number in file names, such as "s{:04d}".
     longest_days : float
-        Longest run, in days. A longer light curve was stitched.
+        Length of the longest run, in days. A longer light curve must have been stitched.
     flag_type : str
         Type of the spacecraft's quality flags.
     quality_column : str
@@ -57,9 +57,9 @@ class KnownMission:
     instrument : tuple of (str, str or None)
         Levels of the instrument tree from the root down, each with the header card of its number.
     exposures : mapping of float to int
-        Seconds between two cadences, and the nominal exposure time by which they are known.
+        Nominal exposure times by the seconds between two cadences.
     launch : float
-        Julian date of the launch: no observation is older.
+        Julian date of the launch; all observations are later.
     """
 
     name: str
@@ -178,12 +178,12 @@ CATALOGS: Mapping[str, str] = MappingProxyType(
 
 
 def named(*names: object) -> KnownMission | None:
-    """Return the mission of the first name that is known, ignoring case; None if none is.
+    """Return the mission of the first known name, ignoring case; None if all are unknown.
 
     Parameters
     ----------
     *names : object
-        Values of MISSION or TELESCOP, in the order in which they count; None is skipped.
+        Values of MISSION or TELESCOP, in order of precedence; None is skipped.
 
     Examples
     --------
@@ -217,7 +217,7 @@ def by_telescope(telescope: str, catalog: str | None = None) -> KnownMission | N
     Parameters
     ----------
     telescope : str
-        Name of the row: "TESS", "Kepler".
+        Name of the row, such as "TESS" or "Kepler".
     catalog : str, optional
         Name of the target catalog, which separates K2 from Kepler.
 

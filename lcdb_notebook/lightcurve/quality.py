@@ -14,24 +14,24 @@ from lcdb_notebook.lightcurve.record import LightCurveData
 
 __all__ = ["FLAGGED", "Flagged", "first_type", "flagged_bits", "flagged_mask", "primary_type"]
 
-#: What happens to flagged cadences: removed, their flux set to NaN, or kept.
+#: Remove flagged cadences, set their flux to NaN, or keep them.
 Flagged: TypeAlias = Literal["drop", "mask", "keep"]
 FLAGGED = ("drop", "mask", "keep")
 
-# lightkurve masks by the spacecraft's flags; a pipeline's own come second where both exist.
+# lightkurve masks by the spacecraft's flags, so these precede the flags of a pipeline.
 _SECOND_CHOICE = ("tglc_quality_flag", "tglc_quality_flags", "base_quality_flag")
 
 
 def primary_type(data: LightCurveData) -> str | None:
     """Return the flag type that becomes the ``quality`` column; None if there are no flags.
 
-    The first in alphabetical order, but the base type and TGLC's own flags only if alone.
+    The first in alphabetical order; the base type and TGLC's flags only if there are no others.
     """
     return first_type(data.quality)
 
 
 def first_type(types: Iterable[str]) -> str | None:
-    """Return the primary one of several flag types; None if there are none."""
+    """Return the primary type of several flag types; None if there are none."""
     return min(types, key=lambda name: (name in _SECOND_CHOICE, name), default=None)
 
 

@@ -1,4 +1,4 @@
-"""LightCurveData: one light curve as numpy arrays, as readers make it and converters take it."""
+"""LightCurveData: one light curve as numpy arrays, between reading and conversion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["RAW", "LightCurveData", "ObservationData", "processing_label"]
 
 
 class _Raw(str):
-    """The text "raw" as an object that no other text is identical to."""
+    """The text "raw" as an object that is not identical to any other text."""
 
     __slots__ = ()
 
@@ -28,14 +28,16 @@ class _Raw(str):
 
 
 RAW: Final = _Raw("raw")
-"""Selects light curves without a processing method: ``db.search(processing=lcdb.RAW)``. The text
-"raw" does so too, unless the database has a processing method of that name."""
+"""Selects light curves without a processing method: ``db.search(processing=lcdb.RAW)``.
+
+The text "raw" has the same effect, unless the database has a processing method of that name.
+"""
 
 
 def processing_label(processing: str | None) -> str:
-    """Return the name of a processing method as tables have it: "raw" if there is none.
+    """Return the name of a processing method in tables: "raw" if there is none.
 
-    A method that is itself called "raw" is marked, so that the two can be distinguished.
+    A method that is named "raw" is marked, to distinguish it.
 
     Examples
     --------
@@ -60,9 +62,9 @@ class ObservationData:
     fields : mapping of str to object
         Values of the class's columns, such as ``{"sector": 1, "author": "SPOC"}``.
     instrument : tuple of str
-        Names from the root of the instrument tree down: ``("TESS", "Camera 4", "CCD 2")``.
+        Names from the root of the instrument tree, such as ``("TESS", "Camera 4", "CCD 2")``.
     chronology : tuple of str
-        The fields that grow with time and so distinguish observations: ``("sector",)``.
+        The fields that increase with time, such as ``("sector",)``.
     """
 
     id: int
@@ -74,7 +76,7 @@ class ObservationData:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LightCurveData:
-    """One light curve; every array has shape (cadences,), in the observation's order.
+    """One light curve; all arrays have shape (cadences,), in the order of the observation.
 
     Parameters
     ----------
@@ -83,28 +85,28 @@ class LightCurveData:
     target : int
         Number of the target in its catalog.
     catalog, mission : str
-        Names: "TIC", "TESS".
+        Names, such as "TIC" and "TESS".
     clock : Clock
-        Time format of the mission, in which ``time`` is counted.
+        Time format of the mission, used for ``time``.
     observation : ObservationData
         The observation that it belongs to.
     photometry, processing : str or None
-        Names; None where the database has none, and for raw photometry.
+        Names; None if the database has no name, and for raw photometry.
     unit : str
-        Unit of flux and error, as astropy reads it; "" is dimensionless.
+        Unit of flux and error, in astropy's notation; "" is dimensionless.
     cadence : numpy.ndarray of int64
         Cadence numbers.
     time : numpy.ndarray of float64
         Barycentric times in the mission's format (``clock.format_name``), scale TDB; NaN where
         there is none.
     flux : numpy.ndarray of float64
-        In ``unit``; NaN where nothing was measured.
+        Flux in ``unit``; NaN for missing measurements.
     flux_err : numpy.ndarray of float64 or None
         One standard deviation, in ``unit``; None if the database has no errors.
     quality : mapping of str to numpy.ndarray of int64
         Flags by flag type; bits of the observation and of the target are combined.
     stored_time : {"bjd", "mission"}
-        Whether the database holds BJD or the mission's own numbers.
+        Whether the database stores BJD or the mission's own time format.
     unit_inferred : bool, default False
         Whether the unit was inferred from names and values, because the database has none.
 

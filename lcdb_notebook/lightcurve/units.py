@@ -1,4 +1,4 @@
-"""Units of flux: magnitudes, units of known sources and methods, and units that are inferred."""
+"""Units of flux: magnitudes, units of known sources and methods, and inferred units."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ __all__ = ["KNOWN_UNITS", "POSITIONS", "infer_unit", "is_magnitude", "known_unit
 POSITIONS: Mapping[str, str] = MappingProxyType(
     {"FFI X Position": "centroid_col", "FFI Y Position": "centroid_row"}
 )
-"""Processing methods of QLP whose DataSets are pixel positions of the star instead of fluxes, with
-the names that lightkurve has for these columns."""
+"""Processing methods of QLP for pixel positions of the star, with lightkurve's column names."""
 
 KNOWN_UNITS: Mapping[str, str] = MappingProxyType(
     {
@@ -23,14 +22,14 @@ KNOWN_UNITS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(POSITIONS, "pix"),
     }
 )
-"""Units of processing methods and photometric sources whose descriptions have none, by name."""
+"""Units of processing methods and photometric sources, by name, if their descriptions have none."""
 
 # Stars that TESS and Kepler observe; relative fluxes are near 1 and electrons above 25.
 _BRIGHTEST, _FAINTEST = 2.0, 25.0
 
 
 def is_magnitude(unit: str) -> bool:
-    """Return whether a unit is magnitudes, which a LightCurve converts to relative flux.
+    """Return whether a unit is a magnitude, which is converted to relative flux in a LightCurve.
 
     Examples
     --------
@@ -41,7 +40,7 @@ def is_magnitude(unit: str) -> bool:
 
 
 def known_unit(unit: str, photometry: str | None, processing: str | None) -> str:
-    """Return the unit of a DataSet: that of the description, else that of a known name, else "".
+    """Return the unit of a DataSet from its description, else from a known name, else "".
 
     Examples
     --------
@@ -58,7 +57,7 @@ def known_unit(unit: str, photometry: str | None, processing: str | None) -> str
 def infer_unit(
     flux: npt.NDArray[np.float64], photometry: str | None, processing: str | None
 ) -> str:
-    """Infer the unit of a DataSet that nothing is known of.
+    """Infer the unit of a DataSet whose unit is unknown.
 
     Returns
     -------

@@ -198,10 +198,10 @@ def test_what_was_spoilt_is_told(
     ("text", "told"),
     [
         (None, r"no attrs\['light_curves'\].*new.attrs = old.attrs"),
-        ("{", "is not what to_pandas"),
-        ('{"version": 1}', "is not what to_pandas"),
+        ("{", "was modified after to_pandas"),
+        ('{"version": 1}', "was modified after to_pandas"),
         ('{"version": 99}', "must have version 1, got 99"),
-        ("[]", "is not what to_pandas"),
+        ("[]", "was modified after to_pandas"),
     ],
 )
 def test_attributes_that_are_lost_or_changed_are_told(

@@ -1,4 +1,4 @@
-"""LightCurveData to a LightCurveCollection whose members have the same columns."""
+"""Convert LightCurveData to a LightCurveCollection whose members have the same columns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def to_lightcurves(
     Parameters
     ----------
     records : sequence of LightCurveData
-        Light curves, best ordered by :func:`by_start`.
+        Light curves, preferably ordered by :func:`by_start`.
     quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
         Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
         ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
@@ -57,9 +57,9 @@ def to_lightcurves(
     Returns
     -------
     lightkurve.LightCurveCollection
-        Its light curves have the same columns: flags of a type that only some of them have are 0
-        in the others. ``stitch()`` joins them and keeps ``sector``, ``orbit_number``, ``quarter``,
-        ``campaign`` and ``dataset`` as columns.
+        Its light curves have the same columns. Flags of a type that only some light curves have are
+        0 in the others. ``stitch()`` joins them and keeps ``sector``, ``orbit_number``,
+        ``quarter``, ``campaign`` and ``dataset`` as columns.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def to_lightcurves(
 
 
 def collection(members: Sequence[lightkurve.LightCurve]) -> lightkurve.LightCurveCollection:
-    """Return a collection of LightCurves; columns that only some of them have are filled with 0."""
+    """Return a collection of LightCurves; missing columns are filled with 0."""
     from lcdb_notebook.lightcurve.convert.lightkurve_classes import LightCurveCollection
 
     every = dict.fromkeys(column for lc in members for column in lc.colnames)

@@ -1,4 +1,4 @@
-"""The columns that LightCurves and DataFrames share, and the cadences that they keep."""
+"""Columns and cadences of the LightCurves and DataFrames that records are converted to."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def choose(
 def masked(
     data: LightCurveData, good: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return flux and error, NaN where a cadence is not good."""
+    """Return flux and error, with NaN for bad cadences."""
     return np.where(good, data.flux, np.nan), np.where(good, errors(data), np.nan)
 
 
@@ -52,7 +52,7 @@ def errors(data: LightCurveData) -> npt.NDArray[np.float64]:
 
 
 def compact(values: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32 | np.int64]:
-    """Return integers as int32, as lightkurve has them, or as int64 if some do not fit.
+    """Return integers as int32, like lightkurve, or as int64 if some do not fit.
 
     Examples
     --------
@@ -75,11 +75,11 @@ def quality_columns(data: LightCurveData) -> dict[str, npt.NDArray[np.int32 | np
 
 
 def times(values: npt.NDArray[np.float64], clock: Clock, time_format: str | None) -> Any:
-    """Convert a mission's numbers to an astropy Time, in another format if one is named."""
+    """Convert a mission's times to an astropy Time, optionally in another format."""
     from astropy.time import Time
 
     if _counts_days(clock):
-        # The same two float64s for each time as with the mission's own format, in half the time.
+        # Same values as with the mission's own format, but twice as fast.
         time = Time(float(clock.epoch), values, format="jd", scale="tdb")
         _set_format(time, time_format or clock.format_name)
         return time
@@ -104,10 +104,10 @@ def _set_format(time: Any, time_format: str) -> None:
 
 @lru_cache
 def _counts_days(clock: Clock) -> bool:
-    """Return whether a mission's numbers are days of TDB since an even Julian date, as TESS's.
+    """Return whether times are days of TDB since an even Julian date, like those of TESS.
 
-    astropy splits a time into whole days and a remainder, and rounds halves to the even day: of
-    the number in the mission's format, of the Julian date here. An odd epoch makes them differ.
+    astropy splits a time into whole days and a remainder, and rounds halves to the even day. With
+    an odd epoch, the even day of the mission's format is not the even Julian date.
     """
     clock.time_format()
     return (
@@ -119,7 +119,7 @@ def _counts_days(clock: Clock) -> bool:
 
 
 def time_of(values: Any, clock: Clock, time_format: str | None) -> Any:
-    """Convert numbers or texts in any time format to an astropy Time."""
+    """Convert numbers or strings in any time format to an astropy Time."""
     from astropy.time import Time
 
     clock.time_format()
@@ -128,7 +128,7 @@ def time_of(values: Any, clock: Clock, time_format: str | None) -> Any:
 
 
 def plain(quality_bitmask: flags.Bitmask) -> str | int:
-    """Return a bitmask as FITS headers and JSON can hold it: a preset's name, or bits."""
+    """Return a bitmask in a form for FITS headers and JSON: the name of a preset, or bits."""
     if quality_bitmask is None:
         return "none"
     if isinstance(quality_bitmask, str):

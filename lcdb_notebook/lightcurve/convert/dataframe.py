@@ -1,4 +1,4 @@
-"""LightCurveData to one DataFrame."""
+"""Convert LightCurveData to one DataFrame."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def to_pandas(
     -------
     pandas.DataFrame
         ``time, flux, flux_err, cadenceno, quality``, a column for each further flag type, then
-        ``dataset, target, photometry, processing`` and the observation fields that grow with time
-        (``sector``). ``catalog`` and ``flag_type`` are included where they differ between rows.
-        Fluxes and errors are as stored, magnitudes included. ``attrs`` hold the mission, the time
-        format and scale, the units and the type of ``quality``; ``light_curves`` among them is
-        what :func:`from_pandas` needs.
+        ``dataset, target, photometry, processing`` and the observation fields that increase with
+        time (``sector``). ``catalog`` and ``flag_type`` are included if they differ between rows.
+        Fluxes, magnitudes and errors have the stored values. ``attrs`` contain the mission, the
+        time format and scale, the units and the type of ``quality``; :func:`from_pandas` needs the
+        entry ``light_curves``.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def to_pandas(
     if len(clocks) > 1 and time_format is None:
         names = ", ".join(sorted(clock.format_name for clock in clocks))
         raise DataError(
-            f"the missions have different time formats ({names}), which do not fit in one column; "
+            f"the missions have different time formats ({names}), which cannot share a column; "
             "pass one for all, such as time_format='jd'"
         )
     pieces: dict[str, list[npt.NDArray[Any]]] = {}
@@ -117,7 +117,7 @@ def to_pandas(
             joined[name] = pd.Categorical.from_codes(codes, dtype=kinds.dtype)
         else:
             joined[name] = np.repeat(pd.Series(values_).to_numpy(), sizes)
-    # Nothing else refers to these arrays; stacking them into one block would copy them again.
+    # These arrays are not shared; stacking them into one block would copy them again.
     frame = pd.DataFrame(joined, copy=False)
     first = records[0]
     frame.attrs = {

@@ -1,4 +1,4 @@
-"""LightCurves made of finished columns with the least work in astropy. Imports astropy."""
+"""Build LightCurves from finished columns with little work in astropy. Imports astropy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Built", "TimesInOrder"]
 
 
 class TimesInOrder(SortedArray):  # type: ignore[misc]
-    """The engine of an index on times that already increase; built when first used.
+    """Engine of an index on times that already increase; built on first use.
 
     astropy indexes the times of each TimeSeries for ``loc`` and ``iloc``, and sorts them for that.
     It accepts an existing engine without sorting (astropy.table.Index, ``engine``).
@@ -25,7 +25,7 @@ class TimesInOrder(SortedArray):  # type: ignore[misc]
 
     @classmethod
     def of(cls, time: Any) -> Self | None:
-        """Return the engine of an astropy Time; None if its times do not increase strictly.
+        """Return the engine of an astropy Time; None if its times are not strictly increasing.
 
         Examples
         --------
@@ -75,17 +75,17 @@ class TimesInOrder(SortedArray):  # type: ignore[misc]
 
 
 class Built:
-    """Makes LightCurves column by column, without sorting times that are already sorted."""
+    """Builds LightCurves column by column, without sorting times that are already sorted."""
 
     @classmethod
     def of(cls, columns: Mapping[str, Any]) -> Self:
-        """Make a light curve of columns, ``time``, ``flux`` and ``flux_err`` first.
+        """Build a light curve from columns; ``time``, ``flux`` and ``flux_err`` come first.
 
         Parameters
         ----------
         columns : mapping of str to astropy.time.Time, Quantity or numpy.ndarray
-            All of one length. They are not copied, while the constructor would copy each of them
-            twice and index the times three times.
+            Columns of equal length. They are not copied; lightkurve's constructor would copy each
+            of them twice and index the times three times.
         """
         made: Any = cls()
         for name, values in columns.items():
@@ -95,7 +95,7 @@ class Built:
         return made  # type: ignore[no-any-return]
 
     def add_index(self, colnames: Any, engine: Any = None, unique: bool = False) -> None:
-        """Index a column, as astropy does, without sorting times that already increase."""
+        """Index a column like astropy, but without sorting times that already increase."""
         columns = [colnames] if isinstance(colnames, str) else list(colnames)
         time = self.columns["time"] if columns == ["time"] else None  # type: ignore[attr-defined]
         if engine is None and not unique and isinstance(time, Time):

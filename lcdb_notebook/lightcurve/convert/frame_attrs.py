@@ -1,4 +1,4 @@
-"""The metadata of light curves in a DataFrame's ``attrs``, from which they can be rebuilt."""
+"""Metadata of light curves in a DataFrame's ``attrs``, from which they can be rebuilt."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Remembered:
     about : mapping of str to object
         The identifiers, as fields of :class:`LightCurveData`.
     flag_types : tuple of str
-        Types of its flags, that of the ``quality`` column first.
+        Types of its flags, beginning with the type of the ``quality`` column.
     good : numpy.ndarray of bool
-        Shape (cadences with a time,): which of them were not flagged.
+        Cadences that were not flagged, of shape (cadences with a time,).
     middle : float or None
         Median magnitude of its good cadences; None for fluxes.
     history : str
-        What it was derived from.
+        Its sources.
     """
 
     about: Mapping[str, Any]
@@ -59,14 +59,14 @@ def remember(
     good: Sequence[npt.NDArray[np.bool_]],
     histories: Mapping[DataSetId, str],
 ) -> str:
-    """Return, as JSON, what the columns of a DataFrame do not contain.
+    """Return, as JSON, the metadata that the columns of a DataFrame do not contain.
 
     Parameters
     ----------
     records : sequence of LightCurveData
         The light curves.
     good : sequence of numpy.ndarray of bool
-        For each, which of its cadences are not flagged.
+        For each light curve, the cadences that are not flagged.
     histories : mapping of int to str
         By DataSet, what it was derived from.
     """
@@ -115,12 +115,12 @@ def remember(
 
 
 def recall(text: str) -> dict[DataSetId, Remembered]:
-    """Return what :func:`remember` wrote, by DataSet, in the order of their first times.
+    """Read the text of :func:`remember`: metadata by DataSet, in the order of the first times.
 
     Raises
     ------
     DataError
-        If the text was changed or has another version.
+        If the text was modified or has another version.
     """
     try:
         read = json.loads(text)
@@ -159,8 +159,8 @@ def recall(text: str) -> dict[DataSetId, Remembered]:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"attrs[{KEY!r}] is not what to_pandas() wrote ({type(error).__name__}: {error}); read "
-            "the light curves from the database again"
+            f"attrs[{KEY!r}] was modified after to_pandas() ({type(error).__name__}: {error}); "
+            "read the light curves from the database again"
         ) from error
 
 

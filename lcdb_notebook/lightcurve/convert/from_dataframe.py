@@ -1,4 +1,4 @@
-"""A DataFrame that to_pandas made, back to lightkurve LightCurves."""
+"""Convert a DataFrame of to_pandas back to lightkurve LightCurves."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ __all__ = ["from_pandas"]
 def from_pandas(frame: pd.DataFrame, *, as_flux: bool = True) -> lightkurve.LightCurveCollection:
     """Convert a DataFrame of :meth:`Selection.to_pandas` back to LightCurves.
 
-    They are equal to those of :meth:`Selection.lightcurves` with the same arguments, metadata and
-    lineage included; a ``time_format`` of large numbers, such as "jd", has lost digits in its one
-    float64 (40 microseconds). Rows may have been removed or sorted, and values changed; columns
-    that were added are left out.
+    They are equal to those of :meth:`Selection.lightcurves` with the same arguments, including
+    metadata and lineage. A ``time_format`` of large numbers, such as "jd", is only accurate to 40
+    microseconds, because it is stored as one float64. Rows may have been removed or sorted, and
+    values changed. Added columns are ignored.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        With the columns and the ``attrs`` of ``to_pandas``. pandas keeps ``attrs`` when one frame
-        is made from another, and drops them when it joins frames that differ in them.
+        DataFrame with the columns and the ``attrs`` of ``to_pandas``. pandas keeps ``attrs`` when a
+        frame is derived from one other frame, and drops them when it joins frames with different
+        ``attrs``.
     as_flux : bool, optional
         Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
         the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
@@ -47,12 +48,12 @@ def from_pandas(frame: pd.DataFrame, *, as_flux: bool = True) -> lightkurve.Ligh
     -------
     lightkurve.LightCurveCollection
         One light curve for each DataSet that has rows, ordered by time. Flux has the unit of the
-        DataSet, or is dimensionless where magnitudes were converted.
+        DataSet; it is dimensionless if magnitudes were converted.
 
     Raises
     ------
     DataError
-        If columns or ``attrs`` are missing or do not belong together; the message names them.
+        If columns or ``attrs`` are missing or inconsistent; the message names them.
     ArgumentError
         If ``frame`` is not a DataFrame.
 
@@ -67,15 +68,13 @@ def from_pandas(frame: pd.DataFrame, *, as_flux: bool = True) -> lightkurve.Ligh
     from lcdb_notebook.lightcurve.convert.collection import collection
 
     if not hasattr(frame, "attrs") or not hasattr(frame, "columns"):
-        raise ArgumentError(
-            f"frame must be a DataFrame that to_pandas() made, got {type(frame).__name__}"
-        )
+        raise ArgumentError(f"frame must be a DataFrame of to_pandas(), got {type(frame).__name__}")
     remembered = frame.attrs.get(KEY)
     if not isinstance(remembered, str):
         raise DataError(
             f"this DataFrame has no attrs[{KEY!r}], which to_pandas() writes and from_pandas() "
             f"needs; {_present('its attrs are', frame.attrs)}. pandas drops attrs when it joins "
-            "frames that differ in them, and in some other functions: restore them with "
+            "frames with different attrs, and in some other functions: restore them with "
             "new.attrs = old.attrs, or convert each frame separately"
         )
     known = recall(remembered)
@@ -94,7 +93,7 @@ def from_pandas(frame: pd.DataFrame, *, as_flux: bool = True) -> lightkurve.Ligh
 
 
 def _columns(frame: pd.DataFrame, known: Mapping[DataSetId, Remembered]) -> dict[str, Any]:
-    """Return the columns that are needed, as numpy arrays."""
+    """Return the required columns as numpy arrays."""
     flag_types = {name for one in known.values() for name in one.flag_types[1:]}
     kinds = dict.fromkeys(("dataset", "cadenceno", "quality", *sorted(flag_types)), "i")
     kinds |= dict.fromkeys(("flux", "flux_err"), "f")
@@ -120,7 +119,7 @@ def _cut(datasets: npt.NDArray[Any]) -> Iterator[tuple[DataSetId, Any]]:
     starts = _starts(datasets)
     order: Any = None
     if np.unique(datasets[starts]).size < starts.size:
-        # The rows of a light curve are not together, for example after sorting by time.
+        # The rows of a light curve are not consecutive, for example after sorting by time.
         order = np.argsort(datasets, kind="stable")
         datasets = datasets[order]
         starts = _starts(datasets)
@@ -153,7 +152,7 @@ def _light_curve(
     other = attrs.get("time_format", clock.format_name) != clock.format_name
     if other:
         shown = time_of(time, clock, attrs["time_format"])
-        # Only a placeholder: the column itself becomes the LightCurve's time below.
+        # A placeholder: the column becomes the LightCurve's time below.
         time = shown.to_value(clock.format_name)
     names = ("quality", *remembered.flag_types[1:])
     data = LightCurveData(
@@ -189,13 +188,13 @@ def _light_curve(
 
 
 def _numbers(frame: pd.DataFrame, name: str, kind: str) -> npt.NDArray[Any]:
-    """Return a column as a numpy array, if it still has integers ("i") or floats ("f")."""
+    """Return a column as a numpy array; it must have integers ("i") or floats ("f")."""
     column = frame[name]
     if column.ndim > 1:
         raise DataError(f"this DataFrame has several columns named {name!r}; keep one of them")
     values: npt.NDArray[Any]
     try:
-        # This also converts integers of pandas and pyarrow, as long as none is missing.
+        # This also converts integers of pandas and pyarrow if none is missing.
         values = column.to_numpy()
         if values.dtype.kind not in "iuf":
             values = column.to_numpy(np.int64 if kind == "i" else np.float64)
@@ -210,9 +209,9 @@ def _numbers(frame: pd.DataFrame, name: str, kind: str) -> npt.NDArray[Any]:
 
 
 def _no_numbers(name: str, kind: str, column: Any) -> DataError:
-    what = "integers, none missing" if kind == "i" else "numbers"
+    what = "integers without missing values" if kind == "i" else "numbers"
     return DataError(
-        f"column {name!r} of this DataFrame must have {what}, as to_pandas() made it, got dtype "
+        f"column {name!r} of this DataFrame must have {what}, as in to_pandas(), got dtype "
         f"{column.dtype}"
     )
 

@@ -1,4 +1,4 @@
-"""LightCurveData to lightkurve LightCurves, and their order in time."""
+"""Convert LightCurveData to lightkurve LightCurves, and order them by time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lcdb_notebook.lightcurve.units import is_magnitude
 if TYPE_CHECKING:
     import lightkurve
 
-# Of instruments as the missions call them: "Camera 4" becomes CAMERA = 4 in ``meta``.
+# Names of instruments: "Camera 4" becomes CAMERA = 4 in ``meta``.
 _NUMBERED = re.compile(r"(?:.* )?(Camera|CCD|Channel) (\d+)")
 
 
@@ -67,16 +67,16 @@ def to_lightcurve(
         the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
         median. False keeps magnitudes.
     history : str, optional
-        What it was derived from, for ``meta["LINEAGE"]``.
+        Its sources, for ``meta["LINEAGE"]``.
     positions : mapping of str to numpy.ndarray of float64, optional
         Positions of the star in pixels, shape (cadences,), as further columns: "centroid_col".
 
     Returns
     -------
     lightkurve.TessLightCurve, KeplerLightCurve or LightCurve
-        The class depends on the mission; ``to_fits`` also writes LINEAGE. Columns ``time, flux,
-        flux_err, cadenceno, quality``, and one for each further flag type. Cadences without a time
-        are left out, because astropy's Time cannot hold NaN.
+        The class depends on the mission; its ``to_fits`` also writes LINEAGE. The columns are
+        ``time, flux, flux_err, cadenceno, quality``, and one for each further flag type. Cadences
+        without a time are left out, because astropy's Time cannot contain NaN.
 
     Raises
     ------
@@ -115,9 +115,9 @@ def to_lightcurve(
 
 
 def by_start(records: Sequence[LightCurveData]) -> list[LightCurveData]:
-    """Return light curves ordered by their first time, also across time formats.
+    """Return light curves ordered by their first time, even if their time formats differ.
 
-    Those with the same first time keep their order; those without any time come last.
+    Light curves with the same first time keep their order; those without times come last.
     """
     one_clock = len({data.clock for data in records}) < 2
 
@@ -139,7 +139,7 @@ def relative_flux(
 
 
 def middle(magnitude: npt.NDArray[np.float64], good: npt.NDArray[np.bool_]) -> float:
-    """Return the median magnitude of the good cadences, or of all if none is good."""
+    """Return the median magnitude of the good cadences, or of all if no cadence is good."""
     for chosen in (magnitude[good], magnitude):
         measured = chosen[np.isfinite(chosen)]
         if measured.size:
@@ -183,14 +183,14 @@ def _metadata(data: LightCurveData) -> dict[str, Any]:
 
 
 def plain_field(value: Any) -> str | int | float:
-    """Return the value of an observation's field as FITS headers and JSON can hold it."""
+    """Return the value of an observation's field in a form for FITS headers and JSON."""
     if isinstance(value, str | int | float):
         return value
     return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _flux_origin(data: LightCurveData) -> str:
-    """Return the name of the flux in lightkurve's style: "sap_flux", "pdcsap_flux"."""
+    """Return the name of the flux in lightkurve's style, such as "pdcsap_flux"."""
     words = data.processing or (data.photometry or "flux").split()[-1]
     origin = re.sub(r"\W+", "_", words.strip().lower())
     return origin if origin.endswith("flux") else f"{origin}_flux"
@@ -202,7 +202,7 @@ def check_unit(data: LightCurveData) -> None:
     Raises
     ------
     DataError
-        If astropy does not know the unit, or it is a logarithmic one that flux cannot have.
+        If astropy does not know the unit, or the unit is logarithmic but not a magnitude.
     """
     _unit_of(data)
 
@@ -228,8 +228,8 @@ def _unit(unit: str) -> Any:
         return known
     except (ValueError, TypeError) as error:
         raise DataError(
-            f"flux cannot have the unit {unit!r}, which the description of its processing method "
-            "or photometric source has in brackets; correct it, for example to [mag] or "
+            f"flux cannot have the unit {unit!r}, which is in brackets in the description of its "
+            "processing method or photometric source; correct it, for example to [mag] or "
             "[electron / s]"
         ) from error
 

@@ -1,4 +1,4 @@
-"""lightkurve's classes, extended so that files and stitched light curves keep their origin.
+"""Subclasses of lightkurve's classes whose files and stitched light curves keep their origin.
 
 Imports lightkurve.
 """
@@ -17,13 +17,13 @@ from lcdb_notebook.lightcurve.convert.fast_columns import Built
 
 __all__ = ["KeplerLightCurve", "LightCurve", "LightCurveCollection", "TessLightCurve"]
 
-# Metadata that become columns when light curves are joined, because they differ between them.
+# Metadata that become columns when light curves are joined, because their values differ.
 _MEMBER_KEYS = ("SECTOR", "ORBIT_NUMBER", "QUARTER", "CAMPAIGN", "DATASET")
 _UNKNOWN = -1
 
 
 def _with_history(to_fits: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a ``to_fits`` that also writes LINEAGE, which lightkurve's does not."""
+    """Return a ``to_fits`` that also writes LINEAGE, unlike lightkurve's."""
 
     @wraps(to_fits)
     def with_history(self: Any, *arguments: Any, **extra_data: Any) -> Any:
@@ -73,8 +73,8 @@ class LightCurveCollection(lightkurve.LightCurveCollection):  # type: ignore[mis
         -------
         lightkurve.LightCurve
             ``sector``, ``orbit_number``, ``quarter``, ``campaign`` and ``dataset`` are columns if
-            any of the light curves has them, with -1 for the others. ``meta`` holds what is the
-            same for all, where lightkurve's holds that of the last.
+            any of the light curves has them, with -1 for the others. ``meta`` contains the entries
+            that are the same for all light curves, while lightkurve keeps those of the last one.
         """
         _warn_of_repetitions(self)
         present = [key for key in _MEMBER_KEYS if any(lc.meta.get(key) is not None for lc in self)]

@@ -1,4 +1,4 @@
-"""Light curves as nested columns: one row per DataSet, with its cadences as lists."""
+"""Convert light curves to nested columns: one row per DataSet, with lists of cadences."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def nest(columns: Mapping[str, npt.NDArray[Any]], sizes: npt.ArrayLike, fields: 
     Parameters
     ----------
     columns : mapping of str to numpy.ndarray
-        Arrays of shape (sum of sizes,): all light curves one after the other.
+        Concatenated arrays of all light curves, of shape (sum of sizes,).
     sizes : array_like of int
         Number of elements of each light curve.
     fields : list of pyarrow.Field, optional
@@ -87,10 +87,10 @@ def to_nested(
     Returns
     -------
     nested_pandas.NestedFrame
-        ``dataset, target``, the observation fields that grow with time (``sector``), ``photometry,
-        processing, unit``, and the nested column ``lightcurve`` with ``time, flux, flux_err,
-        cadenceno, quality`` and a field for each further flag type. ``attrs`` are those of
-        :func:`to_pandas`. A light curve without any cadence left is an empty list.
+        ``dataset, target``, the observation fields that increase with time (``sector``),
+        ``photometry, processing, unit``, and the nested column ``lightcurve`` with ``time, flux,
+        flux_err, cadenceno, quality`` and a field for each further flag type. ``attrs`` are those
+        of :func:`to_pandas`. A light curve without remaining cadences is an empty list.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def to_nested(
 
 
 def _compact(values: Sequence[Any]) -> Any:
-    """Return texts, of which few are different, as categories."""
+    """Return texts with few distinct values as categories."""
     import pandas as pd
 
     texts = values and all(isinstance(value, str | None) for value in values)

@@ -1,4 +1,4 @@
-"""LightCurveData to a wide DataFrame: one row per cadence, one column per light curve."""
+"""Convert LightCurveData to a wide DataFrame: a row per cadence, a column per light curve."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def to_wide(
     Returns
     -------
     pandas.DataFrame
-        One row per cadence: ``target``, the observation fields that grow with time (``sector``),
-        ``time, cadenceno, quality``, a column for each further flag type, then for each light
-        curve a column of fluxes, named by photometry and processing ("QLP SAP raw"), and one of
-        errors ("QLP SAP raw error") if any are stored. ``attrs["units"]`` has the units of the
-        columns of fluxes and errors.
+        One row per cadence. The columns are ``target``, the observation fields that increase with
+        time (``sector``), ``time, cadenceno, quality``, one for each further flag type, and, for
+        each light curve, the flux, named by photometry and processing ("QLP SAP raw"), and the
+        error ("QLP SAP raw error") if it is stored. ``attrs["units"]`` has the units of the flux
+        and error columns.
 
     Raises
     ------
