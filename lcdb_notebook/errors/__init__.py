@@ -26,8 +26,8 @@
     ├── ExportError                 a file cannot be written or read (also a ValueError)
     └── BackupError                 a backup cannot be made or restored
 
-Notebooks show an LCDBError with only the lines of your own code and the message. To see the whole
-traceback, run ``%xmode Verbose`` and repeat the call, or call ``traceback.print_exception(error)``.
+Notebooks show an LCDBError with only your code and the message. To see the whole traceback, run
+``%xmode Verbose`` and repeat the call, or call ``traceback.print_exception(error)``.
 ``error.__cause__`` is the error of the database driver, if it caused this error.
 """
 
