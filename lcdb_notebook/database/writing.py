@@ -36,38 +36,39 @@ def ingest(
 ) -> Report:
     """Ingest light-curve files into the database.
 
-    Files are stored in batches, each in its own transaction, so that a batch which is committed
-    stays whatever happens to later ones. A file is ingested completely or not at all. Files that
-    are already in the database change nothing, so an interrupted ingest can simply be repeated.
+    Files are stored in batches, each in a separate transaction, so that later errors do not affect
+    committed batches. A file is ingested completely or not at all. Files that are already in the
+    database change nothing, so an interrupted ingest can be repeated.
 
     Parameters
     ----------
     paths : str, pathlib.Path, or iterable of these
         Files, folders (searched recursively) and glob patterns.
     on_error : {"skip", "raise"}, optional
-        "skip" reports bad files with the reason. "raise" raises the first error: earlier batches
-        stay, and no file of the same batch is ingested.
+        "skip" reports bad files with the reason. "raise" raises the first error; earlier batches
+        remain, and no file of the same batch is ingested.
     replace : bool or "newer", optional
-        What to do with files that differ from what is stored, as reprocessed ones do. False rejects
-        them; the reason in the report names the newer one and the argument to pass. "newer"
-        replaces older releases (by DATA_REL, then DATE) and ignores older files, but rejects files
-        whose light curves have others derived from them. True replaces always, and keeps those.
-        The light curves keep their DataSets and lineage; times and flags of the target in that
-        observation are replaced, too. Nothing else changes.
+        What to do with files that differ from the stored data, for example after reprocessing.
+        False rejects them; the reason in the report names the newer one and the argument to pass.
+        "newer" replaces older releases (by DATA_REL, then DATE) and ignores older files, but
+        rejects a file if other light curves were derived from the stored ones. True always
+        replaces, and keeps derived light curves. The light curves keep their DataSets and lineage;
+        times and flags of the target in that observation are replaced, too. Nothing else changes.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
     author, photometry : str, optional
         Names of the pipeline and of the photometric source, for files of pipelines that are not
         supported. Such files need times with a reference (TIME, and BJDREFI, JDREFI or MJDREFI)
-        and a flux column (FLUX, SAP_FLUX or PDCSAP_FLUX). Files of other pipelines ignore these
-        arguments. Files that lightkurve's ``to_fits`` wrote have neither name, so their photometry
+        and a flux column (FLUX, SAP_FLUX or PDCSAP_FLUX). They are ignored for files of supported
+        pipelines. Files written by lightkurve's ``to_fits`` have neither name, so their photometry
         is "lightkurve to_fits" by default.
     quality_type : str, optional
         Type of the flags in such files, for example "tess_quality_flag"; without it their flags are
         not stored.
     **description : Any
-        What the headers of such files do not have, by the arguments of ``db.add``: ``target``,
-        ``catalog``, ``mission``, ``processing``, ``observation_fields``, ``instrument``, ...
+        Values that are missing from the headers of such files, as arguments of ``db.add``:
+        ``target``, ``catalog``, ``mission``, ``processing``, ``observation_fields``,
+        ``instrument``, ...
 
     Returns
     -------
@@ -79,7 +80,8 @@ def ingest(
     ReadOnlyError
         If the database was not opened with ``write=True``.
     IngestError
-        For the first bad file, with ``on_error="raise"``; or if ``paths`` is not a path or paths.
+        For the first bad file, with ``on_error="raise"``; or if ``paths`` is neither a path nor an
+        iterable of paths.
     ArgumentError
         If ``on_error`` or ``replace`` is invalid, or for an unknown argument.
 
@@ -130,17 +132,17 @@ def add(
         Its ``flux`` and ``flux_err`` are added. A DataFrame must come from ``to_pandas``; its
         values may have changed, but not their unit.
     derived_from : DataSet, int, LightCurve, LightCurveData or bool, optional
-        The DataSet that it was made from, its id, or the light curve that was read from it. True
-        means the DataSet that the light curve was read from (``meta["DATASET"]``); in a DataFrame,
-        that of each light curve. It becomes the source in the lineage, and supplies what the
-        metadata of the light curve do not have.
+        The source: a DataSet, its id, or the light curve that was read from it. True is the DataSet
+        from which the light curve was read (``meta["DATASET"]``); in a DataFrame, that of each
+        light curve. It becomes the source in the lineage, and supplies missing metadata of the
+        light curve.
     target : int, optional
-        Catalog number; by default TARGETID, TICID, KEPLERID or LABEL of the metadata.
+        Catalog number; by default from TARGETID, TICID, KEPLERID or LABEL in the metadata.
     catalog : str, optional
         Name of the catalog, such as "TIC"; by default from LABEL or the mission.
     mission : str, optional
-        "TESS", "Kepler", "K2", or a mission in the database; by default MISSION, TELESCOP or the
-        class of the light curve.
+        "TESS", "Kepler", "K2", or a mission in the database; by default from MISSION, TELESCOP or
+        the class of the light curve.
     photometry : str, optional
         Name of the photometric source; by default PHOTOMETRY and FLUX_ORIGIN.
     processing : str, optional
@@ -149,12 +151,11 @@ def add(
     observation_type : str, optional
         Polymorphic identity of the observation, such as "tess_observation".
     observation_fields : mapping, optional
-        Values of the observation's columns, such as ``{"sector": 1}``, which replace those of the
-        metadata.
+        Values of the observation's columns, such as ``{"sector": 1}``, which override the metadata.
     instrument : tuple of str, optional
-        Names from the root of the instrument tree: ``("TESS", "Camera 1", "CCD 2")``.
+        Names from the root of the instrument tree, such as ``("TESS", "Camera 1", "CCD 2")``.
     clock : Clock, optional
-        The clock of a mission that is neither known nor in the database.
+        The clock of the mission, if the mission is neither supported nor in the database.
     **unknown : Any
         Raises ArgumentError with the argument that may be meant.
 
@@ -168,21 +169,21 @@ def add(
     ReadOnlyError
         If the database was not opened with ``write=True``.
     IngestError
-        If something is missing, contradicts what is stored, or the source is of another target or
-        observation; if the light curve is folded or stitched, or its times are impossible for the
+        If something is missing or contradicts the stored data, the source has another target or
+        observation, the light curve is folded or stitched, or its times are impossible for the
         mission. Nothing is added then, not even other light curves of a DataFrame.
     ArgumentError
         For an unknown argument.
     LineageError
-        If it would be derived from itself.
+        If the light curve would be derived from itself.
     DataError
         If a DataFrame does not come from ``to_pandas``.
 
     Notes
     -----
-    Fluxes are placed by cadence number, with NaN for cadences that the light curve does not have
-    (``flatten`` drops flagged ones, for example). A binned light curve has no cadence numbers, so
-    it is added to a new observation, with the length of the bins as ``exptime``.
+    Fluxes are aligned by cadence number, with NaN for missing cadences (for example flagged ones).
+    A binned light curve has no cadence numbers, so it is added to a new observation, with the
+    length of the bins as ``exptime``.
 
     Examples
     --------
@@ -233,10 +234,11 @@ def add_frames(
         CCD in the headers (or the sector in MAST's file names). If there are several, the one with
         the frame's cadence is used.
     cadence : int or sequence of int, optional
-        Cadence number, or one for each file, for files whose headers have none (FFIINDEX, CADENCE).
+        Cadence number, or one for each file, if the headers have none (FFIINDEX, CADENCE).
     frame_class : type, optional
         Class of the frames. The cadences of a class are unique, so each CCD of a mission needs a
-        separate class. Fields that it adds are read from the header cards of the same names.
+        separate class. Additional fields of the class are read from the header cards with the same
+        names.
     on_error : {"raise", "skip"}, optional
         "raise" raises the first error and adds nothing; "skip" adds the other files and puts the
         reason into the table.

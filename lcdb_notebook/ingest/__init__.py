@@ -1,4 +1,4 @@
-"""Write files and LightCurves into the database. The read side never imports this package."""
+"""Store files and LightCurves in the database. Modules for reading never import this package."""
 
 from __future__ import annotations
 

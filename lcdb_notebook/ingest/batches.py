@@ -46,43 +46,44 @@ def ingest(
 ) -> Report:
     """Ingest light-curve files into the database.
 
-    Files are stored in batches, each in its own transaction, so that a batch which is committed
-    stays whatever happens to later ones. A file is ingested completely or not at all. Files that
-    are already in the database change nothing, so an interrupted ingest can simply be repeated.
+    Files are stored in batches, each in a separate transaction, so that later errors do not affect
+    committed batches. A file is ingested completely or not at all. Files that are already in the
+    database change nothing, so an interrupted ingest can be repeated.
 
     Parameters
     ----------
     bind : sqlalchemy.orm.Session or sqlalchemy.Engine
         Batches are committed on a connection of this engine, or of the session's engine.
-        Uncommitted work of the session is neither committed nor visible, and must not hold the
-        writers' lock that ``store`` takes. For a session that is bound to a connection, that
-        connection is used and nothing is committed.
+        Uncommitted changes of the session are neither committed nor visible, and the session must
+        not hold the writers' lock that ``store`` takes. If the session is bound to a connection,
+        that connection is used and nothing is committed.
     paths : path-like or iterable of path-like
         Files, folders (searched recursively) and glob patterns.
     on_error : {"skip", "raise"}, default "skip"
-        "skip" reports bad files with the reason. "raise" raises the first error: earlier batches
-        stay, and no file of the same batch is ingested.
+        "skip" reports bad files with the reason. "raise" raises the first error; earlier batches
+        remain, and no file of the same batch is ingested.
     replace : bool or "newer", default False
-        What to do with files that differ from what is stored, as reprocessed ones do. False rejects
-        them; the reason in the report names the newer one and the argument to pass. "newer"
-        replaces older releases (by DATA_REL, then DATE) and ignores older files, but rejects files
-        whose light curves have others derived from them. True replaces always, and keeps those.
-        The light curves keep their DataSets and lineage; times and flags of the target in that
-        observation are replaced, too. Nothing else changes.
+        What to do with files that differ from the stored data, for example after reprocessing.
+        False rejects them; the reason in the report names the newer one and the argument to pass.
+        "newer" replaces older releases (by DATA_REL, then DATE) and ignores older files, but
+        rejects a file if other light curves were derived from the stored ones. True always
+        replaces, and keeps derived light curves. The light curves keep their DataSets and lineage;
+        times and flags of the target in that observation are replaced, too. Nothing else changes.
     progress : bool, optional
         Whether to show a progress bar. By default it appears after one second.
     author, photometry : str, optional
         Names of the pipeline and of the photometric source, for files of pipelines that are not
         supported. Such files need times with a reference (TIME, and BJDREFI, JDREFI or MJDREFI)
-        and a flux column (FLUX, SAP_FLUX or PDCSAP_FLUX). Files of other pipelines ignore these
-        arguments. Files that lightkurve's ``to_fits`` wrote have neither name, so their photometry
+        and a flux column (FLUX, SAP_FLUX or PDCSAP_FLUX). They are ignored for files of supported
+        pipelines. Files written by lightkurve's ``to_fits`` have neither name, so their photometry
         is "lightkurve to_fits" by default.
     quality_type : str, optional
         Type of the flags in such files, for example "tess_quality_flag"; without it their flags are
         not stored.
     **description : Any
-        What the headers of such files do not have, by the arguments of ``db.add``: ``target``,
-        ``catalog``, ``mission``, ``processing``, ``observation_fields``, ``instrument``, ...
+        Values that are missing from the headers of such files, as arguments of ``db.add``:
+        ``target``, ``catalog``, ``mission``, ``processing``, ``observation_fields``,
+        ``instrument``, ...
 
     Returns
     -------
@@ -92,12 +93,13 @@ def ingest(
     Raises
     ------
     IngestError
-        For the first bad file, with ``on_error="raise"``; or if ``paths`` is not a path or paths.
+        For the first bad file, with ``on_error="raise"``; or if ``paths`` is neither a path nor an
+        iterable of paths.
     ArgumentError
         If ``on_error`` or ``replace`` is invalid, or for an unknown argument.
     sqlalchemy.exc.DBAPIError
-        If the database fails for a reason that no file can cause: the connection is lost, the disk
-        is full, permission is denied.
+        If the database fails for a reason unrelated to the files: the connection is lost, the disk
+        is full, or permission is denied.
 
     Examples
     --------
@@ -124,7 +126,7 @@ def ingest(
             bar.show(done)
         report = Report(tuple(outcomes.values()))
         if report.light_curves >= ANALYZE_FROM:
-            # PostgreSQL would otherwise plan queries for the tables' old sizes.
+            # Otherwise PostgreSQL would plan queries for the old sizes of the tables.
             with _transaction(connection):
                 connection.exec_driver_sql(f"ANALYZE {_TABLES}")
     return report
@@ -154,7 +156,7 @@ def _batches(
         except IngestError as error:
             _note(outcomes, _skipped(str(path), error), on_error)
         else:
-            # Reserves its place in the report, which is in the order of the files.
+            # Reserves its position in the report, which is in the order of the files.
             outcomes[product.label] = Outcome(product.label, "unchanged")
             batch.products.append(product)
             batch.size += _bytes(product)
@@ -208,7 +210,7 @@ def _store_together(
 
 
 def _concerns_one_file(error: LCDBError | sa.exc.DBAPIError) -> bool:
-    """Return whether an error can be caused by a file, not by the state of the database."""
+    """Return whether a file, rather than the state of the database, can cause an error."""
     if isinstance(error, LCDBError | sa.exc.IntegrityError | sa.exc.DataError):
         return True
     # RAISE in a trigger is an InternalError, too; class 25 is a read-only transaction.

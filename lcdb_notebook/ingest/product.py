@@ -1,4 +1,4 @@
-"""The contents of a light-curve file as arrays and names: readers build them, store writes them."""
+"""Contents of a light-curve file as arrays and names, between the readers and the tables."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Curve:
     Parameters
     ----------
     photometry
-        How the light was extracted.
+        The extraction of the light.
     processing
-        The processing after that; None for raw photometry.
+        The processing after extraction; None for raw photometry.
     source
-        Position, in :attr:`Product.curves`, of the curve that this one was derived from.
+        Index in :attr:`Product.curves` of the curve from which this one was derived.
     flux, flux_err
         float64 of shape (cadences,), NaN for missing values. ``flux_err`` is None if the file has
         no errors of this flux.
@@ -53,7 +53,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """Data for a whole observation, whatever the target, found next to a file.
+    """Data for all targets of an observation, found next to a file.
 
     Parameters
     ----------
@@ -73,14 +73,14 @@ class Shared:
 
 
 class Release(NamedTuple):
-    """The version of a file, by which an older one is replaced.
+    """The version of a file, which determines whether it replaces another.
 
     Parameters
     ----------
     number
         DATA_REL, or None.
     date
-        DATE, as "2020-05-25", or "".
+        DATE, such as "2020-05-25", or "".
     version
         PROCVER, or "".
     """
@@ -92,7 +92,7 @@ class Release(NamedTuple):
     def is_newer(self, other: Release | None) -> bool | None:
         """Return whether this release is newer than another; None if that is unknown.
 
-        Data releases are compared first, and dates if those are equal or missing.
+        Data releases are compared first; if they are equal or missing, dates are compared.
 
         Examples
         --------
@@ -128,10 +128,10 @@ class Product:
     observation_type
         Polymorphic identity of the observation's class.
     observation_fields
-        Values of that class's own columns. Two products belong to one observation exactly when
-        type, fields and instrument agree.
+        Values of the columns that this class adds. Two products belong to the same observation if
+        and only if type, fields and instrument are equal.
     instrument
-        Names from the root of the instrument tree down: ``("TESS", "Camera 4", "CCD 2")``.
+        Names from the root of the instrument tree, such as ``("TESS", "Camera 4", "CCD 2")``.
     cadence
         int64 of shape (cadences,), strictly increasing.
     time
@@ -140,10 +140,10 @@ class Product:
     quality
         One int32 array of shape (cadences,) for each flag type, by polymorphic identity.
     curves
-        The flux columns, each after the one from which it was derived.
+        The flux columns; each comes after its source.
     numbered
         False if the file has no cadence numbers. ``cadence`` then only counts the rows, and the
-        product is stored in a separate observation and not aligned with others.
+        product is stored in a separate observation without alignment.
     shared
         Data for all targets of the observation; None if there are none.
     part
@@ -188,15 +188,15 @@ def observation_key(product: Product) -> ObservationKey:
 
 
 def plain(value: object) -> object:
-    """Return a numpy scalar as Python's own number, and anything else unchanged."""
+    """Return a numpy scalar as a Python number, and other values unchanged."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def as_flags(values: npt.NDArray[Any], what: str) -> npt.NDArray[np.int32]:
-    """Return integers as int32, the bit patterns of unsigned 32-bit numbers included.
+    """Return integers as int32, including the bit patterns of unsigned 32-bit numbers.
 
-    Bit 31 of an unsigned number becomes the sign of the int32, which is how PostgreSQL's
-    ``integer`` can store it and how :mod:`lcdb_notebook.flags` reads it.
+    Bit 31 of an unsigned number becomes the sign bit of the int32, so that PostgreSQL's ``integer``
+    can store it. :mod:`lcdb_notebook.flags` reads it in the same way.
 
     Parameters
     ----------

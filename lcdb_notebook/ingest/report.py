@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 20
-"""Number of reasons that ``repr`` prints; ``to_pandas`` has all."""
+"""Number of reasons in the ``repr``; ``to_pandas`` has all."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,15 @@ class Outcome:
     label : str
         The file's path.
     status : {"added", "replaced", "unchanged", "skipped"}
-        "added" if something was stored, "replaced" if it replaced what was stored, "unchanged" if
-        everything was already in the database or newer there, "skipped" if nothing was stored
-        because of ``error``.
+        "added" if something was stored, "replaced" if stored data were replaced, "unchanged" if the
+        same or newer data were already in the database, "skipped" if nothing was stored because of
+        ``error``.
     light_curves : int
         Number of new DataSets.
     datasets : tuple of int
         Ids of the file's light curves, new or not, in the file's order.
     error : LCDBError, optional
-        Why the file was skipped.
+        The reason why the file was skipped.
 
     Examples
     --------
@@ -49,13 +49,13 @@ class Outcome:
 
     @property
     def reason(self) -> str:
-        """Why the file was skipped, without its label; "" if it was not."""
+        """The reason why the file was skipped, without its label; "" if it was not skipped."""
         return "" if self.error is None else str(self.error).removeprefix(f"{self.label}: ")
 
 
 @dataclass(frozen=True)
 class Report:
-    """The result of an ingest: one outcome per file, in the order in which they were found.
+    """The result of an ingest: one outcome per file, in the order of the files.
 
     Parameters
     ----------
@@ -77,12 +77,12 @@ class Report:
 
     @property
     def added(self) -> int:
-        """Number of files with something new."""
+        """Number of files with new data."""
         return self._count("added")
 
     @property
     def replaced(self) -> int:
-        """Number of files that replaced what was stored."""
+        """Number of files that replaced stored data."""
         return self._count("replaced")
 
     @property

@@ -239,8 +239,8 @@ def test_the_cadence_card_of_tica_is_read(connection: sa.Connection, tmp_path: P
         ({"FFIINDEX": -1}, None, "FFIINDEX must be .* got -1"),
         ({"FFIINDEX": 1.5}, None, "FFIINDEX must be .* got 1.5"),
         ({}, [1, 2], "got 2 for 1 files"),
-        ({}, -1, "must be one or several integers from 0 on"),
-        ({}, "seven", "must be one or several integers from 0 on"),
+        ({}, -1, "must be one or several non-negative integers"),
+        ({}, "seven", "must be one or several non-negative integers"),
     ],
 )
 def test_a_cadence_that_makes_no_sense_is_refused(

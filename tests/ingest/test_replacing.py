@@ -174,7 +174,7 @@ def test_ingest_refuses_to_replace_what_others_were_derived_from_unless_told(
     (flat,) = added.datasets
     before = content(db)
     message = reason(db, release(60), replace="newer")
-    assert f"DataSets {flat} were derived from it or have its times" in message
+    assert f"DataSets {flat} were derived from that or have its times" in message
     assert message.endswith("pass replace=True to replace it and keep them")
     assert content(db) == before
     assert db.ingest(release(60), replace=True, progress=False).replaced == 1

@@ -1,4 +1,4 @@
-"""Add FITS images to the table of frames: headers only, the pixels stay in their files."""
+"""Add FITS images to the table of frames: only the headers, not the pixels."""
 
 from __future__ import annotations
 
@@ -62,10 +62,11 @@ def add_frames(
         CCD in the headers (or the sector in MAST's file names). If there are several, the one with
         the frame's cadence is used.
     cadence : int or sequence of int, optional
-        Cadence number, or one for each file, for files whose headers have none (FFIINDEX, CADENCE).
+        Cadence number, or one for each file, if the headers have none (FFIINDEX, CADENCE).
     frame_class : type, default FITSFrame
         Class of the frames. The cadences of a class are unique, so each CCD of a mission needs a
-        separate class. Fields that it adds are read from the header cards of the same names.
+        separate class. Additional fields of the class are read from the header cards with the same
+        names.
     on_error : {"raise", "skip"}, default "raise"
         "raise" raises the first error and adds nothing; "skip" adds the other files and puts the
         reason into the table.
@@ -121,7 +122,7 @@ def add_frames(
         for result in results
     ]
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
-    # Integers, even where some are missing.
+    # Integers, even if some are missing.
     return table.astype(dict.fromkeys(("frame", "cadence", "observation"), "Int64"))
 
 
@@ -145,7 +146,7 @@ def _given_cadences(cadence: int | Sequence[int] | None, files: int) -> list[int
         return [None] * files
     several = np.atleast_1d(np.asarray(cadence))
     if several.ndim != 1 or several.dtype.kind not in "iu" or (several < 0).any():
-        raise IngestError(f"cadence must be one or several integers from 0 on, got {cadence!r}")
+        raise IngestError(f"cadence must be one or several non-negative integers, got {cadence!r}")
     if several.size != files:
         raise IngestError(
             f"cadence must have one number for each file, got {several.size} for {files} files"
@@ -169,7 +170,7 @@ def _find_observations(
     session: orm.Session, results: Sequence[_Result], given: int | Observation | None
 ) -> None:
     if given is not None:
-        # None for an Observation that is not stored yet.
+        # None for an Observation that has not been stored.
         id_: int | None = given.id if isinstance(given, Observation) else given
         if id_ is None or session.scalar(sa.select(Observation.id).filter_by(id=id_)) is None:
             raise IngestError(f"no observation {id_}; db.observations() lists them")
@@ -260,7 +261,7 @@ def _differing(there: FITSFrame, result: _Result) -> list[str]:
 
 
 def _further_fields(frame_class: type[FITSFrame], file: FrameFile) -> dict[str, Any]:
-    """Read the fields that a class adds from the cards of the same names."""
+    """Read the additional fields of a class from the cards with the same names."""
     own = set(sa.inspect(FITSFrame).column_attrs.keys())
     fields = {}
     for name in sa.inspect(frame_class).column_attrs.keys():  # noqa: SIM118

@@ -33,7 +33,7 @@ class FrameFile:
     Parameters
     ----------
     label
-        Name in messages: the path as given.
+        Name in messages: the path that was passed.
     path
         The absolute path.
     columns
@@ -62,8 +62,8 @@ def read_frame(path: Path) -> FrameFile:
     """Read the headers of one FITS image, without the pixels.
 
     SIMPLE and EXTEND are read from the primary HDU; BITPIX, NAXIS, NAXISn, BSCALE and BZERO from
-    the image, which is the first HDU with data. For a tile-compressed image they are those of the
-    uncompressed one.
+    the image, which is the first HDU with data. For a tile-compressed image, they describe the
+    uncompressed image.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def _read(path: Path, hdus: Any) -> FrameFile:
     headers = (primary, header)
     return FrameFile(
         str(path),
-        # Symbolic links are kept, since they often exist because their targets move.
+        # Symbolic links are kept, because they often exist for targets that move.
         Path(os.path.abspath(path.expanduser())),  # noqa: PTH100
         {
             "simple": value(primary, "SIMPLE", True) is True,

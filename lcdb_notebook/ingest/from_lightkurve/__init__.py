@@ -1,1 +1,1 @@
-"""Light curves that are already Python objects, as products for the database."""
+"""Convert light curves that are Python objects to products for the database."""

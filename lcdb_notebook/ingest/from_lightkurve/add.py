@@ -1,4 +1,4 @@
-"""Add lightkurve's LightCurves, or a DataFrame of them, to the database."""
+"""Add lightkurve objects, or a DataFrame of light curves, to the database."""
 
 from __future__ import annotations
 
@@ -47,30 +47,29 @@ def add(
         Its ``flux`` and ``flux_err`` are added. A DataFrame must come from ``to_pandas``; its
         values may have changed, but not their unit.
     derived_from : DataSet, int, LightCurve, LightCurveData or bool, optional
-        The DataSet that it was made from, its id, or the light curve that was read from it. True
-        means the DataSet that the light curve was read from (``meta["DATASET"]``); in a DataFrame,
-        that of each light curve. It becomes the source in the lineage, and supplies what the
-        metadata of the light curve do not have.
+        The source: a DataSet, its id, or the light curve that was read from it. True is the DataSet
+        from which the light curve was read (``meta["DATASET"]``); in a DataFrame, that of each
+        light curve. It becomes the source in the lineage, and supplies missing metadata of the
+        light curve.
     target : int, optional
-        Catalog number; by default TARGETID, TICID, KEPLERID or LABEL of the metadata.
+        Catalog number; by default from TARGETID, TICID, KEPLERID or LABEL in the metadata.
     catalog : str, optional
         Name of the catalog, such as "TIC"; by default from LABEL or the mission.
     mission : str, optional
-        "TESS", "Kepler", "K2", or a mission in the database; by default MISSION, TELESCOP or the
-        class of the light curve.
+        "TESS", "Kepler", "K2", or a mission in the database; by default from MISSION, TELESCOP or
+        the class of the light curve.
     photometry, processing : str, optional
-        Names of the photometric source and of the processing ("raw" for none); by default
-        PHOTOMETRY, PROCESSING and FLUX_ORIGIN. A light curve that was flattened or normalized needs
-        a new name of the processing.
+        Names of the photometric source and of the processing ("raw" for none); by default from
+        PHOTOMETRY, PROCESSING and FLUX_ORIGIN. A flattened or normalized light curve needs a new
+        name for the processing.
     observation_type : str, optional
         Polymorphic identity of the observation, such as "tess_observation".
     observation_fields : mapping, optional
-        Values of the observation's columns, such as ``{"sector": 1}``, which replace those of the
-        metadata.
+        Values of the observation's columns, such as ``{"sector": 1}``, which override the metadata.
     instrument : tuple of str, optional
-        Names from the root of the instrument tree: ``("TESS", "Camera 1", "CCD 2")``.
+        Names from the root of the instrument tree, such as ``("TESS", "Camera 1", "CCD 2")``.
     clock : Clock, optional
-        The clock of a mission that is neither known nor in the database.
+        The clock of the mission, if the mission is neither supported nor in the database.
 
     Returns
     -------
@@ -80,21 +79,21 @@ def add(
     Raises
     ------
     IngestError
-        If something is missing, contradicts what is stored, or the source is of another target or
-        observation; if the light curve is folded or stitched, or its times are impossible for the
+        If something is missing or contradicts the stored data, the source has another target or
+        observation, the light curve is folded or stitched, or its times are impossible for the
         mission. Nothing is added then, not even other light curves of a DataFrame.
     ArgumentError
         For an unknown argument.
     LineageError
-        If it would be derived from itself.
+        If the light curve would be derived from itself.
     DataError
         If a DataFrame does not come from ``to_pandas``.
 
     Notes
     -----
-    Fluxes are placed by cadence number, with NaN for cadences that the light curve does not have
-    (``flatten`` drops flagged ones, for example). A binned light curve has no cadence numbers, so
-    it is added to a new observation, with the length of the bins as ``exptime``.
+    Fluxes are aligned by cadence number, with NaN for missing cadences (for example flagged ones).
+    A binned light curve has no cadence numbers, so it is added to a new observation, with the
+    length of the bins as ``exptime``.
 
     Examples
     --------
@@ -129,7 +128,7 @@ def _add_all(
     connection: sa.Connection, curves: list[Any], derived_from: Any, description: dict[str, Any]
 ) -> Report:
     def add_all() -> Report:
-        # All or none, even in a transaction of the caller.
+        # All or nothing, even in a transaction of the caller.
         with connection.begin_nested():
             return Report([_add(connection, curve, derived_from, description) for curve in curves])
 
@@ -168,7 +167,7 @@ def _add(
 def _advised(
     connection: sa.Connection, error: LCDBError, product: Product, source: int | None
 ) -> LCDBError:
-    """Return the error to raise: another one if only the name of the processing is missing."""
+    """Return a more specific error if only a name for the processing is missing."""
     (curve,) = product.curves
     name = curve.processing.name if curve.processing else "raw"
     if (

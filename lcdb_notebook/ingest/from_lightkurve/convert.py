@@ -37,9 +37,9 @@ def product_from_lightcurve(
 ) -> Product:
     """Build a Product from a LightCurve's columns and metadata.
 
-    A light curve from ``lightkurve.read``, also after ``flatten``, ``remove_outliers`` and similar
-    methods, belongs to the same observation as the file, and is aligned with it by cadence number.
-    Without cadence numbers (``bin``) it gets a new observation.
+    A light curve from ``lightkurve.read``, even after ``flatten``, ``remove_outliers`` and similar
+    methods, belongs to the observation of the file, and is aligned with it by cadence number.
+    Without cadence numbers (``bin``), it gets a new observation.
 
     Parameters
     ----------
@@ -51,15 +51,16 @@ def product_from_lightcurve(
     Returns
     -------
     Product
-        With one curve and its time in the mission's format in TDB. Masked values become NaN.
-        Numbers below 1e6 in the format "jd", which lightkurve gives to plain numbers, are read as
-        the mission's format, and numbers from 1e6 in the mission's format as BJD.
+        A product with one curve, and times in the mission's format in TDB. Masked values become
+        NaN. Numbers below 1e6 in the format "jd", which lightkurve assigns to plain numbers, are
+        interpreted in the mission's format, and numbers of at least 1e6 in the mission's format as
+        BJD.
 
     Raises
     ------
     IngestError
-        If it is folded or stitched, its times are impossible, or something is missing; the message
-        names the argument to pass.
+        If the light curve is folded or stitched, its times are impossible, or something is missing;
+        the message names the argument to pass.
 
     Examples
     --------
@@ -88,7 +89,7 @@ def product_from_lightcurve(
         time = times.mission_time(lightcurve.time, _clock(known, clock, mission))
         if known is not None:
             times.check_dates(time, known)
-        # Without cadence numbers, rows are sorted by time, and those without time come last.
+        # Without cadence numbers, rows are sorted by time; rows without a time come last.
         order = np.argsort(time if cadence is None else cadence, kind="stable")
         time = time[order]
         exposure = times.exposure_time(meta, time, known, numbered=cadence is not None)
@@ -138,7 +139,7 @@ def _clock(known: missions.KnownMission | None, clock: Clock | None, mission: st
 
 
 def check_kind(lightcurve: Any) -> None:
-    """Raise IngestError if something is not a LightCurve, or a folded one."""
+    """Raise IngestError unless this is a LightCurve that is not folded."""
     from lightkurve import FoldedLightCurve, LightCurve
 
     name = type(lightcurve).__name__
@@ -166,12 +167,12 @@ def check_arguments(function: str, description: Mapping[str, Any], further: Sequ
     description
         The arguments.
     further
-        Names beyond those of :func:`product_from_lightcurve`.
+        Names that are allowed in addition to those of :func:`product_from_lightcurve`.
 
     Raises
     ------
     ArgumentError
-        If there is an unknown one.
+        If a name is unknown.
     """
     known = [*further, *list(signature(product_from_lightcurve).parameters)[1:]]
     for name in description:

@@ -1,4 +1,4 @@
-"""Complete the description of a light curve by the DataSet from which it was derived."""
+"""Complete the description of a light curve from its source DataSet."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def source_id(derived_from: Any, lightcurve: Any) -> int | None:
     Raises
     ------
     IngestError
-        If there is none, or more than one.
+        If there is no such DataSet, or more than one.
     """
     if derived_from is None or derived_from is False:
         return None
@@ -57,7 +57,7 @@ def source_id(derived_from: Any, lightcurve: Any) -> int | None:
 def described_by_source(
     connection: sa.Connection, source: int, lightcurve: Any, description: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Complete a user's description of a light curve by that of its source.
+    """Complete a user's description of a light curve from that of its source.
 
     Parameters
     ----------
@@ -121,7 +121,8 @@ def _check(
     number = next((n for n in numbers if isinstance(n, int)), None)
     if number is not None and number != row.target:
         raise IngestError(
-            f"the light curve is of target {number}, but {source} is of {row.catalog} {row.target}"
+            f"the target of the light curve is {number}, but that of {source} is {row.catalog} "
+            f"{row.target}"
         )
     for name in about.chronology:
         its, sources = meta.get(name.upper()), about.fields.get(name)

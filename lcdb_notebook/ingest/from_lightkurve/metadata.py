@@ -27,7 +27,7 @@ def known_mission(meta: Meta, class_name: str) -> KnownMission:
     Raises
     ------
     IngestError
-        If none of them is known.
+        If all of them are unknown.
     """
     known = missions.named(meta.get("MISSION"), meta.get("TELESCOP"))
     if known is not None:
@@ -72,11 +72,11 @@ def _named_target(meta: Meta) -> tuple[str, int] | None:
 
 
 def as_integer(value: Any) -> int | None:
-    """Return an integer, or a str of digits, as int; None for anything else."""
+    """Return an integer, or a string of digits, as int; None for other values."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, str) and value.strip().isdecimal():
-        # Python does not convert strings of some thousand digits; catalog numbers have up to 19.
+        # Python refuses to convert thousands of digits; catalog numbers have up to 19.
         if len(value) > _MOST_DIGITS:
             raise IngestError(f"a number of {len(value)} digits, {value[:20]}..., is too large")
         return int(value)
@@ -84,7 +84,7 @@ def as_integer(value: Any) -> int | None:
 
 
 def cadence_numbers(lightcurve: Any) -> IntVector | None:
-    """Return the cadence numbers; None if a light curve has none, as after ``bin``.
+    """Return the cadence numbers; None if the light curve has none, for example after ``bin``.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def cadence_numbers(lightcurve: Any) -> IntVector | None:
 
 
 def check_not_stitched(lightcurve: Any) -> None:
-    """Reject a light curve of several observations, by the columns that ``stitch`` adds.
+    """Reject a light curve of several observations, which has columns that ``stitch`` adds.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def check_not_stitched(lightcurve: Any) -> None:
 def observation_fields(
     meta: Meta, known: KnownMission | None, exposure: int | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Find the values of a known mission's columns; those given by the user come first."""
+    """Find the values of a known mission's columns; values from the user take precedence."""
     if known is None:
         return dict(given)
     author = meta.get("AUTHOR")
@@ -165,7 +165,7 @@ def observation_fields(
 
 
 def instrument_path(meta: Meta, known: KnownMission | None, mission: str) -> tuple[str, ...]:
-    """Return the names of the instrument from the root down, as the file readers do."""
+    """Return the names of the instrument from the root, like the file readers."""
     path: list[str] = []
     for name, key in known.instrument if known else ((mission, None),):
         number = None if key is None else as_integer(meta.get(key))
@@ -182,9 +182,9 @@ def instrument_path(meta: Meta, known: KnownMission | None, mission: str) -> tup
 
 
 def flux_and_error(lightcurve: Any, origin: str) -> tuple[FloatVector, FloatVector | None]:
-    """Return flux and error; None for the error if there is none, or only that of another flux.
+    """Return flux and error; None for the error if it is missing or belongs to another flux.
 
-    lightkurve gives QLP's raw flux the errors of the detrended one.
+    lightkurve assigns the errors of QLP's detrended flux to the raw flux.
     """
     flux_err = _floats(lightcurve.flux_err)
     columns = lightcurve.colnames
@@ -206,11 +206,11 @@ def _floats(column: Any) -> FloatVector:
 
 
 def flag_bits(column: Any) -> npt.NDArray[np.int32] | None:
-    """Return a column of flags as int32, 0 where it is masked; None if it has no integers."""
+    """Return a column of flags as int32, with 0 where it is masked; None if not integers."""
     plain = getattr(column, "unmasked", column)
     values = np.ma.getdata(np.asarray(getattr(plain, "value", plain)))
     if values.dtype.kind not in "iu":
-        # Flags that were averaged have no meaning.
+        # Averaged flags have no meaning.
         return None
     values = np.where(np.asarray(getattr(column, "mask", False)), 0, values)
     return as_flags(values, "the quality column")

@@ -1,4 +1,4 @@
-"""Name a LightCurve's photometry, processing and flags as the file readers do."""
+"""Find names for the photometry, processing and flags of a LightCurve, like the file readers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RAW = {
     "TGLC PSF": "[electron / s] PSF photometry, neighbouring Gaia stars removed (TGLC)",
     "TGLC aperture": "[electron / s] Aperture photometry, neighbouring Gaia stars removed (TGLC)",
 }
-"""Photometric sources of the file readers, if a light curve is added before any file."""
+"""Photometric sources of the file readers, for light curves that are added before any file."""
 
 _TGLC = {
     "psf_flux": ("TGLC PSF", None),
@@ -52,7 +52,7 @@ def methods(
     unit
         Unit of the flux.
     photometry, processing
-        Given by the user, and taken first; the processing "raw" means none.
+        Names from the user, which take precedence; the processing "raw" means none.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def methods(
     if processing is None or processing.lower() == "raw":
         return Named(photometry, _described(photometry, unit, f"Flux {how}")), None
     return (
-        # The source may have another unit than what was derived from it, so none is written.
+        # The unit of the source may differ from that of the derived light curve, so it is omitted.
         Named(photometry, _RAW.get(photometry, f"Source {how}")),
         Named(processing, f"[{unit}] {processing} {how}"),
     )
@@ -89,9 +89,10 @@ def quality_types(
 ) -> dict[str, str]:
     """Find the column of each flag type.
 
-    ``quality`` has the mission's flags or, for QLP, the pipeline's, unless ``flag_type`` is given,
-    as in light curves that were read from a database. TGLC has two columns for two types, whose sum
-    lightkurve puts into ``quality``. Other columns are recognized by the names of flag types.
+    ``quality`` has the flags of the mission or, for QLP, of the pipeline, unless ``flag_type`` is
+    given, as for light curves that were read from a database. TGLC has two columns for two types,
+    and lightkurve puts their sum into ``quality``. Other columns are recognized by the names of
+    flag types.
     """
     found = {name: name for name in flags.types() if name in columns}
     if author == "TGLC" and "tess_flags" in columns:

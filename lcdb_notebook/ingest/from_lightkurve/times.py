@@ -18,7 +18,7 @@ from lcdb_notebook.lightcurve.missions import KEPLER, TESS, KnownMission
 # From this sector on, sectors have four orbits instead of two.
 _LONG_SECTORS, _LONG_SECTOR_DAYS = 97, 64.0
 
-# Numbers that are often given without a time format: what to add for a JD, and what to do.
+# Times that users often pass without a format: the offset to JD, and the remedy.
 _OTHER_TIMES = (
     (0.0, "full Julian dates", "pass them as astropy.time.Time(..., format='jd', scale='tdb')"),
     (
@@ -65,7 +65,7 @@ def check_dates(time: FloatVector, mission: KnownMission) -> None:
     Raises
     ------
     IngestError
-        If there are such times. The message names the format that they may be in.
+        If there are such times. The message suggests the format that they may have.
     """
     finite = time[np.isfinite(time)]
     if finite.size == 0:
@@ -94,9 +94,9 @@ def check_dates(time: FloatVector, mission: KnownMission) -> None:
 def exposure_time(
     meta: Meta, time: FloatVector, known: KnownMission | None, *, numbered: bool
 ) -> int | None:
-    """Find the nominal exposure time in seconds, as the file readers do; None if it is unknown.
+    """Find the nominal exposure time in seconds, like the file readers; None if it is unknown.
 
-    Without cadence numbers the metadata are ignored, since the light curve may have been binned.
+    Without cadence numbers, the metadata are ignored, because the light curve may be binned.
     """
     nominal = as_integer(meta.get("EXPTIME"))
     if numbered and nominal is not None:

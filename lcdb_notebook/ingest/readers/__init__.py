@@ -1,1 +1,1 @@
-"""Files of each pipeline, as products for the database."""
+"""Read the files of each pipeline as products for the database."""

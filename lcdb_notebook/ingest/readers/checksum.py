@@ -13,7 +13,7 @@ _ALL_ONES = 0xFFFFFFFF
 
 
 def ones_complement_sum(content: bytes | memoryview) -> int:
-    """Sum 32-bit big-endian words in ones'-complement arithmetic, the last one padded with zeros.
+    """Sum 32-bit big-endian words in ones'-complement arithmetic; zeros pad the last word.
 
     FITS Standard 4.0, section 4.4.2.7 and appendix J.
 
@@ -47,11 +47,11 @@ def check(content: bytes, header: Header, place: dict[str, Any]) -> None:
     Raises
     ------
     IngestError
-        If they differ. Without either keyword nothing is compared.
+        If they differ. Without these keywords, nothing is compared.
     """
     end = place["datLoc"] + place["datSpan"]
     if text(header, "CHECKSUM"):
-        # The keyword holds the complement of the sum, so the total is all ones, or zero.
+        # The keyword contains the complement of the sum, so the total is all ones, or zero.
         right = ones_complement_sum(memoryview(content)[place["hdrLoc"] : end]) in (0, _ALL_ONES)
         keyword = "CHECKSUM"
     elif text(header, "DATASUM").isdecimal():

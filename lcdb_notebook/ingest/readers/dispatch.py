@@ -33,8 +33,8 @@ def read_product(path: AnyPath, description: Mapping[str, Any] | None = None) ->
     Parameters
     ----------
     path
-        A FITS file, an HDF5 file whose name ends in ``.h5``, gzip-compressed or not, or a file that
-        ``write_lightcurve`` wrote in any format.
+        A FITS file, an HDF5 file whose name ends in ``.h5``, gzip-compressed or not, or a file of
+        ``write_lightcurve`` in any format.
     description
         Arguments of :func:`lcdb_notebook.ingest.readers.other_files.read_described`, for files of
         other pipelines.
@@ -42,13 +42,13 @@ def read_product(path: AnyPath, description: Mapping[str, Any] | None = None) ->
     Returns
     -------
     Product
-        Its arrays in native byte order, sorted by cadence number, with every row of the file.
+        All rows of the file, sorted by cadence number, as arrays in native byte order.
 
     Raises
     ------
     IngestError
         If the file is of another kind, damaged or invalid; the message begins with the path. No
-        other exception is raised.
+        other exceptions are raised.
 
     Examples
     --------
@@ -84,8 +84,9 @@ def _suffix(path: Path) -> str:
 def _read_fits(path: Path, description: Mapping[str, Any]) -> Product:
     from astropy.utils.exceptions import AstropyWarning
 
-    # Astropy warns of truncated and slightly irregular files, sometimes only when a card is looked
-    # up, and numpy of signalling NaN. What matters is checked in open_table and the readers.
+    # Astropy warns about truncated and slightly irregular files, sometimes only when a card is
+    # read, and numpy about signalling NaN. open_table and the readers check everything that
+    # matters.
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", AstropyWarning)
         table = open_table(path)

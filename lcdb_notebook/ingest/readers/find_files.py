@@ -10,7 +10,7 @@ from pathlib import Path
 from lcdb_notebook.errors import IngestError
 
 SUFFIXES: tuple[str, ...] = (".fits", ".fits.gz", ".h5", ".h5.gz")
-"""Endings, in lower case, of the files that are found in folders and by patterns."""
+"""Suffixes, in lower case, of the files that are found in folders and by patterns."""
 
 AnyPath = str | os.PathLike[str]
 
@@ -22,7 +22,7 @@ class FoundFiles:
     Parameters
     ----------
     files
-        Every file once, in the order of the arguments, and sorted by path within each argument.
+        Each file once, in the order of the arguments, sorted by path within each argument.
     problems
         Arguments that could not be searched or match no file, each with the reason.
     """
@@ -34,11 +34,11 @@ class FoundFiles:
 def find_files(paths: AnyPath | Iterable[AnyPath]) -> FoundFiles:
     """List the light-curve files of ``paths``.
 
-    A folder is searched recursively, including symbolic links, and each folder once, so that
-    lightkurve's download cache can be given (``mastDownload/TESS/<observation>/<file>.fits``).
-    Folders and patterns match only files whose names end in one of :data:`SUFFIXES`, and no hidden
-    files; a file that is named itself may have any name. ``**`` in a pattern does not follow
-    symbolic links.
+    A folder is searched recursively, including symbolic links, and only once. For example, you can
+    pass lightkurve's download cache (``mastDownload/TESS/<observation>/<file>.fits``). Folders and
+    patterns match only files whose names end in one of :data:`SUFFIXES`, and no hidden files. A
+    file that is passed directly may have any name. ``**`` in a pattern does not follow symbolic
+    links.
 
     Parameters
     ----------
@@ -90,13 +90,13 @@ def _not_a_path(found: object) -> str:
 
 
 def _is_light_curve(found: object) -> bool:
-    """Return whether this is one of lightkurve's objects or a DataFrame, which are iterable too."""
+    """Return whether this is a lightkurve object or a DataFrame, which are also iterable."""
     modules = {cls.__module__.partition(".")[0] for cls in type(found).__mro__}
     return not modules.isdisjoint({"lightkurve", "pandas"})
 
 
 def _expand(given_path: str, problems: list[tuple[str, str]]) -> list[Path]:
-    """List the files of one argument; append to ``problems`` where there are none."""
+    """List the files of one argument; append to ``problems`` if there are none."""
     path = Path(given_path).expanduser()
     if path.is_dir():
         found = sorted(_walk(path, problems, set()))
@@ -125,7 +125,7 @@ def _match(pattern: Path, problems: list[tuple[str, str]]) -> Iterator[Path]:
     first = next(i for i, part in enumerate(pattern.parts) if _is_pattern(part))
     folder, rest = Path(*pattern.parts[:first]), Path(*pattern.parts[first:])
     entered: set[tuple[int, int]] = set()
-    # Not glob.glob, whose ** follows symbolic links even in a loop.
+    # Not glob.glob, because its ** follows symbolic links even in a loop.
     for path in sorted(folder.glob(str(rest))):
         # As in a shell, hidden folders and files only match a pattern that begins with a dot.
         if _has_hidden(path.relative_to(folder)) and not _has_hidden(rest):
@@ -151,7 +151,7 @@ def _walk(
             subfolders.clear()
             continue
         entered.add(key)
-        # Sorted, so that the same one of several links to a folder is used every time.
+        # Sorted, so that of several links to a folder the same one is always used.
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for path in (Path(folder, name) for name in names):
             if path.name.startswith(".") or not path.name.lower().endswith(SUFFIXES):

@@ -1,4 +1,4 @@
-"""Build a Product from the table of a FITS light curve: what all pipelines share."""
+"""Build a Product from the table of a FITS light curve: functions that pipelines share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_product(
     cadence_column: str | None = "CADENCENO",
     **fields: Any,
 ) -> Product:
-    """Build the Product of a sorted table, with its checked times and cadences."""
+    """Build the Product of a sorted table, and check its times and cadence numbers."""
     if cadence_column is None:
         cadence = np.arange(len(table), dtype=np.int64)
     else:
@@ -60,7 +60,7 @@ def target_number(table: LightCurveTable, mission: KnownMission) -> int:
 
 
 def aperture_curves(table: LightCurveTable, author: str) -> tuple[Curve, ...]:
-    """Read SAP and PDCSAP fluxes, as Kepler's and TESS's pipelines write them."""
+    """Read SAP and PDCSAP fluxes, as written by the pipelines of Kepler and TESS."""
 
     def column(name: str) -> FloatVector:
         return table.floats(name, ELECTRONS)

@@ -1,4 +1,4 @@
-"""Open HDF5 files from bytes, with checks before the HDF5 library follows links or allocates."""
+"""Open HDF5 files from bytes, and check them before the HDF5 library reads them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import FloatVector, IntVector
 
 LONGEST = 1_000_000
-"""Largest number of elements that is read; an orbit has about 6,000 cadences of 200 s."""
+"""Largest number of elements to read; an orbit has about 6,000 cadences of 200 s."""
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -77,13 +77,13 @@ class Group:
         name
             Name of the dataset.
         size
-            Required number of elements; None for any number but 0.
+            Required number of elements; None for any number except 0.
         """
         found = self._vector(name, "f", "floating-point numbers", size)
         return np.asarray(found, np.float64)
 
     def integers(self, name: str, size: int | None = None) -> IntVector:
-        """Read a vector of integers as native int64, of ``size`` elements if given."""
+        """Read a vector of integers as native int64, with ``size`` elements if it is given."""
         found = self._vector(name, "iu", "integers", size)
         if found.dtype.kind == "u" and found.size and found.max() >= 2**63:
             raise IngestError(f"{self._path(name)} has integers that do not fit into 64 bits")
@@ -103,7 +103,7 @@ class Group:
             )
         if size is not None and found.size != size:
             raise IngestError(f"{path} has {found.size} values for {size} cadences")
-        # HDF5 allocates the declared size, chunks included, before it reads anything.
+        # HDF5 allocates the declared size, including chunks, before it reads anything.
         if max(found.size, *(found.chunks or (0,))) > LONGEST:
             raise IngestError(f"{path} declares {found.size} values, more than any orbit has")
         if found.external or found.is_virtual:
@@ -135,7 +135,7 @@ def open_hdf5(content: bytes) -> Iterator[Group]:
     Raises
     ------
     IngestError
-        If it is not an HDF5 file, is truncated, or a part that is read is damaged.
+        If it is not an HDF5 file, is truncated, or the required parts are damaged.
     """
     import h5py
 
@@ -158,7 +158,7 @@ def _check_heaps(content: bytes) -> None:
     """Reject a global heap (where strings are stored) whose objects do not fill it.
 
     The HDF5 library (2.0.0) loops forever if an object has length 0. Layout: HDF5 File Format
-    Specification 3.0, section III.E, with the usual lengths of 8 bytes.
+    Specification 3.0, section III.E, with lengths of 8 bytes.
     """
     start = content.find(b"GCOL\x01")
     while start >= 0:

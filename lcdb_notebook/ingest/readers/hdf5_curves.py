@@ -1,4 +1,4 @@
-"""The light curves of QLP's and TGLC's HDF5 files, one per aperture and processing step."""
+"""Read the light curves of QLP's and TGLC's HDF5 files, one per aperture and processing step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ file, except KSP, which was computed from the raw photometry."""
 
 
 def qlp_curves(table: Group, size: int, exposure: int) -> Iterator[Curve]:
-    """Read the light curves of a QLP file: each aperture raw and after each detrending step.
+    """Read the light curves of a QLP file: raw and detrended photometry of each aperture.
 
     Parameters
     ----------
@@ -73,10 +73,10 @@ def _photon_noise(table: Group, aperture: Group, size: int, exposure: int) -> Fl
     r"""Convert QLP's ``RawMagnitudeError``, photon noise in electrons, to magnitudes.
 
     In real files, with :math:`F = 0.8\,t\,10^{-0.4 (m - 20.44)}` electrons in an exposure of t
-    seconds, its square minus F minus background in the aperture is constant to within 1e-5 of
-    itself. If that holds in this file (to 1e-3), the error of m is :math:`2.5 / \ln 10` times the
+    seconds, its square minus F minus background in the aperture is constant to a relative accuracy
+    of 1e-5. If this holds in the file (to 1e-3), the error of m is :math:`2.5 / \ln 10` times the
     noise divided by F. Otherwise the meaning of the column is unknown, and the result is None
-    rather than errors of 2,000 mag.
+    instead of errors of 2,000 mag.
     """
     if "RawMagnitudeError" not in aperture or "Background" not in table:
         return None
@@ -125,5 +125,5 @@ def tglc_curves(table: Group, size: int, _exposure: int) -> Iterator[Curve]:
 
 
 def _measured(error: FloatVector) -> FloatVector | None:
-    """Return None for errors that are all NaN, as those of TGLC's magnitudes are."""
+    """Return None for errors that are all NaN, like those of TGLC's magnitudes."""
     return error if np.isfinite(error).any() else None

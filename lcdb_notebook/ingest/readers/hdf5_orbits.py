@@ -1,17 +1,17 @@
-"""QLP's HDF5 files: one star in one orbit on one CCD, and TGLC's files in the same layout.
+"""Read HDF5 files of QLP, and of TGLC in the same layout: one star in one orbit on one CCD.
 
-There is no public documentation of the format. The following was found in real files (orbits 121,
+There is no public documentation of the format. The following is based on real files (orbits 121,
 122 and 147):
 
 - ``BJD`` is in days since ``BJDoffset`` (2457000: BTJD), in TDB as in QLP's FITS files.
-- QLP's magnitudes come from difference images: the reference flux of a star is that of its TESS
-  magnitude, 160 electrons per exposure of 200 s at 20.44 mag.
-- QLP's ``RawMagnitudeError`` is not a magnitude: its square is flux plus background in the aperture
+- QLP's magnitudes come from difference images. The reference flux of a star is computed from its
+  TESS magnitude: 160 electrons per exposure of 200 s at 20.44 mag.
+- QLP's ``RawMagnitudeError`` is not a magnitude. Its square is flux plus background in the aperture
   plus a constant, so it is photon noise in electrons (``_photon_noise`` in ``hdf5_curves.py``).
-- QLP's ``QSPMagnitudeError`` is a magnitude: one number per light curve, its scatter.
-- TGLC's ``RawMagnitude`` is ``-2.5 log10`` of ``RawFlux`` plus a constant, NaN where the flux is
-  not positive (a third of a faint star's cadences), so the flux is the raw photometry there.
-- TGLC's ``QualityFlag`` holds SPOC's bits: 2 (safe mode) after the safe mode in orbit 121.
+- QLP's ``QSPMagnitudeError`` is a magnitude: the scatter, one number per light curve.
+- TGLC's ``RawMagnitude`` is ``-2.5 log10`` of ``RawFlux`` plus a constant. It is NaN where the flux
+  is not positive (a third of the cadences of a faint star), so the flux is used as raw photometry.
+- TGLC's ``QualityFlag`` has SPOC's bits: it is 2 (safe mode) after the safe mode in orbit 121.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from lcdb_notebook.lightcurve.missions import TESS
 
 @dataclass(frozen=True)
 class _Place:
-    """The star of a file, and where and when it was observed."""
+    """The star, orbit, camera and CCD of a file."""
 
     target: int
     orbit: int
@@ -48,7 +48,7 @@ class _Place:
 def read_orbit(path: Path) -> Product:
     """Read a QLP HDF5 file, ``orbit-147/ffi/cam1/ccd1/LC/176220787.h5`` or one in ``LC-qsp``.
 
-    Star, orbit, camera and CCD are taken from the file's attributes, or from its path where an
+    Star, orbit, camera and CCD are read from the file's attributes, or from its path if an
     attribute is missing.
 
     Parameters
@@ -60,15 +60,15 @@ def read_orbit(path: Path) -> Product:
     -------
     Product
         One curve per aperture and detrending step. The raw photometry of an ``LC-qsp`` file is
-        identical to that of ``LC``, so that the two files, in either order, give one DataSet of
-        it. The orbit's quality flags and quaternions are included if their files are found.
+        identical to that of ``LC``, so the two files, in either order, result in one DataSet. The
+        quality flags and quaternions of the orbit are included if their files are found.
 
     Raises
     ------
     IngestError
         If the file is damaged, or has another layout.
     """
-    # Damaged numbers overflow; those that matter are checked below.
+    # Damaged numbers may overflow; relevant ones are checked below.
     with np.errstate(all="ignore"), open_hdf5(file_content(path)) as file:
         place = _place(file, path)
         table = file.group("LightCurve")
@@ -115,12 +115,12 @@ def read_orbit(path: Path) -> Product:
 
 
 def sector_of(orbit: int) -> int:
-    """Compute the sector of an orbit. Each sector has two, and sector 1 begins with orbit 9.
+    """Compute the sector of an orbit. Each sector has two orbits, and sector 1 begins with orbit 9.
 
     Raises
     ------
     IngestError
-        For orbits before sector 1 and after sector 96, where this rule may not hold.
+        For orbits before sector 1 and after sector 96, for which this rule may be wrong.
 
     Examples
     --------
@@ -167,7 +167,7 @@ def _integer(file: Group, name: str, default: int | None, high: int) -> int:
 
 
 def _check_epoch(file: Group) -> None:
-    """Check the epoch of the times, which QLP writes as text and TGLC as a number."""
+    """Check the epoch of the times, which is text in QLP's files and a number in TGLC's."""
     written = file.attribute("BJDoffset")
     if written is not None and file.number("BJDoffset") != TESS.clock.epoch:
         raise IngestError(f"attribute BJDoffset must be {TESS.clock.epoch} (BTJD), got {written!r}")

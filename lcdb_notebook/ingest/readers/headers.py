@@ -11,7 +11,7 @@ from lcdb_notebook.ingest.product import Release
 from lcdb_notebook.lightcurve.missions import TESS, KnownMission
 
 Header = Mapping[str, Any]
-"""The interface used of an ``astropy.io.fits.Header``."""
+"""The methods of ``astropy.io.fits.Header`` that are used."""
 
 
 def value(header: Header, key: str, default: object = None) -> Any:
@@ -62,7 +62,7 @@ def release(primary: Header) -> Release | None:
 
 
 def instrument_path(primary: Header, mission: KnownMission, highest: int) -> tuple[str, ...]:
-    """Return the names of the instrument from the root down, numbered from 1 to ``highest``."""
+    """Return the names of the instrument from the root, numbered from 1 to ``highest``."""
     return tuple(
         name if key is None else f"{name} {integer(primary, key, 1, highest)}"
         for name, key in mission.instrument
@@ -70,7 +70,7 @@ def instrument_path(primary: Header, mission: KnownMission, highest: int) -> tup
 
 
 def tess_observation(primary: Header, author: str, exposure: int) -> dict[str, Any]:
-    """Return mission, observation and instrument of a TESS light curve, by names in Product."""
+    """Return mission, observation and instrument of a TESS light curve, by field of Product."""
     telescope = text(primary, "TELESCOP")
     if telescope.upper() != TESS.telescope:
         raise IngestError(f"header card TELESCOP must be TESS, got {telescope!r}")
@@ -102,7 +102,7 @@ def qlp_flag_type(sector: int) -> str:
 
 
 def catalog_number(number: object, key: str) -> int:
-    """Return a catalog number, which has to fit into a bigint."""
+    """Return a catalog number, which must fit into a bigint."""
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number < 2**63:
         raise IngestError(f"header card {key} must be a catalog number, got {number!r}")
     return number

@@ -18,11 +18,11 @@ FLAG_TYPE = "qlp_orbit_flag"
 """Type of the flags in ``cam1ccd1_qflag.txt``: :class:`lcdb_notebook.flags.QLPOrbitFlag`."""
 
 _LARGEST = 16 * 1024 * 1024
-"""Largest text file, in bytes; real ones have 1 MB."""
+"""Size limit of text files, in bytes; real files have 1 MB."""
 
 
 def shared_files(path: Path, camera: int, ccd: int) -> Shared | None:
-    """Find and read the files that hold for all stars of a light curve's CCD.
+    """Find and read the files with data for all stars on the CCD of a light curve.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def _found(folder: Path, name: str) -> Path | None:
 
 
 def _version(path: Path) -> tuple[Path, int, int]:
-    """Return path, time and size of a file, as a key: thousands of light curves share one file."""
+    """Return path, time and size of a file as a cache key; thousands of light curves share it."""
     status = path.stat()
     return path, status.st_mtime_ns, status.st_size
 
@@ -139,7 +139,7 @@ def _integers(path: Path, values: Any, largest: int) -> IntVector:
     numbers: IntVector = np.where(good, values, 0).astype(np.int64)
     wrong = ~good | (numbers != values)
     if wrong.any():
-        raise IngestError(f"{path} must have integers of at least 0, got {values[wrong][0]}")
+        raise IngestError(f"{path} must have non-negative integers, got {values[wrong][0]}")
     return numbers
 
 

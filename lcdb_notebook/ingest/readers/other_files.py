@@ -1,4 +1,4 @@
-"""Read light curves of pipelines that are not in PIPELINES, as a user describes them."""
+"""Read light curves of pipelines that are not in PIPELINES, with a user's description."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from lcdb_notebook.ingest.readers.table import LightCurveTable
 from lcdb_notebook.ingest.readers.times import SECONDS_PER_DAY
 
 TO_FITS = "lightkurve to_fits"
-"""Photometry of files that lightkurve wrote, which do not have the name of the original one."""
+"""Photometry of files written by lightkurve, which do not contain the original name."""
 
 _TIMES = ("TIME", "BJD", "JD")
 _FLUXES = ("FLUX", "SAP_FLUX", "PDCSAP_FLUX")
 _CADENCES = ("CADENCENO", "CADENCE")
 _QUALITIES = ("QUALITY", "SAP_QUALITY")
 
-# FITS Standard 4.0, section 9.2.2, and the BJDREF cards of Kepler and TESS: the Julian date from
-# which each counts.
+# Julian dates of the zero points: FITS Standard 4.0, section 9.2.2, and the BJDREF cards of Kepler
+# and TESS.
 _REFERENCES = (
     (0.0, ("BJDREFI", "BJDREFF", "BJDREFR")),
     (0.0, ("JDREFI", "JDREFF")),
@@ -42,7 +42,7 @@ def read_exported(path: Path) -> Product:
     Raises
     ------
     IngestError
-        If it is damaged, or not such a file.
+        If the file is damaged, or was written by another program.
     """
     from lcdb_notebook.errors import ExportError
     from lcdb_notebook.read.export.files import read_lightcurve
@@ -65,17 +65,17 @@ def read_described(table: LightCurveTable, description: Mapping[str, Any]) -> Pr
     Parameters
     ----------
     table
-        Its times are in TIME, with a reference in BJDREFI, JDREFI or MJDREFI; the flux in FLUX,
-        SAP_FLUX or PDCSAP_FLUX, and its errors in a column of that name and ``_ERR``. Cadence
-        numbers in CADENCENO, and flags in QUALITY, are optional.
+        A table with times in TIME and a reference in BJDREFI, JDREFI or MJDREFI. The flux is in
+        FLUX, SAP_FLUX or PDCSAP_FLUX, and its errors in the column of the same name with ``_ERR``.
+        Cadence numbers in CADENCENO and flags in QUALITY are optional.
     description
         Arguments of :func:`product_from_lightcurve`; ``author``; and ``quality_type``, the type of
-        the flags, without which they are not stored.
+        the flags; without it, they are not stored.
 
     Raises
     ------
     IngestError
-        If a column or the time reference is missing, or something that the user has to pass.
+        If a column, the time reference or a required argument is missing.
     """
     import lightkurve
 
@@ -105,7 +105,7 @@ def read_described(table: LightCurveTable, description: Mapping[str, Any]) -> Pr
 
 
 def has_light_curve(table: LightCurveTable) -> bool:
-    """Return whether a table has times with a reference, and fluxes."""
+    """Return whether a table has fluxes, and times with a reference."""
     return (
         any(name in table for name in _TIMES)
         and any(name in table for name in _FLUXES)
@@ -150,7 +150,7 @@ def _time(table: LightCurveTable) -> Any:
     days: FloatVector = values if unit == "d" else values / SECONDS_PER_DAY
     for mission_format, epoch in (("btjd", 2_457_000), ("bkjd", 2_454_833)):
         if zero == epoch:
-            # Not by way of a Julian date, which would change the last bits.
+            # Without conversion to a Julian date, which would change the last bits.
             import lightkurve.time  # noqa: F401
 
             return Time(days, format=mission_format, scale=scale)

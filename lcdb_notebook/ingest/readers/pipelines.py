@@ -19,16 +19,16 @@ __all__ = ["PIPELINES", "Pipeline"]
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One kind of file: how to recognize it by its headers, and how to read it.
+    """One kind of file, with functions that recognize and read it.
 
     Parameters
     ----------
     name
-        Its usual name, for messages.
+        Name of the pipeline, for messages.
     recognizes
-        Whether a file with this primary header and this header of the table is of this kind.
+        Return whether a file with this primary header and this table header is of this kind.
     read
-        Read the :class:`Product`; raises IngestError if the file is not as expected.
+        Read the :class:`Product`; raise IngestError if the file is irregular.
     """
 
     name: str
@@ -42,4 +42,4 @@ PIPELINES: tuple[Pipeline, ...] = (
     Pipeline("TGLC", tglc.recognizes, tglc.read),
     Pipeline("Kepler or K2", kepler.recognizes, kepler.read),
 )
-"""All kinds of FITS file that can be read, in the order in which they are tried."""
+"""All kinds of FITS files that can be read, in the order in which they are tried."""

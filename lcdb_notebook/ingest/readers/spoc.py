@@ -14,8 +14,8 @@ __all__ = ["read", "recognizes"]
 
 def recognizes(primary: Header, header: Header) -> bool:
     """Return whether a file with these headers is a light curve of SPOC or TESS-SPOC."""
-    # lightkurve.io.detect is similar, but accepts every creator with "lightcurve" in its name, and
-    # so the files that its to_fits() writes.
+    # lightkurve.io.detect is similar, but accepts every creator with "lightcurve" in its name,
+    # including lightkurve's to_fits().
     return (
         text(primary, "TELESCOP").upper() == "TESS"
         and text(primary, "ORIGIN") == "NASA/Ames"
@@ -25,7 +25,7 @@ def recognizes(primary: Header, header: Header) -> bool:
 
 
 def read(table: LightCurveTable) -> Product:
-    """Read the light curves of SPOC and TESS-SPOC, whose headers differ in the cadence only."""
+    """Read the light curves of SPOC and TESS-SPOC, whose headers differ only in the cadence."""
     exposure = nominal_exposure(time_step(table.header), TESS, "TIMEDEL")
     # Target pixels are read every 20 s or 120 s (SPOC), full-frame images less often (TESS-SPOC).
     author = "SPOC" if exposure < 150 else "TESS-SPOC"

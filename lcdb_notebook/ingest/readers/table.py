@@ -1,9 +1,9 @@
-"""Read a light-curve FITS file as two headers and one table, with its checksums verified.
+"""Read a light-curve FITS file as two headers and one table, and verify its checksums.
 
-The headers are read by :mod:`astropy.io.fits`; the table is viewed with one numpy dtype made from
-the TFORM cards (FITS Standard 4.0, section 7.3). With the columns of astropy, reading a light curve
-takes 2.6 times as long, and with those of fitsio 2.0 times. Both would leave out the CHECKSUM of
-NASA's files, which have no DATASUM.
+The headers are read with :mod:`astropy.io.fits`. The table is viewed with a numpy dtype built from
+the TFORM cards (FITS Standard 4.0, section 7.3). Reading a light curve takes 2.6 times as long with
+astropy's columns, and 2.0 times as long with fitsio. Neither verifies the CHECKSUM of NASA's files,
+which have no DATASUM.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from lcdb_notebook.ingest.readers import checksum
 from lcdb_notebook.ingest.readers.headers import Header, integer, text, value
 
 LARGEST = 128 * 1024 * 1024
-"""Largest uncompressed file, in bytes; a light curve of 20 s cadences has 12 MB."""
+"""Size limit of uncompressed files, in bytes; a light curve with 20 s cadences has 12 MB."""
 
-# Bytes per element of each TFORM letter, and the numpy types of those that are read (FITS Standard
+# Bytes per element of each TFORM letter, and the numpy types of the supported ones (FITS Standard
 # 4.0, table 18).
 _SIZE = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8, "C": 8, "M": 16}
 _SIZE |= {"P": 8, "Q": 16}
@@ -55,7 +55,7 @@ class LightCurveTable:
     rows
         Structured array of shape (cadences,), big-endian as in the file; fields in upper case.
     numbers
-        Position of each column in the header, counted from 1, by upper-case name.
+        Number of each column in the header, from 1, by upper-case name.
     """
 
     label: str
@@ -78,13 +78,13 @@ class LightCurveTable:
         column
             Its name, in any case.
         unit
-            The unit that its TUNIT card must have, if it has one: ``"electron / s"``, or ``""`` for
-            dimensionless; None to ignore the card.
+            The unit that its TUNIT card must have, if there is one: ``"electron / s"``, or ``""``
+            for dimensionless. None ignores the card.
 
         Raises
         ------
         IngestError
-            If there is no such column, or it has another type or unit.
+            If the column does not exist, or has another type or unit.
         """
         values = self._column(column, "f", "floating-point numbers")
         if unit is not None:
@@ -96,7 +96,7 @@ class LightCurveTable:
         return values.astype(np.float64)
 
     def integers(self, column: str) -> IntVector:
-        """Return an integer column as native int64; raises IngestError as :meth:`floats` does."""
+        """Return an integer column as native int64; raise IngestError like :meth:`floats`."""
         values = self._column(column, "iu", "integers")
         null = value(self.header, f"TNULL{self.numbers[column.upper()]}")
         # TNULL is compared before TZERO is added (FITS Standard 4.0, section 7.3.2).
@@ -109,7 +109,7 @@ class LightCurveTable:
         return values.astype(np.int64)
 
     def quality(self, column: str) -> npt.NDArray[np.int32]:
-        """Return an integer column of flags as int32, or the bit pattern of unsigned numbers."""
+        """Return an integer column of flags as int32; unsigned numbers keep their bits."""
         return as_flags(self.integers(column), f"column {column}")
 
     def sorted_by(self, column: str) -> LightCurveTable:
@@ -150,7 +150,7 @@ class LightCurveTable:
 
 
 def open_table(path: Path) -> LightCurveTable:
-    """Read a FITS file, gzip-compressed or not, whatever its name.
+    """Read a FITS file, gzip-compressed or not, with any name.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def open_table(path: Path) -> LightCurveTable:
             table = hdus[1]
         except IndexError:
             raise IngestError(
-                "the file has no extension, so no light curve; it may be truncated"
+                "the file has no extension with a light curve; it may be truncated"
             ) from None
         if not isinstance(table, fits.BinTableHDU):
             raise IngestError(
@@ -211,7 +211,7 @@ def file_content(path: Path, largest: int | None = None) -> bytes:
     Raises
     ------
     IngestError
-        If they are more than ``largest`` (default :data:`LARGEST`), or truncated.
+        If the file is larger than ``largest`` (default :data:`LARGEST`), or truncated.
     """
     largest = LARGEST if largest is None else largest
     too_large = f"larger than {largest // 1024**2} MB, so probably not a light curve"
@@ -224,7 +224,7 @@ def file_content(path: Path, largest: int | None = None) -> bytes:
     content = path.read_bytes()
     if not content.startswith(b"\x1f\x8b"):
         return content
-    # gzip.GzipFile takes 1.5 times as long; it is only used for files of several members.
+    # gzip.GzipFile takes 1.5 times as long; it is only used for files with several members.
     member = zlib.decompressobj(wbits=31)
     plain = member.decompress(content, largest + 1)
     if member.unused_data.strip(b"\0"):

@@ -31,12 +31,12 @@ def recognizes(primary: Header, header: Header) -> bool:
 def read(table: LightCurveTable) -> Product:
     """Read the light curves of TGLC; in its second version all cadence numbers are zero.
 
-    Source: https://archive.stsci.edu/hlsp/tglc; units as lightkurve.io.tglc has them.
+    Source: https://archive.stsci.edu/hlsp/tglc; units as in lightkurve.io.tglc.
     """
     numbered = bool(np.any(table.integers("cadence_num")))
     if numbered:
         table = table.sorted_by("cadence_num")
-    # TIMEDEL is wrong in these files: 0.02236 d, where the rows are 0.02083 d apart.
+    # TIMEDEL is wrong in these files: it is 0.02236 d, but the rows are 0.02083 d apart.
     time = table.floats("time")
     steps = np.diff(time[np.isfinite(time)])
     if steps.size == 0:

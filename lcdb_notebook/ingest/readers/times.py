@@ -11,15 +11,15 @@ from lcdb_notebook.lightcurve.missions import KnownMission
 
 SECONDS_PER_DAY = 86_400
 
-# Larger numbers are full Julian dates, whatever reference the header has.
+# Larger numbers are full Julian dates, regardless of the reference in the header.
 _LARGEST_TIME = 1e6
 
 
 def check_clock(header: Header, mission: KnownMission) -> None:
     """Check that times are days of TDB since the mission's reference BJD.
 
-    The cards are those of FITS Standard 4.0, section 9, with BJD for JD; SPOC and Kepler write the
-    fraction as BJDREFF, QLP and TGLC as BJDREFR.
+    The cards are those of FITS Standard 4.0, section 9, with BJD instead of JD. The fraction is
+    BJDREFF in files of SPOC and Kepler, and BJDREFR in files of QLP and TGLC.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def check_clock(header: Header, mission: KnownMission) -> None:
 
 
 def time_step(header: Header) -> float:
-    """Return the time between two cadences by the header, in seconds."""
+    """Return the time between two cadences from the header, in seconds."""
     days = value(header, "TIMEDEL")
     if isinstance(days, bool) or not isinstance(days, int | float):
         raise IngestError(f"header card TIMEDEL must be a number of days, got {days!r}")
@@ -57,9 +57,9 @@ def nominal_exposure(seconds: float, mission: KnownMission, origin: str) -> int:
     seconds
         Time between two cadences.
     mission
-        The mission whose exposure times are compared.
+        The mission.
     origin
-        Where ``seconds`` comes from, for the message.
+        Origin of ``seconds``, for the message.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def check_times(cadence: IntVector, time: FloatVector, mission: KnownMission) ->
     Raises
     ------
     IngestError
-        If they do not, or all are NaN.
+        If times are not increasing, are full BJD, or are all NaN.
     """
     finite = np.isfinite(time)
     if np.isnan(time).all():

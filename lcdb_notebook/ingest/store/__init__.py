@@ -1,1 +1,1 @@
-"""Write products into the tables: planned, aligned, compared with what is stored, copied."""
+"""Write products into the tables: plan, align, compare with stored data, copy."""

@@ -21,10 +21,10 @@ class ConflictError(IngestError):
 FlagVector = npt.NDArray[np.int32]
 
 SAME_TIME_DAYS = 1e-8
-"""Largest difference of two equal times of a cadence, 0.86 ms.
+"""Times of a cadence are equal if they differ by less than this, 0.86 ms.
 
-The resolution of stored BJD is 4.7e-10 d, and conversions by two-part Julian dates change the last
-bit only. Pipelines differ by seconds (QLP and TESS-SPOC in sector 24: 1.98 s).
+The resolution of stored BJD is 4.7e-10 d, and conversions with two-part Julian dates change only
+the last bit. Pipelines differ by seconds (QLP and TESS-SPOC in sector 24: 1.98 s).
 """
 
 
@@ -39,7 +39,7 @@ def union(one: IntVector, other: IntVector) -> IntVector:
     Returns
     -------
     int64 array
-        ``one`` itself if it has all of them.
+        ``one`` itself if it contains all of them.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def union(one: IntVector, other: IntVector) -> IntVector:
         return one
     if one.size == 0:
         return other
-    # Both are sorted, so searching is many times faster than numpy's union1d.
+    # Both are sorted, so a binary search is many times faster than numpy's union1d.
     places = np.minimum(np.searchsorted(one, other), one.size - 1)
     new = other[one[places] != other]
     return np.sort(np.concatenate([one, new])) if new.size else one
@@ -62,9 +62,9 @@ class Placement:
     Parameters
     ----------
     cadence
-        int64 of shape (n,): the cadences of the arrays, each once.
+        int64 of shape (n,): the unique cadences of the arrays.
     reference
-        int64 of shape (m,): the cadences of the result, each once, in any order.
+        int64 of shape (m,): the unique cadences of the result, in any order.
 
     Raises
     ------
@@ -91,9 +91,9 @@ class Placement:
         self._places = places
 
     def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Align arrays of shape (..., n), with shape (..., m) as the result.
+        """Align arrays of shape (..., n); the result has shape (..., m).
 
-        Cadences without a value get NaN in floats and 0 (no flag) in integers.
+        Missing values are NaN in floats and 0 (no flag) in integers.
         """
         if self._places is None:
             return values
@@ -143,12 +143,12 @@ def join(
     Returns
     -------
     float64 array
-        On the sorted union of the cadences, NaN where both are.
+        Values on the sorted union of the cadences; NaN where both are NaN.
 
     Raises
     ------
     ValueError
-        If they have different values at a cadence.
+        If the values at a cadence differ.
 
     Examples
     --------
@@ -177,7 +177,7 @@ class Sampling:
     time
         float64 of shape (cadences,), in days of the mission's format; NaN for missing times.
     quality
-        int32 of shape (cadences,) for each flag type; 0 if nothing is known.
+        int32 of shape (cadences,) for each flag type; 0 if the flags are unknown.
     """
 
     cadence: IntVector
@@ -187,21 +187,21 @@ class Sampling:
     def merged(self, other: Self, reason: str) -> Self:
         """Merge with another sampling of the same target in the same observation.
 
-        At each cadence that has a time in both, times and flags must be equal. At other cadences,
-        which may be missing from a file, the flags of both are combined. The result does not depend
-        on the order in which samplings are merged.
+        At cadences with a time in both, times and flags must be equal. At other cadences, which may
+        be missing from a file, the flags of both are combined. The result does not depend on the
+        order of merging.
 
         Parameters
         ----------
         other
             The sampling to add.
         reason
-            The end of the message "cadence 5 has time 1 here and time 2 ..." if they differ.
+            The end of the message "cadence 5 has time 1 here and time 2 ...", for differences.
 
         Returns
         -------
         Sampling
-            ``self`` if the other adds nothing.
+            ``self`` if the other has no new data.
 
         Raises
         ------

@@ -38,8 +38,8 @@ _READ_BYTES = 8 * 1024 * 1024
 def column_types(connection: sa.Connection, tables: Sequence[str]) -> Types:
     """Find the wire fields of all columns of tables.
 
-    Binary COPY does not convert types, and other people's databases may have ``bigint`` where this
-    package creates ``integer``.
+    Binary COPY does not convert types, and databases of other programs may have ``bigint`` instead
+    of ``integer``.
     """
     rows = connection.execute(
         sa.text(
@@ -65,7 +65,7 @@ def read_rows(
     Raises
     ------
     WireError
-        If a value has another type than its field, or an integer array has NULLs.
+        If the type of a value differs from its field, or an integer array has NULLs.
     """
     rows: list[tuple[Any, ...]] = []
     statement = f"COPY ({query}) TO STDOUT (FORMAT binary)"
@@ -92,11 +92,11 @@ def write_rows(
     table, columns
         The table and its columns; other columns get their defaults.
     rows
-        One sequence a row; encoded while they are sent.
+        One sequence per row; they are encoded while they are sent.
     types
         From :func:`column_types`.
     like
-        Name of a table in ``types`` with the same columns, if not ``table``.
+        Name of another table in ``types`` with the same columns, by default ``table``.
     """
     try:
         fields = [types[like or table, column] for column in columns]

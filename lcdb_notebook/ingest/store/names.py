@@ -30,10 +30,10 @@ Path = tuple[str, ...]
 
 @dataclass(eq=False)
 class Names:
-    """The rows of the names in a batch, including those that the batch has added so far.
+    """The rows of the names in a batch, including those that were added so far.
 
     Ids are keyed by name: targets by (catalog, number), instruments by their path. Descriptions of
-    methods are kept since their units are compared with those of products.
+    methods are kept, because their units are compared with those of products.
     """
 
     missions: dict[str, tuple[uuid.UUID, Clock]] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Names:
             self._check_unit(curve)
 
     def adopt(self, product: Product) -> None:
-        """Remember the names of an accepted product for the products after it."""
+        """Keep the names of an accepted product for later products."""
         self._new_catalogs.setdefault(product.catalog, product.mission)
         for key, named in methods(product):
             self._descriptions.setdefault(key, named.description)
@@ -211,6 +211,6 @@ def _same_unit(one: str, other: str) -> bool:
 
 
 def _same_clock(one: Clock, other: Clock) -> bool:
-    # They are the same if they give the same numbers for the same instants.
+    # Clocks are equal if they have the same numbers for the same instants.
     days = np.array([0.0, 1000.0])
     return np.allclose(one.from_bjd(days + float(other.epoch)), days, rtol=0, atol=1e-9)

@@ -25,7 +25,7 @@ def observation_class(product: Product) -> type[Observation]:
     Raises
     ------
     IngestError
-        If no class has that identity, or it does not have one of the fields.
+        If no class has this identity, or the class does not have one of the fields.
     """
     mappers = Observation.__mapper__.polymorphic_map
     identity = product.observation_type
@@ -53,8 +53,8 @@ def find_observations(
     Returns
     -------
     dict
-        Several per key if rows have the same type, fields and instrument, or for files without
-        cadence numbers, which have one each.
+        Observations by key. There are several if rows have the same type, fields and instrument,
+        and for files without cadence numbers, which have one observation each.
     """
     searched: dict[type[Observation], dict[ObservationKey, sa.ColumnElement[bool]]] = {}
     targets: dict[ObservationKey, set[int]] = defaultdict(set)
@@ -109,7 +109,7 @@ def _is_observation(
 
 
 def _belongs(cls: type[Observation], targets: Iterable[int]) -> sa.ColumnElement[bool]:
-    """Return the condition that an observation has times of only one target, and it is given."""
+    """Return the condition that an observation has times of one target only, a given one."""
     own = sa.select(TargetSpecificTime.id).where(TargetSpecificTime.observation_id == cls.id)
     mine = TargetSpecificTime.target_id.in_(targets)
     several = own.with_only_columns(sa.func.count(TargetSpecificTime.target_id.distinct()))
@@ -121,6 +121,6 @@ def _planned(key: ObservationKey, id_: int, stored: npt.NDArray[np.int64]) -> Ob
     problem = ""
     if reference.size != stored.size:
         problem = (
-            f"observation {id_} has duplicate cadence numbers, so nothing can be aligned with it"
+            f"observation {id_} has duplicate cadence numbers, so arrays cannot be aligned with it"
         )
     return ObservationPlan(key, id_, stored, reference, problem=problem)

@@ -1,4 +1,4 @@
-"""Plan the changes of a batch in memory, so that nothing is written before all is checked."""
+"""Plan the changes of a batch in memory, so that everything is checked before writing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lcdb_notebook.ingest.store.replacing import (
 
 @dataclass(frozen=True, eq=False)
 class Accepted:
-    """A product that will be stored, and what that changes."""
+    """A product that will be stored, and the resulting changes."""
 
     product: Product
     observation: ObservationPlan
@@ -42,7 +42,7 @@ class Accepted:
 
 
 class Plan:
-    """The state of the database that concerns a batch, updated product by product.
+    """The relevant state of the database for a batch, updated product by product.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Plan:
         Stored observations by key; several if they are ambiguous, or for files without cadence
         numbers, which have one each.
     sources
-        For each dataset, those from which it was derived.
+        For each dataset, its source datasets.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Plan:
         derived_from
             Id of the dataset from which its curves without a source were derived.
         replace
-            Whether it replaces what is stored and differs.
+            Whether it replaces stored data that differ.
 
         Raises
         ------
         IngestError
-            If it contradicts what is stored and does not replace it.
+            If it contradicts stored data and must not replace them.
         LineageError
             If a light curve would become its own ancestor.
         """
@@ -126,7 +126,7 @@ class Plan:
             or shared is not observation.shared
             or reference.size != observation.reference.size
         )
-        # Nothing below raises, so a product is planned completely or not at all.
+        # No exceptions below, so that a product is planned completely or not at all.
         observation.reference = reference
         observation.shared = shared
         observation.pairs[target] = pair
@@ -177,7 +177,7 @@ class Plan:
     def _match(
         self, product: Product, curve: Curve, pair: Pair, cadence: IntVector
     ) -> tuple[LightCurve, LightCurve]:
-        """Find or create the light curve of a curve; return its present and its future state."""
+        """Find or create the light curve of a curve; return its current and its planned state."""
         key = _key(curve)
         stored = pair.light_curves.get(key, [])
         for light_curve in stored:
@@ -230,7 +230,7 @@ class Plan:
         return tuple(links)
 
     def _ancestors(self, dataset: int) -> set[int]:
-        """Find a dataset's sources, their sources and so on, itself included."""
+        """Find a dataset's sources, their sources and so on, including itself."""
         found: set[int] = set()
         coming = [dataset]
         while coming:
@@ -244,8 +244,8 @@ class Plan:
 def _numbered(product: Product) -> IntVector:
     """Return the cadence numbers with which a product is stored.
 
-    Files without numbers get negative ones: -3, -2, -1. No spacecraft has such numbers, so their
-    observations are never mixed up with others.
+    Files without cadence numbers get negative ones: -3, -2, -1. Real cadence numbers are not
+    negative, so such observations are never confused with others.
     """
     if product.numbered or product.cadence[-1] < 0:
         return product.cadence.astype(np.int64, copy=False)

@@ -49,7 +49,7 @@ class LightCurve:
         Returns
         -------
         LightCurve
-            ``self`` if the part has nothing new.
+            ``self`` if the part has no new values.
 
         Raises
         ------
@@ -71,22 +71,23 @@ class Pair:
     Parameters
     ----------
     sampling
-        Times and flags as planned; None if the target is new in the observation.
+        Planned times and flags; None if the target is new in the observation.
     epoch
-        Stored times minus the mission's: 0, or the epoch if BJD are stored.
+        Difference of stored times and mission times: 0, or the epoch if BJD are stored.
     stored
         Times and flags as stored.
     times, quality
-        Ids of the stored rows; None and no entry if there are none.
+        Ids of the stored rows; None, or no entry, if there are none.
     light_curves
-        By photometry and processing. Other people's databases may have several per key.
+        Light curves by photometry and processing. Databases of other programs may have several per
+        key.
     release, stored_release
-        Version of the file, as planned and as stored; None if it is unknown.
+        Planned and stored version of the file; None if it is unknown.
     dependents
         Ids of all stored DataSets of the target in the observation, and of those that were derived
         from them. Only read to replace a file.
     problem
-        Why nothing can be added; "" if it can.
+        The reason why nothing can be added; "" if there is none.
     """
 
     sampling: Sampling | None = None
@@ -103,19 +104,19 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class SharedPlan:
-    """Data of a whole observation, as stored and as planned.
+    """Stored and planned data of a whole observation.
 
     Parameters
     ----------
     sampling, stored
-        Flags of all targets together, as planned and as stored; None if there are none. Their
-        times are NaN, since times belong to targets.
+        Planned and stored flags of all targets together; None if there are none. Their times are
+        NaN, because times belong to targets.
     rows
         Ids of the stored flags, by type.
     fields, stored_fields
         Values of columns of the class that do not identify the observation.
     problem
-        Why nothing can be added; "" if it can.
+        The reason why nothing can be added; "" if there is none.
     """
 
     sampling: Sampling | None = None
@@ -133,12 +134,12 @@ class SharedPlan:
     def joined(self, shared: Shared | None) -> SharedPlan:
         """Merge with the shared data of another product.
 
-        Flags are combined, since a stored 0 may mean that nothing was known of a cadence.
+        Flags are combined, because a stored 0 may mean that the flags of a cadence are unknown.
 
         Returns
         -------
         SharedPlan
-            ``self`` if nothing is new.
+            ``self`` if there are no new data.
 
         Raises
         ------
@@ -175,13 +176,13 @@ class ObservationPlan:
     id
         None before it is stored.
     stored
-        Its ``cadence_reference`` as stored.
+        The stored ``cadence_reference``.
     reference
-        The planned one: sorted, with every cadence of the batch.
+        The planned reference: sorted, with all cadences of the batch.
     shared
         Data for all its targets.
     problem
-        Why nothing can be added; "" if it can.
+        The reason why nothing can be added; "" if there is none.
     """
 
     key: ObservationKey

@@ -14,7 +14,7 @@ from lcdb_notebook.ingest.store.planned import ObservationPlan
 from lcdb_notebook.server import wire
 
 CHUNK_BYTES = 32 * 1024 * 1024
-"""Size of the arrays that are realigned at a time, to limit the memory."""
+"""Total size of arrays that are realigned at a time, to limit memory."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ _ARRAYS = (
 def misfits(
     connection: sa.Connection, observations: Iterable[ObservationPlan]
 ) -> dict[ObservationPlan, str]:
-    """Find the observations that cannot grow, since an array and the reference differ in length.
+    """Find the observations that cannot grow, because the length of an array is wrong.
 
     Returns
     -------
     dict
-        The problem of each; only observations that have to grow are checked.
+        Problems by observation; only observations that have to grow are checked.
     """
     grown = {o.id: o for o in observations if o.grown}
     if not grown:
@@ -74,8 +74,8 @@ def realign(
     Parameters
     ----------
     connection
-        Connection; other connections see the old arrays with the old reference until its
-        transaction is committed, and then the new arrays with the new reference.
+        Connection. Until its transaction is committed, other connections see the old arrays with
+        the old reference, and then the new arrays with the new reference.
     observations
         The observations that have grown.
     types

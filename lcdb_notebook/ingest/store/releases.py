@@ -32,7 +32,7 @@ Keys = Iterable[tuple[int, int]]
 
 
 def look_up(connection: sa.Connection, keys: Keys) -> dict[tuple[int, int], Release]:
-    """Read the releases of targets in observations, as far as they are known."""
+    """Read the known releases of targets in observations."""
     keys = list(keys)
     readable = sa.text("SELECT has_table_privilege(to_regclass(:name), 'SELECT')")
     if not keys or not connection.scalar(readable, {"name": TABLE}):
@@ -65,7 +65,7 @@ def dependents(connection: sa.Connection, keys: Keys) -> dict[tuple[int, int], s
 
 
 def write(connection: sa.Connection, releases: Mapping[tuple[int, int], Release]) -> None:
-    """Write the releases of targets in observations, if this database can have them."""
+    """Write the releases of targets in observations, if this database can store them."""
     if not releases or not _exists(connection):
         return
     rows = [
@@ -97,6 +97,6 @@ def _exists(connection: sa.Connection) -> bool:
         with connection.begin_nested():
             connection.exec_driver_sql(_CREATE)
     except sa.exc.ProgrammingError:
-        # This user may write rows, but not create tables.
+        # This user may write rows but may not create tables.
         return False
     return True

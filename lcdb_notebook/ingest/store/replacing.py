@@ -19,20 +19,20 @@ Replace = bool | Literal["newer"]
 def decide(
     product: Product, pair: Pair, stored: Iterable[int], replace: Replace | None, error: IngestError
 ) -> bool:
-    """Decide whether a product that differs from what is stored replaces it.
+    """Decide whether a product that differs from the stored data replaces them.
 
     Parameters
     ----------
     product
-        The new one.
+        The new product.
     pair
-        Its target and observation, as stored.
+        Its stored target and observation.
     stored
         Ids of the light curves that it would replace.
     replace
-        The user's argument; None where nothing can be replaced.
+        The user's argument; None if nothing can be replaced.
     error
-        How it differs.
+        The difference.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def decide(
     Raises
     ------
     IngestError
-        If it must not be replaced. The message has the argument that allows it.
+        If the stored data must not be replaced. The message has the argument that allows it.
     """
     if replace is None:
         raise error
@@ -67,20 +67,20 @@ def decide(
         if dangling:
             some = ", ".join(map(str, dangling[:5])) + (", ..." if len(dangling) > 5 else "")
             raise IngestError(
-                f"this file is newer than what is stored ({releases}), but DataSets {some} were "
-                "derived from it or have its times; delete them first, or pass replace=True to "
+                f"this file is newer than the stored one ({releases}), but DataSets {some} were "
+                "derived from that or have its times; delete them first, or pass replace=True to "
                 "replace it and keep them"
             )
     return True
 
 
 def replaced_sampling(product: Product, cadence: IntVector, pair: Pair) -> Sampling:
-    """Return the times and flags of a product, and 0 for flags that it does not have.
+    """Return the times and flags of a product, with 0 for missing flags.
 
-    Other cadences keep theirs if the product is one of several parts.
+    If the product is one of several parts, other cadences keep their values.
     """
     if pair.sampling is None:
-        # Only a database of another program has light curves without times.
+        # Only databases of other programs have light curves without times.
         return Sampling(cadence, product.time, product.quality)
     old = pair.sampling
     names = old.quality.keys() | product.quality.keys()
@@ -125,7 +125,7 @@ def replaced_curve(product: Product, curve: Curve, cadence: IntVector, old: Ligh
 def _overwritten(
     cadence: IntVector, values: Any, other: IntVector, others: Any, everywhere: IntVector
 ) -> Any:
-    """Return values on all cadences, with those of ``other`` instead where it has the cadence."""
+    """Return values on all cadences, replaced by those of ``other`` at its cadences."""
     return np.where(
         np.isin(everywhere, other),
         Placement(other, everywhere)(others),

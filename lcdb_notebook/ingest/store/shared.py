@@ -19,7 +19,7 @@ from lcdb_notebook.server import wire
 
 
 def look_up(connection: sa.Connection, found: Iterable[tuple[ObservationPlan, Shared]]) -> None:
-    """Read the stored flags and fields of observations for which products have shared data."""
+    """Read the stored flags and fields of observations that have shared data in products."""
     searched: dict[ObservationPlan, set[str]] = defaultdict(set)
     for observation, shared in found:
         searched[observation] |= shared.fields.keys()
@@ -72,7 +72,7 @@ def _planned(
 
 
 def write(connection: sa.Connection, observations: Iterable[ObservationPlan], types: Types) -> None:
-    """Write the new flags and fields, after observations were realigned."""
+    """Write the new flags and fields of realigned observations."""
     changed: list[tuple[Any, ...]] = []
     new: list[tuple[Any, ...]] = []
     for observation in observations:

@@ -39,12 +39,12 @@ def store(
     """Store a batch of products in the tables.
 
     Arrays are aligned by cadence number with their observation's ``cadence_reference``. If the
-    batch has new cadences, the reference becomes the sorted union of both, and everything that is
-    stored for that observation is realigned, once per batch. The result does not depend on the
-    order of the products, or on how they are split into batches.
+    batch has new cadences, the reference becomes the sorted union of both, and all stored arrays of
+    that observation are realigned, once per batch. The result depends neither on the order of the
+    products nor on how they are split into batches.
 
-    A product is stored completely or not at all: one that is rejected leaves no row, and the others
-    are stored. Existing data are compared, and only replaced on request.
+    A product is stored completely or not at all: a rejected product leaves no rows, and the others
+    are stored. Existing data are compared, and replaced only on request.
 
     Parameters
     ----------
@@ -53,13 +53,13 @@ def store(
         uncommitted rows, pass ``session.connection()`` after ``session.flush()``; objects that the
         session has loaded are not refreshed. Other writers wait until the transaction ends.
     products
-        The products. The number of statements does not depend on their number.
+        The products. The number of statements does not depend on the number of products.
     derived_from
         Id of the dataset from which light curves without a source were derived.
     replace
         Whether products replace the light curves, times and flags of their target in their
-        observation if these differ: True, "newer" for newer releases, or False, which puts the
-        argument to use into the error. None is False without advice.
+        observation if these differ: True, "newer" for newer releases, or False, in which case the
+        error suggests the argument. None is False without the suggestion.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def store(
     WireError
         If stored arrays cannot be compared: two-dimensional ones, or integers with NULL.
     sqlalchemy.exc.DBAPIError
-        If the database fails; the transaction has to be rolled back.
+        If the database fails; the transaction must be rolled back.
     """
     outcomes: dict[int, Outcome] = {}
     valid: dict[int, Product] = {}
@@ -152,7 +152,7 @@ def _refused(product: Product, error: LCDBError) -> Outcome:
 
 
 def _write_releases(connection: sa.Connection, names: Names, accepted: Sequence[Accepted]) -> None:
-    """Write the releases that are new, even of files that change nothing else."""
+    """Write the new releases, including those of files that change nothing else."""
     found = {
         (names.targets[target], observation.id): pair.release
         for pair, (target, observation) in pairs_of(accepted).items()

@@ -1,4 +1,4 @@
-"""Read what is stored of the observations and light curves in a batch."""
+"""Read the stored observations and light curves of a batch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def look_up(
     release: bool = False,
     dependents: bool = False,
 ) -> Plan:
-    """Read what a batch is compared with, in a fixed number of statements.
+    """Read the data to compare a batch with, in a fixed number of statements.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def look_up(
             for (target_id, seen_by), ids in releases.dependents(connection, clocks).items():
                 by_id[seen_by].pairs[targets[target_id]].dependents = ids
         for observation in by_id.values():
-            # Files without cadence numbers have one observation each, and this is another's.
+            # Files without cadence numbers have separate observations, and this is another file's.
             observation.pairs = {
                 target: pair
                 for target, pair in observation.pairs.items()
@@ -250,7 +250,7 @@ def _fits(observation: ObservationPlan, pair: Pair, array: Any, what: str) -> bo
 def _sources(
     connection: sa.Connection, datasets: Iterable[int], derived_from: int | None
 ) -> dict[int, set[int]]:
-    """Find the sources of datasets, and the sources of those, and so on."""
+    """Find the sources of datasets, their sources, and so on."""
     known = set(datasets)
     if derived_from is not None:
         known.add(derived_from)

@@ -17,7 +17,7 @@ def check_product(product: Product) -> None:
     Raises
     ------
     IngestError
-        If something is missing, or has the wrong shape, order or range.
+        If a name or array is missing, or has the wrong shape, order or range.
     LineageError
         If a curve would be derived from itself or from a later one.
     """
@@ -82,8 +82,8 @@ def _check_curves(product: Product, size: int) -> None:
             _check_vector(curve.flux_err, size, "f", f"flux_err of {name}")
         if curve.source is not None and not 0 <= curve.source < position:
             raise LineageError(
-                f"{name} has the source {curve.source}; a source must come before what is derived "
-                "from it"
+                f"{name} has the source {curve.source}; a source must come before the curves "
+                "derived from it"
             )
 
 

@@ -86,7 +86,7 @@ def _create_observations(
                 **product.observation_fields,
             )
     if new:
-        # In this mode, closing does not end the caller's transaction or savepoint.
+        # In this mode, closing the session does not end the caller's transaction or savepoint.
         with orm.Session(connection, join_transaction_mode="rollback_only") as session:
             session.add_all(new.values())
             session.flush()

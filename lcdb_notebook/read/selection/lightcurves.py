@@ -235,9 +235,9 @@ def lightcurves(
     Returns
     -------
     lightkurve.LightCurveCollection
-        Its light curves have the same columns: flags of a type that only some of them have are 0
-        in the others. ``stitch()`` joins them and keeps ``sector``, ``orbit_number``, ``quarter``,
-        ``campaign`` and ``dataset`` as columns.
+        Its light curves have the same columns. Flags of a type that only some light curves have are
+        0 in the others. ``stitch()`` joins them and keeps ``sector``, ``orbit_number``,
+        ``quarter``, ``campaign`` and ``dataset`` as columns.
 
     Raises
     ------

@@ -172,10 +172,10 @@ def to_nested(
     Returns
     -------
     nested_pandas.NestedFrame
-        ``dataset, target``, the observation fields that grow with time (``sector``), ``photometry,
-        processing, unit``, and the nested column ``lightcurve`` with ``time, flux, flux_err,
-        cadenceno, quality`` and a field for each further flag type. Fluxes and errors are as
-        stored. A light curve without any cadence left is an empty list.
+        ``dataset, target``, the observation fields that increase with time (``sector``),
+        ``photometry, processing, unit``, and the nested column ``lightcurve`` with ``time, flux,
+        flux_err, cadenceno, quality`` and a field for each further flag type. Fluxes and errors are
+        as stored. A light curve without remaining cadences is an empty list.
 
     Raises
     ------

@@ -90,7 +90,7 @@ def map(  # noqa: A001 - the name of the method
     -------
     pandas.DataFrame
         One row per DataSet, in the order of ``table``: ``dataset, target``, the observation fields
-        that grow with time (``sector``), ``photometry, processing``, then what the function
+        that increase with time (``sector``), ``photometry, processing``, then what the function
         returned, a column for each name ("result" for a single value), and ``error``, None where
         there was none. Quantities and Times become numbers; their units and formats are in
         ``attrs["units"]``.
