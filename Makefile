@@ -51,7 +51,7 @@ audit: .venv/.installed-test ## Ask for known vulnerabilities in the newest vers
 bench: .venv/.installed-bench ## Measure speed side by side with the alternatives, print one table
 	@$(BIN)/python tests/benchmarks $(ARGS)
 
-soak: .venv/.installed-test ## Let sixteen clients read for ten minutes while a writer fills the database
+soak: .venv/.installed-test ## Let sixteen clients read for ten minutes, with two writers and accidents
 	@$(BIN)/python tests/soak.py $(ARGS)
 
 screenshots: .venv/.installed-test ## Take the README's pictures of the explorer

@@ -115,7 +115,7 @@ LONGEST_GROUPS = (
 
 
 # Programs: `make soak` and `make screenshots` run them.
-collect_ignore = ["accidents.py", "screenshots.py", "soak.py"]
+collect_ignore = ["screenshots.py", "soak.py", "soaking"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

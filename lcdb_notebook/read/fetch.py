@@ -18,6 +18,7 @@ from lcdb_notebook.read.keys import array_state, literal, of_datasets, of_pairs,
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.server import wire
+from lcdb_notebook.server.copy import run_copy
 from lcdb_notebook.server.interrupt import interruptible
 
 __all__ = [
@@ -255,7 +256,7 @@ def copy_out(
         with driver.cursor() as cursor:
             try:
                 with reader:
-                    cursor.copy_expert(command, reader, size=1 << 16)
+                    run_copy(cursor, command, reader, size=1 << 16)
             except WireError:
                 # Makes libpq discard the rest of the stream, so that the server stops sending.
                 cursor.execute("SELECT 1")

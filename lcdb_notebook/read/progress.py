@@ -48,7 +48,8 @@ class Progress:
 
             self._bar = tqdm(total=self._total, unit=self._unit)
             # The speed shown is that since the beginning of the work.
-            self._bar.start_t -= time.monotonic() - self._began
+            if not self._bar.disable:
+                self._bar.start_t -= time.monotonic() - self._began
         if self._bar is not None:
             self._bar.update(min(done, self._total) - self._bar.n)
 

@@ -42,10 +42,15 @@ class _Streaming(psycopg2_cursor):
 
     def close(self) -> None:
         """Close it, and the transaction with the last one."""
-        super().close()
-        if self._streams:
+        connection: Any = self.connection
+        try:
+            super().close()
+        except psycopg2.Error:
+            # A lost connection has no cursor to close, and SQLAlchemy would log the error.
+            if not connection.closed:
+                raise
+        if self._streams and not connection.closed:
             self._streams = False
-            connection: Any = self.connection
             if connection.streams == 1:
                 connection.rollback()
             elif connection.streams:

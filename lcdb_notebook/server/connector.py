@@ -149,7 +149,8 @@ class Connector:
                     f"{self._where} is behind a connection pooler, where a setting cannot be "
                     f"kept: {reason}. Remove it from the options of the URL or from PGOPTIONS"
                 ) from error
-            if self._answers(given):
+            # If the server is being restarted, any statement may be the first that fails.
+            if not any(self._begins(given) or not self._answers(given) for _ in range(2)):
                 raise ConfigurationError(
                     f"{self._where} answers single statements but ends the connection at BEGIN, as "
                     "a connection pooler does in statement mode. Reading needs transactions: "
@@ -162,8 +163,12 @@ class Connector:
             raise
         return opened
 
-    def _answers(self, given: dict[str, Any]) -> bool:
-        """Return whether a single statement outside a transaction is answered."""
+    def _begins(self, given: dict[str, Any]) -> bool:
+        """Return whether a transaction can be begun."""
+        return self._answers(given, "BEGIN")
+
+    def _answers(self, given: dict[str, Any], statement: str = "SELECT 1") -> bool:
+        """Return whether a single statement is answered on a new connection."""
         try:
             again = open_connection(given)
         except psycopg2.OperationalError:
@@ -171,7 +176,7 @@ class Connector:
         try:
             again.autocommit = True
             with again.cursor() as probe:
-                probe.execute("SELECT 1")
+                probe.execute(statement)
         except psycopg2.Error:
             return False
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 import psycopg2
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from lcdb_notebook.errors import (
     StatementTimeoutError,
 )
 
-__all__ = ["READ_ONLY_ADVICE", "read_only_error", "translate", "translated"]
+__all__ = ["READ_ONLY_ADVICE", "is_away", "read_only_error", "translate", "translated"]
 
 READ_ONLY_ADVICE = "open the database with lcdb.connect(..., write=True) to change it"
 
@@ -39,7 +39,12 @@ _ADVICE = (
     ),
     (
         ("57P03",),
-        ("starting up", "not yet accepting connections", "not accepting connections"),
+        (
+            "starting up",
+            "not yet accepting connections",
+            "not accepting connections",
+            "in recovery mode",
+        ),
         "it is starting, or recovering from a crash: call again in a moment",
     ),
     (("57P03",), ("shutting down",), "it is being stopped: call again when it is back"),
@@ -63,6 +68,18 @@ _CONNECTION_CLASSES = ("08", "57P")
 # psycopg2's words where a connection was lost in the middle of a COPY (pqpath.c, pq_raise): libpq
 # has no message then, and the error no code.
 _NO_MESSAGE = "no message from the libpq"
+
+# The words of a server that is being stopped or started, and libpq's own for one that was killed.
+_AWAY = (
+    "starting up",
+    "shutting down",
+    "accepting connections",
+    "in recovery mode",
+    "No such file or directory",
+    "Connection refused",
+    "Connection reset",
+    "server closed the connection",
+)
 
 
 @contextmanager
@@ -123,6 +140,32 @@ def translate(error: BaseException, where: str, *, lost: bool = False) -> LCDBEr
     for note in getattr(error, "__notes__", ()):
         ours.add_note(note)
     return ours
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Return whether an error of psycopg2 means that the server may answer in a moment.
+
+    Parameters
+    ----------
+    error : BaseException or None
+        It is being stopped or started, is recovering from a crash, or was killed.
+
+    Examples
+    --------
+    >>> is_away(psycopg2.OperationalError("FATAL:  the database system is shutting down"))
+    True
+    >>> is_away(psycopg2.OperationalError("FATAL:  sorry, too many clients already"))
+    False
+    """
+    if not _is_of_the_connection(error):
+        return False
+    return (error.pgcode or "").startswith("57P") or any(word in str(error) for word in _AWAY)
+
+
+def _is_of_the_connection(error: BaseException | None) -> TypeGuard[psycopg2.Error]:
+    # psycopg2 raises the base class where libpq lost the connection in the middle of a COPY.
+    lost = (psycopg2.OperationalError, psycopg2.InterfaceError)
+    return isinstance(error, lost) or type(error) is psycopg2.DatabaseError
 
 
 def _driver_error(error: BaseException) -> BaseException | None:
@@ -186,11 +229,10 @@ def _by_code(error: Any, where: str, *, lost: bool) -> LCDBError:
             "lcdb.connect(..., write=True, create=True)"
         )
     # Errors without a code come from the driver, and mean that the connection failed.
-    no_answer = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) and not code
+    no_answer = not code and _is_of_the_connection(error)
     text = " ".join(line.strip() for line in lines)
     if not code and _NO_MESSAGE in text:
         text = "it was lost in the middle of a COPY; the server may have been restarted"
-        no_answer = True
     if lost or no_answer or code.startswith(_CONNECTION_CLASSES):
         return ConnectionFailedError(f"no connection to {where}: {text}{_advice(code, text)}")
     return LCDBError(f"{where} answered: {lines[0]}{_advice(code, '')}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -71,6 +72,21 @@ def test_it_is_closed_by_an_error(capsys: pytest.CaptureFixture[str]) -> None:
         work()
     assert bar._bar.disable
     assert "4/10" in capsys.readouterr().err
+
+
+def test_it_can_be_switched_off_in_the_environment() -> None:
+    code = (
+        "from lcdb_notebook.read.progress import Progress\n"
+        "with Progress(10, 'thing', True) as bar: bar.show(5)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"TQDM_DISABLE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_tqdm_is_imported_only_when_a_bar_is_drawn() -> None:

@@ -33,6 +33,7 @@ default_pool_size = {size}
 max_client_conn = 200
 ignore_startup_parameters = {ignored}
 server_lifetime = 3600
+server_login_retry = 1
 logfile = {folder}/log
 """
 

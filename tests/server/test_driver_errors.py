@@ -129,6 +129,19 @@ def test_a_connection_that_was_closed_is_no_connection(connection: sa.Connection
     connection.invalidate()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "server closed the connection unexpectedly",
+        "error with status PGRES_COPY_OUT and no message from the libpq",
+    ],
+)
+def test_a_copy_whose_connection_is_lost_is_no_connection(text: str) -> None:
+    # psycopg2 has no code then, and raises its base class.
+    with pytest.raises(errors.ConnectionFailedError, match="no connection to"), translated(WHERE):
+        raise psycopg2.DatabaseError(text)
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), errors.DataError("x")])
 def test_everything_else_passes(error: BaseException) -> None:
     with pytest.raises(type(error)) as raised, translated(WHERE):

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 import sqlalchemy as sa
 
@@ -548,6 +549,32 @@ def test_after_a_crash_the_next_start_recovers_what_was_committed(spoilt: Path) 
         server.ensure_running()
         assert postmaster(spoilt) not in (None, pid)
         assert query(server, "SELECT x FROM kept") == 1
+
+
+def test_ensure_running_waits_while_the_server_recovers_from_a_crash(spoilt: Path) -> None:
+    with embedded.start(spoilt) as server:
+        where = server.url().query
+        connections = [
+            psycopg2.connect(
+                host=where["host"], port=where["port"], user="postgres", dbname="postgres"
+            )
+            for _ in range(2)
+        ]
+        slow, killed = (connection.info.backend_pid for connection in connections)
+        # The server ends all of its processes before it recovers, and waits for this one.
+        os.kill(slow, signal.SIGSTOP)
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: refuses(server))
+        server.ensure_running()
+        assert query(server, "SELECT 1") == 1
+
+
+def refuses(server: embedded.Server) -> bool:
+    try:
+        query(server, "SELECT 1")
+    except sa.exc.OperationalError:
+        return True
+    return False
 
 
 def test_after_everything_was_killed_at_once_the_next_start_recovers(spoilt: Path) -> None:

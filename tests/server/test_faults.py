@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from lcdb_notebook.server.embedded.account import server_account, server_program
 from lcdb_notebook.server.embedded.pidfile import PidFile
 from lcdb_notebook.server.interrupt import interruptible
 
+from .frozen_proxy import FrozenProxy
 from .stopwatch import Stopwatch
 
 pytestmark = [
@@ -775,6 +776,42 @@ def test_a_backend_killed_in_a_copy_is_a_lost_connection(
     shown = "".join(traceback.format_exception(raised.value)) + capfd.readouterr().err
     assert "SystemError" not in shown
     wait_until_well(db)
+
+
+class EndsCopies(FrozenProxy):
+    """A proxy that ends a connection in a COPY, as a pooler does whose server is restarted."""
+
+    def _serve(self, client: socket.socket) -> None:
+        server = self._connect()
+        threading.Thread(target=pass_on, args=(client, server), daemon=True).start()
+        with server, client, server.makefile("rb") as messages:
+            # Frontend/Backend Protocol: a letter, the length, and the rest.
+            while head := messages.read(5):
+                client.sendall(head + messages.read(int.from_bytes(head[1:]) - 4))
+                if head[:1] == b"d":
+                    for code in (b"57P01", b"08P01"):
+                        fields = b"SFATAL\0C" + code + b"\0Mserver conn crashed?\0\0"
+                        client.sendall(b"E" + struct.pack("!I", len(fields) + 4) + fields)
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+
+
+def pass_on(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(1 << 16):
+            sink.sendall(data)
+
+
+@pytest.mark.usefixtures("db")
+def test_a_pooler_that_ends_a_copy_is_a_lost_connection(
+    server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with EndsCopies(server.url) as proxy:
+        far = lcdb.connect(sa.make_url(proxy.url).update_query_dict({"sslmode": "disable"}))
+        with soon(ConnectionFailedError, "no connection to"):
+            list(far.search().read())
+        assert capfd.readouterr().err == ""
+        far.close()
 
 
 # Where only SQLAlchemy is called

@@ -20,6 +20,7 @@ import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.errors import (
     ConfigurationError,
+    ConnectionFailedError,
     LCDBError,
     ReadOnlyError,
     StatementTimeoutError,
@@ -247,6 +248,33 @@ def test_clients_and_strangers_share_a_pooler(
         assert min(inserted) > 0
         if mode != "statement":
             assert_untouched(url, untouched, SIZE)
+
+
+def test_connections_that_the_server_ends_are_not_taken_for_statement_mode(
+    direct: sa.URL, shared: sa.URL
+) -> None:
+    over = threading.Event()
+
+    def keep_ending() -> None:
+        engine = sa.create_engine(direct, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            while not over.is_set():
+                connection.execute(
+                    sa.text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                        "datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+                )
+
+    thread = threading.Thread(target=keep_ending)
+    thread.start()
+    try:
+        for _ in range(40):
+            with suppress(ConnectionFailedError):
+                lcdb.connect(shared).close()
+    finally:
+        over.set()
+        thread.join()
 
 
 # --- reading ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.server import wire
+from lcdb_notebook.server.copy import run_copy
 
 Types = Mapping[tuple[str, str], wire.Field]
 """The wire field of each (table, column)."""
@@ -70,7 +71,7 @@ def read_rows(
     rows: list[tuple[Any, ...]] = []
     statement = f"COPY ({query}) TO STDOUT (FORMAT binary)"
     with _cursor(connection, statement) as cursor, wire.RowReader(fields, rows.extend) as reader:
-        cursor.copy_expert(statement, reader, size=1 << 16)
+        run_copy(cursor, statement, reader, size=1 << 16)
     return rows
 
 
@@ -108,7 +109,7 @@ def write_rows(
     names = ", ".join(f'"{column}"' for column in columns)
     statement = f"COPY {table} ({names}) FROM STDIN (FORMAT binary)"
     with _cursor(connection, statement) as cursor, wire.RowWriter(fields, rows) as writer:
-        cursor.copy_expert(statement, writer, size=_READ_BYTES)
+        run_copy(cursor, statement, writer, size=_READ_BYTES)
 
 
 def rewrite(

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from lcdb_notebook.errors import EmbeddedServerError
+from lcdb_notebook.server.driver_errors import is_away
 from lcdb_notebook.server.embedded.account import Account, server_account
 from lcdb_notebook.server.embedded.cluster import SUPERUSER, Cluster
 from lcdb_notebook.server.embedded.databases import READER, create_database
@@ -194,9 +195,18 @@ def _run(cluster: Cluster, timeout: float) -> Path:
                 f"{timeout:g} s. Stop that process; the server's log is {cluster.log.path}."
             )
         cluster.initialise()
-        sockets = cluster.running(timeout) or cluster.launch(timeout)
-        create_database(cluster, sockets, DATABASE)
-        return sockets
+        deadline = time.monotonic() + timeout
+        while True:
+            sockets = cluster.running(timeout) or cluster.launch(timeout)
+            try:
+                create_database(cluster, sockets, DATABASE)
+            except EmbeddedServerError as error:
+                # It was stopped or killed just now, or is recovering from a crash.
+                if not is_away(error.__cause__) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return sockets
     finally:
         os.close(lock)
 
