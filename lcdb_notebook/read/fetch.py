@@ -38,7 +38,7 @@ Pair = tuple[int, int]
 
 _log = logging.getLogger(__name__)
 
-# How much of a statement an error shows.
+# How much of a statement an error shows; all of its ids grow with the selection.
 _SHOWN = 200
 
 # The table that a row of the stream is from; the first field of every row.
@@ -265,7 +265,6 @@ def copy_out(
     try:
         interruptible(driver, copy, meanwhile=meanwhile)
     except psycopg2.Error as error:
-        # Not the whole command, which has all ids in it, and grows with the selection.
         shown = command if len(command) <= _SHOWN else f"{command[:_SHOWN]} ..."
         raise sa.exc.DBAPIError.instance(shown, None, error, psycopg2.Error) from error
 

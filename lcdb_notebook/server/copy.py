@@ -39,7 +39,7 @@ def run_copy(cursor: Any, statement: str, file: Any, *, size: int) -> None:
 
 # If the server, or a pooler in front of it, sends a message before it closes the connection,
 # psycopg2 reads two errors in a row. It then prints a SystemError by way of sys.excepthook, which
-# says nothing that the exception does not say, and raises the exception.
+# adds nothing to the exception that it raises.
 _lock = threading.Lock()
 _users = 0
 _excepthook: Callable[..., Any] = sys.excepthook
