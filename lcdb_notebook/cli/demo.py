@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook import demo
 from lcdb_notebook.cli.info import summary
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PLOTTED", "add", "run"]
 
-PLOTTED = {
+PLOTTED: dict[str, Any] = {
     "target": 1,
     "catalog": "DEMO",
     "sector": 1,

@@ -216,7 +216,7 @@ class Database:
                 raise
 
     def _has_positions(self) -> bool:
-        return layout.of(self._session).positions
+        return bool(layout.of(self._session).positions)
 
     def _fields(self, named: Iterable[str]) -> Fields:
         """Return the fields of observations, read again if a named one is not among them."""

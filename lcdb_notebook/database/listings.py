@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.database.protocol import Open
@@ -27,6 +28,7 @@ def targets(
     instrument: Any = None,
     photometry: Any = None,
     processing: Any = None,
+    aliases: bool = False,
     limit: int | None = LISTED,
     offset: int = 0,
     **observation_fields: Any,
@@ -50,6 +52,9 @@ def targets(
         Name of the photometric source.
     processing : str, ProcessingMethod, or list of these, optional
         Name of the processing method; ``"raw"`` selects light curves without processing.
+    aliases : bool, optional
+        Include other targets that are the same star, where the database has aliases (LightcurveDB
+        3).
     limit : int, optional
         Maximum number of rows; None lists all.
     offset : int, optional
@@ -61,10 +66,13 @@ def targets(
     Returns
     -------
     pandas.DataFrame
-        ``target`` (the catalog number), ``catalog``, ``mission``, ``id``.
+        ``target`` (the catalog number), ``catalog``, ``mission``, ``id``; with ``aliases=True``
+        also ``aliases``, the names of the other targets that are the same star.
 
     Raises
     ------
+    SchemaError
+        If ``aliases=True`` and the database has no aliases.
     TypeError
         If a keyword is not a field of any observation class (the message lists the fields), or a
         value has the wrong type.
@@ -90,6 +98,8 @@ def targets(
         known_fields=self._fields(observation_fields),
         **observation_fields,
     )
+    if aliases:
+        checked = replace(checked, aliases=True)
     with self.session_scope() as session:
         return listings.targets(session, checked, limit, offset)
 

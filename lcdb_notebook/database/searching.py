@@ -28,6 +28,7 @@ def search(
     instrument: Any = None,
     photometry: Any = None,
     processing: Any = None,
+    aliases: bool = False,
     **observation_fields: Any,
 ) -> Selection:
     """Find light curves.
@@ -49,6 +50,9 @@ def search(
         Name of the photometric source.
     processing : str, ProcessingMethod, or list of these, optional
         Name of the processing method; ``"raw"`` selects light curves without processing.
+    aliases : bool, optional
+        Include other targets that are the same star, where the database has aliases (LightcurveDB
+        3).
     **observation_fields
         Fields of observation classes, such as ``sector=1``, ``sector=[1, 2]`` or ``author="QLP"``.
         None matches observations in which the field is not set.
@@ -65,6 +69,8 @@ def search(
         value has the wrong type.
     ValueError
         If a list is empty, or the target and ``catalog`` name different catalogs.
+    SchemaError
+        When the Selection is used, if ``aliases=True`` and the database has no aliases.
 
     Examples
     --------
@@ -86,6 +92,8 @@ def search(
         known_fields=self._fields(observation_fields),
         **observation_fields,
     )
+    if aliases:
+        checked = replace(checked, aliases=True)
     if not checked.processing and self._has_positions():
         checked = replace(checked, without_positions=True)
     return Selection(Search(self, checked))

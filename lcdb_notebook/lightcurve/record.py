@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 
-__all__ = ["RAW", "LightCurveData", "ObservationData", "processing_label"]
+__all__ = ["RAW", "LightCurveData", "ObservationData", "StarParameter", "processing_label"]
 
 
 class _Raw(str):
@@ -74,6 +74,26 @@ class ObservationData:
     chronology: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StarParameter:
+    """A measured quantity of a star.
+
+    Parameters
+    ----------
+    value : float
+        The number, in ``unit``.
+    unit : str
+        Unit as astropy reads it; "" if the quantity has none.
+    upper_error, lower_error : float or None
+        One standard deviation upwards and downwards, in ``unit``; None if unknown.
+    """
+
+    value: float
+    unit: str
+    upper_error: float | None = None
+    lower_error: float | None = None
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class LightCurveData:
     """One light curve; all arrays have shape (cadences,), in the order of the observation.
@@ -109,6 +129,10 @@ class LightCurveData:
         Whether the database stores BJD or the mission's own time format.
     unit_inferred : bool, default False
         Whether the unit was inferred from names and values, because the database has none.
+    parameters : mapping of str to StarParameter
+        Measured quantities of the star, by name: "effective_temperature".
+    positions : mapping of str to numpy.ndarray of float64
+        Pixel positions of the star, by lightkurve's name of the column: "centroid_col".
 
     Examples
     --------
@@ -133,6 +157,8 @@ class LightCurveData:
     quality: Mapping[str, npt.NDArray[np.int64]]
     stored_time: Literal["bjd", "mission"]
     unit_inferred: bool = False
+    parameters: Mapping[str, StarParameter] = field(default_factory=dict)
+    positions: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (

@@ -8,7 +8,14 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["KNOWN_UNITS", "POSITIONS", "infer_unit", "is_magnitude", "known_unit"]
+__all__ = [
+    "KNOWN_UNITS",
+    "POSITIONS",
+    "infer_unit",
+    "is_magnitude",
+    "known_unit",
+    "may_be_magnitude",
+]
 
 POSITIONS: Mapping[str, str] = MappingProxyType(
     {"FFI X Position": "centroid_col", "FFI Y Position": "centroid_row"}
@@ -54,6 +61,17 @@ def known_unit(unit: str, photometry: str | None, processing: str | None) -> str
     return KNOWN_UNITS.get(processing or "") or KNOWN_UNITS.get(photometry or "") or ""
 
 
+def may_be_magnitude(photometry: str | None, processing: str | None) -> bool:
+    """Return whether a name suggests magnitudes, which the values then decide.
+
+    Examples
+    --------
+    >>> may_be_magnitude("TGLC", "MyMagnitude"), may_be_magnitude("TGLC", None)
+    (True, False)
+    """
+    return "magnitude" in f"{photometry} {processing}".lower()
+
+
 def infer_unit(
     flux: npt.NDArray[np.float64], photometry: str | None, processing: str | None
 ) -> str:
@@ -71,7 +89,7 @@ def infer_unit(
     >>> infer_unit(np.array([1.0, 1.1]), None, "MyMagnitude")
     ''
     """
-    if "magnitude" not in f"{photometry} {processing}".lower():
+    if not may_be_magnitude(photometry, processing):
         return ""
     finite = flux[np.isfinite(flux)]
     median = float(np.median(finite)) if finite.size else np.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -12,15 +13,19 @@ import numpy.typing as npt
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve.clock import SMALLEST_BJD, Clock
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
-from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
-from lcdb_notebook.lightcurve.units import infer_unit, known_unit
-from lcdb_notebook.read.fetch import DATASET, Arrays, Pair, Unreadable
+from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData, StarParameter
+from lcdb_notebook.lightcurve.units import POSITIONS, infer_unit, known_unit
+from lcdb_notebook.read.fetch import DATASET, Arrays, Pair
+from lcdb_notebook.read.unreadable import Unreadable
 from lcdb_notebook.search.rows import Row
 from lcdb_notebook.server import wire
 
 __all__ = ["Assembly", "Chunk"]
 
 Vector = npt.NDArray[Any]
+
+_NO_PARAMETERS: Mapping[str, StarParameter] = MappingProxyType({})
+_NO_POSITIONS: Mapping[int, str] = MappingProxyType({})
 
 
 class Chunk:
@@ -40,6 +45,10 @@ class Chunk:
         By id, the name and clock of each mission.
     unreadable : Unreadable, optional
         Arrays that cannot be fetched, with reasons.
+    parameters : mapping of int to mapping of str to StarParameter, optional
+        Quantities of the stars, by the ids of the targets.
+    positions : mapping of int to str, optional
+        The processing methods of positions, with the name of the column.
     """
 
     def __init__(
@@ -48,8 +57,12 @@ class Chunk:
         observations: Mapping[int, tuple[ObservationData, int]],
         missions: Mapping[UUID, tuple[str, Clock]],
         unreadable: Unreadable | None = None,
+        parameters: Mapping[int, Mapping[str, StarParameter]] | None = None,
+        positions: Mapping[int, str] = _NO_POSITIONS,
     ) -> None:
         self.arrays = Arrays()
+        self._parameters = parameters or {}
+        self._positions = positions
         self.unreadable = unreadable or Unreadable()
         self._rows = {row.dataset: row for row in rows}
         self._observations = observations
@@ -85,7 +98,14 @@ class Chunk:
         assembly = self._assemblies.get(pair)
         if assembly is None:
             about = self._observations[row.observation][0]
-            assembly = self._assemblies[pair] = Assembly(self.arrays, self.unreadable, pair, about)
+            assembly = self._assemblies[pair] = Assembly(
+                self.arrays,
+                self.unreadable,
+                pair,
+                about,
+                self._parameters.get(row.target_id, _NO_PARAMETERS),
+                self._positions,
+            )
         mission = self._missions.get(row.host_mission_id)
         try:
             if row.problem is not None or mission is None:
@@ -106,15 +126,27 @@ class Assembly:
         The target and the observation, by id.
     observation : ObservationData
         What is known of it.
+    parameters : mapping of str to StarParameter
+        Quantities of the star.
+    positions : mapping of int to str
+        The processing methods of positions, with the name of the column.
     """
 
     def __init__(
-        self, arrays: Arrays, unreadable: Unreadable, pair: Pair, observation: ObservationData
+        self,
+        arrays: Arrays,
+        unreadable: Unreadable,
+        pair: Pair,
+        observation: ObservationData,
+        parameters: Mapping[str, StarParameter] = _NO_PARAMETERS,
+        positions: Mapping[int, str] = _NO_POSITIONS,
     ) -> None:
         self._arrays = arrays
         self._unfit = unreadable
         self._observation = observation
         self._pair = pair
+        self._parameters = parameters
+        self._columns = positions
         self._ready: tuple[Any, ...] | None = None
 
     def light_curve(self, row: Row, mission: str, clock: Clock) -> LightCurveData:
@@ -130,7 +162,7 @@ class Assembly:
         values, errors = self._values(row, where)
         if self._ready is None:
             self._ready = self._prepare(where, clock)
-        cadence, time, stored, quality = self._ready
+        cadence, time, stored, quality, positions = self._ready
         size = cadence.size
         if not (values.size == time.size == size and (errors is None or errors.size == size)):
             sizes = {"cadence numbers": cadence, "times": time, "values": values, "errors": errors}
@@ -154,6 +186,8 @@ class Assembly:
             quality,
             stored,
             bool(inferred),
+            self._parameters,
+            {} if row.processing in POSITIONS else positions,
         )
 
     def _values(self, row: Row, where: str) -> tuple[Vector, Vector | None]:
@@ -209,9 +243,16 @@ class Assembly:
                 quality[flag_type] = own if wide is None else wide | own
         if any(flags.size != cadence.size for flags in quality.values()):
             raise DataError(_lengths(where, {"cadence numbers": cadence, "times": time}, quality))
-        for array in (cadence, time, *quality.values()):
+        positions = {
+            self._columns[method]: pixels
+            for method, pixels in self._arrays.positions.get(self._pair, {}).items()
+            if pixels is not None
+        }
+        if any(pixels.size != cadence.size for pixels in positions.values()):
+            raise DataError(_lengths(where, {"cadence numbers": cadence, **positions}, quality))
+        for array in (cadence, time, *quality.values(), *positions.values()):
             array.flags.writeable = False
-        return cadence, time, "bjd" if is_bjd else "mission", quality
+        return cadence, time, "bjd" if is_bjd else "mission", quality, positions
 
 
 def _where(row: Row) -> str:

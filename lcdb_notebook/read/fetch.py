@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import orm
 
 from lcdb_notebook.errors import WireError
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
-from lcdb_notebook.read.keys import array_state, literal, of_datasets, of_pairs, parts
+from lcdb_notebook.read.keys import literal, of_datasets, of_pairs, of_positions, parts
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.server import wire
@@ -22,13 +22,15 @@ from lcdb_notebook.server.copy import run_copy
 from lcdb_notebook.server.interrupt import interruptible
 
 __all__ = [
+    "CADENCES",
     "DATASET",
+    "FLAGS",
+    "POSITIONS",
+    "TIMES",
     "Arrays",
     "Pair",
-    "Unreadable",
     "copy_out",
     "fetch",
-    "find_unreadable",
     "raw_connection",
 ]
 
@@ -42,7 +44,7 @@ _log = logging.getLogger(__name__)
 _SHOWN = 200
 
 # The table that a row of the stream is from; the first field of every row.
-_CADENCES, _TIMES, _FLAGS, DATASET, _VERSION = range(5)
+CADENCES, TIMES, FLAGS, DATASET, VERSION, POSITIONS = range(6)
 
 _FIELDS = (
     wire.INT4.named("kind"),
@@ -70,6 +72,8 @@ class Arrays:
     times: dict[Pair, list[Vector | None]] = field(default_factory=dict)
     flags: dict[tuple[int | None, int], dict[str, Vector | None]] = field(default_factory=dict)
     datasets: dict[DataSetId, tuple[Vector | None, Vector | None]] = field(default_factory=dict)
+    #: Positions of the star by the id of their processing method.
+    positions: dict[Pair, dict[int, Vector | None]] = field(default_factory=dict)
     versions: dict[int, str] = field(default_factory=dict)
     #: DataSets by their place in the stream, from 1; None if the stream has their ids.
     by_place: Sequence[DataSetId] | None = None
@@ -80,23 +84,16 @@ class Arrays:
             if kind == DATASET:
                 known = id_ if self.by_place is None else self.by_place[id_ - 1]
                 self.datasets[known] = (floats, errors)
-            elif kind == _TIMES:
+            elif kind == TIMES:
                 self.times.setdefault((id_, observation), []).append(floats)
-            elif kind == _FLAGS:
+            elif kind == FLAGS:
                 self.flags.setdefault((id_, observation), {})[flag_type] = flags
-            elif kind == _VERSION:
+            elif kind == POSITIONS:
+                self.positions.setdefault((id_, observation), {})[int(flag_type)] = floats
+            elif kind == VERSION:
                 self.versions[id_] = flag_type
             else:
                 self.cadences[id_] = cadences
-
-
-@dataclass(slots=True)
-class Unreadable:
-    """Reasons why arrays of DataSets, of targets in observations or of observations are bad."""
-
-    datasets: dict[DataSetId, str] = field(default_factory=dict)
-    pairs: dict[Pair, str] = field(default_factory=dict)
-    observations: dict[int, str] = field(default_factory=dict)
 
 
 def fetch(
@@ -122,7 +119,7 @@ def fetch(
     datasets : sequence of int, default ()
         Ids of the DataSets to read values and errors of.
     pairs : sequence of Pair, default ()
-        (target id, observation id) to read times and flags of.
+        (target id, observation id) to read times, flags and positions of.
     observations : sequence of int, default ()
         Ids to read cadence numbers and observation-wide flags of.
     versions : sequence of int, default ()
@@ -150,87 +147,20 @@ def fetch(
     tick = None if meanwhile is None else lambda: meanwhile(len(arrays.datasets))
     if arranged.keyed is None:
         reader = wire.RowReader(_FIELDS, take or arrays.take)
-        sql = _statement(datasets, pairs, observations, versions, flags=flags)
+        sql = _statement(
+            datasets, pairs, observations, versions, flags=flags, positions=arranged.positions
+        )
         copy_out(session, sql, reader, tick)
         return arrays
     for part in parts(datasets, pairs, observations):
         arrays.by_place = part[0]
         reader = wire.RowReader(_FIELDS, arrays.take)
-        sql = _statement(*part, versions, flags=flags, keyed=arranged.keyed)
+        sql = _statement(
+            *part, versions, flags=flags, positions=arranged.positions, keyed=arranged.keyed
+        )
         copy_out(session, sql, reader, tick)
         versions = ()
     return arrays
-
-
-def find_unreadable(
-    session: orm.Session,
-    *,
-    datasets: Sequence[DataSetId],
-    pairs: Sequence[Pair],
-    observations: Sequence[int],
-) -> Unreadable:
-    """Find the rows that made :func:`fetch` fail, in one statement.
-
-    PostgreSQL enforces neither one dimension nor elements that are not NULL, so a table may have
-    arrays that do not fit a light curve.
-
-    Parameters
-    ----------
-    session, datasets, pairs, observations
-        As for :func:`fetch`.
-    """
-    arranged = layout.of(session)
-    if arranged.keyed is None:
-        return _find_unreadable(session, datasets, pairs, observations)
-    found = Unreadable()
-    for part in parts(datasets, pairs, observations):
-        some = _find_unreadable(session, *part, arranged.keyed)
-        found.datasets |= {part[0][int(place) - 1]: why for place, why in some.datasets.items()}
-        found.pairs |= some.pairs
-        found.observations |= some.observations
-    return found
-
-
-def _find_unreadable(
-    session: orm.Session,
-    datasets: Sequence[DataSetId],
-    pairs: Sequence[Pair],
-    observations: Sequence[int],
-    keyed: Keyed | None = None,
-) -> Unreadable:
-    here = f"ANY ('{literal(observations)}'::int[])"
-    arms = [
-        f"SELECT {_CADENCES} AS kind, id::int8 AS id, NULL::int8 AS observation_id, "
-        f"'cadence numbers' AS what, {array_state('cadence_reference', integers=True)} AS state "
-        f"FROM observation WHERE id = {here}",
-        f"SELECT {_FLAGS}, target_id, observation_id, type, "
-        f"{array_state('quality_flags', integers=True)} FROM quality_flag_array "
-        f"WHERE target_id IS NULL AND observation_id = {here}",
-        f"SELECT {_FLAGS}, f.target_id, f.observation_id, f.type, "
-        f"{array_state('f.quality_flags', integers=True)} "
-        f"FROM {of_pairs('quality_flag_array', pairs)} f",
-        f"SELECT {_TIMES}, t.target_id, t.observation_id, 'times', "
-        f"{array_state('t.barycentric_julian_dates')} "
-        f"FROM {of_pairs('target_specific_time', pairs, pruned=keyed is not None)} t",
-    ]
-    id_, rows_of = of_datasets(datasets, keyed)
-    arms += [
-        f"SELECT {DATASET}, {id_}, NULL, '{name}', {array_state(name)} FROM {rows_of}"
-        for name in ("values", "errors")
-    ]
-    everything = " UNION ALL ".join(arms)
-    states = sa.text(f"SELECT * FROM ({everything}) a WHERE state IS NOT NULL")
-    rows = session.execute(layout.present(session, states))
-    unreadable = Unreadable()
-    for kind, id_, observation, what, state in rows:
-        why = f"its {what} {state}"
-        if kind == DATASET:
-            unreadable.datasets[id_] = why
-        elif kind == _CADENCES or id_ is None:
-            unreadable.observations[id_ if kind == _CADENCES else observation] = why
-        else:
-            unreadable.pairs[id_, observation] = why
-    return unreadable
 
 
 def copy_out(
@@ -281,28 +211,32 @@ def _statement(
     versions: Sequence[int],
     *,
     flags: bool,
+    positions: Collection[int],
     keyed: Keyed | None = None,
 ) -> str:
     # COPY takes no parameters, so the ids are part of the statement; they are checked integers.
     no_floats, no_cadences, no_flags = "NULL::float8[]", "NULL::int8[]", "NULL::int4[]"
     id_, rows_of = of_datasets(datasets, keyed)
     arms = [
-        f"SELECT {_CADENCES}, id::int8, NULL::int8, {no_floats}, {no_floats}, "
+        f"SELECT {CADENCES}, id::int8, NULL::int8, {no_floats}, {no_floats}, "
         f"cadence_reference, {no_flags}, NULL::text "
         f"FROM observation WHERE id = ANY ('{literal(observations)}'::int[])",
         # An UPDATE moves a row (ctid) and marks it with its transaction (xmin).
-        f"SELECT {_VERSION}, id::int8, NULL, {no_floats}, {no_floats}, {no_cadences}, {no_flags}, "
+        f"SELECT {VERSION}, id::int8, NULL, {no_floats}, {no_floats}, {no_cadences}, {no_flags}, "
         "concat(o.xmin, o.ctid, (SELECT string_agg(concat(f.xmin, f.ctid), ' ' ORDER BY f.ctid) "
         "FROM quality_flag_array f WHERE f.target_id IS NULL AND f.observation_id = o.id)) "
         f"FROM observation o WHERE id = ANY ('{literal(versions)}'::int[])",
-        f"SELECT {_FLAGS}, target_id, observation_id, {no_floats}, {no_floats}, "
+        f"SELECT {FLAGS}, target_id, observation_id, {no_floats}, {no_floats}, "
         f"{no_cadences}, quality_flags, type FROM quality_flag_array "
         f"WHERE target_id IS NULL AND observation_id = ANY ('{literal(observations)}'::int[])",
-        f"SELECT {_FLAGS}, f.target_id, f.observation_id, {no_floats}, {no_floats}, "
+        f"SELECT {FLAGS}, f.target_id, f.observation_id, {no_floats}, {no_floats}, "
         f"{no_cadences}, f.quality_flags, f.type FROM {of_pairs('quality_flag_array', pairs)} f",
-        f"SELECT {_TIMES}, t.target_id, t.observation_id, t.barycentric_julian_dates, "
+        f"SELECT {TIMES}, t.target_id, t.observation_id, t.barycentric_julian_dates, "
         f"{no_floats}, {no_cadences}, {no_flags}, NULL "
         f"FROM {of_pairs('target_specific_time', pairs, pruned=keyed is not None)} t",
+        f"SELECT {POSITIONS}, p.target_id, p.observation_id, p.values, {no_floats}, "
+        f"{no_cadences}, {no_flags}, p.processing_method_id::text "
+        f"FROM {of_positions(pairs, positions, keyed)} p",
         f"SELECT {DATASET}, {id_}, NULL, values, errors, {no_cadences}, {no_flags}, NULL "
         f"FROM {rows_of}",
     ]
@@ -312,6 +246,7 @@ def _statement(
         flags and bool(observations),
         flags and bool(pairs),
         bool(pairs),
+        bool(positions) and bool(pairs),
         bool(datasets),
     ]
     # The first arm defines the types of the columns, so it always stays; without ids it is free.

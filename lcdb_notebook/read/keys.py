@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.search.layout.keyed import Keyed, parse_keys
 
-__all__ = ["AT_ONCE", "Part", "array_state", "literal", "of_datasets", "of_pairs", "parts"]
+__all__ = [
+    "AT_ONCE",
+    "Part",
+    "array_state",
+    "literal",
+    "of_datasets",
+    "of_pairs",
+    "of_positions",
+    "parts",
+]
 
 #: Observations that one statement reads. It locks the partitions of DataSets and of times, and all
 #: of their indexes: some 35 locks.
@@ -79,7 +88,18 @@ def of_datasets(datasets: Sequence[DataSetId], keyed: Keyed | None) -> tuple[str
     return "id", f"dataset WHERE id = ANY ('{literal(datasets)}'::int[])"
 
 
-def of_pairs(table: str, pairs: Sequence[tuple[int, int]], *, pruned: bool = False) -> str:
+def of_positions(
+    pairs: Sequence[tuple[int, int]], methods: Collection[int], keyed: Keyed | None
+) -> str:
+    """Return the FROM items for the DataSets of pairs that were processed by some methods."""
+    table = "dataset" if keyed is None else keyed.dataset
+    some = f" AND processing_method_id = ANY ('{literal(methods)}'::int[])"
+    return of_pairs(table, pairs, pruned=keyed is not None, also=some)
+
+
+def of_pairs(
+    table: str, pairs: Sequence[tuple[int, int]], *, pruned: bool = False, also: str = ""
+) -> str:
     """Return the FROM items for a table's rows of pairs, each looked up in the index.
 
     With a plain join of a few thousand pairs the planner reads the whole table, because it expects
@@ -94,7 +114,7 @@ def of_pairs(table: str, pairs: Sequence[tuple[int, int]], *, pruned: bool = Fal
     return (
         f"unnest('{targets}'::bigint[], '{seen_by}'::int[]) AS pair (of_target, seen_in), "
         f"LATERAL (SELECT * FROM {table} "
-        f"WHERE target_id = of_target AND observation_id = seen_in{here} OFFSET 0)"
+        f"WHERE target_id = of_target AND observation_id = seen_in{here}{also} OFFSET 0)"
     )
 
 

@@ -14,9 +14,10 @@ from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.assemble import Chunk
-from lcdb_notebook.read.fetch import Arrays, Pair, Unreadable, fetch, find_unreadable
+from lcdb_notebook.read.fetch import Arrays, Pair, fetch
 from lcdb_notebook.read.progress import Bar, Progress
-from lcdb_notebook.search import layout
+from lcdb_notebook.read.unreadable import Unreadable, find_unreadable
+from lcdb_notebook.search import layout, stars
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
@@ -227,12 +228,14 @@ def _fetch(
         "observations": [observation for observation in seen if shared.is_missing(observation)],
     }
     versions = [*seen] if shared.keep_versions else []
+    parameters = stars.parameters(session, {row.target_id for row in rows})
+    positions = layout.of(session).positions
 
     def tick(received: int) -> None:
         bar.show(done + received)
 
     def fetched(unreadable: Unreadable | None = None, **readable: Any) -> Chunk:
-        chunk = Chunk(rows, found.observations, missions, unreadable)
+        chunk = Chunk(rows, found.observations, missions, unreadable, parameters, positions)
         shared.copy_into(seen, chunk)
         fetch(
             session,

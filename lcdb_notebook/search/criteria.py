@@ -59,6 +59,8 @@ class Criteria:
         Names or ids; their parts are included.
     without_positions : bool
         Whether DataSets that are positions of the star are left out.
+    aliases : bool
+        Whether targets that are the same star as one that is named match, too.
     fields : mapping of str to tuple of object
         Values to match, by column of the observation classes.
     columns : mapping of str to sequence of sqlalchemy.Column
@@ -75,6 +77,7 @@ class Criteria:
     processing: tuple[str | None, ...] = ()
     raw_by_word: bool = False
     without_positions: bool = False
+    aliases: bool = False
     fields: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     columns: Fields = field(default_factory=dict, compare=False, repr=False)
 

@@ -95,7 +95,7 @@ def check_one_catalog(rows: Iterable[Any], wanted: Criteria) -> None:
     AmbiguousError
         If it does; the message contains the number and the catalogs.
     """
-    if wanted.numbers is None:
+    if wanted.numbers is None or wanted.aliases:
         return
     catalog_of: dict[int, str] = {}
     for row in rows:

@@ -22,7 +22,7 @@ from lcdb_notebook.models import (
     QualityFlagArray,
     Target,
 )
-from lcdb_notebook.search import layout, sql
+from lcdb_notebook.search import layout, sql, stars
 from lcdb_notebook.search.criteria import Criteria
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ _COUNTED = 1_000_000
 
 
 def targets(session: orm.Session, wanted: Criteria, limit: int | None, offset: int) -> pd.DataFrame:
-    """List targets: ``target`` (the catalog number), ``catalog``, ``mission``, ``id``."""
+    """List targets: ``target`` (number), ``catalog``, ``mission``, ``id``, and ``aliases``."""
     check_page(limit, offset)
+    listed_aliases, wanted = wanted.aliases, stars.with_aliases(session, wanted)
     statement = (
         sa.select(
             Target.name.label("target"),
@@ -70,7 +71,11 @@ def targets(session: orm.Session, wanted: Criteria, limit: int | None, offset: i
             seen = seen.join(Observation, Observation.id == DataSet.observation_id)
             seen = seen.where(*of_observation)
         statement = statement.where(seen.exists())
-    return _frame(session, statement.limit(limit).offset(offset), wanted)
+    frame = _frame(session, statement.limit(limit).offset(offset), wanted)
+    if listed_aliases:
+        names = stars.aliases(session, frame["id"].tolist())
+        frame["aliases"] = [", ".join(names.get(id_, ())) for id_ in frame["id"]]
+    return frame
 
 
 def observations(

@@ -20,7 +20,7 @@ from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import ObservationData, processing_label
 from lcdb_notebook.lightcurve.units import known_unit
 from lcdb_notebook.models import Mission, Observation
-from lcdb_notebook.search import explain, layout, sql
+from lcdb_notebook.search import explain, layout, sql, stars
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.rows import Row
 
@@ -156,8 +156,9 @@ class Search:
         if self.kept is not None:
             return len(self.kept.rows)
         with self.sessions.session_scope() as session:
-            statement, values = sql.count(self.wanted)
-            fitted = layout.present(session, statement, self.wanted)
+            wanted = stars.with_aliases(session, self.wanted)
+            statement, values = sql.count(wanted)
+            fitted = layout.present(session, statement, wanted)
             everything: int = session.scalar(fitted, values) or 0
         beyond = max(0, everything - self._offset)
         return beyond if self._limit is None else min(beyond, self._limit)
@@ -208,8 +209,9 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
     AmbiguousError
         If ``processing="raw"`` could mean light curves without processing, or a method.
     """
-    statement, values = sql.datasets(wanted, limit=limit, offset=offset)
-    fitted = layout.present(session, statement, wanted)
+    asked = stars.with_aliases(session, wanted)
+    statement, values = sql.datasets(asked, limit=limit, offset=offset)
+    fitted = layout.present(session, statement, asked)
     rows: Sequence[Any] = session.connection().execute(fitted, values).all()
     if not rows:
         why = explain.explain(session, wanted) if offset == 0 and limit != 0 else None

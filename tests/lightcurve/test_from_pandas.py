@@ -199,8 +199,8 @@ def test_what_was_spoilt_is_told(
     [
         (None, r"no attrs\['light_curves'\].*new.attrs = old.attrs"),
         ("{", "was modified after to_pandas"),
-        ('{"version": 1}', "was modified after to_pandas"),
-        ('{"version": 99}', "must have version 1, got 99"),
+        ('{"version": 2}', "was modified after to_pandas"),
+        ('{"version": 99}', "must have version 2, got 99"),
         ("[]", "was modified after to_pandas"),
     ],
 )

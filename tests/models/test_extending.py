@@ -242,7 +242,7 @@ def test_a_class_defined_after_connecting_gets_its_columns(blank_dsn: str) -> No
                     SchemaError,
                     match=rf"column observation.{name} does not exist.*sector.*db\.create\(\)",
                 ):
-                    reading.search(**{name: "01"})
+                    reading.search(**dict[str, Any]({name: "01"}))
         with pytest.raises(SchemaError, match=r"column observation.visit_id does not"):
             db.session.query(HSTObservation).all()
         db.session.rollback()

@@ -21,14 +21,8 @@ from lcdb_notebook.models import (
     TargetSpecificTime,
     TESSObservation,
 )
-from lcdb_notebook.read.fetch import (
-    Arrays,
-    Unreadable,
-    copy_out,
-    fetch,
-    find_unreadable,
-    raw_connection,
-)
+from lcdb_notebook.read.fetch import Arrays, copy_out, fetch, raw_connection
+from lcdb_notebook.read.unreadable import Unreadable, find_unreadable
 from lcdb_notebook.server import wire
 
 

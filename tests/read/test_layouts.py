@@ -155,6 +155,51 @@ def test_positions_are_columns_of_light_curves_and_found_only_by_name(
     assert str(lc["centroid_col"].unit) == "pix"
 
 
+def test_positions_are_in_every_output(db: lcdb.Database, sky: Any, tmp_path: Path) -> None:
+    found = db.search(STAR, orbit_number=9, **PRIMARY)
+    values, _ = sky.light_curves[STAR, 9, None, "FFI X Position"]
+    timed = values[np.isfinite(sky.times[STAR, 9])]
+    keep: dict[str, Any] = {"flagged": "keep", "quality_bitmask": "none"}
+    (data,) = found
+    assert same_bits(data.positions["centroid_col"], values)
+    frame = found.to_pandas(**keep)
+    assert same_bits(frame["centroid_col"], timed)
+    assert same_bits(lcdb.from_pandas(frame)[0]["centroid_col"].value, timed)
+    assert same_bits(found.to_pandas(wide=True, **keep)["centroid_col"], timed)
+    assert same_bits(found.to_nested(**keep)["lightcurve"].iloc[0]["centroid_col"], timed)
+    lazy: Any = found.to_dask(**keep)
+    dask = lazy.compute(scheduler="synchronous")
+    assert same_bits(dask["centroid_col"], timed)
+    assert list(dask) == list(frame)
+    (first,) = found.map(lambda lc: lc["centroid_col"][0], workers=1, **keep)["result"]
+    assert first == timed[0]
+    for written in ("fits", "ecsv", "csv"):
+        (file,) = found.export(tmp_path / written, format=written)["file"]
+        again = lcdb.read_lightcurve(file)["centroid_col"]
+        assert same_bits(again.value, timed)
+        assert str(again.unit) == "pix"
+    (file,) = found.export(tmp_path / "parquet", format="parquet")["file"]
+    import pyarrow.parquet as pq
+
+    (row,) = pq.read_table(file, partitioning=None)["lightcurve"].to_pylist()
+    assert same_bits(row["centroid_col"], values)
+
+
+@pytest.mark.parametrize("layout", ["own", "3.1"], indirect=True)
+def test_positions_that_do_not_fit_are_named(layout_copy: str) -> None:
+    which = "(SELECT id FROM processing_method WHERE name = 'FFI X Position')"
+    where = f"WHERE observation_id = 1 AND processing_method_id = {which}"
+    for changed, message in (
+        ("ARRAY[1.0, 2.0]", "2 centroid_col.* refusing to align by position"),
+        ("ARRAY[ARRAY[1.0, 2.0]]", "its positions have 2 dimensions"),
+    ):
+        change(layout_copy, f"UPDATE dataset SET values = {changed} {where}")
+        with lcdb.connect(layout_copy) as db:
+            with pytest.raises(LCDBError, match=message):
+                db.lightcurve(STAR, orbit_number=9, **PRIMARY)
+            assert len(db.lightcurve(STAR, orbit_number=10, quality_bitmask="none", **PRIMARY))
+
+
 PRIMARY: dict[str, Any] = {"photometry": "TGLC Aperture Primary", "processing": "QSPMagnitude"}
 
 

@@ -704,9 +704,9 @@ def test_light_curves_are_right_in_whatever_order_the_server_sends(
     assert all(data.quality["base_quality_flag"].all() for data in expected)
     ordered = fetching._statement
 
-    def reversed_arms(*ids: Any, flags: bool) -> str:
+    def reversed_arms(*ids: Any, **also: Any) -> str:
         # The first one gives the columns their types.
-        first, *others = ordered(*ids, flags=flags).split(" UNION ALL ")
+        first, *others = ordered(*ids, **also).split(" UNION ALL ")
         return " UNION ALL ".join([first, *reversed(others)])
 
     monkeypatch.setattr(fetching, "_statement", reversed_arms)

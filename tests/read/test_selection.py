@@ -7,9 +7,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from pandas.testing import assert_frame_equal
@@ -27,6 +30,7 @@ from lcdb_notebook.errors import (
 from lcdb_notebook.ingest.product import Curve, Named, Product
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import DataSet
+from lcdb_notebook.read.export import FileFormat
 
 TARGETS = 6
 MOST_STATEMENTS = 6
@@ -686,7 +690,7 @@ def test_lightcurve_joins_the_orbits_of_one_sector(star: lcdb.Selection) -> None
     ],
 )
 def test_read_knows_or_infers_the_unit_where_the_description_has_none(
-    blank_dsn: str, name: str, flux: list[float], unit: str
+    blank_dsn: str, name: str, flux: list[float], unit: str, tmp_path: Path
 ) -> None:
     product = Product(
         label="TIC 7",
@@ -718,6 +722,27 @@ def test_read_knows_or_infers_the_unit_where_the_description_has_none(
         assert lc.meta.get("UNIT_INFERRED") == ("mag" if data.unit_inferred else None)
         middle = 1.0 if unit == "mag" else np.nanmedian(flux)
         assert np.nanmedian(lc.flux.value) == pytest.approx(middle)
+        mark = "mag" if data.unit_inferred else None
+        marked = [mark] if mark else []
+        frame = found.to_pandas()
+        assert frame.attrs["unit_inferred"] == marked
+        for as_flux in (True, False):
+            assert lcdb.from_pandas(frame, as_flux=as_flux)[0].meta.get("UNIT_INFERRED") == mark
+        wide = found.to_pandas(wide=True)
+        assert wide.attrs["unit_inferred"] == ([f"Small {name}"] if mark else [])
+        nested = found.to_nested()
+        assert nested.get("unit_inferred", pd.Series([False])).tolist() == [bool(mark)]
+        told = found.map(lambda lc: lc.meta.get("UNIT_INFERRED", "no"), workers=1)
+        assert told["result"].tolist() == [mark or "no"]
+        for written in get_args(FileFormat):
+            (file,) = found.export(tmp_path / written, format=written)["file"]
+            if written == "parquet":
+                table = pq.read_table(file, partitioning=None)
+                assert table["unit_inferred"].to_pylist() == [bool(mark)]
+                inside = table.schema.field("lightcurve").type.field("flux").metadata
+                assert inside[b"unit"].decode() in (unit, "see the column unit")
+            else:
+                assert lcdb.read_lightcurve(file).meta.get("UNIT_INFERRED") == mark
 
 
 def test_to_pandas_wide_has_a_column_for_each_light_curve(star: lcdb.Selection) -> None:

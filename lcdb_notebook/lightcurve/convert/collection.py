@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from lcdb_notebook import flags
 from lcdb_notebook.lightcurve.convert.lightcurve import to_lightcurve
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.units import POSITIONS
 
 if TYPE_CHECKING:
     import lightkurve
@@ -26,7 +26,6 @@ def to_lightcurves(
     time_format: str | None = None,
     as_flux: bool = True,
     histories: Mapping[DataSetId, str] | None = None,
-    positions: Mapping[Any, Mapping[str, npt.NDArray[np.float64]]] | None = None,
 ) -> lightkurve.LightCurveCollection:
     """Convert records to a LightCurveCollection, in the order given.
 
@@ -51,8 +50,6 @@ def to_lightcurves(
         median. False keeps magnitudes.
     histories : mapping of int to str, optional
         By DataSet, what it was derived from, for ``meta["LINEAGE"]``.
-    positions : mapping, optional
-        By DataSet, positions of the star in pixels by column name.
 
     Returns
     -------
@@ -77,7 +74,6 @@ def to_lightcurves(
             time_format=time_format,
             as_flux=as_flux,
             history=known.get(data.dataset, ""),
-            positions=(positions or {}).get(data.dataset, {}),
         )
         for data in records
     ]
@@ -85,11 +81,16 @@ def to_lightcurves(
 
 
 def collection(members: Sequence[lightkurve.LightCurve]) -> lightkurve.LightCurveCollection:
-    """Return a collection of LightCurves; missing columns are filled with 0."""
+    """Return a collection of LightCurves; missing flags are filled with 0, positions with NaN."""
+    from astropy.units import Quantity
+
     from lcdb_notebook.lightcurve.convert.lightkurve_classes import LightCurveCollection
 
     every = dict.fromkeys(column for lc in members for column in lc.colnames)
     for lc in members:
         for missing in every.keys() - set(lc.colnames):
-            lc[missing] = np.zeros(len(lc), np.int32)
+            if missing in POSITIONS.values():
+                lc[missing] = Quantity(np.full(len(lc), np.nan), "pix")
+            else:
+                lc[missing] = np.zeros(len(lc), np.int32)
     return LightCurveCollection(list(members))

@@ -58,12 +58,13 @@ def to_pandas(
     Returns
     -------
     pandas.DataFrame
-        ``time, flux, flux_err, cadenceno, quality``, a column for each further flag type, then
-        ``dataset, target, photometry, processing`` and the observation fields that increase with
-        time (``sector``). ``catalog`` and ``flag_type`` are included if they differ between rows.
-        Fluxes, magnitudes and errors have the stored values. ``attrs`` contain the mission, the
-        time format and scale, the units and the type of ``quality``; :func:`from_pandas` needs the
-        entry ``light_curves``.
+        ``time, flux, flux_err, cadenceno, quality``, a column for each further flag type, the
+        positions ``centroid_col`` and ``centroid_row`` if they are stored, then ``dataset, target,
+        photometry, processing`` and the observation fields that increase with time (``sector``).
+        ``catalog`` and ``flag_type`` are included if they differ between rows. Fluxes, magnitudes
+        and errors have the stored values. ``attrs`` contain the mission, the time format and scale,
+        the units, the units that were inferred and the type of ``quality``; :func:`from_pandas`
+        needs the entry ``light_curves``.
 
     Raises
     ------
@@ -89,6 +90,7 @@ def to_pandas(
     goods: list[npt.NDArray[np.bool_]] = []
     of_records = [quality_columns(data) for data in records]
     further = {name for of_quality in of_records for name in of_quality} - {"quality"}
+    placed = dict.fromkeys(name for data in records for name in data.positions)
     for data, of_quality in zip(records, of_records, strict=True):
         good, kept = choose(data, quality_bitmask, flagged)
         flux, flux_err = masked(data, good) if flagged == "mask" else (data.flux, errors(data))
@@ -99,6 +101,7 @@ def to_pandas(
             "flux_err": flux_err,
             "cadenceno": data.cadence,
             **{name: of_quality.get(name, none) for name in ("quality", *sorted(further))},
+            **{name: data.positions.get(name, none * np.nan) for name in placed},
         }
         for name, values in columns.items():
             pieces.setdefault(name, []).append(values[kept])
@@ -125,6 +128,7 @@ def to_pandas(
         "time_format": time_format or first.clock.format_name,
         "time_scale": "tdb",
         "unit": sorted({data.unit for data in records}),
+        "unit_inferred": sorted({data.unit for data in records if data.unit_inferred}),
         "flag_type": primary_type(first),
         "quality_bitmask": plain(quality_bitmask),
         "flagged": flagged,

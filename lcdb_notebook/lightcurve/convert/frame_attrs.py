@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +17,7 @@ from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.lightcurve import by_start, middle, plain_field
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import primary_type
-from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
+from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData, StarParameter
 from lcdb_notebook.lightcurve.units import is_magnitude
 
 __all__ = ["KEY", "Remembered", "recall", "remember"]
@@ -26,7 +26,7 @@ KEY = "light_curves"
 """Key in ``attrs``. The value is one string, because pandas deep-copies ``attrs`` at every step,
 compares them when it joins frames, and writes them into Parquet as JSON."""
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,8 @@ class Remembered:
         Median magnitude of its good cadences; None for fluxes.
     history : str
         Its sources.
+    positions : tuple of str
+        Its columns of positions.
     """
 
     about: Mapping[str, Any]
@@ -52,6 +54,7 @@ class Remembered:
     good: npt.NDArray[np.bool_]
     middle: float | None
     history: str
+    positions: tuple[str, ...]
 
 
 def remember(
@@ -94,6 +97,8 @@ def remember(
                 mask_runs.encode(kept[np.isfinite(data.time)]),
                 middle(data.flux, kept) if is_magnitude(data.unit) else None,
                 histories.get(data.dataset, ""),
+                data.unit_inferred,
+                [*data.positions],
             ]
         )
     everything = {
@@ -108,6 +113,11 @@ def remember(
                 list(about.chronology),
             ]
             for about in observations.values()
+        ],
+        "stars": [
+            [data.catalog, data.target, {name: astuple(p) for name, p in data.parameters.items()}]
+            for data in {(data.catalog, data.target): data for data in records}.values()
+            if data.parameters
         ],
         "curves": curves,
     }
@@ -134,6 +144,10 @@ def recall(text: str) -> dict[DataSetId, Remembered]:
             id_: ObservationData(id_, type_, fields, tuple(instrument), tuple(chronology))
             for id_, type_, fields, instrument, chronology in read["observations"]
         }
+        stars = {
+            (catalog, target): {name: StarParameter(*one) for name, one in known.items()}
+            for catalog, target, known in read["stars"]
+        }
         return {
             curve[0]: Remembered(
                 {
@@ -147,11 +161,14 @@ def recall(text: str) -> dict[DataSetId, Remembered]:
                     "processing": curve[7],
                     "unit": curve[8],
                     "stored_time": curve[9],
+                    "unit_inferred": curve[14],
+                    "parameters": stars.get((curve[2], curve[1]), {}),
                 },
                 tuple(curve[10]),
                 mask_runs.decode(curve[11]),
                 curve[12],
                 curve[13],
+                tuple(curve[15]),
             )
             for curve in read["curves"]
         }

@@ -96,7 +96,8 @@ def _columns(frame: pd.DataFrame, known: Mapping[DataSetId, Remembered]) -> dict
     """Return the required columns as numpy arrays."""
     flag_types = {name for one in known.values() for name in one.flag_types[1:]}
     kinds = dict.fromkeys(("dataset", "cadenceno", "quality", *sorted(flag_types)), "i")
-    kinds |= dict.fromkeys(("flux", "flux_err"), "f")
+    placed = dict.fromkeys(name for one in known.values() for name in one.positions)
+    kinds |= dict.fromkeys(("flux", "flux_err", *placed), "f")
     missing = [name for name in ("time", *kinds) if name not in frame]
     if missing:
         raise DataError(
@@ -165,6 +166,7 @@ def _light_curve(
             type_: columns[name].astype(np.int64)
             for type_, name in zip(remembered.flag_types, names, strict=False)
         },
+        positions={name: columns[name].astype(np.float64) for name in remembered.positions},
     )
     if as_flux and is_magnitude(data.unit):
         assert data.flux_err is not None
@@ -182,6 +184,8 @@ def _light_curve(
         lightcurve["time"] = shown
         # astropy keeps the format of the column that is replaced.
         lightcurve.time.format = attrs["time_format"]
+    if data.unit_inferred:
+        lightcurve.meta["UNIT_INFERRED"] = remembered.about["unit"]
     lightcurve.meta["QUALITY_BITMASK"] = attrs.get("quality_bitmask", "none")
     lightcurve.meta["QUALITY_MASK"] = remembered.good
     return lightcurve

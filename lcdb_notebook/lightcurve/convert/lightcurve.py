@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 # Names of instruments: "Camera 4" becomes CAMERA = 4 in ``meta``.
 _NUMBERED = re.compile(r"(?:.* )?(Camera|CCD|Channel) (\d+)")
 
+_NO_LETTERS = re.compile(r"\W+")
+
 
 def to_lightcurve(
     data: LightCurveData,
@@ -43,7 +44,6 @@ def to_lightcurve(
     time_format: str | None = None,
     as_flux: bool = True,
     history: str = "",
-    positions: Mapping[str, npt.NDArray[np.float64]] = MappingProxyType({}),
 ) -> lightkurve.LightCurve:
     """Convert one record to a lightkurve LightCurve.
 
@@ -68,8 +68,6 @@ def to_lightcurve(
         median. False keeps magnitudes.
     history : str, optional
         Its sources, for ``meta["LINEAGE"]``.
-    positions : mapping of str to numpy.ndarray of float64, optional
-        Positions of the star in pixels, shape (cadences,), as further columns: "centroid_col".
 
     Returns
     -------
@@ -98,7 +96,7 @@ def to_lightcurve(
         "flux_err": _quantity(flux_err, unit),
         "cadenceno": compact(data.cadence[kept]),
         **{name: bits[kept] for name, bits in quality_columns(data).items()},
-        **{name: _quantity(pixels[kept], _unit("pix")) for name, pixels in positions.items()},
+        **{name: _quantity(pixels[kept], _unit("pix")) for name, pixels in data.positions.items()},
     }
     meta = _metadata(data)
     if history:
@@ -174,11 +172,30 @@ def _metadata(data: LightCurveData) -> dict[str, Any]:
         match = _NUMBERED.fullmatch(part)
         if match:
             meta[match[1].upper()] = int(match[2])
+    meta |= _parameters(data, meta)
     meta.setdefault("AUTHOR", data.mission)
     if data.mission == missions.KEPLER.telescope:
         # KeplerLightCurve.to_fits() fails if these are missing, and writes nothing for None.
         for unknown in ("RA", "DEC", "CHANNEL"):
             meta.setdefault(unknown, None)
+    return meta
+
+
+def _parameters(data: LightCurveData, taken: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries for the parameters of the star, each with its unit and errors."""
+    meta: dict[str, Any] = {}
+    for name, one in data.parameters.items():
+        key = _NO_LETTERS.sub("_", name.strip()).upper()
+        if key in taken:
+            continue
+        numbers = {
+            key: one.value,
+            f"{key}_UPPER_ERROR": one.upper_error,
+            f"{key}_LOWER_ERROR": one.lower_error,
+        }
+        meta |= {word: number for word, number in numbers.items() if number is not None}
+        if one.unit:
+            meta[f"{key}_UNIT"] = one.unit
     return meta
 
 

@@ -89,8 +89,10 @@ def to_nested(
     nested_pandas.NestedFrame
         ``dataset, target``, the observation fields that increase with time (``sector``),
         ``photometry, processing, unit``, and the nested column ``lightcurve`` with ``time, flux,
-        flux_err, cadenceno, quality`` and a field for each further flag type. ``attrs`` are those
-        of :func:`to_pandas`. A light curve without remaining cadences is an empty list.
+        flux_err, cadenceno, quality``, a field for each further flag type, and ``centroid_col`` and
+        ``centroid_row`` if positions are stored. ``unit_inferred`` is included if a unit was
+        inferred. ``attrs`` are those of :func:`to_pandas`. A light curve without remaining cadences
+        is an empty list.
 
     Raises
     ------
@@ -117,6 +119,8 @@ def to_nested(
         {name: pd.Series(_compact(values)) for name, values in one_each.items()}
     )
     rows["unit"] = _compact([data.unit for data in records])
+    if any(data.unit_inferred for data in records):
+        rows["unit_inferred"] = [data.unit_inferred for data in records]
     points = {str(name): frame[name].to_numpy() for name in frame if name not in one_each}
     # A DataSet is in a selection only once, and its rows are consecutive.
     places = pd.Series(np.arange(len(records)), index=[data.dataset for data in records])

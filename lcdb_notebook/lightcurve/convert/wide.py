@@ -47,10 +47,11 @@ def to_wide(
     -------
     pandas.DataFrame
         One row per cadence. The columns are ``target``, the observation fields that increase with
-        time (``sector``), ``time, cadenceno, quality``, one for each further flag type, and, for
-        each light curve, the flux, named by photometry and processing ("QLP SAP raw"), and the
-        error ("QLP SAP raw error") if it is stored. ``attrs["units"]`` has the units of the flux
-        and error columns.
+        time (``sector``), ``time, cadenceno, quality``, one for each further flag type,
+        ``centroid_col`` and ``centroid_row`` if positions are stored, and, for each light curve,
+        the flux, named by photometry and processing ("QLP SAP raw"), and the error ("QLP SAP raw
+        error") if it is stored. ``attrs["units"]`` has the units of the columns of positions,
+        fluxes and errors, ``attrs["unit_inferred"]`` the columns whose unit was inferred.
 
     Raises
     ------
@@ -71,6 +72,7 @@ def to_wide(
     )
     parts: list[pd.DataFrame] = []
     units: dict[str, set[str]] = {}
+    inferred: dict[str, None] = {}
     for (catalog, target, _), members in groups.items():
         first = members[0]
         good, kept = choose(first, quality_bitmask, flagged)
@@ -84,6 +86,9 @@ def to_wide(
         )
         columns["cadenceno"] = first.cadence[kept]
         columns |= {name: bits[kept] for name, bits in quality_columns(first).items()}
+        for name, pixels in next((d.positions for d in members if d.positions), {}).items():
+            columns[name] = pixels[kept]
+            units.setdefault(name, set()).add("pix")
         for data in members:
             name = f"{data.photometry or ''} {processing_label(data.processing)}".strip()
             if name in columns:
@@ -94,6 +99,7 @@ def to_wide(
                     shown = np.where(good, values, np.nan) if flagged == "mask" else values
                     columns[column] = shown[kept]
                     units.setdefault(column, set()).add(data.unit)
+                    inferred |= {column: None} if data.unit_inferred else {}
         parts.append(pd.DataFrame(columns, index=pd.RangeIndex(int(np.count_nonzero(kept)))))
     if not parts:
         return pd.DataFrame({"target": [], "time": [], "cadenceno": [], "quality": []})
@@ -103,5 +109,6 @@ def to_wide(
         "time_format": time_format or records[0].clock.format_name,
         "time_scale": "tdb",
         "units": {column: sorted(found) for column, found in units.items()},
+        "unit_inferred": [*inferred],
     }
     return frame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -45,7 +45,8 @@ SELECT c.relname AS "table", a.attname AS "column", n.nspname AS "schema",
     CASE WHEN t.typtype = 'e' THEN 'enum' ELSE
         format_type(COALESCE(NULLIF(t.typbasetype, 0), t.oid), NULL) END AS type,
     a.attnotnull OR t.typnotnull AS not_null,
-    a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default
+    a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default,
+    has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
 FROM unnest(CAST(:tables AS text[])) AS name
 JOIN pg_class c ON c.oid = to_regclass(quote_ident(name)) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -65,22 +66,25 @@ class StoredColumn(Protocol):
     type: str
     not_null: bool
     has_default: bool
+    readable: bool
 
 
-def stored_columns(connection: sa.Connection) -> list[StoredColumn]:
+def stored_columns(connection: sa.Connection, *, further: Sequence[str] = ()) -> list[StoredColumn]:
     """Read the columns of the tables that have the names of the models, in one statement.
 
     Parameters
     ----------
     connection : sqlalchemy.Connection
         An open connection; nothing is changed.
+    further : sequence of str, default ()
+        Names of other tables to include.
 
     Returns
     -------
     list of StoredColumn
         By table and place. Views, foreign and partitioned tables count as tables.
     """
-    tables = [table.name for table in Base.metadata.sorted_tables]
+    tables = [*(table.name for table in Base.metadata.sorted_tables), *further]
     rows: list[Any] = list(connection.execute(sa.text(_COLUMNS), {"tables": tables}))
     return rows
 

@@ -25,7 +25,7 @@ from lcdb_notebook.read.export.naming import file_name
 from lcdb_notebook.read.export.table import to_table
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import CHUNK_BYTES, OnError, outcomes
-from lcdb_notebook.search import lineage, results
+from lcdb_notebook.search import lineage, results, stars
 from lcdb_notebook.search.results import Found, Search
 from lcdb_notebook.search.rows import Row
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["report", "write_folder"]
 
 # Increased when files are written differently, so that older ones are written again.
-_EDITION = 1
+_EDITION = 2
 
 # Rows whose histories are queried and whose files are checked at once.
 _BATCH = 1000
@@ -141,6 +141,7 @@ def _files(
     """Return the files of some rows, with fingerprints of what each is made from."""
     with search.sessions.session_scope() as session:
         histories = lineage.histories(session, part.rows)
+        parameters = stars.parameters(session, {row.target_id for row in part.rows})
     files = []
     for row in part.rows:
         about, cadences = part.observations[row.observation]
@@ -154,6 +155,7 @@ def _files(
             "methods": (row.photometry, row.processing, row.unit),
             "observation": (row.observation, dict(about.fields), about.instrument, cadences),
             "history": histories[row.dataset],
+            "parameters": parameters.get(row.target_id, {}),
         }
         name = file_name(row, mission, about, settings.format)
         files.append(_File(row, name, histories[row.dataset], fingerprint(made_from)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from lcdb_notebook.lightcurve.convert.lightcurve import plain_field
 from lcdb_notebook.lightcurve.convert.nested import COLUMN, nest
 from lcdb_notebook.lightcurve.quality import first_type, primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
+from lcdb_notebook.lightcurve.units import POSITIONS, known_unit, may_be_magnitude
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
@@ -30,6 +31,7 @@ _MEANING = {
     "flux_err": "one standard deviation, as stored; NaN where there is none",
     "cadenceno": "cadence number",
     "quality": "bits of the type in the column flag_type",
+    **dict.fromkeys(POSITIONS.values(), "position of the star on the detector"),
 }
 
 
@@ -44,6 +46,8 @@ class Layout:
         For each mission id, its name and clock.
     flag_types : set of frozenset of str
         Each combination of types of flags that a light curve has.
+    positions : collection of str, optional
+        Names of the columns of positions that light curves may have.
 
     Attributes
     ----------
@@ -63,13 +67,17 @@ class Layout:
         found: Found,
         missions: Mapping[UUID, tuple[str, Clock]],
         flag_types: set[frozenset[str]],
+        positions: Collection[str] = (),
     ) -> None:
         import pyarrow as pa
 
         keys = any(isinstance(row.dataset, str) for row in found.rows)
         used = {row.host_mission_id for row in found.rows}
         clocks = {name: clock for id_, (name, clock) in missions.items() if id_ in used}
-        units = sorted({row.unit for row in found.rows})
+        units = sorted({known_unit(row.unit, row.photometry, row.processing) for row in found.rows})
+        # A unit that is inferred is known once the values have been read.
+        if "" in units and any(may_be_magnitude(r.photometry, r.processing) for r in found.rows):
+            units.append("mag")
         self._fields = _fields(found)
         self._further = sorted(
             {name for types in flag_types for name in types - {first_type(types)}}
@@ -77,19 +85,22 @@ class Layout:
         lists = {name: pa.float64() for name in ("time", "flux", "flux_err")}
         lists |= {"cadenceno": pa.int64(), "quality": pa.int64()}
         lists |= dict.fromkeys(self._further, pa.int64())
+        self._positions = [*positions]
+        lists |= dict.fromkeys(self._positions, pa.float64())
         time_units = {clock.unit for clock in clocks.values()}
         units_of = {
             "time": time_units.pop() if len(time_units) == 1 else "see the schema's lcdb",
             "flux": units[0] if len(units) == 1 else "see the column unit",
         }
         units_of["flux_err"] = units_of["flux"]
+        units_of |= dict.fromkeys(self._positions, "pix")
         self._lists = [
             pa.field(
                 name,
                 pa.list_(kind),
                 metadata={
                     "unit": units_of.get(name, ""),
-                    "description": _MEANING.get(name, f"bits of {name}"),
+                    "description": _MEANING.get(name) or f"bits of {name}",
                 },
             )
             for name, kind in lists.items()
@@ -110,6 +121,7 @@ class Layout:
                 *(pa.field(name, pa.string()) for name in ("catalog", "mission")),
                 *(pa.field(name, kind) for name, kind in self._fields.items()),
                 *(pa.field(name, pa.string()) for name in texts),
+                pa.field("unit_inferred", pa.bool_()),
                 pa.field(COLUMN, pa.struct(self._lists)),
             ],
             metadata={"lcdb": json.dumps(about)},
@@ -176,6 +188,10 @@ class Layout:
                 else np.zeros(data.time.size, np.int64)
                 for data, found in zip(records, of_quality, strict=True)
             ]
+        for name in self._positions:
+            points[name] = [
+                data.positions.get(name, np.full(data.time.size, np.nan)) for data in records
+            ]
         cut = nest(
             {name: np.concatenate(arrays) for name, arrays in points.items()},
             [data.time.size for data in records],
@@ -190,6 +206,7 @@ class Layout:
             "photometry": [data.photometry for data in records],
             "processing": [processing_label(data.processing) for data in records],
             "unit": [data.unit for data in records],
+            "unit_inferred": [data.unit_inferred for data in records],
             "flag_type": [primary_type(data) for data in records],
             "lineage": [history for _, history in group],
         }
@@ -219,7 +236,7 @@ def _fields(found: Found) -> dict[str, Any]:
             if value is not None:
                 kinds.setdefault(name, set()).add(type(_plain(value)))
     taken = {"dataset", "target", "catalog", "mission", "instrument", "observation", "unit"}
-    taken |= {"photometry", "processing", "flag_type", "lineage", COLUMN}
+    taken |= {"photometry", "processing", "flag_type", "lineage", "unit_inferred", COLUMN}
     return {
         name: types.get(next(iter(found_types)), pa.string())
         if len(found_types) == 1

@@ -19,6 +19,7 @@ from lcdb_notebook.read.export.folder import report
 from lcdb_notebook.read.export.layout import Layout
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
+from lcdb_notebook.search import layout as layouts
 from lcdb_notebook.search import lineage, results
 from lcdb_notebook.search.results import Found, Search
 from lcdb_notebook.search.rows import Row
@@ -97,7 +98,8 @@ def export_parquet(
         found = search.found(session)
         found.require()
         missions = results.missions(session)
-        layout = Layout(found, missions, results.flag_types(session, found))
+        placed = dict.fromkeys(layouts.of(session).positions.values())
+        layout = Layout(found, missions, results.flag_types(session, found), placed)
     where = Path(folder).expanduser()
     exported = _exported(where, found, layout, overwrite=overwrite)
     statuses: Statuses = {id_: (str(path), "kept", None, "") for id_, path in exported.items()}

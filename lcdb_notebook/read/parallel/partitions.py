@@ -15,11 +15,12 @@ from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
+from lcdb_notebook.lightcurve.units import POSITIONS
 from lcdb_notebook.read.parallel.address import Source, reading_once, source
 from lcdb_notebook.read.parallel.task import own_observations
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
-from lcdb_notebook.search import lineage, results
+from lcdb_notebook.search import layout, lineage, results
 from lcdb_notebook.search.results import Found, Search
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def to_dask(
         missions = results.missions(session)
         types = results.flag_types(session, found)
         where = source(session, database)
-    meta = _meta(found, missions, types, settings)
+        placed = dict.fromkeys(layout.of(session).positions.values())
+    meta = _meta(found, missions, types, [*placed], settings)
     own = own_observations(found)
     frame: dd.DataFrame = dataframe.from_map(
         read_partition,
@@ -125,7 +127,8 @@ def read_partition(
         if name in frame:
             columns[name] = frame[name].astype(dtype)
         else:
-            value = 0 if name in flags else _same_for_all(name, made)
+            value: Any = 0 if name in flags else _same_for_all(name, made)
+            value = np.nan if name in POSITIONS.values() else value
             columns[name] = pd.Series([value] * len(frame), index=frame.index, dtype=dtype)
     whole = pd.DataFrame(columns, copy=False)
     whole.attrs = frame.attrs
@@ -155,6 +158,7 @@ def _meta(
     found: Found,
     missions: Mapping[UUID, tuple[str, Clock]],
     types: set[frozenset[str]],
+    placed: list[str],
     settings: Mapping[str, Any],
 ) -> pd.DataFrame:
     """Build the empty DataFrame with the columns and types of the result, without reading."""
@@ -183,6 +187,7 @@ def _meta(
                     nothing,
                     quality,
                     "mission",
+                    positions=dict.fromkeys(placed, nothing),
                 )
     distinct = list({id(data): data for data in samples.values()}.values())
     everything = {**settings, "quality_bitmask": "none", "flagged": "keep"}

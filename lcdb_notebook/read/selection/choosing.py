@@ -141,7 +141,9 @@ def coverage(self: Rows, *, per: str = "sector") -> pd.DataFrame:
     else:
         counts = pd.crosstab(rows, table[per])
     if wanted and not several:
-        counts = counts.reindex(wanted, fill_value=0).rename_axis("target")
+        # Aliases were found without being named.
+        names = [*wanted, *(name for name in counts.index if name not in set(wanted))]
+        counts = counts.reindex(names, fill_value=0).rename_axis("target")
     return counts
 
 

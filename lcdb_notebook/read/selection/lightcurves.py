@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from lcdb_notebook.errors import AmbiguousError
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.flags import Bitmask
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import Flagged
-from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.lightcurve.units import POSITIONS
 from lcdb_notebook.read.records import OnError, records
 from lcdb_notebook.read.selection.protocol import Rows
-from lcdb_notebook.search import explain, layout, lineage, results
-from lcdb_notebook.search.criteria import Criteria
-from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search import explain, lineage, results
+from lcdb_notebook.search.results import Found
 
 if TYPE_CHECKING:
     import lightkurve
@@ -101,7 +94,6 @@ def lightcurve(
         missions = results.missions(session)
         data, *others = records(lambda: nullcontext(session), found, missions, chunk_bytes=None)
         histories = lineage.histories(session, [data, *others])
-        positions = _positions(self, session, [data, *others])
     if others:
         orbits = convert.to_lightcurves(
             convert.by_start([data, *others]),
@@ -110,7 +102,6 @@ def lightcurve(
             time_format=time_format,
             as_flux=as_flux,
             histories=histories,
-            positions=positions,
         )
         joined = orbits.stitch(corrector_func=None)
         joined.meta["SECTOR"] = orbits[0].meta["SECTOR"]
@@ -122,7 +113,6 @@ def lightcurve(
         time_format=time_format,
         as_flux=as_flux,
         history=histories[data.dataset],
-        positions=positions.get(data.dataset, {}),
     )
 
 
@@ -151,35 +141,6 @@ def _only_one(self: Rows, session: orm.Session) -> Found:
     if missing:
         warn(missing)
     return found
-
-
-def _positions(
-    self: Rows, session: orm.Session, data: Sequence[LightCurveData]
-) -> dict[Any, dict[str, npt.NDArray[np.float64]]]:
-    """Return the positions of the stars, by DataSet and column, where the database has them."""
-    if not layout.of(session).positions or not data:
-        return {}
-    wanted = Criteria(
-        numbers=tuple({one.target for one in data}),
-        catalogs=tuple({one.catalog for one in data}),
-        observations=tuple({one.observation.id for one in data}),
-        processing=tuple(POSITIONS),
-    )
-    found = Search(self._search.sessions, wanted).found(session)
-    if not found.rows:
-        return {}
-    missions = results.missions(session)
-    pixels: dict[tuple[Any, ...], dict[str, npt.NDArray[np.float64]]] = {}
-    for one in records(
-        lambda: nullcontext(session), found, missions, chunk_bytes=None, progress=False
-    ):
-        column = POSITIONS[one.processing or ""]
-        pixels.setdefault((one.catalog, one.target, one.observation.id), {})[column] = one.flux
-    return {
-        one.dataset: pixels.get((one.catalog, one.target, one.observation.id), {})
-        for one in data
-        if one.processing not in POSITIONS
-    }
 
 
 def _are_orbits(found: Found) -> bool:
@@ -262,7 +223,6 @@ def lightcurves(
     in_order = convert.by_start(list(self._read(None, on_error, progress, convert.check_unit)))
     with self._search.sessions.session_scope() as session:
         histories = lineage.histories(session, in_order)
-        positions = _positions(self, session, in_order)
     return convert.to_lightcurves(
         in_order,
         quality_bitmask=quality_bitmask,
@@ -270,5 +230,4 @@ def lightcurves(
         time_format=time_format,
         as_flux=as_flux,
         histories=histories,
-        positions=positions,
     )

@@ -9,7 +9,7 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -28,7 +28,7 @@ from lcdb_notebook.models.tables.stored import (
     stored_columns,
 )
 from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
-from lcdb_notebook.search.layout.beside import fields_beside
+from lcdb_notebook.search.layout.beside import BESIDE_TARGETS, beside_targets, fields_beside
 from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.search.layout.presenting import presentations
 
@@ -56,10 +56,15 @@ class Layout:
     versioned : bool
         Whether observations and flags are in plain tables, whose rows have the version numbers
         ``xmin`` and ``ctid``.
-    positions : bool
-        Whether it has processing methods whose DataSets are positions instead of fluxes.
+    positions : dict of int to str
+        By id, the processing methods whose DataSets are positions of the star instead of fluxes,
+        with the name of the column.
     keyed : Keyed, optional
         The partitioned tables of LightcurveDB 3.
+    parameters : sqlalchemy.TextClause, optional
+        The query for parameters of stars, if the database has any.
+    has_aliases : bool
+        Whether it knows which targets are the same star.
     """
 
     presented: Mapping[str, sa.CTE]
@@ -68,8 +73,10 @@ class Layout:
     missing: frozenset[str] = frozenset()
     lacking: tuple[str, ...] = ()
     versioned: bool = True
-    positions: bool = False
+    positions: Mapping[int, str] = field(default_factory=dict)
     keyed: Keyed | None = None
+    parameters: sa.TextClause | None = None
+    has_aliases: bool = False
 
     def present(self, statement: Statement, *others: sa.CTE) -> Statement:
         """Fit a statement to the database.
@@ -90,10 +97,8 @@ class Layout:
         return fitted
 
 
-_MAY_READ_LINEAGE = sa.text("SELECT has_table_privilege('datasethierarchy', 'SELECT')")
-
-_HAS_POSITIONS = sa.text(
-    "SELECT EXISTS (SELECT FROM processing_method WHERE name = ANY(CAST(:names AS text[])))"
+_POSITIONS = sa.text(
+    "SELECT id, name FROM processing_method WHERE name = ANY(CAST(:names AS text[]))"
 )
 
 # Which classes were mapped when a layout was read, and the layout.
@@ -175,8 +180,9 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         Others of the same database.
     """
     mapped = observation_fields()
-    tables = by_table(stored_columns(connection))
-    if "datasethierarchy" in tables and not connection.scalar(_MAY_READ_LINEAGE):
+    tables = by_table(stored_columns(connection, further=BESIDE_TARGETS))
+    lineage = tables.get("datasethierarchy", {})
+    if not all(column.readable for column in lineage.values()):
         del tables["datasethierarchy"]
         if connection.engine not in _known:
             warn(
@@ -204,6 +210,10 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
     if has_keys(tables):
         hierarchy = qualified(tables, "datasethierarchy")
         keyed = Keyed(qualified(tables, "dataset") or "", hierarchy, tuple(presented.values()))
+    positions = {
+        id_: POSITIONS[name]
+        for id_, name in connection.execute(_POSITIONS, {"names": [*POSITIONS]})
+    }
     layout = Layout(
         presented,
         fields,
@@ -211,9 +221,9 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         frozenset(Base.metadata.tables.keys() - tables.keys()),
         tuple(_lacking(tables)),
         all(_is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
-        "processing_method" in tables
-        and bool(connection.scalar(_HAS_POSITIONS, {"names": [*POSITIONS]})),
+        positions,
         keyed,
+        *beside_targets(tables),
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout

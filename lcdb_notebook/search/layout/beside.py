@@ -1,16 +1,21 @@
-"""Fields of observations in tables beside them: read from the database, without a mapped class."""
+"""Tables beside observations and targets: read from the database, without a mapped class."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from lcdb_notebook.models import Base
+from lcdb_notebook.models.tables.stored import StoredColumn, qualified
 
-__all__ = ["Beside", "fields_beside"]
+__all__ = ["BESIDE_TARGETS", "Beside", "beside_targets", "fields_beside"]
+
+#: Tables of LightcurveDB 3 on targets: which are the same star, and what was measured of them.
+BESIDE_TARGETS = ("alias", "astro_parameter", "parameter_kind")
 
 _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "smallint": sa.Integer(),
@@ -124,3 +129,40 @@ def fields_beside(connection: sa.Connection) -> Beside:
             columns[0][1],
         )
     return Beside(fields, " ".join(joins.values()))
+
+
+def beside_targets(
+    tables: Mapping[str, Mapping[str, StoredColumn]],
+) -> tuple[sa.TextClause | None, bool]:
+    """Return the query for parameters of stars, and whether there are aliases.
+
+    Parameters
+    ----------
+    tables : mapping of str to mapping of str to StoredColumn
+        The columns that the database has; those that the role may not read do not count.
+
+    Returns
+    -------
+    tuple of (sqlalchemy.TextClause or None, bool)
+        The query takes the ids of targets as ``targets``, and selects each one's id, the name,
+        the value, the unit, and the errors upwards and downwards.
+    """
+    has = {
+        name: {column.column for column in tables.get(name, {}).values() if column.readable}
+        for name in BESIDE_TARGETS
+    }
+    has_aliases = {"target_id", "counterpart_id"} <= has["alias"]
+    values, kinds = has["astro_parameter"], has["parameter_kind"]
+    if not ({"target_id", "kind_id", "value"} <= values and {"id", "name"} <= kinds):
+        return None, has_aliases
+    unit = "k.unit_str" if "unit_str" in kinds else "NULL"
+    errors = ", ".join(
+        f"p.{name}" if name in values else "NULL" for name in ("upper_error", "lower_error")
+    )
+    query = sa.text(
+        f"SELECT p.target_id, k.name, p.value, {unit}, {errors} "
+        f"FROM {qualified(tables, 'astro_parameter')} p "
+        f"JOIN {qualified(tables, 'parameter_kind')} k ON k.id = p.kind_id "
+        "WHERE p.target_id = ANY(CAST(:targets AS bigint[])) ORDER BY k.name"
+    )
+    return query, has_aliases

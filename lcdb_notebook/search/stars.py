@@ -1,0 +1,147 @@
+"""Parameters of stars, and the targets that are the same star."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from math import isfinite
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.errors import AmbiguousError, SchemaError
+from lcdb_notebook.lightcurve.record import StarParameter
+from lcdb_notebook.models import MissionCatalog, Target
+from lcdb_notebook.search import layout, sql
+from lcdb_notebook.search.criteria import Criteria
+
+__all__ = ["aliases", "parameters", "with_aliases"]
+
+
+def parameters(
+    session: orm.Session, targets: Collection[int]
+) -> dict[int, dict[str, StarParameter]]:
+    """Read the parameters of stars, in one statement; none where the database has no such tables.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        The session.
+    targets : collection of int
+        Ids of targets.
+
+    Returns
+    -------
+    dict of int to dict of str to StarParameter
+        By id of the target, and name. Numbers that are not finite are left out.
+    """
+    statement = layout.of(session).parameters
+    if statement is None or not targets:
+        return {}
+    found: dict[int, dict[str, StarParameter]] = {}
+    for target, name, value, unit, *errors in session.connection().execute(
+        statement, {"targets": [*targets]}
+    ):
+        number, upper, lower = (_finite(one) for one in (value, *errors))
+        if number is not None:
+            of_star = found.setdefault(target, {})
+            of_star[name] = StarParameter(number, unit or "", upper, lower)
+    return found
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value is not None and isfinite(value) else None
+
+
+def with_aliases(session: orm.Session, wanted: Criteria) -> Criteria:
+    """Return criteria for the targets named, by id, and for those that are the same star.
+
+    Aliases of aliases are not included: in LightcurveDB one old entry of a catalog may be an alias
+    of two stars.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        The session.
+    wanted : Criteria
+        Those of a search. Without ``aliases``, or without a target, they are returned unchanged.
+
+    Raises
+    ------
+    SchemaError
+        If the database has no aliases.
+    AmbiguousError
+        If a number is in several catalogs, as stars that are not aliases of each other.
+    """
+    if not wanted.aliases:
+        return wanted
+    _require_aliases(session)
+    if wanted.numbers is None and wanted.target_ids is None:
+        return replace(wanted, aliases=False)
+    asked = replace(wanted, aliases=False)
+    statement = (
+        sa.select(Target.id, Target.name, MissionCatalog.name.label("catalog"))
+        .join(MissionCatalog, MissionCatalog.id == Target.catalog_id)
+        .where(*sql.target_matches(sql.shape(asked)))
+        .order_by(Target.id)
+    )
+    values = sql.parameters(asked)
+    named = session.connection().execute(layout.present(session, statement), values).all()
+    linked = _linked(session, [row.id for row in named])
+    first: dict[int, Any] = {}
+    for row in named:
+        other = first.setdefault(row.name, row)
+        if other is not row and row.id not in linked.get(other.id, ()):
+            raise AmbiguousError(
+                f"{row.name} is in two catalogs, {other.catalog} and {row.catalog}, as different "
+                f"stars; pass catalog={other.catalog!r} or catalog={row.catalog!r}"
+            )
+    ids = dict.fromkeys(row.id for row in named)
+    ids |= dict.fromkeys(one for others in linked.values() for one in others)
+    return replace(asked, numbers=None, catalogs=(), target_ids=tuple(ids))
+
+
+def aliases(session: orm.Session, targets: Sequence[int]) -> Mapping[int, list[str]]:
+    """Return the names of the aliases of targets, such as "KIC 757076", by id of the target.
+
+    Raises
+    ------
+    SchemaError
+        If the database has no aliases.
+    """
+    _require_aliases(session)
+    linked = _linked(session, targets)
+    ids = {one for others in linked.values() for one in others}
+    statement = (
+        sa.select(Target.id, Target.name, MissionCatalog.name.label("catalog"))
+        .join(MissionCatalog, MissionCatalog.id == Target.catalog_id)
+        .where(sql.any_of(Target.id, sorted(ids)))
+    )
+    rows = session.connection().execute(layout.present(session, statement))
+    names = {row.id: f"{row.catalog} {row.name}" for row in rows}
+    return {id_: sorted(names[one] for one in others) for id_, others in linked.items()}
+
+
+def _require_aliases(session: orm.Session) -> None:
+    if not layout.of(session).has_aliases:
+        raise SchemaError(
+            "aliases=True needs the table alias (target_id, counterpart_id), which this database "
+            "does not have or the role may not read; omit aliases="
+        )
+
+
+_LINKED = sa.text(
+    "SELECT target_id AS one, counterpart_id AS other FROM alias "
+    "WHERE target_id = ANY(CAST(:targets AS bigint[])) "
+    "UNION SELECT counterpart_id, target_id FROM alias "
+    "WHERE counterpart_id = ANY(CAST(:targets AS bigint[]))"
+)
+
+
+def _linked(session: orm.Session, targets: Sequence[int]) -> dict[int, list[int]]:
+    """Return the ids of the other targets in the pairs that targets are in, on either side."""
+    linked: dict[int, list[int]] = {}
+    for one, other in session.connection().execute(_LINKED, {"targets": [*targets]}):
+        linked.setdefault(one, []).append(other)
+    return linked
