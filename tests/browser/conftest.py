@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 
+# JupyterLab for all that a page can do; the same in Voilà repeats it.
+FRONT_ENDS = ["lab", pytest.param("voila", marks=pytest.mark.slow)]
+
 LOOP: list[chromium.Loop] = []
 
 SHOWN = pytest.StashKey[FrontEnd]()
@@ -121,7 +124,7 @@ def new_front_end(
         LOOP[-1].show()
 
 
-@pytest.fixture(scope="session", params=["lab", "voila"])
+@pytest.fixture(scope="session", params=FRONT_ENDS)
 def shared_stage(
     request: pytest.FixtureRequest, new_front_end: Callable[[str], FrontEnd], demo_dsn: str
 ) -> Stage:
@@ -142,7 +145,7 @@ def stage(request: pytest.FixtureRequest, shared_stage: Stage) -> Iterator[Stage
     assert shared_stage.page.get_by_text("Click to show javascript error").count() == 0
 
 
-@pytest.fixture(params=["lab", "voila"])
+@pytest.fixture(params=FRONT_ENDS)
 def front_end(
     request: pytest.FixtureRequest, browser: Browser, server_of: Callable[[str], servers.Server]
 ) -> Iterator[FrontEnd]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from .stage import Stage
@@ -12,6 +13,7 @@ from .stage import Stage
 PLANET, PERIOD = 9, 1.778  # of the demonstration data, days
 
 
+@pytest.mark.parametrize("shared_stage", ["lab", "voila"], indirect=True)
 def test_a_planet_is_found_cleaned_traced_folded_and_carried_on(stage: Stage) -> None:
     page = stage.page
     page.set_viewport_size({"width": 1600, "height": 2000})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -33,15 +34,30 @@ FILES = [
 PRESETS = ("none", "default", "hard", "hardest")
 
 
-def short(path: Path) -> str:
-    return "/".join(path.parts[-3:])[-70:]
+# Of each pipeline and mission, the others repeat with other numbers what the shortest proves.
+SHORTEST = {
+    (path.parent.name, path.name[:4] if path.suffixes[0] == ".fits" else ""): path
+    for path in sorted(FILES, key=lambda path: path.stat().st_size, reverse=True)
+}.values()
 
 
-every_file = pytest.mark.parametrize("path", FILES, ids=short)
+def parameters(files: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "path",
+        [
+            pytest.param(
+                path,
+                id="/".join(path.parts[-3:])[-70:],
+                marks=[] if path in SHORTEST else pytest.mark.slow,
+            )
+            for path in files
+        ],
+    )
+
+
+every_file = parameters(FILES)
 # lightkurve reads no HDF5.
-every_fits_file = pytest.mark.parametrize(
-    "path", [path for path in FILES if path.name.endswith(".fits.gz")], ids=short
-)
+every_fits_file = parameters([path for path in FILES if path.name.endswith(".fits.gz")])
 pytestmark = [
     pytest.mark.skipif(not FILES, reason=f"no real light curves in {DATA} (LCDB_TEST_DATA)"),
     pytest.mark.filterwarnings("ignore::UserWarning:lightkurve"),
@@ -76,25 +92,25 @@ def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
 def stored(
     db: lcdb.Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Path], list[Stored]]:
-    """Everything of every file, exported once."""
+    """Give everything of a file, exported once."""
     report = db.ingest(FILES, on_error="raise", progress=False)
     found = db.search()
     folder = tmp_path_factory.mktemp("exported")
-    files: dict[int, dict[str, Path]] = {}
-    kind: Any
-    for kind in ("fits", "ecsv", "csv"):
-        exported = found.export(folder / kind, format=kind, progress=False)
-        assert set(exported["status"]) == {"written"}
-        for dataset, file in zip(exported["dataset"], exported["file"], strict=True):
-            files.setdefault(dataset, {})[kind] = Path(file)
-    each = {dataset: found[number] for number, dataset in enumerate(found.datasets)}
+    place = {dataset: number for number, dataset in enumerate(found.datasets)}
     datasets = {outcome.label: outcome.datasets for outcome in report.files}
 
+    def exported(selection: Selection, kind: Any) -> Path:
+        done = selection.export(folder / kind, format=kind, progress=False)
+        assert done["status"].tolist() == ["written"]
+        return Path(done["file"].iloc[0])
+
+    @functools.cache
     def of(path: Path) -> list[Stored]:
         product = read_product(path)
+        each = [found[place[dataset]] for dataset in datasets[str(path)]]
         return [
-            Stored(product, curve, each[dataset], files[dataset])
-            for curve, dataset in zip(product.curves, datasets[str(path)], strict=True)
+            Stored(product, curve, one, {k: exported(one, k) for k in ("fits", "ecsv", "csv")})
+            for curve, one in zip(product.curves, each, strict=True)
         ]
 
     return of

@@ -90,6 +90,12 @@ def ways(request: pytest.FixtureRequest) -> dict[str, Any]:
     return {"workers": 1 if request.param == "here" else 2}
 
 
+def some_ways(*quick: str) -> list[Any]:
+    """Name all kinds of workers; those that are not quick repeat what others prove of a test."""
+    kinds = ("here", "processes", "dask")
+    return [kind if kind in quick else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
+
+
 def middle(lc: Any) -> float:
     return float(np.nanmedian(lc.flux.value))
 
@@ -136,6 +142,7 @@ def test_results_are_those_of_a_loop_in_the_order_of_the_selection(
     assert done["error"].isna().all()
 
 
+@pytest.mark.parametrize("ways", some_ways("here", "dask"), indirect=True)
 def test_failures_are_rows_and_the_others_are_not_lost(
     db: lcdb.Database, ways: dict[str, Any]
 ) -> None:
@@ -154,6 +161,7 @@ def test_failures_are_rows_and_the_others_are_not_lost(
     assert done[done["error"].isna()]["cadences"].eq(60).all()
 
 
+@pytest.mark.parametrize("ways", some_ways("here", "processes"), indirect=True)
 def test_the_first_failure_ends_it_where_that_is_asked_for(
     db: lcdb.Database, ways: dict[str, Any]
 ) -> None:
@@ -193,11 +201,13 @@ def test_a_light_curve_that_cannot_be_read_is_a_row(new_database: Callable[[], s
             db.search().map(size, datasets="record", workers=1, on_error="raise")
 
 
+@pytest.mark.parametrize("ways", some_ways("here"), indirect=True)
 def test_a_record_has_all_its_cadences(db: lcdb.Database, ways: dict[str, Any]) -> None:
     done = db.search(1).map(lambda record: record.time.size, datasets="record", **ways)
     assert done["result"].tolist() == [60] * len(done)
 
 
+@pytest.mark.parametrize("ways", some_ways("here", "dask"), indirect=True)
 def test_light_curves_are_made_as_asked_and_with_their_lineage(
     db: lcdb.Database, ways: dict[str, Any]
 ) -> None:
@@ -280,6 +290,7 @@ def test_a_worker_that_is_killed_costs_a_retry_and_nothing_else(
     assert killed.exists()
 
 
+@pytest.mark.slow
 def test_what_kills_every_worker_is_found_and_is_a_row(db: lcdb.Database) -> None:
     deadly = int(db.search(6, processing="raw").table["dataset"].iloc[0])
 
@@ -381,6 +392,7 @@ def test_a_password_in_the_argument_is_refused(db: lcdb.Database, client: Any) -
     assert PASSWORD not in str(caught.value)
 
 
+@pytest.mark.parametrize("ways", some_ways("here", "processes"), indirect=True)
 def test_each_worker_has_one_connection_and_none_is_left(
     db: lcdb.Database, url: str, ways: dict[str, Any]
 ) -> None:
@@ -514,7 +526,11 @@ def test_no_light_curves_are_an_error(db: lcdb.Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"quality_bitmask": "hardest", "flagged": "mask", "time_format": "jd"}]
+    "settings",
+    [
+        {"quality_bitmask": "hardest", "flagged": "mask", "time_format": "jd"},
+        pytest.param({}, marks=pytest.mark.slow),
+    ],
 )
 def test_a_dask_frame_has_the_contents_of_to_pandas(
     db: lcdb.Database, client: Any, settings: dict[str, Any]
