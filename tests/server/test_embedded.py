@@ -246,9 +246,16 @@ PLACES = {
     "spaces and letters": ("Æther und Große Körper", "光变曲线"),
     "commas and quotes": ("""a, "b" 'c' $(d) `e` \\f %g""",),
 }
+SIMILAR = ("just too long", "spaces and letters")
 
 
-@pytest.mark.parametrize("parts", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param(parts, id=name, marks=pytest.mark.slow if name in SIMILAR else [])
+        for name, parts in PLACES.items()
+    ],
+)
 def test_a_server_starts_and_is_private_wherever_its_folder_is(parts: tuple[str, ...]) -> None:
     with scratch(*parts) as folder:
         with embedded.start(folder) as server:
@@ -460,6 +467,7 @@ def test_of_several_processes_that_start_it_at_once_one_server_results(folder: P
         assert postmaster(folder) is None
 
 
+@pytest.mark.slow
 def test_a_process_may_start_it_twice_and_stops_it_with_the_second_stop(spoilt: Path) -> None:
     first, second = embedded.start(spoilt), embedded.start(spoilt)
     first.stop()
@@ -471,6 +479,7 @@ def test_a_process_may_start_it_twice_and_stops_it_with_the_second_stop(spoilt: 
         second.ensure_running()
 
 
+@pytest.mark.slow
 def test_a_killed_notebook_does_not_count_as_a_user_for_ever(spoilt: Path) -> None:
     with another_process(spoilt) as other:
         assert first_line(other) == str(postmaster(spoilt))
@@ -577,6 +586,7 @@ def refuses(server: embedded.Server) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_after_everything_was_killed_at_once_the_next_start_recovers(spoilt: Path) -> None:
     with another_process(spoilt) as other:
         pid = int(first_line(other))
@@ -697,7 +707,9 @@ def small_disk(options: str) -> Iterator[Path]:
 
 
 @as_root
-@pytest.mark.parametrize("size", ["size=10m", "size=10m,nr_inodes=2"])
+@pytest.mark.parametrize(
+    "size", ["size=10m", pytest.param("size=10m,nr_inodes=2", marks=pytest.mark.slow)]
+)
 def test_on_a_full_disk_the_error_says_so_and_no_half_is_left(size: str) -> None:
     with small_disk(size) as disk:  # no room for initdb; not even for a lock file
         with pytest.raises(EmbeddedServerError, match="disk is full; free some space"):
@@ -707,6 +719,7 @@ def test_on_a_full_disk_the_error_says_so_and_no_half_is_left(size: str) -> None
 
 
 @as_root
+@pytest.mark.slow
 def test_on_a_read_only_disk_the_error_says_so() -> None:
     with (
         small_disk("ro,size=1m") as disk,
@@ -716,6 +729,7 @@ def test_on_a_read_only_disk_the_error_says_so() -> None:
 
 
 @as_root
+@pytest.mark.slow
 def test_data_whose_disk_has_become_read_only_are_not_served_and_the_error_says_so() -> None:
     with small_disk("size=200m") as disk:
         embedded.start(disk / "db").stop()
@@ -727,6 +741,7 @@ def test_data_whose_disk_has_become_read_only_are_not_served_and_the_error_says_
 
 
 @as_root
+@pytest.mark.slow
 def test_data_whose_disk_has_become_full_are_served_again_once_there_is_room() -> None:
     with small_disk("size=200m") as disk:
         embedded.start(disk / "db").stop()
@@ -758,6 +773,7 @@ def test_a_deleted_folder_does_not_hang_the_last_user(spoilt: Path) -> None:
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
 
 
+@pytest.mark.slow
 def test_a_server_whose_short_socket_folder_was_swept_away_is_named_with_what_to_do() -> None:
     with scratch("s" * 150) as folder, embedded.start(folder) as server:
         pid = postmaster(folder)
