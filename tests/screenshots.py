@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from browser.stage import FrontEnd
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-SIZE = {"width": 1500, "height": 2300}
+SIZE = {"width": 1440, "height": 900}
 MOST_BYTES = 200_000
 COLOURS = 128
 
@@ -64,36 +64,34 @@ def main() -> int:
     return 0
 
 
-def take(front_end: FrontEnd, url: str) -> None:
+def take(front_end: Lab, url: str) -> None:
     """Open the explorer, and take a picture before and after a planet was found."""
     page = front_end.page
     page.set_viewport_size(SIZE)  # type: ignore[arg-type]
     connect_to = f"import lcdb_notebook as lcdb\ndb = lcdb.connect({url!r})"
     front_end.open("explore", connect_to, f"explorer = {CELL}display(explorer)")
-    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
     part = page.locator(".lcdb-explorer")
     part.wait_for()
-    front_end.until("explorer.light_curve.pictures and explorer.selection is not None")
+    front_end.until("explorer.lineage.lineage is not None")
     front_end.run("explorer.settings = type(explorer.settings)('hard', apart=True)")
     settled(front_end)
     keep(part.screenshot(), "explorer.png")
+    front_end.theme(dark=True)
     front_end.run("explorer.settings = type(explorer.settings)('hard', normalize=True)")
-    settled(front_end)
     page.get_by_role("button", name="Find period").click()
     front_end.until("explorer.settings.period is not None and not explorer.light_curve.work.busy")
     settled(front_end)
-    keep(page.locator(".lcdb-lightcurve").screenshot(), "explorer_folded.png")
+    keep(part.screenshot(), "explorer_folded.png")
 
 
 def settled(front_end: FrontEnd) -> None:
-    """Wait until the page shows as many pictures as the kernel has drawn, and what they show."""
-    drawn = front_end.ask("explorer.light_curve.pictures")
+    """Wait until the page shows the settings of the kernel."""
     front_end.page.wait_for_function(
-        "n => Number(document.querySelector('.lcdb-lightcurve [data-pictures]')"
-        ".dataset.pictures) >= n",
-        arg=drawn,
+        "period => (document.querySelector('.lcdb-if-tools input[type=range]')"
+        ".parentElement.hidden) === (period === null)",
+        arg=front_end.ask("explorer.settings.period"),
     )
-    # Two frames: one in which the browser decodes the picture, one in which it paints it.
+    # Two frames: one in which the figure prepares the points, one in which it paints them.
     front_end.page.evaluate(
         "() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"
     )

@@ -23,7 +23,7 @@ from lcdb_notebook.search.rows import Row
 __all__ = ["DataSetList", "narrow"]
 
 _UNKNOWN = "unknown"
-_ROWS_SHOWN, _ROWS_STATIC = 5, 40
+_ROWS_SHOWN, _ROWS_STATIC = 4, 40
 
 
 class DataSetList(Panel):

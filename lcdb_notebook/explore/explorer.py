@@ -30,6 +30,9 @@ __all__ = ["Explorer"]
 # Seconds: the lineage is drawn after the light curve.
 _BEFORE_LINEAGE = 0.05
 
+_TABLE = 2  # the tab
+_HIDE, _SHOW = "Hide targets", "Targets"
+
 
 class Explorer(Panel):
     """Find a target, view its light curves and quality flags, and follow their lineage.
@@ -84,17 +87,27 @@ class Explorer(Panel):
         self.light_curve = LightCurveExplorer()
         self.lineage = LineageExplorer(database)
         self._code = widgets.Textarea(
-            rows=2,
+            rows=3,
             description="The same in Python",
             tooltip="Copy this into a cell to read what is drawn",
             layout={"width": "100%"},
         )
         self._code.add_class("lcdb-stacked")
         self._code.add_class("lcdb-code")
-        left = _column("lcdb-left", self.targets)
-        right = _column("lcdb-right", self.datasets, self.light_curve, self._code)
-        below = _column("lcdb-below", self.lineage)
-        columns = widgets.Box((left, right, below))
+        self._table = widgets.HTML()
+        self._table.add_class("lcdb-table")
+        self._tabs = widgets.Tab(
+            (self.lineage, self._code, self._table),
+            titles=("Lineage", "Python code", "Table"),
+        )
+        self._fold = widgets.Button(
+            description=_HIDE,
+            tooltip="Give the width of this column to the light curve",
+            layout={"width": "auto"},
+        )
+        left = _column("lcdb-left", self._fold, self.targets)
+        right = _column("lcdb-right", self.datasets, self.light_curve, self._tabs)
+        columns = widgets.Box((left, right))
         columns.add_class("lcdb-columns")
         self.lay_out(columns)
         self._lineage_soon = Debounced(self._show_lineage, _BEFORE_LINEAGE)
@@ -105,6 +118,8 @@ class Explorer(Panel):
         self.watch(self.light_curve, self._settings_drawn, "settings")
         self.watch(self.light_curve, self._drawn, "pictures")
         self.watch(self.lineage, self._node_chosen, "node")
+        self._fold.on_click(self._fold_targets)
+        self.watch(self._tabs, self._fill_table, "selected_index")
         self.observe(self._draw, "selection")
         self.observe(self._set, "settings")
         self.settings = self.light_curve.settings
@@ -175,6 +190,7 @@ class Explorer(Panel):
         self.dataset = ids[0] if len(ids) == 1 else None
         self.light_curve.selection = selection
         self._write_code()
+        self._fill_table(None)
         if self.lineage.lineage is not None:
             self._mark_node()
 
@@ -215,6 +231,15 @@ class Explorer(Panel):
             found = selection_code(self.selection, name=name_of(self._database))
             self.code = self.light_curve.code(found)
         self._code.value = self.code
+
+    def _fill_table(self, _change: Any) -> None:
+        if self._tabs.selected_index == _TABLE:
+            self._table.value = self.light_curve.static_html()
+
+    def _fold_targets(self, _button: Any) -> None:
+        shown = self.targets.layout.display != "none"
+        self.targets.layout.display = "none" if shown else None
+        self._fold.description = _SHOW if shown else _HIDE
 
     def _drawn(self, _change: Any) -> None:
         self.rendered("")

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets as widgets
 import traitlets
 
 from lcdb_notebook.errors import LightCurveNotFoundError
-from lcdb_notebook.explore.controls.flag_list import FlagList
 from lcdb_notebook.explore.controls.steps import Steps
-from lcdb_notebook.explore.controls.toolbar import WIDTH, Toolbar
-from lcdb_notebook.explore.figures.lightcurve_figure import LightCurveFigure
+from lcdb_notebook.explore.figure.widget import Figure
 from lcdb_notebook.explore.view import outputs
+from lcdb_notebook.explore.view.on_page import arguments, first_steps, traits
 from lcdb_notebook.explore.view.period import Peak, find_period
 from lcdb_notebook.explore.view.prepare import Prepared, cost, in_mission_time, prepare, summary
 from lcdb_notebook.explore.view.reading import reader
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.explore.widget import lightcurve_style
-from lcdb_notebook.explore.widget.background import Debounced
 from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.lightcurve import convert
-from lcdb_notebook.plot.panels import MOST_PANELS
 from lcdb_notebook.read.selection import Selection
 
 if TYPE_CHECKING:
@@ -34,15 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = ["LightCurveExplorer"]
 
-# Cadences to read, and estimated seconds to draw, up to which work runs synchronously.
-_READ_AT_ONCE, _DRAWN_AT_ONCE = 1_500_000, 0.25
-
-# Minimum seconds between two pictures, when clicks come faster than they can be drawn.
-_PAUSE = 0.06
+# Cadences to read, and estimated seconds to process, up to which work runs synchronously.
+_READ_AT_ONCE, _PROCESSED_AT_ONCE = 1_500_000, 0.25
 
 
 class LightCurveExplorer(Panel):
     """Draw light curves, choose quality flags, and normalize, flatten, bin and fold.
+
+    The browser draws the light curves, and applies flags, normalizing and folding. lightkurve
+    computes flattened and binned light curves, which are then sent.
 
     Parameters
     ----------
@@ -50,8 +45,6 @@ class LightCurveExplorer(Panel):
         The light curves to draw.
     settings : Settings, optional
         The initial settings.
-    width : int, optional
-        Width of the figure in CSS pixels.
 
     Attributes
     ----------
@@ -59,8 +52,8 @@ class LightCurveExplorer(Panel):
         Trait: the light curves drawn. May be assigned.
     settings : Settings
         Trait: how they are drawn. May be assigned.
-    width : int
-        Trait: width of the figure in CSS pixels. May be assigned.
+    figure : Figure
+        The figure, with its traits such as ``xlim``, ``ylim`` and ``height``.
 
     Examples
     --------
@@ -77,42 +70,22 @@ class LightCurveExplorer(Panel):
 
     selection = traitlets.Instance(Selection, allow_none=True)
     settings = traitlets.Instance(Settings)
-    width = traitlets.Int(WIDTH)
 
     def __init__(
-        self,
-        selection: Selection | None = None,
-        *,
-        settings: Settings | None = None,
-        width: int = WIDTH,
+        self, selection: Selection | None = None, *, settings: Settings | None = None
     ) -> None:
         super().__init__()
         self._records: list[LightCurveData] = []
-        self._last: Settings | None = None
-        self._drawn_at = 0.0
-        self._later = Debounced(self._draw, _PAUSE)
-        self.when_closed(self._later.cancel)
-        self._flags = FlagList()
+        self._drawn: Settings | None = None
+        self._steps_drawn: Settings | None = None
+        self._setting = False
         self._steps = Steps()
-        self._figure = LightCurveFigure(width, self._leave)
-        self.when_closed(self._figure.close)
-        self._toolbar = Toolbar(width)
-        # Last in the tab order: leaving the canvas by keyboard goes through Python.
-        controls = widgets.VBox((self._flags, self._steps))
-        controls.add_class("lcdb-controls")
-        canvas = widgets.VBox((self._toolbar, self._figure.canvas, self._figure.readout))
-        canvas.add_class("lcdb-figure")
-        both = widgets.Box((controls, canvas))
-        both.add_class("lcdb-beside")
-        self.lay_out(lightcurve_style.sheet(), both)
-        self.watch(self._flags, self._flags_chosen, "quality_bitmask")
+        self.figure = Figure([], embedded=True)
+        self.lay_out(lightcurve_style.sheet(), self._steps, self.figure)
         self.watch(self._steps, self._steps_chosen, "settings")
-        self.watch(self._toolbar, lambda change: self._figure.set_mode(change["new"]), "mode")
-        self.watch(self._toolbar, lambda change: self.set_trait("width", change["new"]), "width")
-        self._toolbar.show_all.on_click(lambda _: self._figure.home())
+        self.watch(self.figure, self._chosen_on_page, "quality_bitmask", "period")
         self._steps.find.on_click(lambda _: self.find_period())
         self.settings = settings or Settings()
-        self.width = width
         self.selection = selection
         if selection is None:
             self._draw()
@@ -185,9 +158,12 @@ class LightCurveExplorer(Panel):
         return outputs.written(self.selection, self.settings, found)
 
     def static_png(self) -> bytes | None:
-        """Return the picture, zoomed as on the page."""
-        drawn = self.selection is not None and self._records
-        return self._figure.png() if drawn else None
+        """Return a picture by matplotlib, of the times and fluxes shown on the page."""
+        if self.selection is None or not self._records:
+            return None
+        from lcdb_notebook.explore.view.static import picture
+
+        return picture(self._records, self.settings, self.figure.xlim, self.figure.ylim)
 
     def static_html(self) -> str:
         """Return a table of the light curves."""
@@ -199,7 +175,6 @@ class LightCurveExplorer(Panel):
     @guarded("read the light curve")
     def _read(self, _change: Any) -> None:
         self.work.stop()
-        self._later.cancel()
         selection = self.selection
         if selection is None or not selection:
             self._show([])
@@ -214,8 +189,7 @@ class LightCurveExplorer(Panel):
 
     def _show(self, records: list[LightCurveData]) -> None:
         self._records = convert.by_start(records)
-        self._last = None
-        self._flags.show(self._records)
+        self._drawn = self._steps_drawn = None
         if not self._convert_epoch():
             self._draw()
 
@@ -226,14 +200,9 @@ class LightCurveExplorer(Panel):
     def _set(self, _change: Any) -> None:
         if self._convert_epoch():
             return
-        self._flags.quality_bitmask = self.settings.quality_bitmask
         self._steps.settings = self.settings
-        if not self._records:
-            return
-        if time.monotonic() - self._drawn_at > _PAUSE:
+        if self._records:
             self._draw()
-        else:
-            self._later()
 
     def _convert_epoch(self) -> bool:
         """Assign settings with the epoch in the mission's time, if it is a BJD."""
@@ -242,53 +211,59 @@ class LightCurveExplorer(Panel):
 
     @guarded("draw the light curve")
     def _draw(self) -> None:
-        self._later.cancel()
         records, settings = self._records, self.settings
         if not records:
             self.work.stop()
-            self._figure.empty()
+            self.figure.load([])
             self.rendered(
                 "No light curve is chosen." if self.selection is None else "No light curve found."
             )
             return
+        steps = first_steps(records, settings)
+        if steps == self._steps_drawn:
+            self.work.stop()
+            self._show_settings(settings)
+            return
         self.work.run(
-            lambda task: prepare(records, settings, task.check),
-            lambda shown: self._paint(shown, settings),
+            lambda task: prepare(records, steps, task.check),
+            lambda shown: self._load(shown, settings, steps),
             doing="draw the light curve",
-            at_once=cost(records, settings) < _DRAWN_AT_ONCE,
+            at_once=cost(records, steps) < _PROCESSED_AT_ONCE,
         )
 
-    def _paint(self, shown: Prepared, settings: Settings) -> None:
-        before, self._last = self._last, settings
-        only_flags = before is not None and settings.differs_only_in_flags(before)
-        panels = len({data.observation.id for data in shown.records})
-        if panels > MOST_PANELS and not settings.joined:
-            # A figure cannot have more panels.
-            settings = dataclasses.replace(settings, joined=True)
-        self._figure.draw(shown, settings, anew=not only_flags)
-        self._drawn_at = time.monotonic()
+    def _load(self, shown: Prepared, settings: Settings, steps: Settings) -> None:
+        """Send light curves to the page."""
+        before = self._drawn
+        self.figure.load(shown.records, **arguments(self._records, shown, steps))
+        self._steps_drawn = steps
+        if before is None or not settings.differs_only_in_flags(before):
+            self.figure.show_all()
+        self._show_settings(settings)
+
+    def _show_settings(self, settings: Settings) -> None:
+        chosen = traits(self._records, settings)
+        self._setting = True
+        try:
+            with self.figure.hold_sync():
+                for name, value in chosen.items():
+                    setattr(self.figure, name, value)
+        finally:
+            self._setting = False
+        self._drawn = settings
         self.rendered(summary(self._records, settings))
 
     # Controls
 
-    def _flags_chosen(self, change: Any) -> None:
-        self.settings = dataclasses.replace(self.settings, quality_bitmask=change["new"])
+    @guarded("use these settings")
+    def _chosen_on_page(self, change: Any) -> None:
+        if not self._setting:
+            self.settings = dataclasses.replace(self.settings, **{change["name"]: change["new"]})
 
     @guarded("use these settings")
     def _steps_chosen(self, change: Any) -> None:
         self.settings = dataclasses.replace(
             change["new"], quality_bitmask=self.settings.quality_bitmask
         )
-
-    @traitlets.observe("width")
-    def _set_width(self, _change: Any) -> None:
-        self._toolbar.width = self.width
-        if self.width != self._figure.width:
-            self._figure.set_width(self.width)
-            self.rendered(summary(self._records, self.settings) if self._records else "")
-
-    def _leave(self, direction: int) -> None:
-        (self._toolbar.show_all if direction < 0 else self._steps.find).focus()
 
     @guarded("find a period")
     def find_period(self) -> None:

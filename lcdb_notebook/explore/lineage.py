@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import ipywidgets as widgets
 import traitlets
 
-from lcdb_notebook.explore.figures.canvas import canvas, close, new_figure
-from lcdb_notebook.explore.figures.lineage_figure import LineageFigure
-from lcdb_notebook.explore.widget.background import Debounced
+from lcdb_notebook.explore.figure.lineage_graph import LineageGraph
+from lcdb_notebook.explore.figure.widget import Figure
 from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Lineages, Searches
@@ -22,12 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LineageExplorer"]
 
-_ROWS_SHOWN = 5
 # Not None: a Dropdown with the value None shows no label and ignores the first arrow key.
 _NOTHING = ("nothing", -1)
 
-# Figure of before and after: fits beside the lineage on a page 1,600 pixels wide.
-_INCHES = (6.7, 4.2)
+_HEIGHT = 300  # CSS pixels of the figure of before and after
 
 
 class LineageExplorer(Panel):
@@ -75,16 +72,11 @@ class LineageExplorer(Panel):
         self._searches: Searches = database
         self._setting = False
         self._records: dict[DataSetId, LightCurveData] = {}
-        self._graph = LineageFigure(self._clicked, lambda: self._nodes.focus())
-        self.when_closed(self._graph.close)
-        # Created before it is needed: ipympl canvases added later do not learn their size.
-        figure = new_figure(*_INCHES)
-        self._both = canvas(figure)
-        self._axes = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-        self.when_closed(lambda: close(self._both))
+        self._graph = LineageGraph(self._clicked)
+        self._both = Figure([], height=_HEIGHT, show_flagged=False, embedded=True)
         self._nodes = _choice("Chosen", "The light curve shown above")
         self._others = _choice(
-            "Compare with", "Draw both over each other; or Shift-click in the picture"
+            "Compare with", "Draw both over each other; or Shift-click in the graph"
         )
         self._how = widgets.ToggleButtons(
             options=[("ratio", "ratio"), ("difference", "difference")],
@@ -92,28 +84,17 @@ class LineageExplorer(Panel):
             tooltips=["before divided by after", "before minus after"],
             style={"button_width": "auto"},
         )
-        self._how.add_class("lcdb-stacked")
-        self._parents = _neighbours("Sources", "Light curves that the chosen one was derived from")
-        self._children = _neighbours("Derived", "Light curves derived from the chosen one")
-        chooser = widgets.Box((self._nodes, self._others, self._how))
-        chooser.add_class("lcdb-row")
-        lists = widgets.Box((self._parents, self._children))
-        lists.add_class("lcdb-row")
-        self._picture = widgets.Box((self._graph.widget,))
-        self._picture.add_class("lcdb-scrolling")
-        self._comparison = widgets.Box((self._both,), layout={"display": "none"})
-        self._comparison.add_class("lcdb-scrolling")
-        graph = widgets.VBox((self._picture, chooser, lists))
+        chooser = widgets.VBox((self._nodes, self._others, self._how))
+        chooser.add_class("lcdb-chooser")
+        self._comparison = widgets.VBox((self._both,), layout={"display": "none"})
+        self._comparison.add_class("lcdb-comparison")
+        graph = widgets.VBox((self._graph,))
         graph.add_class("lcdb-graph")
-        beside = widgets.Box((graph, self._comparison))
+        beside = widgets.Box((graph, chooser, self._comparison))
         beside.add_class("lcdb-beside-graph")
         self.lay_out(beside)
-        self._step_soon = Debounced(self._step, 0.25)
-        self.when_closed(self._step_soon.cancel)
         self.watch(self._nodes, self._node_chosen, "value")
         self.watch(self._others, self._other_chosen, "value")
-        self.watch(self._parents, self._neighbour_chosen, "value")
-        self.watch(self._children, self._neighbour_chosen, "value")
         self._how.observe(lambda change: self.set_trait("compare", change["new"]), "value")
         self.observe(self._show, "datasets")
         self.observe(self._mark, ["node", "other"])
@@ -151,7 +132,7 @@ class LineageExplorer(Panel):
         finally:
             self._setting = False
         self._graph.choose(self.node)
-        self._update_lists()
+        self._show_choice()
         self.rendered(self._description())
 
     def _name(self, id_: int) -> str:
@@ -161,26 +142,12 @@ class LineageExplorer(Panel):
         when = f", observation {node['observation']}" if several else ""
         return f"{self.lineage.label(id_)}{when}"
 
-    def _update_lists(self) -> None:
-        """Show the chosen node in the drop-downs, and its neighbours in the lists."""
+    def _show_choice(self) -> None:
+        """Show in the drop-downs what is chosen."""
         self._setting = True
         try:
             self._nodes.value = _NOTHING[1] if self.node is None else self.node
             self._others.value = _NOTHING[1] if self.other is None else self.other
-            graph = None if self.lineage is None else self.lineage.graph
-            for which, ids in (
-                (
-                    self._parents,
-                    [] if graph is None or self.node is None else graph.pred[self.node],
-                ),
-                (
-                    self._children,
-                    [] if graph is None or self.node is None else graph.succ[self.node],
-                ),
-            ):
-                with which.hold_sync():
-                    which.options = [(self._name(id_), id_) for id_ in sorted(ids)]
-                    which.index = None
         finally:
             self._setting = False
 
@@ -219,15 +186,6 @@ class LineageExplorer(Panel):
         if not self._setting:
             self.other = None if change["new"] in (_NOTHING[1], self.node) else change["new"]
 
-    @guarded("choose a light curve")
-    def _neighbour_chosen(self, change: Any) -> None:
-        if not self._setting and change["new"] is not None:
-            # Arrow keys may pass several entries before they stop.
-            self._step_soon(change["new"])
-
-    def _step(self, dataset: DataSetId) -> None:
-        self._clicked(dataset, False)
-
     @guarded("mark a light curve")
     def _mark(self, _change: Any) -> None:
         if self._setting or self.lineage is None:
@@ -235,7 +193,7 @@ class LineageExplorer(Panel):
         if self.node is not None and self.node not in self.lineage.graph:
             self.datasets = (self.node,)
         self._graph.choose(self.node, self.other)
-        self._update_lists()
+        self._show_choice()
         if self.other is None:
             self.rendered(self._description())
 
@@ -248,17 +206,11 @@ class LineageExplorer(Panel):
         if self.node is None or self.other is None or self.lineage is None:
             self._comparison.layout.display = "none"
             return
-        from lcdb_notebook.plot import before_after
-
         before, after = self._in_order(self.node, self.other)
-        for axes in self._axes:
-            axes.clear()
         how: Literal["ratio", "difference"]
         how = "difference" if self.compare == "difference" else "ratio"
-        before_after(self._read(before), self._read(after), list(self._axes), compare=how)
+        self._both.load([self._read(before), self._read(after)], compare=how)
         self._comparison.layout.display = None
-        self._both.manager.resize(*(100 * side for side in _INCHES))
-        self._both.draw()
         self.rendered(self._description())
 
     def _in_order(self, one: int, other: int) -> tuple[int, int]:
@@ -285,13 +237,6 @@ class LineageExplorer(Panel):
 
 def _choice(name: str, tooltip: str) -> widgets.Dropdown:
     made = widgets.Dropdown(options=[_NOTHING], description=name, tooltip=tooltip)
-    made.add_class("lcdb-stacked")
-    made.add_class(f"lcdb-{name.lower().replace(' ', '-')}")
-    return made
-
-
-def _neighbours(name: str, tooltip: str) -> widgets.Select:
-    made = widgets.Select(options=(), rows=_ROWS_SHOWN, description=name, tooltip=tooltip)
     made.add_class("lcdb-stacked")
     made.add_class(f"lcdb-{name.lower().replace(' ', '-')}")
     return made

@@ -25,7 +25,7 @@ from lcdb_notebook.search.criteria import Criteria, criteria
 __all__ = ["TargetList"]
 
 _PAGE = 100
-_ROWS_SHOWN = 12
+_ROWS_SHOWN = 8
 _ROWS_STATIC = 20
 
 # Seconds. Lists are fast, so they hardly wait; counts may be slow, and wait for a pause.

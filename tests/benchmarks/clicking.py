@@ -5,8 +5,9 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 from report import NotMeasured, Row
@@ -22,9 +23,23 @@ from browser.stage import Lab, Stage
 if TYPE_CHECKING:
     import lcdb_notebook as lcdb
 
-AT_LEAST = 7
+AT_LEAST = 9
+FIGURE = ".lcdb-if-canvas"
+KERNEL = "window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel"
 NODES = 500
 STARS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Goals:
+    """Milliseconds to toggle a flag and for a frame, and MB at load."""
+
+    toggle: float
+    frame: float
+    load: float
+
+
+GOALS = {20_000: Goals(33, 34, 0.4), 200_000: Goals(60, 40, 3), 1_000_000: Goals(250, 80, 15)}
 
 # Acts, waits until what is watched has changed, frame by frame, and says how long that took.
 CLOCK = """async ([act, watch]) => {
@@ -37,8 +52,7 @@ CLOCK = """async ([act, watch]) => {
   return performance.now() - began;
 }"""
 
-# Until nothing has changed for so many frames: ipympl drops a request to draw while another is
-# under way.
+# Until nothing has changed for so many frames.
 SETTLED = """async watch => {
   const look = eval(watch);
   for (let last = look(), frames = 0; frames < 30; frames++) {
@@ -89,27 +103,64 @@ FAMILY = (
     ":first + 10000000 + i FROM generate_series(1, :all - 1) i",
 )
 
+# Moves the view to and fro, by the key that does so.
+PAN = """() => {
+  window.right = !window.right;
+  document.querySelector('.stage .lcdb-if-canvas > canvas').dispatchEvent(new KeyboardEvent(
+    'keydown', { key: window.right ? 'ArrowRight' : 'ArrowLeft', shiftKey: true, bubbles: true }));
+}"""
+
+# Changes the period by the slider.
+TUNE = """() => {
+  const slider = document.querySelector('.stage .lcdb-if-tools input[type=range]');
+  window.longer = !window.longer;
+  slider.value = window.longer ? '0.5' : '-0.5';
+  slider.dispatchEvent(new Event('input', { bubbles: true }));
+}"""
+
+# Clicks a node of the lineage.
+PRESS = """() => {
+  const node = document.querySelector('.stage [data-dataset="NODE"]');
+  for (const name of ['pointerdown', 'pointerup']) {
+    node.dispatchEvent(new PointerEvent(name, { bubbles: true, button: 0 }));
+  }
+}"""
+
+# Draws each point as a rectangle, and leaves out those of a flag if its box is ticked.
 BARE = """
-import ipywidgets as widgets, numpy as np
-from matplotlib.figure import Figure
-from ipympl.backend_nbagg import Canvas, FigureManager
-figure = Figure(figsize=(7.2, 4), dpi=100)
-canvas = Canvas(figure)
-FigureManager(canvas, 0)
-canvas.manager.resize(720, 400)
-canvas.header_visible = canvas.footer_visible = canvas.resizable = False
-canvas.add_class("bare")
-ax = figure.add_subplot()
-(line,) = ax.plot(record.time, record.flux, ",", color="k", rasterized=True)
-toggle = widgets.Checkbox(description="NAME")
-toggle.add_class("bare-box")
-bad = (record.quality["tess_quality_flag"] & 4096) != 0
-def redraw(change):
-    good = ~bad if change["new"] else slice(None)
-    line.set_data(record.time[good], record.flux[good])
-    canvas.draw_idle()
-toggle.observe(redraw, "value")
-bare = widgets.VBox([toggle, canvas])
+import anywidget, numpy as np, traitlets
+class Bare(anywidget.AnyWidget):
+    _esm = '''export default { render({ model, el }) {
+      el.innerHTML = '<div class="bare-box"><label><input type="checkbox">NAME</label></div>'
+        + '<canvas width="720" height="400"></canvas>';
+      const c = el.querySelector("canvas").getContext("2d"), box = el.querySelector("input");
+      const array = (name, type) => {
+        const { buffer, byteOffset, byteLength } = model.get(name);
+        return new type(buffer.slice(byteOffset, byteOffset + byteLength));
+      };
+      const time = array("time", Float64Array), flux = array("flux", Float32Array);
+      const bad = array("bad", Uint8Array);
+      const low = flux.reduce((a, b) => (b < a ? b : a), Infinity);
+      const high = flux.reduce((a, b) => (b > a ? b : a), -Infinity);
+      const draw = () => {
+        c.clearRect(0, 0, 720, 400);
+        for (let i = 0; i < time.length; i++) {
+          if (box.checked && bad[i]) continue;
+          c.fillRect((time[i] - time[0]) / (time[time.length - 1] - time[0]) * 720,
+            400 * (high - flux[i]) / (high - low), 1, 1);
+        }
+      };
+      box.addEventListener("change", draw);
+      draw();
+    } };'''
+    time, flux, bad = (traitlets.Bytes().tag(sync=True) for _ in range(3))
+known = np.isfinite(record.time) & np.isfinite(record.flux)
+bare = Bare(
+    time=record.time[known].tobytes(),
+    flux=record.flux[known].astype(np.float32).tobytes(),
+    bad=((record.quality["tess_quality_flag"][known] & 4096) != 0).astype(np.uint8).tobytes(),
+)
+bare.add_class("bare")
 """
 
 BARE_LIST = """
@@ -138,8 +189,9 @@ def explorer(sky: Sky, repeat: int) -> Iterator[Row | NotMeasured]:
         front_end = Lab(browser, server)
         stage = Stage(front_end)
         try:
-            for cadences, goal in ((20_000, 120), (200_000, 160)):
-                yield _toggle(sky, stage, cadences, goal, rounds)
+            traffic = Traffic(stage)
+            for cadences, goals in GOALS.items():
+                yield from _figure(sky, stage, traffic, cadences, goals, rounds)
             yield _target(sky, stage, rounds)
             yield _node(sky, stage, rounds)
             yield from _first_paint(sky, stage, rounds)
@@ -148,18 +200,57 @@ def explorer(sky: Sky, repeat: int) -> Iterator[Row | NotMeasured]:
             front_end.close()
 
 
-def _toggle(sky: Sky, stage: Stage, cadences: int, goal: float, rounds: int) -> Row:
-    sky.say(f"toggling a flag of {cadences:,} cadences")
+class Traffic:
+    """Bytes between the page and its kernel."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.bytes = 0
+        with stage.page.expect_websocket() as opened:
+            # The connection of the kernel is older than this.
+            stage.page.evaluate(f"{KERNEL}.reconnect()")
+        for event in ("framesent", "framereceived"):
+            opened.value.on(event, self._count)
+        stage.page.wait_for_function(f"{KERNEL}.connectionStatus === 'connected'")
+
+    def _count(self, payload: str | bytes) -> None:
+        self.bytes += len(payload)
+
+
+def _figure(
+    sky: Sky, stage: Stage, traffic: Traffic, cadences: int, goals: Goals, rounds: int
+) -> Iterator[Row]:
+    sky.say(f"drawing {cadences:,} cadences")
     _open(stage, _long(sky, cadences))
+    stage.run("found = db.search(1)\n(record,) = found.read()")
+    before = traffic.bytes
     stage.set(
         "from lcdb_notebook.explore.lightcurve import LightCurveExplorer\n"
-        "found = db.search(1)\n(record,) = found.read()\nx = LightCurveExplorer(found)",
+        "x = LightCurveExplorer(found)",
         "x",
     )
-    ours = _timed(stage, _of(CLICK, BOX=".lcdb-flags", NAME="STRAYLIGHT2"), ".lcdb-figure", rounds)
+    watch = _of(PIXELS, FIGURE=FIGURE)
+    stage.page.wait_for_function(f"({watch})() !== 0")
+    loaded = (traffic.bytes - before) / 1e6
+    toggle = _of(CLICK, BOX=".lcdb-if-flag-list", NAME="STRAYLIGHT2")
+    toggled = _timed(stage, toggle, FIGURE, rounds)
+    stage.ask("0")
+    stage.page.evaluate(SETTLED, watch)
+    before = traffic.bytes
+    stage.page.evaluate(f"({toggle})()")
+    stage.page.evaluate(SETTLED, watch)
+    of_toggle = (traffic.bytes - before) / 1e3
+    stage.run("t = record.time\nx.figure.xlim = (float(t[0]), float(np.nanmedian(t)))")
+    moved = _timed(stage, PAN, FIGURE, rounds)
+    stage.run("x.settings = type(x.settings)('none', period=3.21)")
+    folded = _timed(stage, TUNE, FIGURE, rounds)
     stage.set(BARE, "bare")
     bare = _timed(stage, _of(CLICK, BOX=".bare-box", NAME="NAME"), ".bare", rounds)
-    return _row(f"toggle a flag of {cadences:,} points, to the last pixel", ours, bare, goal)
+    points = f"{cadences:,} points"
+    yield _row(f"toggle a flag of {points}, to the last pixel", toggled, bare, goals.toggle)
+    yield _row(f"a frame of moving the view of {points}", moved, bare, goals.frame)
+    yield _row(f"a frame of changing the period of {points}", folded, bare, goals.frame)
+    yield _bytes(f"bytes at load of {points}", loaded, goals.load, "MB")
+    yield _bytes(f"bytes for a toggled flag of {points}", of_toggle, 2.5, "kB")
 
 
 def _target(sky: Sky, stage: Stage, rounds: int) -> Row:
@@ -167,10 +258,10 @@ def _target(sky: Sky, stage: Stage, rounds: int) -> Row:
     _open(stage, _long(sky, 20_000))
     stage.set("(record,) = db.search(1).read()\nx = db.explore()", "x")
     stage.page.wait_for_function("document.querySelectorAll('.stage .lcdb-list option').length > 2")
-    ours = _timed(stage, _of(CHOOSE, SELECT=".lcdb-list"), ".lcdb-figure", rounds)
+    ours = _timed(stage, _of(CHOOSE, SELECT=".lcdb-list"), FIGURE, rounds)
     stage.set(BARE, "bare")
     bare = _timed(stage, _of(CLICK, BOX=".bare-box", NAME="NAME"), ".bare", rounds)
-    return _row("click a target to its light curve of 20,000 points", ours, bare, 300)
+    return _row("click a target to its light curve of 20,000 points", ours, bare, 150)
 
 
 def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
@@ -184,24 +275,19 @@ def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
     _open(stage, db)
     stage.set("(record,) = db.search(3).read()\nx = db.explore(1)", "x")
     stage.until("x.lineage.lineage is not None and len(x.lineage.lineage) > 400")
-    canvas = stage.page.locator(".stage .lcdb-graph .lcdb-canvas canvas").last
-    watch = _of(PIXELS, FIGURE=".lcdb-figure")
+    watch = _of(PIXELS, FIGURE=FIGURE)
     times = []
     for round_ in range(rounds + 1):
         node = int(first) + 10_000_000 + 100 + round_
-        x, y = stage.ask(f"x.lineage._graph.place({node})")
         stage.ask("0")
         stage.page.evaluate(SETTLED, watch)
-        stage.page.evaluate(
-            f"watch => {{ window.waited = ({CLOCK})(['() => {{}}', watch]); }}", watch
-        )
-        canvas.click(position={"x": x, "y": y})
-        times.append(float(stage.page.evaluate("window.waited")))
+        act = _of(PRESS, NODE=str(node))
+        times.append(float(stage.page.evaluate(CLOCK, [act, watch])))
         stage.until(f"x.dataset == {node}")
     stage.set(BARE, "bare")
     bare = _timed(stage, _of(CLICK, BOX=".bare-box", NAME="NAME"), ".bare", rounds)
     work = f"click one of {NODES} light curves in their lineage, to its 20,000 points"
-    return _row(work, statistics.median(times[1:]), bare, 300)
+    return _row(work, statistics.median(times[1:]), bare, 150)
 
 
 def _first_paint(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:
@@ -211,7 +297,7 @@ def _first_paint(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:
     waits: dict[str, list[float]] = {"ours": [], "bare": []}
     for round_ in range(rounds + 1):
         for name, code, figure, shown in (
-            ("ours", "x = db.explore(1)", ".lcdb-figure", "x"),
+            ("ours", "x = db.explore(1)", FIGURE, "x"),
             ("bare", BARE, ".bare", "bare"),
         ):
             stage.run("for shown in stage.children: shown.close()\nstage.children = []")
@@ -223,7 +309,7 @@ def _first_paint(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:
             if round_:
                 waits[name].append(elapsed)
     ours, bare = (statistics.median(waits[name]) for name in ("ours", "bare"))
-    yield _row("`db.explore()` to its first paint in a running JupyterLab", ours, bare, 1500)
+    yield _row("`db.explore()` to its first paint in a running JupyterLab", ours, bare, 700)
 
 
 def _keystroke(sky: Sky, stage: Stage, rounds: int) -> Row:
@@ -292,7 +378,7 @@ def _of(code: str, **names: str) -> str:
 
 
 def _row(work: str, ours: float, bare: float, goal: float) -> Row:
-    against = "the barest ipympl figure or Select that does so"
+    against = "the barest canvas in anywidget or Select that does so"
     return Row(
         work,
         against,
@@ -302,3 +388,7 @@ def _row(work: str, ours: float, bare: float, goal: float) -> Row:
         f"{ours:.0f} ms",
         f"{bare:.0f} ms ({ours / bare:.2f} times)",
     )
+
+
+def _bytes(work: str, ours: float, goal: float, unit: Literal["MB", "kB"]) -> Row:
+    return Row(work, "nothing", unit, ours, goal, f"{ours:.2f} {unit}", "-")

@@ -32,7 +32,7 @@ class Row:
         What was done by this package, and with what it is compared.
     kind
         "at most" so many times as long (or as much) as the other, so many times "faster" than it,
-        or so many "MB more"; "ms" is the time itself, where a person waits for it.
+        or so many "MB more"; "ms", "kB" and "MB" are what a person waits for.
     ratio, goal
         What was measured and what is to be reached, both in the sense of ``kind``; a goal of None
         is for knowledge only.
@@ -42,7 +42,7 @@ class Row:
 
     work: str
     against: str
-    kind: Literal["at most", "faster", "MB more", "ms"]
+    kind: Literal["at most", "faster", "MB more", "ms", "kB", "MB"]
     ratio: float
     goal: float | None
     ours: str
@@ -62,6 +62,8 @@ class Row:
             "faster": (".2f", "", " times faster"),
             "MB more": (".0f", "at most ", " MB more"),
             "ms": (".0f", "at most ", " ms"),
+            "kB": (".1f", "at most ", " kB"),
+            "MB": (".2f", "at most ", " MB"),
         }[self.kind]
         ratio = f"{self.ratio:{decimals}}{after}"
         if self.goal is None:

@@ -248,6 +248,8 @@ class Stage:
             if self.ask("'_kept' in globals()")
             else "stage.children = []\n_kept = {*globals(), '_kept', '_shown', '_name'}"
         )
+        # Otherwise the next test may find what is still shown of the one before.
+        self.page.wait_for_function("!document.querySelector('.stage').childElementCount")
         self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 
     def picture(self, folder: Path, name: str) -> Path:

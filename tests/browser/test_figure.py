@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from .stage import Lab, Stage
 
@@ -39,7 +40,6 @@ class Shown:
     def __init__(self, stage: Stage, expression: str = f"{ONE}.figure()") -> None:
         self.stage = stage
         stage.set(f"f = {expression}", "f")
-        self.root.locator("canvas").first.wait_for()
         stage.page.wait_for_function(
             "Number(document.querySelector('.stage .lcdb-interactive')?.dataset.pictures) > 0"
         )
@@ -91,7 +91,7 @@ def test_a_flag_is_toggled_on_the_page_and_from_a_cell(shown: Shown) -> None:
     shown.stage.until("f.quality_bitmask == ('DESAT',)")
     shown.changes(lambda: shown.stage.run("f.quality_bitmask = 'hard'"))
     hard = shown.root.get_by_role("button", name="hard", exact=True)
-    assert hard.get_attribute("aria-pressed") == "true"
+    expect(hard).to_have_attribute("aria-pressed", "true")
     assert shown.root.get_by_text(re.compile(r"^DESAT \([\d,]+\)$")).count() >= 1
 
 
@@ -103,6 +103,9 @@ def test_dragging_moves_the_view_and_a_double_click_resets_it(shown: Shown) -> N
     shown.changes(lambda: shown.stage.run("f.xlim, f.ylim = (1330.0, 1332.0), None"))
     shown.changes(shown.canvas.dblclick)
     shown.stage.until("f.xlim is None and f.ylim is None")
+    shown.changes(lambda: shown.stage.run("f.xlim = (1330.0, 1332.0)"))
+    shown.changes(shown.root.get_by_role("button", name="Show all").click)
+    shown.stage.until("f.xlim is None")
 
 
 def test_a_box_and_the_wheel_zoom(shown: Shown) -> None:

@@ -244,12 +244,31 @@ def test_arrays_are_messages_and_not_state(one: Selection) -> None:
     figure.send = lambda content, buffers: sent.append((content, buffers))
     figure._asked(figure, {"ask": "arrays"}, [])
     figure._asked(figure, {"ask": "errors"}, [])
-    assert [content for content, _ in sent] == [{"arrays": True}, {"errors": True}]
+    assert [content for content, _ in sent] == [{"arrays": 0}, {"errors": 0}]
     (data,) = figure.records
     assert np.frombuffer(sent[0][1][0], np.float64).size == data.time.size
     state = figure.get_state()
     numbers = sum(len(str(value)) for key, value in state.items() if key not in ("_esm", "_css"))
     assert numbers < 12_000
+
+
+def test_load_sends_other_arrays_to_the_page_that_asked(one: Selection) -> None:
+    figure = one.figure()
+    sent: list[Any] = []
+    figure.send = lambda content, _buffers: sent.append(content)
+    (data,) = figure.records
+    figure.load([data])
+    assert sent == []
+    figure._asked(figure, {"ask": "arrays"}, [])
+    other = replace(data, quality={"kepler_quality_flag": np.ones(data.time.size, np.int64)})
+    figure.quality_bitmask = ("DESAT",)
+    with pytest.raises(LCDBError):
+        figure.load([replace(other, quality={"no such type": other.quality.popitem()[1]})])
+    # The page gets them nevertheless, and shows all cadences.
+    assert sent == [{"arrays": 1}, {"arrays": 2}]
+    assert (figure._loaded, figure._chosen) == (2, [])
+    figure.load([])
+    assert figure._curves == []
 
 
 def test_a_run_of_a_cell_closes_the_figure_of_the_run_before(
@@ -259,7 +278,7 @@ def test_a_run_of_a_cell_closes_the_figure_of_the_run_before(
     monkeypatch.setattr(cells, "_running", lambda: ("cell", next(requests)))
     first, second = one.figure(), one.figure()
     assert (first.closed, second.closed) == (True, False)
-    assert first._packed.buffers == []
+    assert [array.size for array in first._packed.buffers] == [0, 0]
 
 
 def test_traits_refuse_other_types(one: Selection) -> None:

@@ -18,7 +18,8 @@ from astropy.time import Time
 
 import lcdb_notebook as lcdb
 from lcdb_notebook.explore.figure.arrays import Packed, pack
-from lcdb_notebook.explore.figure.widget import module
+from lcdb_notebook.explore.figure.lineage_graph import LineageGraph
+from lcdb_notebook.explore.figure.widget import Figure
 from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import records_of
@@ -143,8 +144,14 @@ def test_types_of_the_modules_are_right() -> None:
     assert run.returncode == 0, run.stdout
 
 
-def test_module_joins_the_modules_to_one_that_parses(tmp_path: Path) -> None:
+@pytest.mark.parametrize("widget", [Figure, LineageGraph])
+def test_module_joins_modules_to_one_that_parses(tmp_path: Path, widget: Any) -> None:
     joined = tmp_path / "joined.mjs"
-    joined.write_text(module(), encoding="utf-8")
-    assert not re.search(r"^import\b", module(), re.MULTILINE)
+    joined.write_text(widget._esm, encoding="utf-8")
+    assert not re.search(r"^import\b", joined.read_text(encoding="utf-8"), re.MULTILINE)
     subprocess.run([tool("node"), "--check", str(joined)], check=True, timeout=60)
+
+
+def test_modules_have_less_than_1600_lines() -> None:
+    lengths = {path.name: len(path.read_text().splitlines()) for path in FIGURE.glob("*.mjs")}
+    assert sum(lengths.values()) < 1600, lengths

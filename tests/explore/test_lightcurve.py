@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import base64
 import dataclasses
 import gc
-import weakref
+import json
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +21,7 @@ from hypothesis import strategies as st
 
 from lcdb_notebook import Database, flags
 from lcdb_notebook.errors import AmbiguousError, ConfigurationError, DataError
-from lcdb_notebook.explore.controls.flag_list import entries, naming
-from lcdb_notebook.explore.figures.readout import Points, readout_text
+from lcdb_notebook.explore.figure.flag_list import entries, naming
 from lcdb_notebook.explore.lightcurve import LightCurveExplorer
 from lcdb_notebook.explore.view.period import Method, find_period, strongest_period
 from lcdb_notebook.explore.view.prepare import prepare
@@ -25,7 +29,6 @@ from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.explore.widget.background import Task
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import flagged_mask
-from lcdb_notebook.plot.lightcurves import hidden_cadences
 from lcdb_notebook.read.selection import Selection
 
 PLANET: dict[str, Any] = {"target": 1, "catalog": "DEMO", "photometry": "DEMO aperture 2px"}
@@ -73,17 +76,55 @@ def explorer(one: Selection) -> Iterator[LightCurveExplorer]:
     made.close()
 
 
-def on_screen(explorer: LightCurveExplorer) -> tuple[np.ndarray, np.ndarray]:
-    """Read the coordinates off matplotlib: time or phase, and flux, of all that is no mark."""
-    lines = [
-        line
-        for ax in explorer._figure.axes
-        for line in ax.get_lines()
-        if line.get_marker() in (".", ",") and line.get_label() != "_beyond the edge"
-    ]
-    x = np.concatenate([np.asarray(line.get_xdata(), float) for line in lines])
-    y = np.concatenate([np.asarray(line.get_ydata(), float) for line in lines])
-    return x, y
+class Page:
+    """The JavaScript of the figure, run by node."""
+
+    def __init__(self, node: str) -> None:
+        self._process = subprocess.Popen(
+            [node, str(Path(__file__).with_name("page.mjs"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def draw(self, explorer: LightCurveExplorer) -> dict[str, Any]:
+        """Return the good points, the labels of the panels, and the marks of flags."""
+        figure = explorer.figure
+        traits = {key: value for key, value in figure.get_state().items() if key[0] != "_esm"}
+        buffers = [base64.b64encode(array.tobytes()).decode() for array in figure._packed.buffers]
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"traits": traits, "buffers": buffers}) + "\n")
+        self._process.stdin.flush()
+        drawn: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return drawn
+
+    def points(self, explorer: LightCurveExplorer) -> np.ndarray:
+        """Return time or phase, and flux, in order."""
+        drawn = self.draw(explorer)
+        return by_place(np.array(drawn["x"]), np.array(drawn["y"]))
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    node = os.environ.get("LCDB_NODE") or shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed; put it on PATH or name it in LCDB_NODE")
+    made = Page(node)
+    yield made
+    made.close()
+
+
+def assert_same_points(found: np.ndarray, expected: np.ndarray) -> None:
+    """Times to a tenth of a millisecond, and flux to the precision of float32."""
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found[:, 0], expected[:, 0], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found[:, 1], expected[:, 1], rtol=3e-7)
 
 
 def plain(column: Any) -> np.ndarray:
@@ -97,16 +138,15 @@ def by_place(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("which", ["one", "sectors"])
 def test_what_is_drawn_is_what_the_selection_and_the_line_of_python_give(
-    which: str, settings: Settings, request: pytest.FixtureRequest
+    which: str, settings: Settings, page: Page, request: pytest.FixtureRequest
 ) -> None:
     found: Selection = request.getfixturevalue(which)
     explorer = LightCurveExplorer(found, settings=settings)
     lc = explorer.lightcurve()
-    x, y = on_screen(explorer)
     flux = plain(lc.flux)
     wanted = by_place(plain(lc.time)[np.isfinite(flux)], flux[np.isfinite(flux)])
     assert explorer.error_box.error is None
-    np.testing.assert_array_equal(by_place(x, y), wanted)
+    assert_same_points(page.points(explorer), wanted)
     said = eval(explorer.code("found"), {"found": found})
     np.testing.assert_array_equal(plain(said.time), plain(lc.time))
     np.testing.assert_array_equal(plain(said.flux), plain(lc.flux))
@@ -160,31 +200,48 @@ def test_the_same_settings_again_draw_nothing(explorer: LightCurveExplorer) -> N
 
 
 def test_a_view_zoomed_into_outlives_a_flag_and_not_a_fold(explorer: LightCurveExplorer) -> None:
-    (ax,) = explorer._figure.axes
-    ax.set_xlim(1330, 1331)
+    explorer.figure.xlim = (1330.0, 1331.0)
     explorer.settings = dataclasses.replace(explorer.settings, quality_bitmask="hardest")
-    assert explorer._figure.axes[0].get_xlim() == (1330, 1331)
+    assert explorer.figure.xlim == (1330.0, 1331.0)
     explorer.settings = dataclasses.replace(explorer.settings, period=PERIOD)
-    assert explorer._figure.axes[0].get_xlim() != (1330, 1331)
+    assert explorer.figure.xlim is None
 
 
-def test_sectors_are_panels_or_joined(sectors: Selection) -> None:
+def test_sectors_are_panels_or_joined(sectors: Selection, page: Page) -> None:
     explorer = LightCurveExplorer(sectors)
-    assert len(explorer._figure.axes) == 2
+    assert len(page.draw(explorer)["panels"]) == 2
     explorer.settings = Settings(joined=True)
-    assert len(explorer._figure.axes) == 1
+    assert len(page.draw(explorer)["panels"]) == 1
     explorer.close()
 
 
-def test_flagged_cadences_are_named_with_their_number(explorer: LightCurveExplorer) -> None:
+def test_flagged_cadences_are_named_with_their_number(
+    explorer: LightCurveExplorer, page: Page
+) -> None:
     explorer.settings = Settings("hard", apart=True)
-    legend = explorer._figure.axes[0].get_legend()
-    assert legend is not None
-    named = [text.get_text() for text in legend.get_texts()]
+    named = page.draw(explorer)["marks"]
     (data,) = list(explorer.selection.read())  # type: ignore[union-attr]
     carried = (data.quality["tess_quality_flag"] & 32) != 0
     desat = np.count_nonzero(carried & np.isfinite(data.flux) & np.isfinite(data.time))
     assert f"DESAT ({desat})" in named
+
+
+@pytest.mark.parametrize(
+    "settings", [Settings("hard", flatten=101), Settings("hard", bin=60.0)], ids=str
+)
+def test_flags_are_listed_whatever_is_drawn(one: Selection, settings: Settings) -> None:
+    plainly, explorer = LightCurveExplorer(one), LightCurveExplorer(one, settings=settings)
+    listed = [
+        [(flag["name"], flag["cadences"]) for flag in shown.figure._flags]
+        for shown in (plainly, explorer)
+    ]
+    assert listed[0] == listed[1]
+    # Flags chosen on the page reach lightkurve.
+    before = len(explorer.lightcurve())
+    explorer.figure._chosen = []
+    assert explorer.settings == dataclasses.replace(settings, quality_bitmask="none")
+    assert len(explorer.lightcurve()) >= before
+    assert explorer.figure._loaded == 2
 
 
 # Flags
@@ -195,11 +252,11 @@ def test_the_list_says_how_many_cadences_each_flag_takes_away(
 ) -> None:
     (data,) = one.read()
     timed = np.isfinite(data.time)
-    for entry, box in zip(explorer._flags._entries, explorer._flags._boxes, strict=True):
+    listed = {flag["name"]: flag["cadences"] for flag in explorer.figure._flags}
+    for entry in entries([data]):
         carried = (data.quality[entry.flag_type] & entry.bits) != 0
-        assert entry.cadences == np.count_nonzero(carried & timed)
-        assert box.description.splitlines()[0] == f"{entry.name} ({entry.cadences:,})"
-    taken = next(e for e in explorer._flags._entries if e.name == "DESAT").cadences
+        assert listed[entry.name] == entry.cadences == np.count_nonzero(carried & timed)
+    taken = listed["DESAT"]
     everything = explorer.lightcurve
     explorer.settings = Settings("none")
     all_of_it = len(everything())
@@ -211,29 +268,28 @@ def test_the_list_says_how_many_cadences_each_flag_takes_away(
 def test_a_tooltip_says_what_a_flag_means_and_where_that_is_defined(
     explorer: LightCurveExplorer,
 ) -> None:
-    tooltips = {
-        entry.name: box.description
-        for entry, box in zip(explorer._flags._entries, explorer._flags._boxes, strict=True)
-    }
+    tooltips = {flag["name"]: flag["meaning"] for flag in explorer.figure._flags}
     assert flags.TESSFlag.DESAT.meaning in tooltips["DESAT"]
     assert "EXP-TESS-ARC-ICD-0014" in tooltips["DESAT"]
     assert "value 32" in tooltips["DESAT"]
 
 
+def toggle(explorer: LightCurveExplorer, name: str) -> None:
+    """Tick a flag, as the page does."""
+    figure = explorer.figure
+    number = [flag["name"] for flag in figure._flags].index(name)
+    figure._chosen = sorted({*figure._chosen} ^ {number})
+
+
 def test_ticking_a_box_changes_one_flag_and_a_preset_all(explorer: LightCurveExplorer) -> None:
-    boxes = {
-        entry.name: box
-        for entry, box in zip(explorer._flags._entries, explorer._flags._boxes, strict=True)
-    }
     told: list[flags.Bitmask] = []
     explorer.observe(lambda change: told.append(change["new"].quality_bitmask), "settings")
-    boxes["STRAYLIGHT2"].value = True
-    assert explorer._flags._presets.value is None
-    boxes["STRAYLIGHT2"].value = False
+    toggle(explorer, "STRAYLIGHT2")
+    toggle(explorer, "STRAYLIGHT2")
     assert told == [("default", "STRAYLIGHT2"), "default"]
-    explorer._flags._presets.value = "hardest"
-    assert all(box.value for box in boxes.values())
-    boxes["DESAT"].value = False
+    explorer.settings = Settings("hardest")
+    assert explorer.figure._chosen == explorer.figure._presets["hardest"]
+    toggle(explorer, "DESAT")
     bits = flags.bitmask(explorer.settings.quality_bitmask)
     assert bits == flags.bitmask("hardest") & ~32
 
@@ -299,43 +355,13 @@ def test_too_little_light_curve_has_no_period(cadences: int, days: float) -> Non
         strongest_period(np.linspace(0, days, cadences), np.ones(cadences))
 
 
-def test_finding_a_period_folds_on_it(explorer: LightCurveExplorer) -> None:
+def test_finding_a_period_folds_on_it(explorer: LightCurveExplorer, page: Page) -> None:
     explorer.settings = Settings("hard", normalize=True)
     explorer.find_period()
     assert explorer.settings.period == pytest.approx(PERIOD, rel=2e-3)
-    assert explorer._figure.axes[0].get_xlabel().startswith("Phase [days]")
+    assert np.abs(page.draw(explorer)["x"]).max() <= 1.01 * PERIOD / 2
     explorer._steps._twice.click()
     assert explorer.settings.period == pytest.approx(2 * PERIOD, rel=2e-3)
-
-
-# What is where
-
-
-def test_the_point_under_the_cursor_is_the_nearest_one(explorer: LightCurveExplorer) -> None:
-    (ax,) = explorer._figure.axes
-    (data,) = list(explorer.selection.read())  # type: ignore[union-attr]
-    shown = ~hidden_cadences(flagged_mask(data, "default"), "drop")
-    points = Points([data.time], [data.flux], [shown], [0])
-    pixels = ax.transData.transform(np.column_stack([data.time, data.flux]))
-    rng = np.random.default_rng(2)
-    drawn_ones = np.flatnonzero(shown & np.isfinite(data.time) & np.isfinite(data.flux))
-    for index in rng.choice(drawn_ones, 50):
-        x, y = pixels[index] + rng.uniform(-2, 2, 2)
-        nearest = points.nearest(ax, x, y)
-        assert nearest is not None
-        found = points.place(nearest).index
-        distances = np.hypot(*(pixels[drawn_ones] - (x, y)).T)
-        assert np.hypot(*(pixels[found] - (x, y))) == pytest.approx(distances.min())
-    assert points.nearest(ax, -1000, -1000) is None
-
-
-def test_the_readout_names_the_flags(one: Selection) -> None:
-    (data,) = one.read()
-    index = int(np.flatnonzero(data.quality["tess_quality_flag"] & 32)[0])
-    said = readout_text(data, index, folded=False, binned=False)
-    assert f"cadence {data.cadence[index]}" in said
-    assert f"time {data.time[index]:.4f}" in said
-    assert "DESAT" in said
 
 
 # Manners
@@ -349,18 +375,29 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
         Settings(**wrong)
 
 
-def test_an_epoch_of_a_million_and_more_is_bjd(one: Selection) -> None:
+def test_an_epoch_of_a_million_and_more_is_bjd(one: Selection, page: Page) -> None:
     settings = Settings("hard", period=PERIOD, epoch=2457000 + EPOCH)
     for explorer in (LightCurveExplorer(one, settings=settings), LightCurveExplorer(one)):
         explorer.settings = settings
         assert explorer.settings.epoch == pytest.approx(EPOCH, abs=1e-8)
         assert explorer._steps._epoch.value == pytest.approx(EPOCH, abs=1e-8)
-        x, y = on_screen(explorer)
         expected = LightCurveExplorer(one, settings=Settings("hard", period=PERIOD, epoch=EPOCH))
-        np.testing.assert_allclose(by_place(x, y), by_place(*on_screen(expected)), atol=1e-8)
+        np.testing.assert_allclose(page.points(explorer), page.points(expected), atol=1e-8)
         explorer._steps._epoch.value = 2457000 + EPOCH + 1
         assert explorer.settings.epoch == pytest.approx(EPOCH + 1, abs=1e-8)
         assert "epoch_time=13" in explorer.code("found")
+
+
+def test_a_median_that_is_not_positive_is_not_divided_by_and_the_page_reports_it(
+    one: Selection,
+) -> None:
+    explorer = LightCurveExplorer(one)
+    (data,) = explorer._records
+    explorer._show([dataclasses.replace(data, flux=data.flux - 2 * np.nanmedian(data.flux))])
+    explorer.settings = Settings(normalize=True)
+    assert "must be positive for normalize" in str(explorer.error_box.error)
+    assert not explorer.figure.normalize
+    explorer.close()
 
 
 @pytest.mark.parametrize("settings", [Settings(normalize=True), Settings(flatten=101)], ids=str)
@@ -420,18 +457,16 @@ def test_a_closed_explorer_leaves_nothing_behind(one: Selection) -> None:
 
     before = len(ipywidgets.widgets.widget._instances)
     explorer = LightCurveExplorer(one)
-    figure = weakref.ref(explorer._figure._figure)
     explorer.close()
     del explorer
     gc.collect()
     assert len(ipywidgets.widgets.widget._instances) == before
-    assert figure() is None
 
 
 def test_what_is_on_the_screen_can_be_observed(explorer: LightCurveExplorer) -> None:
     seen: list[Any] = []
     explorer.observe(lambda change: seen.append(change["new"]), ["settings"])
-    explorer._flags._presets.value = "hard"
+    explorer.figure._chosen = explorer.figure._presets["hard"]
     assert [settings.quality_bitmask for settings in seen] == ["hard"]
 
 

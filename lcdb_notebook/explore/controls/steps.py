@@ -61,20 +61,20 @@ class Steps(widgets.VBox):  # type: ignore[misc]
             widgets.FloatText(0.0, step=0.001),
             "epoch",
             "Time of phase 0, such as mid-transit, in the time of the axis; 0 is the first cadence",
-            wide=True,
         )
+        self._epoch.layout.width = "10em"
         self._half = _button("½", "Half the period", lambda: self._scale(0.5))
         self._twice = _button("×2", "Twice the period", lambda: self._scale(2.0))
         self.method = _field(
             widgets.Dropdown(
-                options=[("transits (BLS)", "bls"), ("sine waves (Lomb-Scargle)", "lombscargle")],
+                options=[("transits (BLS)", "bls"), ("sines (Lomb-Scargle)", "lombscargle")],
                 value="bls",
             ),
-            "method",
+            "by",
             "Search for " + "; or for ".join(METHODS.values()),
             wide=True,
         )
-        self.method.layout.width = "22em"
+        self.method.layout.width = "15em"
         self.find = widgets.Button(
             description="Find period",
             tooltip="Fold on the strongest peak of the periodogram of the light curve drawn",
@@ -90,7 +90,7 @@ class Steps(widgets.VBox):  # type: ignore[misc]
             (self._apart, self._joined, self._normalize),
             (self._flatten, self._window),
             (self._bin, self._minutes),
-            (self._fold, self._period, self._epoch, self._half, self._twice),
+            (self._fold, self._period, self._half, self._twice, self._epoch),
             (self.find, self.method),
         )
         super().__init__([_row(*row) for row in rows])
@@ -156,7 +156,7 @@ class Steps(widgets.VBox):  # type: ignore[misc]
 def _box(label: str, tooltip: str) -> widgets.Checkbox:
     text = labelled(label, tooltip)
     # As wide as its first line, the only one shown.
-    width = f"{0.55 * len(label) + 3:.1f}em"
+    width = f"{0.55 * len(label) + 2.6:.1f}em"
     return widgets.Checkbox(description=text, indent=False, layout={"width": width})
 
 
@@ -164,7 +164,7 @@ def _field(field: Any, label: str, tooltip: str, *, wide: bool = False) -> Any:
     """Label a field through its description, which screen readers read."""
     field.description, field.tooltip = label, tooltip
     field.style.description_width = "auto"
-    field.layout.width = "15em" if wide else "12em"
+    field.layout.width = "13em" if wide else "9em"
     return field
 
 

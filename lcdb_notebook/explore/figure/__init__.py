@@ -62,12 +62,15 @@ def figure(
     ('default', 3.6)
     """
     from lcdb_notebook.explore.figure.widget import Figure
+    from lcdb_notebook.explore.widget.cells import replace_earlier
 
     objects = originals(light_curves)
-    return Figure(
+    made = Figure(
         [record_of(one) for one in objects],
         given=light_curves,
         objects=objects,
         compare=compare,
         **settings,
     )
+    replace_earlier(made, limited=False)
+    return made

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError
-from lcdb_notebook.explore.controls.flag_list import Entry, entries
+from lcdb_notebook.explore.figure.flag_list import Entry, entries
 from lcdb_notebook.explore.figure.layouts import Compare, layouts
 from lcdb_notebook.explore.view.settings import PRESETS
 from lcdb_notebook.lightcurve.record import LightCurveData
@@ -57,15 +57,28 @@ class Packed:
     errors: npt.NDArray[np.float32]
 
 
-def pack(records: Sequence[LightCurveData], compare: Compare = None) -> Packed:
+def pack(
+    records: Sequence[LightCurveData],
+    compare: Compare = None,
+    *,
+    listed: Sequence[LightCurveData] | None = None,
+    binned: bool = False,
+    phase: str = "",
+) -> Packed:
     """Prepare light curves for the browser.
 
     Parameters
     ----------
     records : sequence of LightCurveData
-        One or several light curves.
+        The light curves.
     compare : {"ratio", "difference"}, optional
         Add a panel with the ratio, or the difference, of the two light curves.
+    listed : sequence of LightCurveData, optional
+        The light curves whose flags are listed, if those drawn were made of them.
+    binned : bool, optional
+        Whether the points are bins, which have no cadence numbers.
+    phase : str, optional
+        The label of the x axis, if the times are phases.
 
     Returns
     -------
@@ -83,7 +96,7 @@ def pack(records: Sequence[LightCurveData], compare: Compare = None) -> Packed:
         records = comparable(records[0], records[1], "default")
     orders = [np.argsort(data.time, kind="stable") for data in records]
     drawn = [_sorted(data, order) for data, order in zip(records, orders, strict=True)]
-    found = entries(drawn)
+    found = entries(drawn if listed is None else listed)
     slots = {(e.flag_type, e.bits): k for k, e in enumerate(e for e in found if e.cadences)}
     every = [*drawn, *_compared(drawn, compare)]
     starts = np.cumsum([0, *(data.time.size for data in every)]).tolist()
@@ -97,13 +110,15 @@ def pack(records: Sequence[LightCurveData], compare: Compare = None) -> Packed:
             "colour": [separate.colour[k], together.colour[k]],
             "label": [separate.label[k], together.label[k]],
             "sampling": samplings[k],
-            "runs": _runs(data.cadence, start),
+            "runs": [] if binned else _runs(data.cadence, start),
             "magnitudes": data.unit.strip() == "mag",
-            "clock": _utc(data),
+            "clock": [] if phase else _utc(data),
             "day": _seconds(data),
         }
         for k, (data, start, stop) in enumerate(zip(every, starts[:-1], starts[1:], strict=True))
     ]
+    for panel in (*separate.panels, *together.panels) if phase else ():
+        panel |= {"xlabel": phase, "time": "phase"}
     return Packed(
         records=drawn,
         orders=orders,
@@ -122,11 +137,11 @@ def pack(records: Sequence[LightCurveData], compare: Compare = None) -> Packed:
         presets={name: [k for k, e in enumerate(found) if _in_preset(name, e)] for name in PRESETS},
         entries=found,
         buffers=[
-            np.concatenate([_filled_times(data.time) for data in every]),
-            np.concatenate([_fluxes(data) for data in every]),
+            np.concatenate([np.empty(0), *(_filled_times(data.time) for data in every)]),
+            np.concatenate([np.empty(0, np.float32), *map(_fluxes, every)]),
             *_planes(every, slots),
         ],
-        errors=np.concatenate([_errors(data) for data in every]),
+        errors=np.concatenate([np.empty(0, np.float32), *map(_errors, every)]),
     )
 
 

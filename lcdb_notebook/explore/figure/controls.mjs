@@ -2,7 +2,7 @@
 // The controls of the figure: each shows a trait of the model, and sets it.
 /** @typedef {import("./scene.mjs").Flag} Flag */
 /** @typedef {{on: (target: EventTarget | null, names: string, call: (event: any) => void) => void,
- *   model: any, mode: string, home: () => void, save: (kind: "png" | "svg") => void}} Host */
+ *   model: any, mode: string, keys: HTMLElement[], home: () => void, save: (kind: "png" | "svg") => void}} Host */
 
 /** @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag @param {Record<string, any>} [props] @param {...(Node | string)} children
@@ -15,6 +15,18 @@ export function make(tag, props = {}, ...children) {
   }
   made.append(...children);
   return made;
+}
+
+/** Follow a pointer until it is released. @param {EventTarget} target @param {PointerEvent} pressed
+ * @param {(event: PointerEvent) => void} moved @param {(event: PointerEvent) => void} released */
+export function track(target, pressed, moved, released) {
+  const call = (/** @type {any} */ e) => {
+    if (e.pointerId !== pressed.pointerId) return;
+    if (e.type !== "pointermove") for (const name of names) target.removeEventListener(name, call);
+    (e.type === "pointermove" ? moved : released)(e);
+  };
+  const names = ["pointermove", "pointerup", "pointercancel"];
+  for (const name of names) target.addEventListener(name, call);
 }
 
 /** @param {Host} host @param {string} name @param {any} value */
@@ -76,9 +88,10 @@ function slider(host) {
 
 /** The toolbar. @param {Host} host */
 export function toolbar(host) {
+  const embedded = host.model.get("_embedded");
   const modes = [["move", "Move", "Drag to move; the wheel zooms after a click"],
     ["zoom", "Zoom", "Drag a box to zoom in (or Shift)"],
-    ["select", "Select", "Drag to select cadences (or Ctrl, Alt)"]].map(([mode, label, title]) => {
+    ["select", "Select", "Drag to select cadences (or Ctrl, Alt)"]].slice(0, embedded ? 2 : 3).map(([mode, label, title]) => {
     const made = button(label, () => choose(mode), title);
     made.dataset.mode = mode;
     return made;
@@ -97,15 +110,17 @@ export function toolbar(host) {
   showSelection();
   return make("div", { className: "lcdb-if-tools" },
     make("span", { role: "group", "aria-label": "Dragging" }, ...modes),
-    button("Show all", host.home, "Reset the view (double click, 0)"),
+    button("Show all", () => host.home(), "Reset the view (double click, 0)"),
     button("Save PNG", () => host.save("png")), button("Save SVG", () => host.save("svg")),
-    checkbox(host, "Show flagged", "show_flagged", "Draw flagged cadences with a mark for each flag"),
-    checkbox(host, "Join sectors", "joined", "Draw all sectors in one panel"),
-    checkbox(host, "Normalize", "normalize", "Divide each light curve by its median"),
+    ...(embedded ? [] : [
+      checkbox(host, "Show flagged", "show_flagged", "Draw flagged cadences with a mark for each flag"),
+      checkbox(host, "Join sectors", "joined", "Draw all sectors in one panel"),
+      checkbox(host, "Normalize", "normalize", "Divide each light curve by its median")]),
     checkbox(host, "Error bars", "errors", "Draw error bars, where they can be seen"),
-    number(host, "Bin [minutes]", "bin", "Draw medians in bins; empty for none"),
-    number(host, "Fold on period [days]", "period", "Draw flux against phase; empty for time"),
-    number(host, "epoch", "epoch", "A time of phase 0, in the mission's time or as BJD"),
+    ...(embedded ? [] : [
+      number(host, "Bin [minutes]", "bin", "Draw medians in bins; empty for none"),
+      number(host, "Fold on period [days]", "period", "Draw flux against phase; empty for time"),
+      number(host, "epoch", "epoch", "A time of phase 0, in the mission's time or as BJD")]),
     slider(host), clear, exclude);
 }
 
@@ -137,7 +152,8 @@ export function flagList(host) {
     group.replaceChildren(...Object.keys(host.model.get("_presets")).map((name) =>
       button(name, () => set(host, "_chosen", host.model.get("_presets")[name]))));
     boxes = flags.map((f, k) => make("input", { type: "checkbox", disabled: !f.own, onchange: () => toggle(k) }));
-    const labels = flags.map((f, k) => make("label", { title: f.meaning }, boxes[k],
+    host.keys = flags.map(() => make("span"));
+    const labels = flags.map((f, k) => make("label", { title: f.meaning }, boxes[k], host.keys[k],
       `${f.name} (${f.cadences.toLocaleString("en")})`));
     present.replaceChildren(...labels.filter((_, k) => flags[k].cadences));
     absent.replaceChildren(...labels.filter((_, k) => !flags[k].cadences));

@@ -1,23 +1,24 @@
 // @ts-check
 // The figure on the page: drawing, moving, zooming, selecting, and the cadence under the cursor.
 import { FONT, layOut, paint, svg } from "./axes.mjs";
-import { flagList, make, set, toolbar } from "./controls.mjs";
+import { flagList, make, set, toolbar, track } from "./controls.mjs";
 import { cadence, utc } from "./numbers.mjs";
-import { Raster, rgb, stamp } from "./raster.mjs";
-import { Scene } from "./scene.mjs";
+import { CURVES, Raster, rgb, stamp } from "./raster.mjs";
+import { Scene, choicesOf } from "./scene.mjs";
 /** @typedef {import("./scene.mjs").Panel} Panel */
 /** @typedef {import("./scene.mjs").Flag} Flag */
 /** @typedef {import("./scene.mjs").Pair} Pair */
 
-const TRAITS = ["_curves", "_panels", "_flags", "_chosen", "show_flagged", "errors", "joined",
+const TRAITS = ["_curves", "_panels", "_flags", "_chosen", "_loaded", "show_flagged", "errors", "joined",
   "normalize", "bin", "period", "epoch", "selected_ranges", "exclude"];
 const LEAST_HEIGHT = 200, DRAG = 4;
 
 class View {
   scene = new Scene();
   raster = new Raster();
-  /** @type {(() => void)[]} */
-  undo = [];
+  undo = /** @type {(() => void)[]} */ ([]);
+  /** @type {HTMLElement[]} places for the marks of flags */
+  keys = [];
   mode = "move";
   frame = 0;
   pictures = 0;
@@ -25,12 +26,11 @@ class View {
   stale = false;
   at = -1;
   asked = false;
+  loaded = -1; // the number of the arrays
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   resting;
-  /** @type {Map<number, PointerEvent>} */
-  pointers = new Map();
-  /** @type {import("./axes.mjs").Item[]} */
-  items = [];
+  pointers = /** @type {Map<number, PointerEvent>} */ (new Map());
+  items = /** @type {import("./axes.mjs").Item[]} */ ([]);
 
   /** @param {any} model @param {HTMLElement} el */
   constructor(model, el) {
@@ -43,8 +43,8 @@ class View {
     this.readout = make("div", { className: "lcdb-if-readout", role: "status", "aria-live": "polite" });
     this.legend = make("div", { className: "lcdb-if-legend" });
     this.box = make("div", { className: "lcdb-if-canvas" }, this.canvas, this.ring, this.rubber);
-    this.root = make("div", { className: "lcdb-interactive" }, toolbar(this), flagList(this), this.legend,
-      this.box, this.readout);
+    this.root = make("div", { className: "lcdb-interactive" }, make("div", { className: "lcdb-if-parts" },
+      toolbar(this), this.legend, this.box, this.readout, flagList(this)));
     // Otherwise JupyterLab treats keys as shortcuts of the notebook.
     this.root.setAttribute("data-lm-suppress-shortcuts", "true");
     el.append(this.root);
@@ -64,11 +64,13 @@ class View {
 
   listen() {
     this.on(null, "msg:custom", (message, buffers) => {
-      if (message.arrays) {
+      if ("arrays" in message) {
         this.scene.load(buffers);
+        this.loaded = message.arrays;
         this.asked = false;
+        this.at = -1;
         this.change();
-      } else if (message.errors && buffers[0].byteLength === 4 * this.scene.n) {
+      } else if (message.errors === this.loaded) {
         this.scene.loadErrors(buffers[0]);
         this.draw();
       }
@@ -109,10 +111,7 @@ class View {
   prepare() {
     const get = (/** @type {string} */ name) => this.model.get(name);
     this.stale = false;
-    this.scene.arrange({ period: get("period"), epoch: get("epoch") ?? get("_first"),
-      joined: get("joined"), normalize: get("normalize"), bin: get("bin"),
-      flagged: get("show_flagged"), errors: get("errors"), chosen: get("_chosen"),
-      ranges: get("selected_ranges"), exclude: get("exclude") }, get("_curves"), get("_panels"), get("_flags"));
+    this.scene.arrange(choicesOf(get), get("_curves"), get("_panels"), get("_flags"));
     if (get("errors") && !this.scene.error && !this.asked) {
       this.asked = true;
       this.model.send({ ask: "errors" });
@@ -123,13 +122,17 @@ class View {
   paint() {
     const s = this.scene, c = this.c, style = getComputedStyle(this.root);
     const width = this.box.clientWidth;
-    if (!width || !s.n) return;
+    // Descriptions of other arrays may arrive a frame before them.
+    if (!width || this.loaded !== this.model.get("_loaded")) return;
     s.ink = style.color;
     s.ratio = window.devicePixelRatio;
     // Without a theme of the page, fields and checkboxes would stay white on dark.
     this.root.style.colorScheme = (rgb(s.ink) & 255) > 127 ? "dark" : "light";
-    if (this.stale || !s.panels.length) this.prepare();
-    const natural = s.panels.length === 1 ? 400 : s.panels.reduce((sum, p) => sum + 230 * p.height, 20);
+    if (this.stale) this.prepare();
+    const parts = s.panels.reduce((sum, p) => sum + p.height, 0);
+    const tall = s.panels.length < 2 ? 400 : 230 * parts + 20;
+    // An explorer has other things to show on the same screen.
+    const natural = this.model.get("_embedded") ? Math.max(270, 135 * parts) : tall;
     const height = Math.max(LEAST_HEIGHT, this.model.get("height") || natural);
     this.tall = height;
     this.box.style.height = `${height}px`;
@@ -155,14 +158,19 @@ class View {
     const s = this.scene, names = new Map(s.panels.flatMap((p) => p.curves)
       .map((c) => [c.label[together], c.colour[together]]));
     const curves = [...names].filter(([label]) => label).map(([label, colour]) =>
-      this.legendItem(".", ["", "#0072B2", "#CC79A7", "#56B4E9", "#999999"][colour % 5], label));
-    const marks = s.choices.flagged ? s.marks.map((m) =>
-      this.legendItem(m.shape, m.colour, `${m.name} (${m.count.toLocaleString("en")})`)) : [];
-    this.legend.replaceChildren(...curves, ...marks);
+      make("span", {}, this.keyOf(".", CURVES[colour % CURVES.length]), label));
+    const marks = s.choices.flagged ? s.marks : [];
+    this.legend.replaceChildren(...curves, ...marks.map((m) => make("span", { className: "lcdb-if-mark" },
+      this.keyOf(m.shape, m.colour), `${m.name} (${m.count.toLocaleString("en")})`)));
+    // The list has the marks too, and takes the place of the legend beside the figure.
+    this.model.get("_flags").forEach((/** @type {Flag} */ flag, /** @type {number} */ k) => {
+      const mark = marks.find((m) => m.flags.includes(flag));
+      this.keys[k]?.replaceChildren(...(mark ? [this.keyOf(mark.shape, mark.colour)] : []));
+    });
   }
 
-  /** @param {string} shape @param {string} colour @param {string} text */
-  legendItem(shape, colour, text) {
+  /** A dot or mark, as in the figure. @param {string} shape @param {string} colour */
+  keyOf(shape, colour) {
     const ratio = this.scene.ratio, key = make("canvas", { width: 14 * ratio, height: 14 * ratio });
     const c = /** @type {CanvasRenderingContext2D} */ (key.getContext("2d"));
     const pixels = stamp(shape, Math.round(6 * ratio));
@@ -171,7 +179,7 @@ class View {
       c.globalAlpha = pixels.alpha[i] / 255;
       c.fillRect(Math.round(7 * ratio) + dx, Math.round(7 * ratio) + pixels.dy[i], 1, 1);
     });
-    return make("span", {}, key, text);
+    return key;
   }
 
   // The view
@@ -226,12 +234,12 @@ class View {
     this.canvas.focus({ preventScroll: true });
     this.pointers.set(event.pointerId, event);
     this.tell(-1);
-    const action = event.shiftKey ? "zoom" : event.ctrlKey || event.altKey || event.metaKey ? "select" : this.mode;
+    const selects = (event.ctrlKey || event.altKey || event.metaKey) && !this.model.get("_embedded");
+    const action = event.shiftKey ? "zoom" : selects ? "select" : this.mode;
     const axis = this.scene.axes[p.group];
     const begun = { x: event.offsetX, y: event.offsetY, x0: p.x0, x1: p.x1, y0: axis.y0, y1: axis.y1 };
     let last = event;
-    const moved = (/** @type {PointerEvent} */ e) => {
-      if (e.pointerId !== event.pointerId) return;
+    track(this.canvas, event, (e) => {
       this.pointers.set(e.pointerId, e);
       if (this.pointers.size > 1) return this.pinch(p, last, e);
       last = e;
@@ -240,20 +248,14 @@ class View {
       const dy = (e.offsetY - begun.y) / p.tall * (begun.y1 - begun.y0);
       [p.x0, p.x1, axis.y0, axis.y1] = [begun.x0 - dx, begun.x1 - dx, begun.y0 + dy, begun.y1 + dy];
       return this.draw();
-    };
-    const up = (/** @type {PointerEvent} */ e) => {
-      if (e.pointerId !== event.pointerId) return;
+    }, (e) => {
       this.pointers.delete(e.pointerId);
-      for (const name of ["pointerup", "pointercancel"]) this.canvas.removeEventListener(name, /** @type {any} */ (up));
-      this.canvas.removeEventListener("pointermove", moved);
       this.rubber.hidden = true;
       const far = Math.abs(last.offsetX - begun.x) >= DRAG;
       if (action === "move") {
         if (far || Math.abs(last.offsetY - begun.y) >= DRAG) this.publish(p);
       } else if (far && e.type === "pointerup") this.stretched(p, begun, last, action);
-    };
-    this.canvas.addEventListener("pointermove", moved);
-    for (const name of ["pointerup", "pointercancel"]) this.canvas.addEventListener(name, /** @type {any} */ (up));
+    });
   }
 
   /** The corners of a box in a panel. @param {Panel} p @param {{x: number, y: number}} begun
@@ -365,13 +367,13 @@ class View {
     if (!p || !c) return [];
     const error = s.error && s.error[i] > 0 ? ` ± ${s.error[i].toPrecision(3)}` : "";
     const date = utc(c.clock, c.day, s.time[i]);
-    const parts = [`cadence ${cadence(c.runs, i)}`, `${p.time} ${s.time[i].toFixed(5)}`,
+    const parts = [...(c.runs.length ? [`cadence ${cadence(c.runs, i)}`] : []), `${p.time} ${s.time[i].toFixed(5)}`,
       ...(date ? [`UTC ${date}`] : []), ...(s.choices.period ? [`phase ${s.x[i].toFixed(5)}`] : []),
       `${c.magnitudes ? "magnitude" : "flux"} ${+s.flux[i].toPrecision(7)}${error}`];
     const flags = this.model.get("_flags").filter((/** @type {Flag} */ f) => s.has(i, f));
     const names = flags.map((/** @type {Flag} */ f) =>
       make("span", {}, ` · ${f.name}: ${f.meaning.split("\n")[0]}`));
-    return [parts.join(" · "), ...(names.length ? names : [" · no flags"])];
+    return [parts.join(" · "), ...(names.length || !c.runs.length ? names : [" · no flags"])];
   }
 
   /** Put the ring around the cadence of the readout. */

@@ -15,40 +15,42 @@ import { EXCLUDED, FLAGGED, GOOD, NOWHERE, bins, bisect, fold, limits, median } 
 /** @typedef {{name: string, flags: Flag[], colour: string, shape: string, count: number}} Mark */
 /** @typedef {{period: number | null, epoch: number, joined: boolean, normalize: boolean,
  *   bin: number | null, flagged: boolean, errors: boolean, chosen: number[], ranges: Pair[],
- *   exclude: boolean}} Choices */
+ *   exclude: boolean, levelled: boolean}} Choices  levelled: phases of several are on one level */
 
 // Okabe & Ito 2008 (https://jfly.uni-koeln.de/color/), as in lcdb_notebook.plot.
 const MARKS = [["#D55E00", "x"], ["#009E73", "s"], ["#E69F00", "D"], ["#D55E00", "o"],
   ["#009E73", "+"], ["#E69F00", "^"]];
 const REACH = 40; // CSS pixels: the largest distance from the cursor
 
+/** What the traits of a model choose. @param {(name: string) => any} get @returns {Choices} */
+export function choicesOf(get) {
+  return { period: get("period"), epoch: get("epoch") ?? get("_first"), joined: get("joined"),
+    normalize: get("normalize"), bin: get("bin"), flagged: get("show_flagged"), errors: get("errors"),
+    chosen: get("_chosen"), ranges: get("selected_ranges"), exclude: get("exclude"),
+    levelled: !get("_embedded") };
+}
+
 export class Scene {
   n = 0;
   time = new Float64Array(0);
   flux = new Float32Array(0);
-  /** @type {Float32Array | null} */
-  error = null;
+  error = /** @type {Float32Array | null} */ (null);
   /** @type {Uint16Array[]} sixteen flags each */
   planes = [];
-  /** @type {Float64Array<ArrayBufferLike>} */
-  x = this.time;
+  x = /** @type {Float64Array<ArrayBufferLike>} */ (this.time);
   y = this.flux;
-  /** @type {Float64Array<ArrayBufferLike>} */
-  folded = new Float64Array(0);
+  folded = /** @type {Float64Array<ArrayBufferLike>} */ (new Float64Array(0));
   levelled = new Float32Array(0);
   scratch = new Float32Array(0);
   kind = new Uint8Array(0);
   /** @type {Int32Array} indices of flagged points */
   flagged = new Int32Array(0);
-  /** @type {Mark[]} */
-  marks = [];
-  /** @type {Panel[]} */
-  panels = [];
-  /** @type {Axis[]} */
-  axes = [];
+  marks = /** @type {Mark[]} */ ([]);
+  panels = /** @type {Panel[]} */ ([]);
+  axes = /** @type {Axis[]} */ ([]);
   /** @type {Choices} */
   choices = { period: null, epoch: 0, joined: false, normalize: false, bin: null, flagged: true,
-    errors: false, chosen: [], ranges: [], exclude: false };
+    errors: false, chosen: [], ranges: [], exclude: false, levelled: true };
   key = "";
   ratio = 1;
   ink = "#000";
@@ -131,7 +133,7 @@ export class Scene {
 
   /** @param {Curve[]} curves @param {Described[]} described @param {number} together */
   place(curves, described, together) {
-    const { period } = this.choices, before = this.panels;
+    const { period } = this.choices;
     this.panels = described.map((one, number) => {
       const own = curves.filter((c) => c.panel[together] === number);
       let low = period ? -period / 2 : Infinity, high = period ? period / 2 : -Infinity;
@@ -143,23 +145,20 @@ export class Scene {
       if (!(low <= high)) [low, high] = [0, 1];
       const margin = period ? 0 : 0.03 * (high - low) || 0.5;
       const home = /** @type {Pair} */ ([low - margin, high + margin]);
-      const old = before.length === described.length ? before[number] : null;
-      // The zoom is kept while the same is shown, also while a period is dragged.
-      const kept = old && old.x0 !== old.home[0] && (period ? old.xlabel === "" : old.xlabel !== "");
       return { ...one, xlabel: period ? "" : one.xlabel, curves: own, left: 0, top: 0, width: 0,
-        tall: 0, home, x0: kept ? old.x0 : home[0], x1: kept ? old.x1 : home[1], bins: [] };
+        tall: 0, home, x0: home[0], x1: home[1], bins: [] };
     });
   }
 
   /** Levels of the light curves, and limits of the y axes. */
   level() {
-    const { period, normalize } = this.choices, before = this.axes;
+    const { period, normalize } = this.choices;
     const groups = 1 + Math.max(-1, ...this.panels.map((p) => p.group));
     this.y = this.levelled;
     this.axes = Array.from({ length: groups }, (_, group) => {
       const panels = this.panels.filter((p) => p.group === group);
       const curves = panels.flatMap((p) => p.curves);
-      const several = Boolean(period) && curves.length > 1;
+      const several = Boolean(period) && curves.length > 1 && this.choices.levelled;
       const compared = panels.some((p) => p.line !== null);
       const middles = curves.map((c) => this.middle(c));
       let level = "";
@@ -175,9 +174,7 @@ export class Scene {
       const [low, high] = limits(this.y, this.kind, curves.map((c) => [c.start, c.stop]), this.scratch);
       const down = Boolean(curves[0]?.magnitudes);
       const home = /** @type {Pair} */ (down ? [high, low] : [low, high]);
-      const old = before.length === groups ? before[group] : null;
-      const kept = old && old.level === level && old.y0 !== old.home[0];
-      return { home, down, level, y0: kept ? old.y0 : home[0], y1: kept ? old.y1 : home[1] };
+      return { home, down, level, y0: home[0], y1: home[1] };
     });
   }
 

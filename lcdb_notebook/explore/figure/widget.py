@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import anywidget
@@ -14,31 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from lcdb_notebook import flags
 from lcdb_notebook.errors import ConfigurationError
-from lcdb_notebook.explore.controls.flag_list import naming
 from lcdb_notebook.explore.figure.arrays import pack
+from lcdb_notebook.explore.figure.chosen_flags import chosen_flags, named_flags
 from lcdb_notebook.explore.figure.code import written
 from lcdb_notebook.explore.figure.layouts import Compare
-from lcdb_notebook.explore.view.settings import PRESETS
-from lcdb_notebook.explore.widget.cells import replace_earlier
+from lcdb_notebook.explore.figure.modules import module, text
 from lcdb_notebook.lightcurve import convert
-from lcdb_notebook.lightcurve.quality import primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.levels import mission_epoch
 
-__all__ = ["Figure", "module"]
+__all__ = ["Figure"]
 
-_MODULES = ("numbers.mjs", "scene.mjs", "raster.mjs", "axes.mjs", "controls.mjs", "figure.mjs")
 _POSITIVE = ("period", "bin")
-
-
-@cache
-def module() -> str:
-    """Return the ES modules joined to one, as anywidget takes it; no bundler is needed."""
-    here = files(__package__)
-    joined = "\n".join((here / name).read_text(encoding="utf-8") for name in _MODULES)
-    return re.sub(r"^import .*;\n", "", joined, flags=re.MULTILINE)
 
 
 class Figure(anywidget.AnyWidget):
@@ -57,6 +41,8 @@ class Figure(anywidget.AnyWidget):
         The single light curves given, for ``selected_lightcurves()``.
     compare : {"ratio", "difference"}, optional
         Show the ratio or difference of two light curves below them.
+    embedded : bool, optional
+        Whether an explorer has the controls of the settings.
     **settings
         Initial values of the traits.
 
@@ -105,8 +91,8 @@ class Figure(anywidget.AnyWidget):
     True
     """
 
-    _esm = module()
-    _css = (files(__package__) / "figure.css").read_text(encoding="utf-8")
+    _esm = module("numbers", "scene", "raster", "axes", "controls", "figure")
+    _css = text("figure.css")
 
     _naming = True
 
@@ -137,6 +123,10 @@ class Figure(anywidget.AnyWidget):
     _presets = traitlets.Dict().tag(sync=True)
     _chosen: traitlets.List[Any] = traitlets.List().tag(sync=True)
     _first = traitlets.Float(0.0).tag(sync=True)
+    # The page draws arrays of this number only, as descriptions arrive in another message.
+    _loaded = traitlets.Int(0).tag(sync=True)
+    # An explorer has controls of its settings beside the figure, and does not level phases.
+    _embedded = traitlets.Bool(False).tag(sync=True)
 
     def __init__(
         self,
@@ -145,28 +135,67 @@ class Figure(anywidget.AnyWidget):
         given: Any = None,
         objects: Sequence[Any] = (),
         compare: Compare = None,
+        embedded: bool = False,
         **settings: Any,
     ) -> None:
         unknown = settings.keys() - {name for name in self.trait_names() if name[0] != "_"}
         if unknown:
             raise ConfigurationError(f"a figure has no setting {', '.join(sorted(unknown))}")
-        self.records = list(records)
         self._given = given
+        self._asked_for_arrays = False
+        self._pack(records, compare)
+        super().__init__(**self._described(), _embedded=embedded)
         self._objects = list(objects or records)
-        self._packed = pack(self.records, compare)
-        times = [data.time[np.isfinite(data.time)] for data in self.records]
-        super().__init__(
-            _curves=self._packed.curves,
-            _panels=self._packed.panels,
-            _flags=self._packed.flags,
-            _presets=self._packed.presets,
-            _first=min((float(time.min()) for time in times if time.size), default=0.0),
-        )
         self._choose(None)
         for name, value in settings.items():
             setattr(self, name, value)
         self.on_msg(self._asked)
-        replace_earlier(self, limited=False)
+
+    def load(
+        self,
+        records: Sequence[LightCurveData],
+        *,
+        compare: Compare = None,
+        **how: Any,
+    ) -> None:
+        """Draw other light curves. Traits, such as the view, are kept.
+
+        Parameters
+        ----------
+        records : sequence of LightCurveData
+            The light curves; none empty the figure.
+        compare : {"ratio", "difference"}, optional
+            Show the ratio or difference of two light curves below them.
+        **how
+            As for :func:`~lcdb_notebook.explore.figure.arrays.pack`.
+        """
+        self._pack(records, compare, **how)
+        self._objects = self.records
+        with self.hold_sync():
+            for name, value in self._described().items():
+                setattr(self, name, value)
+            self._loaded += 1
+            self._set_chosen([])  # numbers of other flags
+        try:
+            self._choose(None)
+        finally:
+            if self._asked_for_arrays:
+                self._send_arrays()
+
+    def _pack(self, records: Sequence[LightCurveData], compare: Compare, **how: Any) -> None:
+        self._packed = pack(records, compare, **how)
+        self.records = list(records)
+
+    def _described(self) -> dict[str, Any]:
+        """Return the traits that describe the arrays."""
+        times = [data.time[np.isfinite(data.time)] for data in self.records]
+        return {
+            "_curves": self._packed.curves,
+            "_panels": self._packed.panels,
+            "_flags": self._packed.flags,
+            "_presets": self._packed.presets,
+            "_first": min((float(time.min()) for time in times if time.size), default=0.0),
+        }
 
     @property
     def closed(self) -> bool:
@@ -187,6 +216,11 @@ class Figure(anywidget.AnyWidget):
             In the mission's time, or in phase if folded; both are included.
         """
         self.selected_ranges = [*self.selected_ranges, (min(start, stop), max(start, stop))]
+
+    def show_all(self) -> None:
+        """Reset ``xlim`` and ``ylim``."""
+        self.set_trait("xlim", None)
+        self.set_trait("ylim", None)
 
     def selected_lightcurves(self) -> list[Any]:
         """Return the selected cadences of each light curve.
@@ -214,9 +248,8 @@ class Figure(anywidget.AnyWidget):
     def close(self) -> None:
         """Close the figure and release its arrays."""
         super().close()
-        self._packed = replace(self._packed, records=[], buffers=[], errors=np.empty(0, np.float32))
-
-    # Traits
+        self._packed = pack([])
+        self.records, self._objects, self._given = [], [], None
 
     @traitlets.validate("period", "bin")
     def _check_positive(self, proposal: Any) -> float | None:
@@ -240,20 +273,13 @@ class Figure(anywidget.AnyWidget):
         # Limits and ranges of time are not those of phase.
         if (change["old"] is None) != (change["new"] is None):
             self.selected_ranges = []
-            self.set_trait("xlim", None)
-            self.set_trait("ylim", None)
+            self.show_all()
 
     @traitlets.observe("quality_bitmask")
     def _choose(self, _change: Any) -> None:
-        bitmask = self.quality_bitmask
-        preset = bitmask is None or (isinstance(bitmask, str) and bitmask in PRESETS)
-        chosen = []
-        for number, entry in enumerate(self._packed.entries):
-            primary = entry.flag_type in {primary_type(data) for data in self.records}
-            known = entry.flag_type in flags.types() or not preset
-            if (preset or primary) and known:
-                bits = flags.bitmask(bitmask, entry.flag_type)
-                chosen += [number] if bits & entry.bits else []
+        self._set_chosen(chosen_flags(self._packed, self.records, self.quality_bitmask))
+
+    def _set_chosen(self, chosen: list[int]) -> None:
         self._naming = False
         try:
             self._chosen = chosen
@@ -265,17 +291,9 @@ class Figure(anywidget.AnyWidget):
         """Name the flags that were chosen on the page."""
         if not self._naming:
             return
-        chosen = list(change["new"])
-        for name, members in self._packed.presets.items():
-            if members == chosen:
-                self.quality_bitmask = name
-                return
-        own = [entry for entry in self._packed.entries if entry.own]
-        bits = sum(self._packed.entries[k].bits for k in chosen if self._packed.entries[k].own)
-        if own:
-            named = naming(bits, own[0].flag_type)
-            # A preset applies to all types of flags, but only flags of one type were chosen.
-            self.quality_bitmask = bits if named in PRESETS and bits else named
+        named = named_flags(self._packed, list(change["new"]))
+        if named is not None:
+            self.quality_bitmask = named
 
     def _within(self, time: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         x = time
@@ -287,11 +305,13 @@ class Figure(anywidget.AnyWidget):
             within |= (x >= start) & (x <= stop)
         return within
 
-    # Messages
-
     def _asked(self, _widget: Any, content: Any, _buffers: Any) -> None:
         # Messages and not traits: those are stored in notebooks, and sent without being needed.
         if content.get("ask") == "arrays":
-            self.send({"arrays": True}, [a.data.cast("B") for a in self._packed.buffers])
+            self._asked_for_arrays = True
+            self._send_arrays()
         elif content.get("ask") == "errors":
-            self.send({"errors": True}, [self._packed.errors.data.cast("B")])
+            self.send({"errors": self._loaded}, [self._packed.errors.view(np.uint8).data])
+
+    def _send_arrays(self) -> None:
+        self.send({"arrays": self._loaded}, [a.view(np.uint8).data for a in self._packed.buffers])

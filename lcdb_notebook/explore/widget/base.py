@@ -163,24 +163,27 @@ class Panel(widgets.VBox):  # type: ignore[misc]
             raise NotImplementedError
         from IPython.display import display
 
-        bundle = self._repr_mimebundle_() or {}
-        if "text/html" not in bundle:
+        bundle = dict(super()._repr_mimebundle_() or {})
+        if not self.static_html():
             display(bundle, raw=True)  # type: ignore[no-untyped-call]
             return
-        # nbconvert warns about outputs without text/plain.
+        # The page draws the widget while the static picture is made. nbconvert warns about outputs
+        # without text/plain.
         display({_WIDGET: bundle.pop(_WIDGET), "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
-        display(bundle, raw=True)  # type: ignore[no-untyped-call]
+        display(bundle | self._static_bundle(), raw=True)  # type: ignore[no-untyped-call]
 
     def _repr_mimebundle_(self, **how: Any) -> dict[str, Any] | None:
         bundle: dict[str, Any] | None = super()._repr_mimebundle_(**how)
-        if bundle is None:
-            return None
+        return None if bundle is None else bundle | self._static_bundle()
+
+    def _static_bundle(self) -> dict[str, Any]:
         png, text = self.static_png(), self.static_html()
         encoded = base64.b64encode(png).decode() if png is not None else ""
         picture = f'<img alt="" src="data:image/png;base64,{encoded}">' if encoded else ""
+        made = {"image/png": encoded} if encoded else {}
         if picture or text:
-            bundle["text/html"] = style.static_html(f"{picture}{text}", self.model_id)
-        return bundle | ({"image/png": encoded} if encoded else {})
+            made["text/html"] = style.static_html(f"{picture}{text}", self.model_id)
+        return made
 
 
 def close_all(some: Sequence[widgets.Widget]) -> None:

@@ -34,8 +34,6 @@ SHEET = """
 .lcdb-work > .widget-label { width: auto; }
 .lcdb-work > .widget-hprogress { min-width: 6em; }
 .lcdb-work > .widget-label, .lcdb-work > button { flex: none; }
-.lcdb-canvas { background: #fff; border: 1px solid var(--jp-border-color2, #e0e0e0);
-  border-radius: 3px; max-width: 100%; overflow: hidden; }
 .lcdb-panel .lcdb-stacked { display: flex; flex-flow: column nowrap; align-items: stretch;
   height: auto; margin: 0; min-width: 0; }
 .lcdb-panel .lcdb-stacked > .widget-label { width: auto; text-align: left; height: auto;
@@ -52,21 +50,26 @@ SHEET = """
 .lcdb-filters > .lcdb-facet-processing, .lcdb-filters > .lcdb-further { flex-basis: 250px; }
 .lcdb-search { max-width: 100%; }
 .lcdb-pager { align-items: center; }
-.lcdb-columns { display: flex; flex-flow: row wrap; gap: 20px; align-items: flex-start;
+.lcdb-columns { display: flex; flex-flow: row wrap; gap: 16px; align-items: flex-start;
   overflow: visible; }
-.lcdb-column { gap: 8px; min-width: 0; overflow: visible; }
-.lcdb-left { flex: 1 1 280px; max-width: 400px; }
-.lcdb-right { flex: 100 1 560px; }
-.lcdb-below { flex: 1 1 100%; }
+.lcdb-column { gap: 4px; min-width: 0; overflow: visible; }
+.lcdb-left { flex: 0 0 auto; max-width: 222px; }
+.lcdb-right { flex: 1 1 560px; }
+.lcdb-right > .widget-tab { overflow: visible; }
+.lcdb-right > .widget-tab > .widget-tab-contents { padding: 8px 0 0; border-width: 1px 0 0;
+  overflow: visible; }
+.lcdb-table .widget-html-content { overflow: auto; max-height: 220px; line-height: 1.4; }
+.lcdb-table table { font-variant-numeric: tabular-nums; }
 .lcdb-datasets .lcdb-row > .lcdb-stacked { flex: 1 1 150px; }
 .lcdb-datasets .lcdb-row > .lcdb-observations { flex: 2 1 250px; }
-.lcdb-lineage .lcdb-row > .lcdb-stacked { flex: 1 1 420px; max-width: 560px; }
-.lcdb-beside-graph { display: flex; flex-flow: row wrap; gap: 16px; align-items: flex-start;
+.lcdb-beside-graph { display: flex; flex-flow: row wrap; gap: 8px 16px; align-items: flex-start;
   overflow: visible; }
-.lcdb-graph { flex: 1 1 560px; max-width: 880px; min-width: 0; gap: 6px; overflow: visible; }
-.lcdb-scrolling { overflow: auto; max-width: 100%; }
-.lcdb-scrolling .lcdb-canvas { max-width: none; flex: 0 0 auto; }
-@media (max-width: 900px) { .lcdb-left { max-width: none; } }
+.lcdb-graph { flex: 2 1 320px; min-width: 0; overflow: visible; }
+.lcdb-chooser { flex: 1 1 420px; min-width: 0; gap: 2px; overflow: visible; }
+.lcdb-chooser > .lcdb-stacked { width: 100%; }
+.lcdb-comparison { flex: 1 1 420px; min-width: 0; overflow: visible; }
+.lcdb-comparison .lcdb-if-flag-list { display: none; }
+@media (max-width: 900px) { .lcdb-left { max-width: none; flex: 1 1 100%; } }
 .lcdb-code textarea, .lcdb-code input { font-family: var(--jp-code-font-family, monospace);
   font-size: 13px; }
 """

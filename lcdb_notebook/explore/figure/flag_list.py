@@ -1,4 +1,4 @@
-"""FlagList: the quality flags with their numbers of cadences, chosen singly or by preset."""
+"""The quality flags of light curves with their numbers of cadences, and names of bitmasks."""
 
 from __future__ import annotations
 
@@ -9,27 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import Any
 
-import ipywidgets as widgets
 import numpy as np
-import traitlets
 
 from lcdb_notebook import flags
 from lcdb_notebook.explore.view.settings import PRESETS
-from lcdb_notebook.explore.widget.lightcurve_style import labelled
 from lcdb_notebook.lightcurve.quality import primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.flagged import count
 
-__all__ = ["Entry", "FlagList", "entries", "naming"]
-
-_PRESET_TOOLTIPS = {
-    "none": "No cadence is removed",
-    "default": "Remove cadences with severe quality issues, as lightkurve does",
-    "hard": "Remove more cadences; some of them may be good",
-    "hardest": "Remove every cadence with any flag of the mission",
-}
+__all__ = ["Entry", "entries", "naming"]
 
 
 @dataclass(frozen=True)
@@ -141,98 +130,6 @@ def naming(bits: int, flag_type: str) -> str | int | tuple[str, ...]:
     return tuple(map(str, known)) if all(known) else bits
 
 
-class FlagList(widgets.VBox):  # type: ignore[misc]
-    """Buttons for the presets, and a checkbox for each flag.
-
-    Attributes
-    ----------
-    quality_bitmask : str, int or tuple of str
-        Trait: the flags chosen, as in ``Settings``.
-    """
-
-    quality_bitmask = traitlets.Any("default")
-
-    def __init__(self) -> None:
-        self._entries: list[Entry] = []
-        self._boxes: list[widgets.Checkbox] = []
-        self._quiet = False
-        self._presets = widgets.ToggleButtons(
-            options=list(PRESETS),
-            value="default",
-            description="Flags",
-            tooltips=[_PRESET_TOOLTIPS[name] for name in PRESETS],
-            style={"button_width": "auto", "description_width": "auto"},
-        )
-        self._presets.add_class("lcdb-presets")
-        self._presets.observe(self._preset_chosen, "value")
-        self._list = widgets.VBox()
-        self._list.add_class("lcdb-flags")
-        super().__init__([self._presets, self._list])
-        self.add_class("lcdb-flag-list")
-
-    def show(self, records: Sequence[LightCurveData]) -> None:
-        """List the flags of light curves, with their numbers of cadences.
-
-        Parameters
-        ----------
-        records : sequence of LightCurveData
-            The light curves.
-        """
-        found = entries(records)
-        if found == self._entries:
-            return
-        self._entries = found
-        while len(self._boxes) < len(found):
-            box = widgets.Checkbox(indent=False, layout={"width": "auto"})
-            box.observe(self._toggled, "value")
-            self._boxes.append(box)
-        self._tick()
-        self._list.children = self._boxes[: len(found)]
-
-    @traitlets.observe("quality_bitmask")
-    def _bitmask_changed(self, _change: Any) -> None:
-        self._tick()
-
-    def _bits(self, flag_type: str, *, own: bool) -> int:
-        bitmask = self.quality_bitmask
-        preset = bitmask is None or (isinstance(bitmask, str) and bitmask in PRESETS)
-        return flags.bitmask(bitmask, flag_type) if own or preset else 0
-
-    def _tick(self) -> None:
-        """Set the buttons and the checkboxes from ``quality_bitmask``."""
-        self._quiet = True
-        try:
-            bitmask = self.quality_bitmask
-            preset = isinstance(bitmask, str) and bitmask in PRESETS
-            self._presets.value = bitmask if preset else None
-            chosen: dict[str, int] = {}
-            for entry, box in zip(self._entries, self._boxes, strict=False):
-                if entry.flag_type not in chosen:
-                    chosen[entry.flag_type] = self._bits(entry.flag_type, own=entry.own)
-                with box.hold_sync():
-                    box.description = labelled(f"{entry.name} ({entry.cadences:,})", entry.meaning)
-                    box.disabled = not entry.own
-                    box.value = bool(chosen[entry.flag_type] & entry.bits)
-                _only_if(box, "lcdb-absent", entry.cadences == 0)
-        finally:
-            self._quiet = False
-
-    def _preset_chosen(self, change: Any) -> None:
-        if not self._quiet and change["new"] is not None:
-            self.quality_bitmask = change["new"]
-
-    def _toggled(self, change: Any) -> None:
-        if self._quiet:
-            return
-        entry = self._entries[self._boxes.index(change["owner"])]
-        bits = self._bits(entry.flag_type, own=True) & ~entry.bits
-        bits |= entry.bits if change["new"] else 0
-        kinds = {e.flag_type for e in self._entries}
-        # A preset applies to all types of flags, but only a flag of one type was chosen.
-        named = naming(bits, entry.flag_type)
-        self.quality_bitmask = bits if named in PRESETS and len(kinds) > 1 and bits else named
-
-
 def _cadences(records: Sequence[LightCurveData], kind: str, value: int) -> int:
     masks = [
         np.isfinite(d.time) & ((d.quality[kind] & value) != 0)
@@ -255,11 +152,3 @@ def _source(flag_type: str) -> str:
     paragraphs = (inspect.getdoc(flags.flag_class(flag_type)) or "").split("\n\n")
     found = [p for p in paragraphs if re.match(r"Sources?:", p)]
     return re.sub(r"\s+", " ", found[0]).replace("``", "") if found else ""
-
-
-def _only_if(widget: widgets.DOMWidget, css: str, condition: bool) -> None:
-    has = css in widget._dom_classes
-    if condition and not has:
-        widget.add_class(css)
-    elif has and not condition:
-        widget.remove_class(css)

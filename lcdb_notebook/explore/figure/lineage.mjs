@@ -1,0 +1,146 @@
+// @ts-check
+// The graph of a lineage: boxes and arrows, which Python has laid out, clicked or walked by keys.
+import { make, track } from "./controls.mjs";
+/** @typedef {{id: number | string, x: number, y: number, width: number, lines: string[],
+ *   requested: boolean}} Box  centre and width in points, as all lengths */
+/** @typedef {{path: string, cycle: boolean, turned: boolean}} Link  turned: it ends leftwards */
+
+const POINT = 4 / 3; // CSS pixels
+const ARROW = "M-7 -3.5L0 0L-7 3.5Z";
+let views = 0;
+
+/** @param {string} tag @param {Record<string, string | number>} props @param {...Node} children */
+function shape(tag, props, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(props)) made.setAttribute(name, `${value}`);
+  made.append(...children);
+  return made;
+}
+
+class Graph {
+  nodes = /** @type {Box[]} */ ([]);
+  groups = /** @type {SVGElement[]} */ ([]);
+  chosen = -1;
+  waiting = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
+  view = ++views;
+
+  /** @param {any} model @param {HTMLElement} el */
+  constructor(model, el) {
+    this.model = model;
+    this.root = make("div", { className: "lcdb-lineage-graph", tabIndex: 0, role: "listbox", "aria-label":
+      "Graph. Arrow keys: left to the source, right to the derived, up and down in its column." });
+    this.root.setAttribute("data-lm-suppress-shortcuts", "true");
+    el.append(this.root);
+    /** @type {[string, () => void][]} */
+    this.listeners = [["change:_drawn", () => this.draw()], ["change:_chosen", () => this.mark()],
+      ["change:_other", () => this.mark()]];
+    for (const [name, call] of this.listeners) model.on(name, call);
+    this.root.addEventListener("keydown", (event) => this.key(event));
+    this.root.addEventListener("pointerdown", (event) => this.press(event));
+    this.draw();
+  }
+
+  draw() {
+    const { nodes, links, size, height } = this.model.get("_drawn");
+    this.nodes = nodes;
+    const paths = links.map((/** @type {Link} */ l) => {
+      const [x, y] = l.path.split(" ").slice(-2);
+      return shape("g", { class: l.cycle ? "lcdb-lineage-cycle" : "lcdb-lineage-link" },
+        shape("path", { d: l.path, fill: "none" }),
+        shape("path", { d: ARROW, class: "lcdb-lineage-head", transform:
+          `translate(${x} ${y})${l.turned ? " rotate(180)" : ""}` }));
+    });
+    this.groups = nodes.map((/** @type {Box} */ n, /** @type {number} */ k) => {
+      const rows = n.lines.map((line, row) => {
+        const text = shape("text", { x: n.x, y: n.y + (row - (n.lines.length - 1) / 2) * 12 + 3.2 });
+        text.textContent = line;
+        return text;
+      });
+      return shape("g", { "data-dataset": n.id, "data-number": k, role: "option", "aria-selected": "false",
+        "aria-label": n.lines.join(", "), id: `lcdb-node-${this.view}-${k}`,
+        class: n.requested ? "lcdb-lineage-asked" : "" }, shape("rect", { x: n.x - n.width / 2,
+        y: n.y - height / 2, width: n.width, height, rx: 4 }), ...rows);
+    });
+    const [width, tall] = size;
+    this.root.replaceChildren(nodes.length ? shape("svg", { width: width * POINT, height: tall * POINT,
+      viewBox: `0 0 ${width} ${tall}` }, ...paths, ...this.groups) : "No lineage");
+    this.mark();
+  }
+
+  mark() {
+    this.chosen = this.model.get("_chosen");
+    const other = this.model.get("_other");
+    this.groups.forEach((group, k) => {
+      group.setAttribute("aria-selected", `${k === this.chosen}`);
+      group.classList.toggle("lcdb-lineage-other", k === other);
+    });
+    const group = this.groups[this.chosen];
+    this.root.setAttribute("aria-activedescendant", group?.id ?? "");
+    if (group) this.show(this.nodes[this.chosen]);
+  }
+
+  /** Scroll the graph, and not the page, to a box. @param {Box} n */
+  show(n) {
+    const { root } = this, { clientWidth: width, clientHeight: tall } = root;
+    const x = n.x * POINT, y = n.y * POINT, half = n.width / 2 * POINT;
+    if (x - half < root.scrollLeft || x + half > root.scrollLeft + width) root.scrollLeft = x - width / 2;
+    if (y - 20 < root.scrollTop || y + 20 > root.scrollTop + tall) root.scrollTop = y - tall / 2;
+  }
+
+  /** @param {number} k @param {boolean} further  to compare with the chosen one
+   * @param {number} [wait]  for another key, in milliseconds */
+  choose(k, further, wait = 0) {
+    if (!further && this.chosen !== k) {
+      this.model.set("_chosen", k);
+      this.mark();
+    }
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.model.send({ choose: k, further }), wait);
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const across = { ArrowRight: [0, 1], ArrowLeft: [1, 0] }[event.key];
+    const down = { ArrowDown: 1, ArrowUp: -1 }[event.key], { nodes, chosen } = this, here = nodes[chosen];
+    if (!across && !down) return;
+    /** @type {number[]} */
+    let next = [0];
+    if (here && across) {
+      next = this.model.get("_drawn").edges.filter((/** @type {number[]} */ e) => e[across[0]] === chosen)
+        .map((/** @type {number[]} */ e) => e[across[1]]);
+    } else if (here && down) {
+      next = nodes.flatMap((n, k) => (n.x === here.x && (n.y - here.y) * down > 0 ? [k] : []))
+        .sort((a, b) => (nodes[a].y - nodes[b].y) * down);
+    }
+    event.preventDefault();
+    if (next.length && nodes.length) this.choose(next[0], false, 150);
+  }
+
+  /** A click chooses, and a drag moves. @param {PointerEvent} event */
+  press(event) {
+    if (event.button) return;
+    const { root } = this, { scrollLeft, scrollTop } = root;
+    const node = /** @type {Element} */ (event.target).closest("[data-number]");
+    let far = false;
+    track(window, event, (e) => {
+      far ||= Math.hypot(e.clientX - event.clientX, e.clientY - event.clientY) > 4;
+      if (far) root.scrollLeft = scrollLeft + event.clientX - e.clientX;
+      if (far) root.scrollTop = scrollTop + event.clientY - e.clientY;
+    }, (e) => {
+      const further = e.shiftKey || e.ctrlKey || e.metaKey;
+      if (!far && node && e.type === "pointerup") this.choose(Number(node.getAttribute("data-number")), further);
+    });
+  }
+}
+
+export default {
+  /** @param {{model: any, el: HTMLElement}} context */
+  render({ model, el }) {
+    const graph = new Graph(model, el);
+    return () => {
+      for (const [name, call] of graph.listeners) model.off(name, call);
+      graph.root.remove();
+    };
+  },
+};

@@ -1,0 +1,39 @@
+"""The JavaScript and the style sheets of the widgets, as anywidget takes them."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+__all__ = ["module", "text"]
+
+
+def module(*names: str) -> str:
+    """Return ES modules joined to one; no bundler is needed.
+
+    Parameters
+    ----------
+    *names : str
+        The modules, without ".mjs", each after those that it imports.
+
+    Returns
+    -------
+    str
+    """
+    joined = "\n".join(text(f"{name}.mjs") for name in names)
+    return re.sub(r"^import .*;\n", "", joined, flags=re.MULTILINE)
+
+
+def text(name: str) -> str:
+    """Return the text of a file of this package.
+
+    Parameters
+    ----------
+    name : str
+        The name of the file.
+
+    Returns
+    -------
+    str
+    """
+    return (files(__package__) / name).read_text(encoding="utf-8")

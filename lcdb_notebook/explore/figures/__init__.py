@@ -1,1 +1,0 @@
-"""Figures of the explorers: light curve, lineage, and readout of cadences."""
