@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lcdb_notebook.database.protocol import Open
 from lcdb_notebook.errors import SchemaError
+from lcdb_notebook.models import Observation
 from lcdb_notebook.models.tables import migrations
 from lcdb_notebook.search import layout
 from lcdb_notebook.server.driver_errors import translated
@@ -62,7 +63,11 @@ def require_columns(self: Open, what: str) -> None:
             f"{what} cannot write to LightcurveDB 3, whose partitions are created by LightcurveDB "
             "itself; use its own code, which also runs on db.session"
         )
-    lacking = arranged.lacking
+    optional = {"column mission.time_unit"}
+    if arranged.tables_beside:
+        # Checked for each light curve, as the fields depend on its mission.
+        optional |= {f"column {column}" for column in Observation.__table__.c}
+    lacking = [one for one in arranged.lacking if one not in optional]
     if lacking:
         raise SchemaError(
             f"{what} needs {', '.join(lacking)}, which this database does not have, because "

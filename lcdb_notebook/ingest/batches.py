@@ -125,6 +125,7 @@ def ingest(
             done += batch.files
             bar.show(done)
         report = Report(tuple(outcomes.values()))
+        report.warn_of_unstored_fields()
         if report.light_curves >= ANALYZE_FROM:
             # Otherwise PostgreSQL would plan queries for the old sizes of the tables.
             with _transaction(connection):

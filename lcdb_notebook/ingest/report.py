@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lcdb_notebook.errors import LCDBError
+from lcdb_notebook.errors.user_warnings import warn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,8 @@ class Outcome:
         Ids of the file's light curves, new or not, in the file's order.
     error : LCDBError, optional
         The reason why the file was skipped.
+    unstored : tuple of str
+        Fields of the observation for which the tables of another program have no columns.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class Outcome:
     light_curves: int = 0
     datasets: tuple[int, ...] = ()
     error: LCDBError | None = None
+    unstored: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -74,6 +78,15 @@ class Report:
     """
 
     files: Sequence[Outcome]
+
+    def warn_of_unstored_fields(self) -> None:
+        """Warn of fields of new observations for which the database has no columns."""
+        names = sorted({name for outcome in self.files for name in outcome.unstored})
+        if names:
+            warn(
+                f"this database has no columns for {', '.join(names)} of observations, so they "
+                "were not stored"
+            )
 
     @property
     def added(self) -> int:

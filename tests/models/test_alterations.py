@@ -56,11 +56,11 @@ def test_create_adds_nothing_and_shows_the_sql(theirs: sa.Engine, layout_copy: s
     before = structure(theirs)
     with pytest.raises(SchemaError, match=r"nothing was added") as error:
         lcdb.connect(layout_copy, write=True, create=True)
-    with lcdb.connect(layout_copy, write=True) as db:
-        with pytest.raises(SchemaError, match=r"create\(alter=True\)"):
-            db.create()
-        with pytest.raises(SchemaError, match=r"add\(\) needs .*mission.time_unit.*alter=True"):
-            db.add(None)
+    with (
+        lcdb.connect(layout_copy, write=True) as db,
+        pytest.raises(SchemaError, match=r"create\(alter=True\)"),
+    ):
+        db.create()
     assert structure(theirs) == before
     insert_theirs(theirs)
     # The owner may run the SQL of the message.
@@ -82,6 +82,23 @@ def test_create_alter_lets_the_other_program_insert(theirs: sa.Engine, layout_co
     with lcdb.connect(layout_copy, write=True, create=True) as db:
         assert db.search(processing="raw").table["sector"].notna().all()
         assert db.missions()["time_unit"].tolist() == ["d", "d"]
+
+
+def test_create_alter_makes_missing_tables_into_which_the_other_program_can_insert(
+    theirs: sa.Engine, layout_copy: str
+) -> None:
+    with theirs.begin() as connection:
+        connection.exec_driver_sql(
+            "DROP TABLE mission, mission_catalog, target, observation, fits_frame, dataset, "
+            "photometric_source, datasethierarchy, target_specific_time, quality_flag_array, "
+            "orbit, tess_orbit_observation"
+        )
+        migrations.create(connection, alter=True)
+    insert_theirs(theirs)
+    with lcdb.connect(layout_copy, write=True) as db:
+        assert db.missions()["time_unit"].tolist() == ["d"]
+        demo.load(db.session, 2)
+        assert set(db.search(1, catalog="DEMO").table["sector"]) == {1, 2}
 
 
 def test_light_curves_are_added_after_create_alter(theirs: sa.Engine, layout_copy: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.models import Instrument, Observation, TESSObservation
+from lcdb_notebook.models import Instrument, Observation
+from lcdb_notebook.search import layout
 
 Place = tuple[int, int, int]
 """Sector, camera and CCD."""
@@ -19,13 +20,16 @@ def tess_observations(session: orm.Session, places: Set[Place]) -> dict[Place, l
     if not places:
         return {}
     part, whole = orm.aliased(Instrument), orm.aliased(Instrument)
-    rows = session.execute(
-        sa.select(TESSObservation.id, TESSObservation.sector, whole.name, part.name)
-        .join(part, part.id == TESSObservation.instrument_id)
+    # In other programs' tables the sector may be beside an observation, whatever its type.
+    column = Observation.__table__.c.sector
+    statement = (
+        sa.select(Observation.id, column, whole.name, part.name)
+        .join(part, part.id == Observation.instrument_id)
         .join(whole, whole.id == part.parent_id)
-        .where(TESSObservation.sector.in_({sector for sector, _, _ in places}))
-        .order_by(TESSObservation.id)
+        .where(column.in_({sector for sector, _, _ in places}))
+        .order_by(Observation.id)
     )
+    rows = session.execute(layout.present(session, statement))
     named = {(s, f"Camera {camera}", f"CCD {ccd}"): (s, camera, ccd) for s, camera, ccd in places}
     found: dict[Place, list[int]] = {}
     for id_, sector, camera_name, ccd_name in rows:

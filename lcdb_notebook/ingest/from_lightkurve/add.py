@@ -22,6 +22,7 @@ from lcdb_notebook.lightcurve import missions
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert import from_pandas
 from lcdb_notebook.models import Mission
+from lcdb_notebook.search import layout
 from lcdb_notebook.server.interrupt import interruptible
 
 if TYPE_CHECKING:
@@ -133,11 +134,13 @@ def _add_all(
             return Report([_add(connection, curve, derived_from, description) for curve in curves])
 
     try:
-        return add_all()
+        report = add_all()
     except sa.exc.IntegrityError as error:
         if not was_taken(error):
             raise
-        return add_all()
+        report = add_all()
+    report.warn_of_unstored_fields()
+    return report
 
 
 def _add(
@@ -184,13 +187,12 @@ def _advised(
 
 
 def _stored_clock(connection: sa.Connection, mission: str) -> Clock | None:
-    row = connection.execute(
-        sa.select(
-            Mission.time_format_name,
-            Mission.time_unit,
-            Mission.time_epoch,
-            Mission.time_epoch_format,
-            Mission.time_epoch_scale,
-        ).where(Mission.name == mission)
-    ).first()
+    clocks = sa.select(
+        Mission.time_format_name,
+        Mission.time_unit,
+        Mission.time_epoch,
+        Mission.time_epoch_format,
+        Mission.time_epoch_scale,
+    ).where(Mission.name == mission)
+    row = connection.execute(layout.of(connection).present(clocks)).first()
     return None if row is None else Clock(*row)

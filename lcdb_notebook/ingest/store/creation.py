@@ -24,6 +24,7 @@ from lcdb_notebook.models import (
     ProcessingMethod,
     Target,
 )
+from lcdb_notebook.search import layout
 
 
 def create(connection: sa.Connection, names: Names, products: Sequence[Product]) -> None:
@@ -35,14 +36,14 @@ def create(connection: sa.Connection, names: Names, products: Sequence[Product])
             known = missions.MISSIONS[mission]
             names.missions[mission] = (uuid.uuid4(), known.clock)
             rows.append(_mission_row(mission, names.missions[mission][0], known))
-        connection.execute(sa.insert(Mission), rows)
+        _insert_missions(connection, rows)
     hosts = {p.catalog: p.mission for p in products if p.catalog not in names.catalogs}
     if hosts:
         rows = [
             {
                 "name": catalog,
                 "host_mission_id": names.missions[mission][0],
-                "description": missions.CATALOGS.get(catalog),
+                "description": missions.CATALOGS.get(catalog, ""),
             }
             for catalog, mission in hosts.items()
         ]
@@ -53,6 +54,16 @@ def create(connection: sa.Connection, names: Names, products: Sequence[Product])
     _create_targets(connection, names, products)
     _create_methods(connection, names, products)
     _create_instruments(connection, names, [p.instrument for p in products])
+
+
+def _insert_missions(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    if "column mission.time_unit" not in layout.of(connection).lacking:
+        connection.execute(sa.insert(Mission), rows)
+        return
+    # LightcurveDB has no such column. Its times are in days, as those of all known missions.
+    columns = [sa.column(c.name, c.type) for c in Mission.__table__.c if c.name != "time_unit"]
+    named = [{c.name: row[c.name] for c in columns} for row in rows]
+    connection.execute(sa.insert(sa.table("mission", *columns)), named)
 
 
 def _mission_row(name: str, id_: uuid.UUID, known: missions.KnownMission) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from lcdb_notebook.models import (
     ProcessingMethod,
     Target,
 )
+from lcdb_notebook.search import layout
 
 Method = type[PhotometricSource] | type[ProcessingMethod]
 Path = tuple[str, ...]
@@ -121,11 +122,10 @@ def look_up(connection: sa.Connection, products: Sequence[Product]) -> Names:
     """Look up the names in a batch, with one statement per table."""
     names = Names()
     columns = (Mission.time_format_name, Mission.time_unit, Mission.time_epoch)
-    rows: Iterable[Any] = connection.execute(
-        sa.select(
-            Mission.name, Mission.id, *columns, Mission.time_epoch_format, Mission.time_epoch_scale
-        ).where(Mission.name.in_({p.mission for p in products}))
-    )
+    clocks = sa.select(
+        Mission.name, Mission.id, *columns, Mission.time_epoch_format, Mission.time_epoch_scale
+    ).where(Mission.name.in_({p.mission for p in products}))
+    rows: Iterable[Any] = connection.execute(layout.of(connection).present(clocks))
     names.missions = {name: (id_, Clock(*clock)) for name, id_, *clock in rows}
     rows = connection.execute(
         sa.select(MissionCatalog.name, MissionCatalog.id, Mission.name)

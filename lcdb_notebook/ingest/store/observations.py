@@ -11,42 +11,16 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import ObservationKey, Product, observation_key, plain
 from lcdb_notebook.ingest.store.align import ascends
+from lcdb_notebook.ingest.store.field_tables import FieldTables
 from lcdb_notebook.ingest.store.names import Names
 from lcdb_notebook.ingest.store.planned import ObservationPlan
 from lcdb_notebook.models import Observation, TargetSpecificTime
 
 
-def observation_class(product: Product) -> type[Observation]:
-    """Find the class of a product's observation.
-
-    Raises
-    ------
-    IngestError
-        If no class has this identity, or the class does not have one of the fields.
-    """
-    mappers = Observation.__mapper__.polymorphic_map
-    identity = product.observation_type
-    if identity not in mappers:
-        known = ", ".join(sorted(mappers))
-        raise IngestError(f"no class of observations has the type {identity!r}; known are {known}")
-    mapper = mappers[identity]
-    own = set(mapper.column_attrs.keys()) - {"id", "type", "cadence_reference", "instrument_id"}
-    shared = product.shared.fields.keys() if product.shared else set()
-    unknown = (product.observation_fields.keys() | shared) - own
-    if unknown:
-        raise IngestError(
-            f"{mapper.class_.__name__} has no field {', '.join(sorted(unknown))}; it has "
-            f"{', '.join(sorted(own)) or 'none'}"
-        )
-    found: type[Observation] = mapper.class_
-    return found
-
-
 def find_observations(
-    connection: sa.Connection, names: Names, products: Sequence[Product]
+    tables: FieldTables, names: Names, products: Sequence[Product]
 ) -> dict[ObservationKey, list[ObservationPlan]]:
     """Find the observations that products belong to, with one statement per class.
 
@@ -65,10 +39,10 @@ def find_observations(
             targets[key].add(target)
         instrument = names.instruments.get(product.instrument)
         if instrument is not None:
-            cls = observation_class(product)
+            cls = tables.selected(product)
             conditions = searched.setdefault(cls, {})
             if key not in conditions:
-                conditions[key] = _is_observation(cls, product, instrument)
+                conditions[key] = _is_observation(tables, cls, product, instrument)
     found: dict[ObservationKey, list[ObservationPlan]] = {}
     # Files without cadence numbers are stored with negative ones.
     first: sa.ColumnElement[int] = sa.func.coalesce(
@@ -81,7 +55,7 @@ def find_observations(
         ]
         keys = list(conditions)
         which = sa.case(*((condition, i) for i, condition in enumerate(complete)))
-        rows = connection.execute(
+        rows = tables.rows(
             sa.select(cls.id, which, cls.cadence_reference)
             .where(sa.or_(*complete))
             .order_by(cls.id)
@@ -92,11 +66,11 @@ def find_observations(
 
 
 def _is_observation(
-    cls: type[Observation], product: Product, instrument: Any
+    tables: FieldTables, cls: type[Observation], product: Product, instrument: Any
 ) -> sa.ColumnElement[bool]:
     conditions = [cls.instrument_id == instrument, cls.type == product.observation_type]
     for name, value in product.observation_fields.items():
-        column = getattr(cls, name)
+        column = tables.queried(cls, name)
         if value is None:
             conditions.append(column.is_(None))
         elif isinstance(column.type, sa.JSON):

@@ -13,12 +13,16 @@ import sqlalchemy as sa
 from lcdb_notebook.ingest.product import Shared
 from lcdb_notebook.ingest.store.align import Placement, Sampling
 from lcdb_notebook.ingest.store.copying import Types, integers, read_rows, rewrite, write_rows
+from lcdb_notebook.ingest.store.field_tables import FieldTables
 from lcdb_notebook.ingest.store.planned import ObservationPlan, SharedPlan
-from lcdb_notebook.models import Observation
 from lcdb_notebook.server import wire
 
 
-def look_up(connection: sa.Connection, found: Iterable[tuple[ObservationPlan, Shared]]) -> None:
+def look_up(
+    connection: sa.Connection,
+    tables: FieldTables,
+    found: Iterable[tuple[ObservationPlan, Shared]],
+) -> None:
     """Read the stored flags and fields of observations that have shared data in products."""
     searched: dict[ObservationPlan, set[str]] = defaultdict(set)
     for observation, shared in found:
@@ -34,18 +38,19 @@ def look_up(connection: sa.Connection, found: Iterable[tuple[ObservationPlan, Sh
     )
     for observation, names in searched.items():
         flags = {type_: (i, array) for i, o, type_, array in rows if o == observation.id}
-        fields = _fields(connection, observation, sorted(names))
+        fields = _fields(connection, tables, observation, sorted(names))
         observation.shared = _planned(observation, flags, fields)
 
 
 def _fields(
-    connection: sa.Connection, observation: ObservationPlan, names: list[str]
+    connection: sa.Connection, tables: FieldTables, observation: ObservationPlan, names: list[str]
 ) -> dict[str, Any]:
     if not names:
         return {}
-    columns = [_column(observation, name) for name in names]
-    table = columns[0].table
-    row = connection.execute(sa.select(*columns).where(table.c.id == observation.id)).one()
+    columns = [tables.column(observation.key.type, name) for name in names]
+    row = connection.execute(
+        sa.select(*(column for column, _ in columns)).where(columns[0][1] == observation.id)
+    ).one()
     return {name: v for name, v in zip(names, row, strict=True) if v is not None}
 
 
@@ -71,7 +76,12 @@ def _planned(
     return replace(known, sampling=sampling, stored=sampling, rows=rows)
 
 
-def write(connection: sa.Connection, observations: Iterable[ObservationPlan], types: Types) -> None:
+def write(
+    connection: sa.Connection,
+    tables: FieldTables,
+    observations: Iterable[ObservationPlan],
+    types: Types,
+) -> None:
     """Write the new flags and fields of realigned observations."""
     changed: list[tuple[Any, ...]] = []
     new: list[tuple[Any, ...]] = []
@@ -86,19 +96,11 @@ def write(connection: sa.Connection, observations: Iterable[ObservationPlan], ty
                     new.append((flag_type, observation.id, None, place(flags)))
         for name, value in shared.fields.items():
             if name not in shared.stored_fields:
-                column = _column(observation, name)
-                connection.execute(
-                    sa.update(column.table)
-                    .where(column.table.c.id == observation.id)
-                    .values({column: value})
-                )
+                column, id_ = tables.column(observation.key.type, name)
+                changing = sa.update(column.table).where(id_ == observation.id)
+                connection.execute(changing.values({column: value}))
     if changed:
         rewrite(connection, "quality_flag_array", ("quality_flags",), changed, types)
     if new:
         columns = ("type", "observation_id", "target_id", "quality_flags")
         write_rows(connection, "quality_flag_array", columns, new, types)
-
-
-def _column(observation: ObservationPlan, name: str) -> Any:
-    mapper = Observation.__mapper__.polymorphic_map[observation.key.type]
-    return mapper.column_attrs[name].columns[0]

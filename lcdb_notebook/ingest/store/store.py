@@ -13,8 +13,8 @@ from lcdb_notebook.ingest.report import Outcome
 from lcdb_notebook.ingest.store import names as naming
 from lcdb_notebook.ingest.store import realign, releases, stored
 from lcdb_notebook.ingest.store.copying import column_types
+from lcdb_notebook.ingest.store.field_tables import FieldTables
 from lcdb_notebook.ingest.store.names import Names
-from lcdb_notebook.ingest.store.observations import observation_class
 from lcdb_notebook.ingest.store.plan import Accepted
 from lcdb_notebook.ingest.store.replacing import Replace
 from lcdb_notebook.ingest.store.validation import check_product
@@ -75,19 +75,19 @@ def store(
     sqlalchemy.exc.DBAPIError
         If the database fails; the transaction must be rolled back.
     """
+    # Otherwise two writers could create the same target or observation twice.
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.store'))"))
+    tables = FieldTables(connection)
     outcomes: dict[int, Outcome] = {}
     valid: dict[int, Product] = {}
     for position, product in enumerate(products):
         try:
             check_product(product)
-            observation_class(product)
-            valid[position] = product
+            valid[position] = tables.fit(product)
         except LCDBError as error:
             outcomes[position] = _refused(product, error)
-    # Otherwise two writers could create the same target or observation twice.
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.store'))"))
     names = naming.look_up(connection, list(valid.values()))
-    accepted = _plan(connection, names, valid, derived_from, replace, outcomes)
+    accepted = _plan(connection, tables, names, valid, derived_from, replace, outcomes)
     changed = [item for item in accepted.values() if item.changed]
     if changed:
         types = column_types(connection, _TABLES)
@@ -98,7 +98,7 @@ def store(
                 outcomes[position] = _refused(item.product, IngestError(misfit))
                 del accepted[position]
         changed = [item for item in accepted.values() if item.changed]
-        write(connection, names, changed, types)
+        write(connection, tables, names, changed, types)
     _write_releases(connection, names, list(accepted.values()))
     for position, item in accepted.items():
         outcomes[position] = Outcome(
@@ -106,6 +106,7 @@ def store(
             "replaced" if item.replaced else "added" if item.changed else "unchanged",
             len(item.new),
             tuple(light_curve.dataset for light_curve in item.light_curves),
+            unstored=tables.unstored(item.product),
         )
     return [outcomes[position] for position in range(len(products))]
 
@@ -121,6 +122,7 @@ def was_taken(error: sa.exc.IntegrityError) -> bool:
 
 def _plan(
     connection: sa.Connection,
+    tables: FieldTables,
     names: Names,
     products: dict[int, Product],
     derived_from: int | None,
@@ -129,6 +131,7 @@ def _plan(
 ) -> dict[int, Accepted]:
     plan = stored.look_up(
         connection,
+        tables,
         names,
         list(products.values()),
         derived_from,

@@ -13,6 +13,7 @@ from lcdb_notebook.ingest.product import Product, observation_key
 from lcdb_notebook.ingest.store import releases, shared
 from lcdb_notebook.ingest.store.align import Sampling, time_ascends
 from lcdb_notebook.ingest.store.copying import integers, read_rows
+from lcdb_notebook.ingest.store.field_tables import FieldTables
 from lcdb_notebook.ingest.store.names import Names
 from lcdb_notebook.ingest.store.observations import find_observations
 from lcdb_notebook.ingest.store.plan import Plan
@@ -26,6 +27,7 @@ _PAIR = (wire.INT.named("target_id"), wire.INT.named("observation_id"))
 
 def look_up(
     connection: sa.Connection,
+    tables: FieldTables,
     names: Names,
     products: Sequence[Product],
     derived_from: int | None = None,
@@ -39,6 +41,8 @@ def look_up(
     ----------
     connection
         Connection that has the writers' lock.
+    tables
+        The tables with the fields of observations.
     names
         Ids by the names in products.
     products
@@ -55,9 +59,10 @@ def look_up(
     WireError
         If stored arrays are two-dimensional, or integers with NULLs.
     """
-    observations = find_observations(connection, names, products)
+    observations = find_observations(tables, names, products)
     shared.look_up(
         connection,
+        tables,
         (
             (observation, product.shared)
             for product in products

@@ -13,23 +13,28 @@ from lcdb_notebook.ingest.product import FloatVector, IntVector
 from lcdb_notebook.ingest.store import creation, realign, shared
 from lcdb_notebook.ingest.store.align import Placement
 from lcdb_notebook.ingest.store.copying import Types, rewrite, write_rows
+from lcdb_notebook.ingest.store.field_tables import FieldTables
 from lcdb_notebook.ingest.store.names import Names
-from lcdb_notebook.ingest.store.observations import observation_class
+from lcdb_notebook.ingest.store.observation_classes import observation_class
 from lcdb_notebook.ingest.store.plan import Accepted
 from lcdb_notebook.ingest.store.planned import ObservationPlan, Pair, TargetKey
 from lcdb_notebook.models import PhotometricSource, ProcessingMethod
 
 
 def write(
-    connection: sa.Connection, names: Names, accepted: Sequence[Accepted], types: Types
+    connection: sa.Connection,
+    tables: FieldTables,
+    names: Names,
+    accepted: Sequence[Accepted],
+    types: Types,
 ) -> None:
     """Write the accepted products."""
     creation.create(connection, names, [item.product for item in accepted])
     observations = unique(item.observation for item in accepted)
-    _create_observations(connection, names, accepted)
+    _create_observations(connection, tables, names, accepted)
     realign.realign(connection, [o for o in observations if o.grown], types)
     _write_samplings(connection, names, accepted, types)
-    shared.write(connection, observations, types)
+    shared.write(connection, tables, observations, types)
     _rewrite_extended(connection, accepted, types)
     ids = _number(connection, accepted)
     write_rows(
@@ -73,15 +78,22 @@ def _rewrite_extended(
 
 
 def _create_observations(
-    connection: sa.Connection, names: Names, accepted: Sequence[Accepted]
+    connection: sa.Connection,
+    tables: FieldTables,
+    names: Names,
+    accepted: Sequence[Accepted],
 ) -> None:
     new: dict[ObservationPlan, Any] = {}
     for item in accepted:
         observation, product = item.observation, item.product
         if observation.id is None and observation not in new:
+            instrument = names.instruments[product.instrument]
+            observation.id = tables.insert(product, instrument, observation.reference)
+            if observation.id is not None:
+                continue
             cls = observation_class(product)
             new[observation] = cls(
-                instrument_id=names.instruments[product.instrument],
+                instrument_id=instrument,
                 cadence_reference=observation.reference,
                 **product.observation_fields,
             )

@@ -7,9 +7,11 @@ database, and no CHECK is added, as one would bind rows that this package did no
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
+from sqlalchemy.engine.mock import MockConnection
+from sqlalchemy.schema import CreateColumn, CreateIndex, DropConstraint
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from lcdb_notebook.errors import SchemaError
@@ -41,25 +43,44 @@ def _statements(dialect: sa.Dialect, absent: schema.Missing) -> Iterator[str]:
     def text(element: sa.schema.ExecutableDDLElement) -> str:
         return str(element.compile(dialect=dialect)).strip()
 
+    quote = dialect.identifier_preparer.quote
     for table in absent.tables:
-        yield text(CreateTable(table))
-        yield from sorted(text(CreateIndex(index)) for index in table.indexes)
+        yield from _creation(dialect, table)
+        for column in table.c:
+            if default := _default(dialect, column):
+                yield f"ALTER TABLE {quote(table.name)} ALTER {quote(column.name)} SET{default}"
+        for rule in schema.mission_rules(table):
+            yield text(DropConstraint(rule))
     for column in absent.columns:
-        table_name = dialect.identifier_preparer.quote(str(column.table))
-        definition = str(CreateColumn(column).compile(dialect=dialect))
-        default = column.default
-        if not column.nullable and isinstance(default, ScalarElementColumnDefault):
-            value = sa.literal(default.arg, column.type).compile(
-                dialect=dialect, compile_kwargs={"literal_binds": True}
-            )
-            definition += f" DEFAULT {value}"
-        yield f"ALTER TABLE {table_name} ADD COLUMN {definition}"
+        definition = f"{CreateColumn(column).compile(dialect=dialect)}{_default(dialect, column)}"
+        yield f"ALTER TABLE {quote(str(column.table))} ADD COLUMN {definition}"
     added = set(absent.columns)
     for table in dict.fromkeys(column.table for column in absent.columns):
         assert isinstance(table, sa.Table)
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             if added & set(index.columns) and not index.unique:
                 yield text(CreateIndex(index))
+
+
+def _creation(dialect: sa.Dialect, table: sa.Table) -> list[str]:
+    """Write what creates a table on a server of this version, with its indexes."""
+    statements: list[str] = []
+
+    def collect(statement: Any, *_: object) -> None:
+        statements.append(str(statement.compile(dialect=dialect)).strip())
+
+    table.metadata.create_all(MockConnection(dialect, collect), tables=[table], checkfirst=False)
+    return [statements[0], *sorted(statements[1:])]
+
+
+def _default(dialect: sa.Dialect, column: sa.Column[object]) -> str:
+    """Return the default of a required column, which another program does not know."""
+    if column.nullable or not isinstance(column.default, ScalarElementColumnDefault):
+        return ""
+    value = sa.literal(column.default.arg, column.type).compile(
+        dialect=dialect, compile_kwargs={"literal_binds": True}
+    )
+    return f" DEFAULT {value}"
 
 
 def refuse_to_alter(connection: sa.Connection) -> None:

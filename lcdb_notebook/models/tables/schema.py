@@ -15,7 +15,15 @@ from lcdb_notebook.models.tables import schema_diff
 from lcdb_notebook.models.tables.access import explain_absence
 from lcdb_notebook.models.tables.stored import REQUIRED, by_table, has_keys, stored_columns
 
-__all__ = ["Missing", "check", "create", "find_missing", "missing", "refuse_to_guess"]
+__all__ = [
+    "Missing",
+    "check",
+    "create",
+    "find_missing",
+    "missing",
+    "mission_rules",
+    "refuse_to_guess",
+]
 
 Column = sa.Column[object]
 
@@ -153,7 +161,7 @@ def find_missing(connection: sa.Connection) -> Missing:
         [
             rule
             for table in tables
-            for rule in _rules(table)
+            for rule in mission_rules(table)
             if table.name in existing
             and {column.name for column in rule.columns} <= existing[table.name].keys()
             and (table.name, _name(connection, rule)) not in known
@@ -192,7 +200,8 @@ def _names(connection: sa.Connection, absent: Missing) -> list[str]:
     ]
 
 
-def _rules(table: sa.Table) -> list[sa.CheckConstraint]:
+def mission_rules(table: sa.Table) -> list[sa.CheckConstraint]:
+    """List the CHECKs with which mission classes require columns in rows of their types."""
     checks = (c for c in table.constraints if isinstance(c, sa.CheckConstraint))
     return sorted((c for c in checks if "requires" in c.info), key=lambda c: str(c.name))
 

@@ -49,6 +49,8 @@ class Layout:
         Fields of its observations.
     beside : frozenset of str
         Those that are in tables beside ``observation``.
+    tables_beside : tuple of (str, str)
+        Schema and name of the tables beside ``observation``.
     missing : frozenset of str
         Tables that the database does not have.
     lacking : tuple of str
@@ -70,6 +72,7 @@ class Layout:
     presented: Mapping[str, sa.CTE]
     fields: Fields
     beside: frozenset[str] = frozenset()
+    tables_beside: tuple[tuple[str, str], ...] = ()
     missing: frozenset[str] = frozenset()
     lacking: tuple[str, ...] = ()
     versioned: bool = True
@@ -106,22 +109,24 @@ _known: WeakKeyDictionary[sa.Engine, tuple[int, Layout]] = WeakKeyDictionary()
 _own: dict[int, Layout] = {}
 
 
-def of(session: orm.Session) -> Layout:
-    """Return the layout of a session's database.
+def of(bind: orm.Session | sa.Connection) -> Layout:
+    """Return the layout of the database of a session or connection.
 
     Parameters
     ----------
-    session : sqlalchemy.orm.Session
+    bind : sqlalchemy.orm.Session or sqlalchemy.Connection
         Of an engine whose layout was learnt; others count as having this package's tables.
     """
     mapped = _mapped()
-    known = _known.get(session.get_bind().engine)
+    known = _known.get((bind.get_bind() if isinstance(bind, orm.Session) else bind).engine)
     if known is None:
         if mapped not in _own:
             _own[mapped] = Layout({}, observation_fields())
         return _own[mapped]
     # A class that was mapped since may have columns in the database.
-    return known[1] if known[0] == mapped else learn(session.connection())
+    if known[0] == mapped:
+        return known[1]
+    return learn(bind.connection() if isinstance(bind, orm.Session) else bind)
 
 
 def _mapped() -> int:
@@ -218,6 +223,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         presented,
         fields,
         frozenset(beside.fields),
+        beside.tables,
         frozenset(Base.metadata.tables.keys() - tables.keys()),
         tuple(_lacking(tables)),
         all(_is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),

@@ -83,10 +83,13 @@ class Beside:
         By name: the SQL of its value, and its type.
     joins : str
         What follows ``FROM observation o``.
+    tables : tuple of (str, str)
+        Schema and name of the tables whose primary key is an observation's id.
     """
 
     fields: dict[str, tuple[str, sa.types.TypeEngine[Any]]]
     joins: str
+    tables: tuple[tuple[str, str], ...] = ()
 
 
 def fields_beside(connection: sa.Connection) -> Beside:
@@ -128,7 +131,8 @@ def fields_beside(connection: sa.Connection) -> Beside:
             alike[0] if len(alike) == 1 else f"COALESCE({', '.join(alike)})",
             columns[0][1],
         )
-    return Beside(fields, " ".join(joins.values()))
+    tables = dict.fromkeys((row.schema, row.table) for row in rows if row.from_relation is None)
+    return Beside(fields, " ".join(joins.values()), tuple(tables))
 
 
 def beside_targets(
