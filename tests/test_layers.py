@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import os
 import subprocess
 import sys
@@ -218,3 +219,50 @@ def test_modules_begin_with_a_sentence_of_one_line() -> None:
         if not first.endswith((".", "!", "?")) or (rest and rest[0]):
             wrong.append(module)
     assert not wrong, f"no first sentence on a line of its own: {', '.join(wrong)}"
+
+
+# Errors
+
+
+ALLOWED_ERRORS = {
+    # IPython asks for another representation by this error.
+    ("explore/widget/base.py", "NotImplementedError"),
+}
+
+
+def bare_errors(path: Path, root: Path = ROOT) -> Iterator[tuple[str, str, int]]:
+    """Find where a module raises an error of Python's own, or asserts what a user could break.
+
+    An assertion that narrows a type for mypy is neither: ``x is not None``, ``isinstance(x, y)``.
+    """
+    name = path.relative_to(root).as_posix()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            kind = getattr(builtins, raised.id, None) if isinstance(raised, ast.Name) else None
+            if isinstance(kind, type) and issubclass(kind, Exception):
+                yield name, kind.__name__, node.lineno
+        elif isinstance(node, ast.Assert) and not _narrows_a_type(node.test):
+            yield name, "assert", node.lineno
+
+
+def _narrows_a_type(test: ast.expr) -> bool:
+    if isinstance(test, ast.Call) and isinstance(test.func, ast.Name):
+        return test.func.id == "isinstance"
+    return isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot)
+
+
+def test_every_error_that_is_raised_is_an_error_of_the_package() -> None:
+    found = [
+        f"{name}:{line}: {kind}"
+        for path in sorted(ROOT.rglob("*.py"))
+        for name, kind, line in bare_errors(path)
+        if (name, kind) not in ALLOWED_ERRORS
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("code", ["raise KeyError(1)", "raise ValueError", "assert 1 > 2"])
+def test_bare_errors_are_found(tmp_path: Path, code: str) -> None:
+    (tmp_path / "module.py").write_text(f"def f():\n    {code}\n")
+    assert [line for _, _, line in bare_errors(tmp_path / "module.py", tmp_path)] == [2]

@@ -15,6 +15,7 @@ from sqlalchemy import orm
 
 from lcdb_notebook.database import creating, listings, names, reading, searching, writing
 from lcdb_notebook.errors import (
+    ArgumentError,
     ConnectionFailedError,
     LCDBError,
     ReadOnlyError,
@@ -249,7 +250,7 @@ class Database:
 
     def __reduce__(self) -> NoReturn:
         # A connection cannot be pickled, and the password of its URL must not be.
-        raise TypeError(
+        raise ArgumentError(
             f"{self!r} holds a connection, so neither it nor its results can be pickled or copied; "
             "open it in the other process with lcdb.connect(...)"
         )

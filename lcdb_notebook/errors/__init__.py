@@ -16,6 +16,7 @@
     │   ├── TargetNotFoundError     the catalog number does not exist
     │   ├── NameNotFoundError       a catalog, instrument or method does not exist
     │   ├── LightCurveNotFoundError the names exist, but not their combination
+    │   │   └── LightCurveIndexError    no light curve of that number (also an IndexError)
     │   └── FrameNotFoundError      the file of a frame does not exist (also a FileNotFoundError)
     ├── AmbiguousError              several match instead of one (also a LookupError)
     ├── DataError                   stored arrays contradict each other (also a ValueError)
@@ -45,6 +46,7 @@ __all__ = [
     "FrameNotFoundError",
     "IngestError",
     "LCDBError",
+    "LightCurveIndexError",
     "LightCurveNotFoundError",
     "LineageError",
     "MissingExtraError",
@@ -124,6 +126,10 @@ class NameNotFoundError(NotFoundError):
 
 class LightCurveNotFoundError(NotFoundError):
     """No light curve matches all criteria, although each of them matches some."""
+
+
+class LightCurveIndexError(LightCurveNotFoundError, IndexError):
+    """A selection has no light curve of that number."""
 
 
 class FrameNotFoundError(NotFoundError, FileNotFoundError):

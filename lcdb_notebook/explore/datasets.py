@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
+from lcdb_notebook.errors import LightCurveNotFoundError
 from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Sessions
@@ -111,14 +112,14 @@ class DataSetList(Panel):
 
         Raises
         ------
-        KeyError
+        LightCurveNotFoundError
             If the target has no such DataSet.
         """
         for row in self._found.rows:
             if row.dataset == dataset:
                 self._select((row,), only=row)
                 return
-        raise KeyError(f"DataSet {dataset} does not belong to this target")
+        raise LightCurveNotFoundError(f"DataSet {dataset} does not belong to this target")
 
     def _fill(self, chosen: Sequence[Row]) -> None:
         """Fill the lists and choose some rows, announcing the choice once."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -515,6 +516,16 @@ def test_map_accepts_the_old_name_of_datasets_with_a_warning(db: lcdb.Database) 
         done = found.map(size, of="record", workers=1)
     assert caught[0].filename == __file__
     assert_frame_equal(done, found.map(size, datasets="record", workers=1))
+
+
+def test_map_reports_modules_that_workers_cannot_import(
+    db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_here: Any = types.ModuleType("only_here")
+    exec("def one(record): return 1", only_here.__dict__)
+    monkeypatch.setitem(sys.modules, "only_here", only_here)
+    with pytest.raises(LCDBError, match=r"cannot run the function .*only_here.*same packages"):
+        db.search(1).map(only_here.one, datasets="record", workers=2)
 
 
 def test_no_light_curves_are_an_error(db: lcdb.Database) -> None:

@@ -621,7 +621,7 @@ def test_best_keeps_one_light_curve_a_sector_by_the_usual_preference(star: lcdb.
     assert table["processing"].tolist() == ["SPOC DET", "QLP DET", "QLP DET"]
     assert table["photometry"].tolist() == ["SPOC SAP", "QLP SAP", "QLP SAP"]
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="stitch")
+        warnings.filterwarnings("error", message=r".*best\(\)")
         joined = best.lightcurves().stitch()
     assert len(joined) == 30
     assert (np.diff(joined.time.value) > 0).all()
@@ -655,6 +655,42 @@ def test_stitch_warns_once_of_repeated_cadences_and_names_best(star: lcdb.Select
     with pytest.warns(UserWarning, match=r"24 light curves of 6 .*best\(\)") as caught:
         star.lightcurves().stitch()
     assert sum("best()" in str(one.message) for one in caught) == 1
+
+
+SPOC_120 = {"sector": 1, "author": "SPOC", "exptime": 120}
+
+
+def test_lightcurves_warns_once_of_several_of_one_observation_and_names_best(
+    star: lcdb.Selection,
+) -> None:
+    db: Any = star._search.sessions
+    match = r"lightcurves\(\) read 4 light curves of 1 observation, .*best\(\), or name their"
+    with pytest.warns(UserWarning, match=match) as caught:
+        db.lightcurves(900, **SPOC_120)
+    assert sum("best()" in str(one.message) for one in caught) == 1
+    assert caught[0].filename == __file__
+    # Which photometry is named, but not which processing.
+    with pytest.warns(UserWarning, match=r"best\(\)"):
+        db.lightcurves(900, photometry="SPOC SAP", **SPOC_120)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"photometry": "SPOC SAP", "processing": ["raw", "SPOC DET"]},
+        {"processing": ["raw", "SPOC DET"], "photometry": ["SPOC SAP"]},
+    ],
+)
+def test_lightcurves_does_not_warn_of_several_that_were_asked_for(
+    star: lcdb.Selection, asked: dict[str, Any]
+) -> None:
+    db: Any = star._search.sessions
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=r".*best\(\)")
+        both = db.lightcurves(900, **SPOC_120, **asked)
+    assert len(both) == 2
+    with pytest.warns(UserWarning, match=r"stitch\(\) joins 2 .*best\(\)"):
+        both.stitch()
 
 
 def test_coverage_counts_light_curves_by_target_and_sector(star: lcdb.Selection) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lcdb_notebook.errors import AmbiguousError, LightCurveNotFoundError
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.read.selection import Selection
+from lcdb_notebook.read.selection.lightcurves import collected
 
 if TYPE_CHECKING:
     import lightkurve
@@ -44,7 +45,7 @@ def read_one(selection: Selection | None, settings: Settings) -> lightkurve.Ligh
     if len(found) == 1:
         read = found.lightcurve(quality_bitmask=settings.quality_bitmask)
         return settings.all(settings.each(read))
-    several = found.lightcurves(quality_bitmask=settings.quality_bitmask, progress=False)
+    several = collected(found, quality_bitmask=settings.quality_bitmask, progress=False)
     return settings.all(several.stitch(settings.each))
 
 
@@ -72,7 +73,7 @@ def read_collection(
     import lightkurve
 
     found = _not_empty(selection)
-    several = found.lightcurves(quality_bitmask=settings.quality_bitmask, progress=False)
+    several = collected(found, quality_bitmask=settings.quality_bitmask, progress=False)
     return lightkurve.LightCurveCollection([settings.all(settings.each(lc)) for lc in several])
 
 

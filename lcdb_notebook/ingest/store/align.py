@@ -87,7 +87,7 @@ class Placement:
             return
         places, found = find_cadences(cadence, reference)
         if not found.all():
-            raise ValueError(f"cadence {cadence[~found][0]} is not in the reference")
+            raise IngestError(f"cadence {cadence[~found][0]} is not in the reference")
         self._places = places
 
     def __call__(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -147,7 +147,7 @@ def join(
 
     Raises
     ------
-    ValueError
+    ConflictError
         If the values at a cadence differ.
 
     Examples
@@ -162,7 +162,7 @@ def join(
     wrong = (one != two) & ~np.isnan(one) & ~np.isnan(two)
     if wrong.any():
         at = int(wrong.argmax())
-        raise ValueError(f"cadence {everywhere[at]} has {one[at]} and {two[at]}")
+        raise ConflictError(f"cadence {everywhere[at]} has {one[at]} and {two[at]}")
     return np.where(np.isnan(one), two, one)
 
 

@@ -185,7 +185,7 @@ class Plan:
                 return light_curve, light_curve
         if product.part and len(stored) == 1:
             # Values that differ are reported below.
-            with suppress(ValueError):
+            with suppress(ConflictError):
                 return stored[0], stored[0].joined(cadence, curve)
         if stored:
             raise ConflictError(

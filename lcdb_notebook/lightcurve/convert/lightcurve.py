@@ -238,17 +238,18 @@ def _unit_of(data: LightCurveData) -> Any:
 def _unit(unit: str) -> Any:
     from astropy import units
 
+    cause: Exception | None = None
     try:
         known = units.Unit(unit.strip())
-        if not isinstance(known, units.UnitBase):
-            raise ValueError(f"{unit} is not a linear unit")
-        return known
+        if isinstance(known, units.UnitBase):
+            return known
     except (ValueError, TypeError) as error:
-        raise DataError(
-            f"flux cannot have the unit {unit!r}, which is in brackets in the description of its "
-            "processing method or photometric source; correct it, for example to [mag] or "
-            "[electron / s]"
-        ) from error
+        cause = error
+    raise DataError(
+        f"flux cannot have the unit {unit!r}, which is in brackets in the description of its "
+        "processing method or photometric source; correct it, for example to [mag] or "
+        "[electron / s]"
+    ) from cause
 
 
 def _quantity(values: npt.NDArray[np.float64], unit: Any) -> Any:

@@ -76,7 +76,8 @@ class LightCurveCollection(lightkurve.LightCurveCollection):  # type: ignore[mis
             any of the light curves has them, with -1 for the others. ``meta`` contains the entries
             that are the same for all light curves, while lightkurve keeps those of the last one.
         """
-        _warn_of_repetitions(self)
+        if not getattr(self, "told", False):
+            _warn_of_repetitions(self)
         present = [key for key in _MEMBER_KEYS if any(lc.meta.get(key) is not None for lc in self)]
         metas = []
 

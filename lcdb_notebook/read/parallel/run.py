@@ -155,6 +155,7 @@ class _Run:
         self._under_way: dict[Future[Done], Batch] = {}
         self._outcomes: dict[DataSetId, Outcome] = {}
         self._answers_here = False
+        self._given_up: ConnectionFailedError | None = None
 
     def outcomes(self) -> dict[DataSetId, Outcome]:
         """Run everything, and return the outcome of each DataSet."""
@@ -163,7 +164,7 @@ class _Run:
             pause = self._batches.pause()
             if not self._under_way:
                 if pause is None:
-                    return self._outcomes
+                    return self._all_outcomes()
                 time.sleep(pause)
                 continue
             done, _ = wait(self._under_way, timeout=pause or None, return_when=FIRST_COMPLETED)
@@ -177,6 +178,11 @@ class _Run:
             for batch in lost:
                 self._lose(batch)
             self._bar.show(len(self._outcomes))
+
+    def _all_outcomes(self) -> dict[DataSetId, Outcome]:
+        if self._given_up is not None and all(one.error for one in self._outcomes.values()):
+            raise self._given_up
+        return self._outcomes
 
     def _hand_out(self) -> None:
         workers = self._executor.size()
@@ -202,6 +208,13 @@ class _Run:
         except LCDBError as error:
             self._fall_back(batch, error)
             return None
+        except Exception as error:
+            if ENDS in _notes(error):
+                raise
+            raise LCDBError(
+                f"the workers cannot run the function ({type(error).__name__}: {error}); they need "
+                "the same packages as this process, and the modules that the function imports"
+            ) from error
         try:
             reports = pickle.loads(done.reports)
         except Exception as error:
@@ -229,6 +242,9 @@ class _Run:
             self._halve(batch, error)
 
     def _wait_for_server(self, batch: Batch, error: ConnectionFailedError) -> None:
+        if self._given_up is not None:
+            self._fail(batch, error)
+            return
         if not self._outcomes and self._answers_here and batch.waits:
             # The server answers this process, and again it did not answer the worker.
             raise _with_advice(error, self._job.source) from None
@@ -248,10 +264,10 @@ class _Run:
         return True
 
     def _end(self, error: ConnectionFailedError) -> None:
-        """Keep the results there are; the server has not answered for :data:`PATIENCE`."""
-        if not self._outcomes:
-            raise error
-        rest = tuple(set(self._keys) - set(self._outcomes))
+        """Keep what is done or was read; the server has not answered for :data:`PATIENCE`."""
+        self._given_up = error
+        read = {id_ for batch in self._under_way.values() for id_ in batch.datasets}
+        rest = tuple(set(self._keys) - set(self._outcomes) - read)
         self._batches = Batches((), self._executor.losses)
         self._fail(Batch(rest), error)
 

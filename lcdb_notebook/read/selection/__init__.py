@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, SupportsIndex
 
-from lcdb_notebook.errors import NotFoundError
+from lcdb_notebook.errors import LightCurveIndexError, NotFoundError
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
@@ -121,7 +121,7 @@ class Selection:
 
         Raises
         ------
-        IndexError
+        LightCurveIndexError
             If there is no light curve of that number.
         """
         if isinstance(which, slice):
@@ -129,7 +129,9 @@ class Selection:
         number = operator.index(which)
         position = number + len(self) if number < 0 else number
         if position < 0 or position >= len(self):
-            raise IndexError(f"no light curve number {number}; the selection has {len(self)}")
+            raise LightCurveIndexError(
+                f"no light curve number {number}; the selection has {len(self)}"
+            )
         return Selection(self._search.cut(slice(position, position + 1)))
 
     def __iter__(self) -> Iterator[LightCurveData]:

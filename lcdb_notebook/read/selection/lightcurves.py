@@ -12,6 +12,7 @@ from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.read.records import OnError, records
 from lcdb_notebook.read.selection.protocol import Rows
+from lcdb_notebook.read.selection.several import warn_of_several
 from lcdb_notebook.search import explain, lineage, results
 from lcdb_notebook.search.results import Found
 
@@ -170,6 +171,9 @@ def lightcurves(
 ) -> lightkurve.LightCurveCollection:
     """Read all light curves into a LightCurveCollection, ordered by time.
 
+    If several are of one target and observation, and the search does not name their photometry and
+    processing, a warning names :meth:`best`.
+
     Parameters
     ----------
     quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
@@ -218,16 +222,39 @@ def lightcurves(
     >>> len(both.stitch()) == len(both[0]) + len(both[1])
     True
     """
-    with self._search.sessions.session_scope() as session:
-        self._search.found(session).require()
-    in_order = convert.by_start(list(self._read(None, on_error, progress, convert.check_unit)))
-    with self._search.sessions.session_scope() as session:
-        histories = lineage.histories(session, in_order)
-    return convert.to_lightcurves(
-        in_order,
+    found = collected(
+        self,
         quality_bitmask=quality_bitmask,
         flagged=flagged,
         time_format=time_format,
         as_flux=as_flux,
-        histories=histories,
+        on_error=on_error,
+        progress=progress,
     )
+    found.told = warn_of_several(self._search.wanted, found)
+    return found
+
+
+def collected(
+    selection: Rows,
+    *,
+    on_error: OnError = "raise",
+    progress: bool | None = None,
+    **options: Any,
+) -> lightkurve.LightCurveCollection:
+    """Read all light curves of a selection, without a warning if several are of one observation.
+
+    Parameters
+    ----------
+    selection : Selection
+        The light curves.
+    on_error, progress, **options
+        Arguments of :func:`lightcurves`.
+    """
+    search = selection._search
+    with search.sessions.session_scope() as session:
+        search.found(session).require()
+    in_order = convert.by_start(list(selection._read(None, on_error, progress, convert.check_unit)))
+    with search.sessions.session_scope() as session:
+        histories = lineage.histories(session, in_order)
+    return convert.to_lightcurves(in_order, histories=histories, **options)

@@ -81,7 +81,7 @@ class Account:
         ------
         PermissionError
             If the account may not execute it.
-        TimeoutError
+        EmbeddedServerError
             If it takes longer than ``timeout`` seconds.
         """
         try:
@@ -102,7 +102,9 @@ class Account:
                 extra_groups=[] if self.switched else None,
             )
         except subprocess.TimeoutExpired:
-            raise TimeoutError(f"{Path(command[0]).name} took more than {timeout:g} s") from None
+            raise EmbeddedServerError(
+                f"{Path(command[0]).name} took more than {timeout:g} s; try again"
+            ) from None
 
     def can_enter(self, folder: Path) -> bool:
         """Return whether this account can enter a folder, through all its parents."""

@@ -99,7 +99,7 @@ def array_header(number: Number, length: int) -> bytes:
 
     Raises
     ------
-    ValueError
+    WireError
         If the array is longer than PostgreSQL accepts.
 
     Examples
@@ -111,7 +111,7 @@ def array_header(number: Number, length: int) -> bytes:
     if not length:
         return _EMPTY.pack(0, 0, number.oid)
     if ARRAY_HEADER_BYTES + length * (4 + number.size) > LONGEST_FIELD:
-        raise ValueError(f"{length} elements exceed PostgreSQL's limit of 1 GB per value")
+        raise WireError(f"{length} elements exceed PostgreSQL's limit of 1 GB per value")
     return _SHAPE.pack(1, 0, number.oid, length, 1)
 
 
@@ -126,26 +126,26 @@ def _scalar(field: Field, value: Any) -> bytes:
         case Kind.TEXT if isinstance(value, str):
             text = value.encode()
             if b"\0" in text:
-                raise ValueError("text must not contain NUL characters")
+                raise WireError("text must not contain NUL characters")
             if len(text) > LONGEST_FIELD:
-                raise ValueError("the text exceeds PostgreSQL's limit of 1 GB per value")
+                raise WireError("the text exceeds PostgreSQL's limit of 1 GB per value")
             return _INT32.pack(len(text)) + text
         case Kind.UUID if isinstance(value, uuid.UUID):
             return _INT32.pack(16) + value.bytes
         case Kind.TIMESTAMPTZ if isinstance(value, datetime):
             return _INT32.pack(8) + _INT64.pack(_microseconds(value))
-    raise TypeError(f"unsupported type {type(value).__name__}")
+    raise WireError(f"unsupported type {type(value).__name__}")
 
 
 def _real(value: Any) -> float:
     if isinstance(value, str | bytes):
-        raise TypeError(f"unsupported type {type(value).__name__}")
+        raise WireError(f"unsupported type {type(value).__name__}")
     return float(value)
 
 
 def _microseconds(value: datetime) -> int:
     if value.utcoffset() is None:
-        raise ValueError("datetime has no time zone; use for example datetime.UTC")
+        raise WireError("datetime has no time zone; use for example datetime.UTC")
     return (value - TIMESTAMP_EPOCH) // _MICROSECOND
 
 
@@ -153,27 +153,25 @@ def _numbers(field: Field, value: Any) -> npt.NDArray[Any]:
     """Convert to the field's type, in native byte order; refuse numbers that would change."""
     dtype = field.numbers[0].native
     if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
-        raise ValueError("masked values cannot be stored in an array; fill them first")
+        raise WireError("masked values cannot be stored in an array; fill them first")
     values = np.asarray(value)
     if values.ndim != 1:
-        raise ValueError(f"expected a one-dimensional array, got {values.ndim} dimensions")
+        raise WireError(f"expected a one-dimensional array, got {values.ndim} dimensions")
     if values.dtype == dtype:
         return values
     # numpy makes float64 of an empty list, whatever it was meant to hold.
     kinds = "biuf" if not (field.is_integer and values.size) else "biu"
     if values.dtype.kind not in kinds:
-        raise TypeError(f"an array of {values.dtype} does not fit {field.label}")
+        raise WireError(f"an array of {values.dtype} does not fit {field.label}")
     if field.is_integer and values.size and not np.can_cast(values.dtype, dtype):
         limits = np.iinfo(dtype)
         if values.min() < limits.min or values.max() > limits.max:
-            raise OverflowError(
-                f"{values.min()} to {values.max()} do not fit {field.numbers[0].name}"
-            )
+            raise WireError(f"{values.min()} to {values.max()} do not fit {field.numbers[0].name}")
     with np.errstate(over="raise", invalid="ignore"):
         try:
             return values.astype(dtype)
         except FloatingPointError as error:
-            raise OverflowError(f"values do not fit {field.numbers[0].name}") from error
+            raise WireError(f"values do not fit {field.numbers[0].name}") from error
 
 
 def _elements(number: Number, values: npt.NDArray[Any]) -> memoryview:
