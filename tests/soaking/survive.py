@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import random
@@ -16,8 +17,11 @@ from lcdb_notebook.errors import ConnectionFailedError
 PATIENCE = 60.0
 """Seconds within which a call has to succeed, whatever happens."""
 
-PROMPT = 20.0
+PROMPT = 60.0
 """Seconds within which an interrupt has to end a call on a machine as busy as that of a soak."""
+
+_SLOW_PROMPT = 5.0
+"""After so many seconds, the tracebacks of a call that was interrupted are printed."""
 
 _INTERRUPTS, _FORKS = 0.05, 0.05
 
@@ -57,12 +61,16 @@ class Survivor:
     def _interrupt(self, call: Callable[[], object]) -> None:
         after = self._chance.uniform(0, 0.1)
         pressed = 0.0
+        took_until = 0.0
+        back = threading.Event()
 
         def press() -> None:
             nonlocal pressed
             time.sleep(after)
             pressed = time.monotonic()
             os.kill(os.getpid(), signal.SIGINT)
+            if not back.wait(_SLOW_PROMPT):
+                faulthandler.dump_traceback()
 
         thread = threading.Thread(target=press)
         with suppress(KeyboardInterrupt, ConnectionFailedError):
@@ -70,11 +78,13 @@ class Survivor:
             try:
                 call()
             finally:
+                took_until = time.monotonic()
+                back.set()
                 # The interrupt may come only now.
                 thread.join()
                 time.sleep(0)
         self.interrupts += 1
-        took = time.monotonic() - pressed
+        took = max(0.0, took_until - pressed)
         self.slowest_prompt = max(self.slowest_prompt, took)
         assert took < PROMPT, f"an interrupt took {took:.0f} s"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.errors import AmbiguousError
 from lcdb_notebook.errors.user_warnings import warn
