@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeGuard
@@ -54,12 +55,11 @@ _ADVICE = (
         "check the user and the password in the URL, in db.conf or in ~/.pgpass, and whether the "
         "server admits connections from this host",
     ),
-    (
-        ("42501",),
-        (),
-        "the owner of the tables can GRANT your role this permission",
-    ),
 )
+
+# What a statement that begins so needs; COPY is decided by its direction.
+_RIGHTS = {"INSERT": "INSERT", "UPDATE": "SELECT, UPDATE", "DELETE": "SELECT, DELETE"}
+_DENIED = re.compile(r"permission denied for (?:\w+ )*?(sequence|schema|view|table) (\S+)$")
 
 # Codes of errors after which the connection is lost (PostgreSQL manual, Appendix A). psycopg2 has
 # no code if there was no connection.
@@ -235,7 +235,28 @@ def _by_code(error: Any, where: str, *, lost: bool) -> LCDBError:
         text = "it was lost in the middle of a COPY; the server may have been restarted"
     if lost or no_answer or code.startswith(_CONNECTION_CLASSES):
         return ConnectionFailedError(f"no connection to {where}: {text}{_advice(code, text)}")
+    if code == errorcodes.INSUFFICIENT_PRIVILEGE:
+        return LCDBError(f"{where} answered: {lines[0]}; {_missing_right(error, lines[0])}")
     return LCDBError(f"{where} answered: {lines[0]}{_advice(code, '')}")
+
+
+def _missing_right(error: Any, line: str) -> str:
+    """Return the GRANT that permits what was denied, as far as the message names it."""
+    denied = _DENIED.search(line)
+    cursor = getattr(error, "cursor", None)
+    if denied is None or cursor is None:
+        return "the owner of the tables can GRANT your role this permission"
+    kind, name = denied.groups()
+    query = (cursor.query or b"").decode("utf-8", "replace").upper()
+    if kind in ("sequence", "schema"):
+        what = f"USAGE ON {kind.upper()}"
+    elif "FROM STDIN" in query:
+        what = "INSERT ON"
+    else:
+        what = f"{_RIGHTS.get(query.split(maxsplit=1)[0] if query else '', 'SELECT')} ON"
+    role = cursor.connection.info.user
+    named = (n if re.fullmatch("[a-z_][a-z0-9_]*", n) else f'"{n}"' for n in (name, role))
+    return "ask the owner for: GRANT {} {} TO {}".format(what, *named)
 
 
 def _advice(code: str, text: str) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +19,13 @@ from lcdb_notebook.cli.info import summary
 from lcdb_notebook.errors import LCDBError, LightCurveNotFoundError, SchemaError
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.lightcurve.units import POSITIONS
+from lcdb_notebook.models.tables.stored import REQUIRED
 from lcdb_notebook.read.export import FileFormat
 from lcdb_notebook.search import browse
 from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.layout import keyed
+from lcdb_notebook.server.embedded.account import server_account
 
 STAR = 1_000_000_007 * 3
 FOR_ALL, FOR_ONE = "ccd_wide_quality_flags", "tglc_quality_flags"
@@ -100,6 +106,15 @@ ODD_TABLES = {
     "ALTER errors TYPE numeric[] USING errors::text::numeric[];"
     "ALTER TABLE target_specific_time ALTER barycentric_julian_dates TYPE numeric[] "
     "USING barycentric_julian_dates::text::numeric[]",
+    # Nothing is as small as 5e-324 there.
+    "real arrays": "UPDATE dataset SET values[8] = 0 WHERE values[8] = 5e-324;"
+    "ALTER TABLE dataset ALTER values TYPE real[], ALTER errors TYPE real[]",
+    "text and json": "ALTER TABLE mission ALTER name TYPE text, ALTER time_format_name TYPE text;"
+    "ALTER TABLE mission_catalog ALTER name TYPE text;"
+    "ALTER TABLE observation ALTER type TYPE text;"
+    "ALTER TABLE photometric_source ALTER name TYPE text; ALTER TABLE processing_method ALTER name "
+    "TYPE text; ALTER TABLE quality_flag_array ALTER type TYPE text;"
+    "ALTER TABLE instrument ALTER name TYPE text, ALTER properties TYPE json",
     "small flags": "ALTER TABLE quality_flag_array ALTER quality_flags TYPE smallint[]",
     "large flags": "ALTER TABLE quality_flag_array ALTER quality_flags TYPE bigint[];"
     "ALTER TABLE observation ALTER cadence_reference TYPE int[]",
@@ -124,20 +139,154 @@ ODD_TABLES = {
 def test_read_takes_other_types_and_kinds_of_tables(
     layout_copy: str, change_tables: str, sky: Any
 ) -> None:
+    def stored(values: Any) -> Any:
+        if "real[]" in change_tables:
+            return np.float64(np.float32(values))
+        # A numeric has no negative zero.
+        return values + 0.0 if "numeric" in change_tables else values
+
     change(layout_copy, change_tables.format(name=sa.make_url(layout_copy).database))
     with lcdb.connect(layout_copy) as db:
-        assert len(list(db.search(STAR).read())) == 45
-        for data in db.search(STAR, photometry="TGLC Aperture Small").read():
-            orbit = data.observation.id + 8
-            values, errors = sky.light_curves[STAR, orbit, data.photometry, data.processing]
-            # A numeric has no negative zero.
-            assert same_bits(data.flux, values + 0.0 if "numeric" in change_tables else values)
-            assert errors is None or same_bits(data.flux_err, errors)
-            assert same_bits(data.time, sky.times[STAR, orbit] - 2457000.0)
-        assert db.observations()["cadences"].tolist() == [39, 40, 41, 42, 43, 44]
+        check_star(db, sky, stored)
         assert len(db.frames()) == (0 if "fits_frame" in change_tables else 6)
         assert db.quality_flags().empty == ("DROP TABLE quality" in change_tables)
         assert len(db.lineage(db.search(STAR)[:3])) >= 3
+
+
+def check_star(db: lcdb.Database, sky: Any, stored: Callable[[Any], Any] = lambda a: a) -> None:
+    """Compare the light curves of a star with those that were put in, as the tables store them."""
+    assert len(list(db.search(STAR).read())) == 45
+    for data in db.search(STAR, photometry="TGLC Aperture Small").read():
+        orbit = data.observation.id + 8
+        values, errors = sky.light_curves[STAR, orbit, data.photometry, data.processing]
+        assert same_bits(data.flux, stored(values))
+        assert errors is None or same_bits(data.flux_err, stored(errors))
+        assert same_bits(data.time, sky.times[STAR, orbit] - 2457000.0)
+    assert db.observations()["cadences"].tolist() == [39, 40, 41, 42, 43, 44]
+
+
+@pytest.fixture
+def server_with_postgres_fdw() -> Iterator[sa.URL]:
+    """A server of Debian's, whose PostgreSQL has foreign tables; that of the wheel has not."""
+    libraries = sorted(Path("/usr/lib/postgresql").glob("*/lib/postgres_fdw.so"))
+    if not libraries:
+        pytest.skip("PostgreSQL's postgres_fdw is not installed")
+    programs = libraries[-1].parent.parent / "bin"
+    account = server_account()
+    folder = Path(tempfile.mkdtemp(prefix="lcdb-fdw-"))
+    os.chown(folder, account.uid, account.gid)
+    data = folder / "data"
+
+    def run(program: str, *arguments: str | Path) -> None:
+        done = account.run([programs / program, *arguments])
+        assert done.returncode == 0, done.stdout
+
+    run("initdb", "-D", data, "--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-sync")
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    run("pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
+    try:
+        yield sa.make_url(f"postgresql+psycopg2://postgres@/postgres?host={folder}")
+    finally:
+        account.run([programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"])
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("layout", ["2.x", "3.1"])
+def test_read_takes_foreign_tables(
+    all_layouts: Any, sky: Any, server_with_postgres_fdw: sa.URL, layout: str
+) -> None:
+    url = server_with_postgres_fdw
+    made = type(all_layouts)(url)
+    try:
+        far = sa.make_url(made.shared(layout))
+        near = url.set(database="near").render_as_string(hide_password=False)
+        with sa.create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql("CREATE DATABASE near")
+        change(
+            near,
+            "CREATE EXTENSION postgres_fdw;"
+            "CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS "
+            f"(host '{url.query['host']}', dbname '{far.database}');"
+            "CREATE USER MAPPING FOR CURRENT_USER SERVER far OPTIONS (user 'postgres');"
+            "IMPORT FOREIGN SCHEMA public FROM SERVER far INTO public",
+        )
+        with lcdb.connect(near) as db:
+            check_star(db, sky)
+            assert len(db.frames()) == len(db.observations()) == 6
+            assert len(db.lineage(db.search(STAR)[:3])) >= 3
+            assert len(db.search(STAR)[0].lightcurve(quality_bitmask="none").meta["LINEAGE"]) > 0
+            # Foreign tables have no keys, by which the fields beside observations are found.
+            with pytest.raises(SchemaError, match=r"observation\.sector does not exist"):
+                db.search(sector=1)
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("layout", ["3.1", "3.3"], indirect=True)
+def test_read_does_without_flags_and_frames_in_lightcurvedb_3(layout_copy: str, sky: Any) -> None:
+    change(layout_copy, "DROP TABLE quality_flag_array, fits_frame")
+    with lcdb.connect(layout_copy) as db:
+        check_star(db, sky)
+        assert db.frames().empty
+        assert db.quality_flags().empty
+        assert len(db.lightcurve(STAR, orbit_number=9, **PRIMARY)) > 0
+
+
+@pytest.mark.parametrize("layout", ["2.x", "3.1"], indirect=True)
+def test_connect_names_a_column_of_a_type_that_cannot_be_read(layout_copy: str) -> None:
+    change(
+        layout_copy,
+        "ALTER TABLE quality_flag_array ALTER quality_flags TYPE text[];"
+        "ALTER TABLE target_specific_time ALTER barycentric_julian_dates TYPE real[]",
+    )
+    with pytest.raises(
+        SchemaError, match=r"quality_flags is text\[\], and must be bigint\[\] or i"
+    ):
+        lcdb.connect(layout_copy)
+
+
+@pytest.fixture
+def reader(layout_copy: str) -> Iterator[tuple[str, str]]:
+    """A role that may read every table, and the URL with it."""
+    name = f"lcdb_reader_{uuid.uuid4().hex[:8]}"
+    change(
+        layout_copy,
+        f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA public TO {name};"
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}",
+    )
+    yield name, sa.make_url(layout_copy).set(username=name).render_as_string(hide_password=False)
+    change(layout_copy, f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+@pytest.mark.parametrize("layout", ["own", "2.x", "3.1"], indirect=True)
+def test_connect_names_the_grant_that_is_missing_on_a_required_table(
+    layout_copy: str, reader: tuple[str, str], sky: Any
+) -> None:
+    name, url = reader
+    for table in REQUIRED:
+        change(layout_copy, f"REVOKE SELECT ON {table} FROM {name}")
+        with pytest.raises(SchemaError, match=f'may not read "public"."{table}"') as error:
+            lcdb.connect(url)
+        # The owner may run the statement of the message.
+        change(layout_copy, str(error.value).partition("Ask the owner for: ")[2])
+    with lcdb.connect(url) as db:
+        check_star(db, sky)
+
+
+@pytest.mark.parametrize("layout", ["own", "2.x", "3.1"], indirect=True)
+@pytest.mark.parametrize("table", ["quality_flag_array", "fits_frame"])
+def test_reading_names_the_grant_that_is_missing_on_an_optional_table(
+    layout_copy: str, reader: tuple[str, str], table: str, sky: Any
+) -> None:
+    name, url = reader
+    change(layout_copy, f"REVOKE SELECT ON {table} FROM {name}")
+    with lcdb.connect(url) as db:
+        assert len(db.search(STAR).table) == 45
+        with pytest.raises(LCDBError, match=f"GRANT SELECT ON {table} TO {name}") as error:
+            list(db.search(STAR).read()) if table == "quality_flag_array" else db.frames()
+        change(layout_copy, str(error.value).partition("ask the owner for: ")[2])
+        check_star(db, sky)
+        assert len(db.frames()) == 6
 
 
 def test_positions_are_columns_of_light_curves_and_found_only_by_name(

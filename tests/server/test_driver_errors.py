@@ -73,7 +73,17 @@ STATEMENTS: dict[str, tuple[list[str], type[errors.LCDBError], str]] = {
     "a right that is not granted": (
         ["SET LOCAL ROLE pg_monitor", "SELECT * FROM target"],
         errors.LCDBError,
-        "answered: permission denied for table target; .*GRANT",
+        "answered: permission denied for table target; ask the owner for: GRANT SELECT ON target",
+    ),
+    "a right to insert": (
+        ["SET LOCAL ROLE pg_monitor", "INSERT INTO target (name) VALUES (1)"],
+        errors.LCDBError,
+        "ask the owner for: GRANT INSERT ON target TO ",
+    ),
+    "a right to draw numbers": (
+        ["SET LOCAL ROLE pg_monitor", "SELECT nextval('target_id_seq')"],
+        errors.LCDBError,
+        "ask the owner for: GRANT USAGE ON SEQUENCE target_id_seq TO ",
     ),
     "the end of a connection": (
         ["SELECT pg_terminate_backend(pg_backend_pid())"],

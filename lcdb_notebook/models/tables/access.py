@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from lcdb_notebook.models import Base
 
-__all__ = ["explain_absence"]
+__all__ = ["explain_absence", "explain_rights"]
 
 # The catalogs show every table to every role, whatever it may use.
 _ELSEWHERE = sa.text("""
@@ -49,4 +51,28 @@ def explain_absence(connection: sa.Connection) -> str:
         f"this database has tables of a LightcurveDB in the schema {schema}, which is not in your "
         f"search_path. Add it: ALTER ROLE {role} SET search_path = {schema}, public; or add "
         f"options=-csearch_path%3D{schema} to the URL"
+    )
+
+
+def explain_rights(connection: sa.Connection, tables: Sequence[str]) -> str:
+    """Return which tables the role may not read, and the GRANT that permits it.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        Its role is named.
+    tables : sequence of str
+        Names with their schemas, quoted.
+
+    Returns
+    -------
+    str
+        Two sentences.
+    """
+    quote = connection.dialect.identifier_preparer.quote
+    role = quote(connection.scalar(sa.text("SELECT current_user")) or "")
+    names = ", ".join(tables)
+    return (
+        f"the role {role} may not read {names}. Ask the owner for: "
+        f"GRANT SELECT ON {names} TO {role}"
     )

@@ -12,8 +12,14 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base, NumpyArray
 from lcdb_notebook.models.tables import schema_diff
-from lcdb_notebook.models.tables.access import explain_absence
-from lcdb_notebook.models.tables.stored import REQUIRED, by_table, has_keys, stored_columns
+from lcdb_notebook.models.tables.access import explain_absence, explain_rights
+from lcdb_notebook.models.tables.stored import (
+    REQUIRED,
+    by_table,
+    has_keys,
+    qualified,
+    stored_columns,
+)
 
 __all__ = [
     "Missing",
@@ -99,8 +105,8 @@ def check(connection: sa.Connection) -> None:
     ------
     SchemaError
         If tables or columns are missing, or columns have a type that cannot be read; the message
-        lists all differences and how to resolve them. Also if the database is a LightcurveDB of
-        another generation, or not a LightcurveDB.
+        lists all differences and how to resolve them. Also if the role may not read a table, or
+        the database is not a LightcurveDB.
     """
     there = by_table(stored_columns(connection))
     if not there:
@@ -117,6 +123,13 @@ def check(connection: sa.Connection) -> None:
         and column.name not in there[table.name]
         and not (keyed and str(column) == "dataset.id")
     ]
+    unreadable = [
+        qualified(there, name) or name
+        for name, columns in REQUIRED.items()
+        if any(c.column in columns and not c.readable for c in there.get(name, {}).values())
+    ]
+    if unreadable:
+        raise SchemaError(explain_rights(connection, unreadable))
     different = schema_diff.differences(connection)
     blocking = [str(one) for one in different if one.blocks]
     if not (absent or blocking):
