@@ -9,8 +9,8 @@ from lcdb_notebook.database.protocol import Open
 from lcdb_notebook.read.selection import Selection
 from lcdb_notebook.search import lineage as _lineage
 from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.lineage import Lineage
-from lcdb_notebook.search.results import Search
 
 if TYPE_CHECKING:
     from lcdb_notebook.explore.explorer import Explorer

@@ -18,7 +18,8 @@ from lcdb_notebook.read.selection import Selection
 from lcdb_notebook.search.browse import TargetRow
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.criteria import criteria as search_criteria
-from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
 __all__ = ["DataSetList", "narrow"]

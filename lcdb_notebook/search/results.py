@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.errors import ArgumentError, LCDBError, LightCurveNotFoundError
-from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.errors import LCDBError, LightCurveNotFoundError
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import ObservationData, processing_label
@@ -27,7 +24,7 @@ from lcdb_notebook.search.rows import Row
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Found", "Search", "Sessions", "find", "find_again", "flag_types", "missions"]
+__all__ = ["Found", "find", "find_again", "flag_types", "missions"]
 
 _TYPES_FOR_ALL = sa.text(
     "SELECT DISTINCT observation_id, type FROM quality_flag_array "
@@ -101,94 +98,14 @@ class Found:
         return pd.DataFrame(columns)
 
 
-class Sessions(Protocol):
-    """The part of a database that a search uses."""
-
-    def session_scope(self) -> AbstractContextManager[orm.Session]:
-        """Return a context with the session, which turns errors of the driver into LCDBErrors."""
-
-
-class Search:
-    """A search, or a range of its rows; the database is queried once, when first needed.
-
-    Parameters
-    ----------
-    sessions : Sessions
-        The database.
-    wanted : Criteria
-        The criteria of the search.
-    limit : int, optional
-        Number of rows at most; None for all.
-    offset : int, default 0
-        Number of rows to skip.
-    """
-
-    def __init__(
-        self, sessions: Sessions, wanted: Criteria, *, limit: int | None = None, offset: int = 0
-    ) -> None:
-        self.sessions = sessions
-        self.wanted = wanted
-        self._limit = limit
-        self._offset = offset
-        self.kept: Found | None = None
-
-    def found(self, session: orm.Session) -> Found:
-        """Return the results; the first time, warn of requested targets that do not exist."""
-        if self.kept is None:
-            self.kept = find(session, self.wanted, limit=self._limit, offset=self._offset)
-            missing = self.missing(session)
-            if missing:
-                warn(missing)
-        return self.kept
-
-    def missing(self, session: orm.Session) -> str:
-        """List in a sentence which of several requested targets do not exist; "" if all do."""
-        whole = self._limit is None and self._offset == 0
-        numbers = set(self.wanted.numbers or ()) if whole else set()
-        missing = explain.missing_numbers(session, self.wanted) if len(numbers) > 1 else []
-        if not missing:
-            return ""
-        listed = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-        return f"{len(missing)} of {len(numbers)} targets are not in the database: {listed}"
-
-    def count(self) -> int:
-        """Count the rows, without fetching them."""
-        if self.kept is not None:
-            return len(self.kept.rows)
-        with self.sessions.session_scope() as session:
-            wanted = stars.with_aliases(session, self.wanted)
-            statement, values = sql.count(wanted)
-            fitted = layout.present(session, statement, wanted)
-            everything: int = session.scalar(fitted, values) or 0
-        beyond = max(0, everything - self._offset)
-        return beyond if self._limit is None else min(beyond, self._limit)
-
-    def cut(self, which: slice) -> Search:
-        """Return a range of the rows as another search.
-
-        Raises
-        ------
-        ArgumentError
-            If the slice has a step.
-        """
-        if which.step not in (None, 1):
-            raise ArgumentError(
-                f"a Selection must be sliced without a step, got selection[::{which.step}]"
-            )
-        ends = [operator.index(end) for end in (which.start, which.stop) if end is not None]
-        # Rows are counted only if an end is negative; no table has 2**62.
-        start, stop, _ = which.indices(self.count() if min(ends, default=0) < 0 else 2**62)
-        length = None if which.stop is None else max(0, stop - start)
-        if self._limit is not None:
-            left = max(0, self._limit - start)
-            length = left if length is None else min(length, left)
-        part = Search(self.sessions, self.wanted, limit=length, offset=self._offset + start)
-        if self.kept is not None:
-            part.kept = self.kept.part(start, None if length is None else start + length)
-        return part
-
-
-def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: int) -> Found:
+def find(
+    session: orm.Session,
+    wanted: Criteria,
+    *,
+    limit: int | None,
+    offset: int,
+    backwards: bool = False,
+) -> Found:
     """Run a search, in at most two statements, or four if nothing is found.
 
     Parameters
@@ -201,6 +118,8 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
         Number of rows at most; None for all.
     offset : int
         Number of rows to skip.
+    backwards : bool, default False
+        Begin at the last row.
 
     Raises
     ------
@@ -210,7 +129,7 @@ def find(session: orm.Session, wanted: Criteria, *, limit: int | None, offset: i
         If ``processing="raw"`` could mean light curves without processing, or a method.
     """
     asked = stars.with_aliases(session, wanted)
-    statement, values = sql.datasets(asked, limit=limit, offset=offset)
+    statement, values = sql.datasets(asked, limit=limit, offset=offset, backwards=backwards)
     fitted = layout.present(session, statement, asked)
     rows: Sequence[Any] = session.connection().execute(fitted, values).all()
     if not rows:

@@ -33,7 +33,7 @@ from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME, ErrorBox, guarded, sentence
 from lcdb_notebook.models import DataSet, DataSetHierarchy
 from lcdb_notebook.search.criteria import criteria
-from lcdb_notebook.search.results import Search
+from lcdb_notebook.search.lazy import Search
 
 STARS = 8
 EACH = 12  # light curves of a star at 1800 s: two sectors, two apertures, three steps

@@ -24,7 +24,8 @@ from lcdb_notebook.read import records
 from lcdb_notebook.read.assemble import Assembly
 from lcdb_notebook.read.fetch import Arrays
 from lcdb_notebook.search.criteria import criteria
-from lcdb_notebook.search.results import Search, missions
+from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.results import missions
 
 SIZE = 6
 APERTURE = Named("SPOC SAP", "[electron / s] Simple aperture photometry")

@@ -195,6 +195,28 @@ def test_an_index_gives_a_selection_of_one(db: lcdb.Database, position: int) -> 
     assert one.table["dataset"].tolist() == [ids[position]]
 
 
+@pytest.mark.parametrize("search", [{}, {"sector": 1}, {"processing": "raw"}], ids=str)
+def test_an_index_from_the_end_is_that_from_the_beginning(
+    db: lcdb.Database, search: dict[str, Any]
+) -> None:
+    found = db.search(**search)
+    ids = found.datasets
+    whole = db.search(**search)
+    assert [whole[-1 - place].datasets[0] for place in range(len(ids))] == ids[::-1]
+    assert found[-2].datasets == [ids[-2]]
+    assert db.search(**search)[3:5][-1].datasets == [ids[4]]
+
+
+@pytest.mark.parametrize(
+    ("search", "anything"), [({}, True), ({"sector": 9}, False), ({"photometry": "no"}, False)]
+)
+def test_bool_is_whether_anything_matches(
+    db: lcdb.Database, search: dict[str, Any], anything: bool
+) -> None:
+    assert bool(db.search(**search)) is anything
+    assert not db.search(**search)[:0]
+
+
 @pytest.mark.parametrize("position", [74, -75, 10**30, -(10**30)])
 def test_an_index_that_is_out_of_range_says_how_many_there_are(
     db: lcdb.Database, position: int

@@ -23,7 +23,7 @@ from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import ProcessingMethod, Target
 from lcdb_notebook.search import explain
 from lcdb_notebook.search.criteria import criteria
-from lcdb_notebook.search.results import Search
+from lcdb_notebook.search.lazy import Search
 
 
 def product(target: int, catalog: str = "TIC") -> Product:

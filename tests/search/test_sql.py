@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 import uuid
@@ -401,6 +402,9 @@ def plans(db: lcdb.Database, caplog: pytest.LogCaptureFixture) -> Iterator[list[
     driver: Any = db.session.connection().connection.driver_connection
     with driver.cursor() as cursor:
         for statement, parameters in sent:
+            if statement.startswith("EXPLAIN"):
+                # Planned, and not run.
+                continue
             cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
             (plan,) = cursor.fetchone()
             explained.append((statement, plan if isinstance(plan, list) else json.loads(plan)))
@@ -451,6 +455,13 @@ LOOKUPS: dict[str, Callable[[lcdb.Database], Any]] = {
     "search by observation": lambda db: db.search(observation=3)[:20].table,
     "search by sector": lambda db: db.search(sector=3)[:20].table,
     "the first rows of everything": lambda db: db.search()[:20].table,
+    "the last row of a sector": lambda db: db.search(sector=3)[-1].table,
+    "the last row of everything": lambda db: db.search()[-1].table,
+    "one row of everything": lambda db: db.search()[100].table,
+    "whether there is anything": lambda db: bool(db.search()),
+    "everything shown": lambda db: repr(db.search()),
+    "a sector shown": lambda db: repr(db.search(sector=3)),
+    "a method shown": lambda db: repr(db.search(processing="DET")),
     "count by number": lambda db: len(db.search(7 * 77)),
     "count by sector": lambda db: len(db.search(sector=3)),
     "lightcurve": lambda db: db.lightcurve(7 * 77),
@@ -496,6 +507,49 @@ def test_no_statement_reads_a_large_table_in_full(
         shown = f"{statement}\n{json.dumps(plan, indent=1)[:5000]}"
         assert not full_scans(plan) & BIG, shown
         assert rows_touched(plan) < STARS / 8, shown
+
+
+@pytest.mark.parametrize(
+    ("search", "number"),
+    [
+        ({"sector": 3}, "5,000"),
+        ({"sector": [3, 4]}, "10,000"),
+        ({"sector": 4, "processing": "raw"}, "0"),
+    ],
+    ids=str,
+)
+def test_repr_counts_what_is_quickly_counted(
+    large: lcdb.Database, search: dict[str, Any], number: str
+) -> None:
+    assert repr(large.search(**search)).startswith(f"<Selection of {number} light curves")
+
+
+@pytest.mark.parametrize(
+    ("search", "number"),
+    [({}, 200_000), ({"processing": "DET"}, 100_000), ({"sector": [3, 4, 5]}, 15_000)],
+    ids=str,
+)
+def test_repr_estimates_what_takes_long_to_count(
+    large: lcdb.Database, search: dict[str, Any], number: int
+) -> None:
+    found = large.search(**search)
+    shown = re.match(r"<Selection of about ([\d,]+) light curves, the first 20 shown", repr(found))
+    assert shown is not None
+    assert int(shown[1].replace(",", "")) == pytest.approx(number, rel=0.1)
+    assert len(found) == number
+
+
+def test_len_counts_a_few_observations_at_a_time_and_shows_progress(
+    large: lcdb.Database,
+    statements: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("lcdb_notebook.read.progress._PATIENCE", 0.0)
+    monkeypatch.setattr("lcdb_notebook.read.selection.counting._PARTS", 8)
+    assert len(large.search()) == STARS
+    assert sum(sql.startswith("SELECT count(*)") for sql in statements) == 8
+    assert "40/40" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lcdb_notebook.search.results import Sessions
+from lcdb_notebook.search.lazy import Sessions
 
 if TYPE_CHECKING:
     from lcdb_notebook.read.selection import Selection

@@ -13,7 +13,7 @@ from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.quality import FLAGGED, Flagged
 from lcdb_notebook.read.export.folder import write_folder
 from lcdb_notebook.read.records import OnError
-from lcdb_notebook.search.results import Search
+from lcdb_notebook.search.lazy import Search
 
 if TYPE_CHECKING:
     import pandas as pd

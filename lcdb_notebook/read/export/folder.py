@@ -26,7 +26,8 @@ from lcdb_notebook.read.export.table import to_table
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import CHUNK_BYTES, OnError, outcomes
 from lcdb_notebook.search import lineage, results, stars
-from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
 if TYPE_CHECKING:

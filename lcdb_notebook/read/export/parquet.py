@@ -21,7 +21,8 @@ from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
 from lcdb_notebook.search import layout as layouts
 from lcdb_notebook.search import lineage, results
-from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from lcdb_notebook.read.parallel.task import own_observations
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
 from lcdb_notebook.search import layout, lineage, results
-from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.results import Found
 
 if TYPE_CHECKING:
     import dask.dataframe as dd

@@ -34,7 +34,8 @@ from lcdb_notebook.read.parallel.task import (
     work,
 )
 from lcdb_notebook.read.progress import Progress
-from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.results import Found
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,8 +14,10 @@ from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.records import OnError, records
 from lcdb_notebook.read.selection import choosing, outputs, tables, workers
 from lcdb_notebook.read.selection import lightcurves as _lightcurves
+from lcdb_notebook.read.selection.counting import counted
 from lcdb_notebook.search import explain, results
-from lcdb_notebook.search.results import Search
+from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.size import Size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +33,8 @@ class Selection:
     The database is queried when the selection is first used, and what was found is kept. No arrays
     are read before :meth:`read`, :meth:`to_pandas`, :meth:`lightcurve` or another method
     that returns them. The order is: catalog number, start of the observation, photometry,
-    processing (raw first).
+    processing (raw first). Shown in a notebook, a selection of more than 10,000 light curves has an
+    estimate of their number, such as "about 4,000,000"; ``len(selection)`` counts them.
 
     Examples
     --------
@@ -111,10 +114,10 @@ class Selection:
         return [row.dataset for row in found.rows]
 
     def __len__(self) -> int:
-        return self._search.count()
+        return counted(self._search)
 
     def __bool__(self) -> bool:
-        return len(self) > 0
+        return self._one(0) is not None
 
     def __getitem__(self, which: SupportsIndex | slice) -> Selection:
         """Return a smaller Selection: ``selection[0]``, ``selection[:10]``, ``selection[-1]``.
@@ -127,12 +130,19 @@ class Selection:
         if isinstance(which, slice):
             return Selection(self._search.cut(which))
         number = operator.index(which)
-        position = number + len(self) if number < 0 else number
-        if position < 0 or position >= len(self):
+        one = self._one(number)
+        if one is None:
+            size = self._search.size().text
             raise LightCurveIndexError(
-                f"no light curve number {number}; the selection has {len(self)}"
+                f"no light curve number {number}; the selection has {size}"
             )
-        return Selection(self._search.cut(slice(position, position + 1)))
+        return Selection(one)
+
+    def _one(self, number: int) -> Search | None:
+        try:
+            return self._search.one(number)
+        except NotFoundError:
+            return None
 
     def __iter__(self) -> Iterator[LightCurveData]:
         return self.read()
@@ -156,8 +166,8 @@ class Selection:
                 missing = self._search.missing(session)
         except NotFoundError as error:
             return f"0 light curves: {error}", None
-        size = len(found.rows) if len(found.rows) < _ROWS_SHOWN else len(self)
-        headline = f"{size:,} light curve{'' if size == 1 else 's'}"
+        size = Size(len(found.rows)) if len(found.rows) < _ROWS_SHOWN else self._search.size()
+        headline = f"{size.text} light curve{'' if size == 1 else 's'}"
         if size > _ROWS_SHOWN:
             headline += f", the first {_ROWS_SHOWN} shown"
         if missing or found.why is not None:

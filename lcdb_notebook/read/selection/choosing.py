@@ -9,7 +9,8 @@ from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.lightcurve.record import ObservationData
 from lcdb_notebook.read.selection.protocol import Rows
 from lcdb_notebook.search import lineage
-from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
 if TYPE_CHECKING:

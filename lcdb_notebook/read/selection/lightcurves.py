@@ -135,7 +135,7 @@ def _only_one(self: Rows, session: orm.Session) -> Found:
         many = len(found.rows) > _ROWS_COMPARED
         listed = found.part(0, _ROWS_LISTED).table().to_string(index=False, na_rep="")
         raise AmbiguousError(
-            f"expected one light curve, found {search.count() if many else len(found.rows):,}; "
+            f"expected one light curve, found {search.size().text if many else len(found.rows)}; "
             "narrow the search (for example sector=, photometry=, processing=), or use "
             f"lightcurves():\n{listed}" + ("\n..." if len(found.rows) > _ROWS_LISTED else "")
         )

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.records import OnError
-from lcdb_notebook.search.results import Search
+from lcdb_notebook.search.lazy import Search
 
 __all__ = ["Rows"]
 

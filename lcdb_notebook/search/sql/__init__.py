@@ -7,7 +7,7 @@ that a class mapped later leads to new statements.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -49,6 +49,7 @@ __all__ = [
     "dataset_matches",
     "datasets",
     "datasets_of",
+    "matching",
     "missions",
     "observation_matches",
     "observations",
@@ -77,16 +78,25 @@ _DEEPEST = 20
 _UNIT_PATTERN = r"^\s*\[([^]]*)\]"
 
 
-def datasets(wanted: Criteria, *, limit: int | None = None, offset: int = 0) -> Asked:
+def datasets(
+    wanted: Criteria, *, limit: int | None = None, offset: int = 0, backwards: bool = False
+) -> Asked:
     """Select the matching DataSets, one row each, without arrays.
 
     They are in the order of catalog number, catalog, start of the observation, photometry,
     processing (raw first), id. The start of an observation is the ``__chronology__`` of its class,
-    then its first cadence number.
+    then its first cadence number. With ``backwards`` they are in the opposite order.
+
+    With a limit, the planner walks the index on the numbers of targets (forwards or backwards),
+    finds the DataSets of each by the index on target and observation, and sorts those of one number
+    at a time. Where it expects that few DataSets match, it reads all of these by the index on
+    observations or methods, and sorts them.
     """
     page = {"limit": limit, "offset": offset or None}
     page = {name: rows for name, rows in page.items() if rows is not None}
-    statement = _datasets(shape(wanted), _chronology(), *(name in page for name in _PAGE))
+    statement = _datasets(
+        shape(wanted), _chronology(), *(name in page for name in _PAGE), backwards
+    )
     return statement, parameters(wanted) | page
 
 
@@ -95,9 +105,19 @@ def datasets_of(ids: Sequence[DataSetId]) -> Asked:
     return _datasets_of(are_keys(ids)), {"ids": list(ids)}
 
 
-def count(wanted: Criteria) -> Asked:
-    """Count the matching DataSets."""
-    return _count(shape(wanted)), parameters(wanted)
+def matching(wanted: Criteria) -> Asked:
+    """Select the ids of the matching DataSets, in no particular order."""
+    return _matching(shape(wanted)), parameters(wanted)
+
+
+def count(wanted: Criteria, *, limit: int | None = None, offset: int = 0) -> Asked:
+    """Count the matching DataSets, or those of a range."""
+    if limit is None and not offset:
+        return _count(shape(wanted)), parameters(wanted)
+    some, values = matching(wanted)
+    page = some.limit(limit).offset(offset).subquery()
+    counted: sa.Select[Any] = sa.select(sa.func.count()).select_from(page)
+    return counted, values
 
 
 def observations(ids: Sequence[int], fields: Fields | None = None) -> Asked:
@@ -129,7 +149,11 @@ _PAGE = ("limit", "offset")
 
 @lru_cache(maxsize=256)
 def _datasets(
-    asked: Shape, chronology: tuple[sa.Column[Any], ...], limited: bool, moved: bool
+    asked: Shape,
+    chronology: tuple[sa.Column[Any], ...],
+    limited: bool,
+    moved: bool,
+    backwards: bool,
 ) -> sa.Select[tuple[Any, ...]]:
     opening = _observation.alias("opening")
     start = (
@@ -142,28 +166,44 @@ def _datasets(
         .correlate(_dataset)
         .lateral("start")
     )
+    never_null = (_target.c.name, _catalog.c.name)
+    then = (*chronology, start.c.cadence)
+    names = (_photometry.c.name, _processing.c.name)
+    ordered = [
+        *_ordered(never_null, backwards),
+        *_ordered(then, backwards, nulls=True),
+        *_ordered((_dataset.c.observation_id,), backwards),
+        *_ordered(names, backwards, nulls=True),
+        *_ordered((_dataset.c.id,), backwards),
+    ]
     statement = (
         _described(_datasets_joined().outerjoin(start, sa.true()))
         .where(*_matches(asked))
-        .order_by(
-            _target.c.name,
-            _catalog.c.name,
-            *(column.nulls_first() for column in chronology),
-            start.c.cadence.nulls_first(),
-            _dataset.c.observation_id,
-            _photometry.c.name.nulls_first(),
-            _processing.c.name.nulls_first(),
-            _dataset.c.id,
-        )
+        .order_by(*ordered)
     )
     if limited:
         statement = statement.limit(sa.bindparam("limit", type_=sa.Integer))
     return statement.offset(sa.bindparam("offset", type_=sa.Integer)) if moved else statement
 
 
+def _ordered(
+    columns: Iterable[sa.ColumnElement[Any]], backwards: bool, *, nulls: bool = False
+) -> list[sa.ColumnElement[Any]]:
+    """Order by columns, with NULL first if there may be any; backwards, everything is reversed."""
+    directed = [column.desc() if backwards else column.asc() for column in columns]
+    if not nulls:
+        return list(directed)
+    return [one.nulls_last() if backwards else one.nulls_first() for one in directed]
+
+
 @lru_cache(maxsize=2)
 def _datasets_of(keys: bool) -> sa.Select[tuple[Any, ...]]:
     return _described(_datasets_joined()).where(any_of(_dataset.c.id, "ids", keys=keys))
+
+
+@lru_cache(maxsize=256)
+def _matching(asked: Shape) -> sa.Select[Any]:
+    return sa.select(_dataset.c.id).select_from(_datasets_joined()).where(*_matches(asked))
 
 
 @lru_cache(maxsize=256)

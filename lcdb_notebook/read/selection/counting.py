@@ -1,0 +1,47 @@
+"""Count the light curves of a large search, with a progress bar."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import sqlalchemy as sa
+
+from lcdb_notebook.models import Observation
+from lcdb_notebook.read.progress import Progress
+from lcdb_notebook.search import layout, sql
+from lcdb_notebook.search.lazy import Search
+
+__all__ = ["counted"]
+
+# Statements of a count that takes long: its progress is shown in between, and it can be interrupted
+# during each.
+_PARTS = 50
+
+
+def counted(search: Search) -> int:
+    """Count the rows of a search, a few observations at a time if there are many rows."""
+    wanted = search.wanted
+    by_target = wanted.numbers is not None or wanted.target_ids is not None
+    if by_target or not search.is_whole():
+        return search.count()
+    size = search.size()
+    if size.exact:
+        return size
+    of_observations = sa.select(Observation.id).where(*sql.observation_matches(sql.shape(wanted)))
+    with search.sessions.session_scope() as session:
+        statement = layout.present(session, of_observations)
+        ids = sorted(session.scalars(statement, sql.parameters(wanted)))
+    part = -(-len(ids) // _PARTS) or 1
+    number = 0
+    with Progress(len(ids), "observation", None) as bar:
+        for start in range(0, len(ids), part):
+            some = dataclasses.replace(
+                wanted,
+                observations=tuple(ids[start : start + part]),
+                types=(),
+                instruments=(),
+                fields={},
+            )
+            number += Search(search.sessions, some).count()
+            bar.show(min(start + part, len(ids)))
+    return number

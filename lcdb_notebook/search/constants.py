@@ -1,0 +1,127 @@
+"""Criteria on small tables, turned into the ids that they mean in the table of DataSets.
+
+With ids the planner knows from its statistics how many DataSets there are about, and reads few
+through ``ix_dataset_observation_id``, ``ix_dataset_photometric_method_id`` or
+``ix_dataset_processing_method_id``. With names it would have to guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.lightcurve.record import RAW
+from lcdb_notebook.lightcurve.units import POSITIONS
+from lcdb_notebook.models import (
+    DataSet,
+    MissionCatalog,
+    Observation,
+    PhotometricSource,
+    ProcessingMethod,
+    Target,
+)
+from lcdb_notebook.search import layout, sql
+from lcdb_notebook.search.criteria import Criteria
+
+__all__ = ["Constants", "constants"]
+
+_dataset = DataSet.__table__
+_target = Target.__table__
+_catalog = MissionCatalog.__table__
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Ids that DataSets must have; None where all match.
+
+    Parameters
+    ----------
+    observations, photometry, processing : sequence of int, optional
+        Ids to match.
+    raw : bool, default False
+        Whether raw photometry matches, too.
+    positions : sequence of int, default ()
+        Ids of processing methods that are left out.
+    """
+
+    observations: Sequence[int] | None = None
+    photometry: Sequence[int] | None = None
+    processing: Sequence[int] | None = None
+    raw: bool = False
+    positions: Sequence[int] = ()
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions on the table of DataSets."""
+        matches = []
+        if self.observations is not None:
+            matches.append(sql.any_of(_dataset.c.observation_id, self.observations))
+        if self.photometry is not None:
+            matches.append(sql.any_of(_dataset.c.photometric_method_id, self.photometry))
+        method = _dataset.c.processing_method_id
+        if self.processing is not None:
+            processed = sql.any_of(method, self.processing)
+            raw = method.is_(None)
+            if not self.raw:
+                matches.append(processed)
+            else:
+                matches.append(sa.or_(raw, processed) if self.processing else raw)
+        if self.positions:
+            matches.append(method.is_(None) | sa.not_(sql.any_of(method, self.positions)))
+        return matches
+
+    def select(self, wanted: Criteria, column: Any = _dataset.c.id) -> sa.Select[Any]:
+        """Select a column of the matching DataSets, in no particular order."""
+        rows = sa.select(column).select_from(_dataset)
+        of_target = sql.target_matches(sql.shape(wanted))
+        if of_target:
+            rows = rows.join(_target, _target.c.id == _dataset.c.target_id)
+            rows = rows.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+        return rows.where(*of_target, *self.conditions())
+
+
+def constants(session: orm.Session, wanted: Criteria) -> Constants:
+    """Look up ids of the observations and methods of a search, in at most one statement."""
+    processing = [name for name in wanted.processing if name is not None]
+    of_observation = sql.observation_matches(sql.shape(wanted))
+    raw_names = sa.func.lower(ProcessingMethod.name) == RAW
+    arms: dict[str, tuple[Any, list[sa.ColumnElement[bool]]]] = {
+        "observations": (Observation.id, of_observation),
+        "photometry": (
+            PhotometricSource.id,
+            [PhotometricSource.name.in_(wanted.photometry)] if wanted.photometry else [],
+        ),
+        "processing": (
+            ProcessingMethod.id,
+            [
+                sa.or_(
+                    ProcessingMethod.name.in_(processing),
+                    *([raw_names] if wanted.raw_by_word else []),
+                )
+            ]
+            if wanted.processing
+            else [],
+        ),
+        "positions": (
+            ProcessingMethod.id,
+            [ProcessingMethod.name.in_([*POSITIONS])] if wanted.without_positions else [],
+        ),
+    }
+    asked = [
+        sa.select(sa.literal(kind).label("kind"), id_.label("id")).where(*conditions)
+        for kind, (id_, conditions) in arms.items()
+        if conditions
+    ]
+    found: dict[str, list[int]] = {kind: [] for kind, (_, c) in arms.items() if c}
+    if asked:
+        statement = layout.present(session, sa.union_all(*asked) if len(asked) > 1 else asked[0])
+        given = sql.parameters(wanted)
+        for kind, id_ in session.connection().execute(statement, given):
+            found[kind].append(id_)
+    return Constants(
+        **{name: tuple(sorted(ids)) for name, ids in found.items()},
+        raw=None in wanted.processing,
+    )

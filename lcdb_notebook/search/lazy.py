@@ -1,0 +1,151 @@
+"""Search: criteria and a range of rows; the database is queried once, when first needed."""
+
+from __future__ import annotations
+
+import operator
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Protocol
+
+from sqlalchemy import orm
+
+from lcdb_notebook.errors import ArgumentError
+from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.search import explain, layout, sql, stars
+from lcdb_notebook.search.constants import constants
+from lcdb_notebook.search.criteria import Criteria
+from lcdb_notebook.search.results import Found, find
+from lcdb_notebook.search.size import Size, size_of
+
+__all__ = ["Search", "Sessions"]
+
+# No table has so many rows.
+_MOST = 2**62
+
+
+class Sessions(Protocol):
+    """The part of a database that a search uses."""
+
+    def session_scope(self) -> AbstractContextManager[orm.Session]:
+        """Return a context with the session, which turns errors of the driver into LCDBErrors."""
+
+
+class Search:
+    """A search, or a range of its rows; the database is queried once, when first needed.
+
+    Parameters
+    ----------
+    sessions : Sessions
+        The database.
+    wanted : Criteria
+        The criteria of the search.
+    limit : int, optional
+        Number of rows at most; None for all.
+    offset : int, default 0
+        Number of rows to skip.
+    """
+
+    def __init__(
+        self, sessions: Sessions, wanted: Criteria, *, limit: int | None = None, offset: int = 0
+    ) -> None:
+        self.sessions = sessions
+        self.wanted = wanted
+        self._limit = limit
+        self._offset = offset
+        self.kept: Found | None = None
+
+    def found(self, session: orm.Session) -> Found:
+        """Return the results; the first time, warn of requested targets that do not exist."""
+        if self.kept is None:
+            self.kept = find(session, self.wanted, limit=self._limit, offset=self._offset)
+            missing = self.missing(session)
+            if missing:
+                warn(missing)
+        return self.kept
+
+    def missing(self, session: orm.Session) -> str:
+        """List in a sentence which of several requested targets do not exist; "" if all do."""
+        numbers = set(self.wanted.numbers or ()) if self.is_whole() else set()
+        missing = explain.missing_numbers(session, self.wanted) if len(numbers) > 1 else []
+        if not missing:
+            return ""
+        listed = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        return f"{len(missing)} of {len(numbers)} targets are not in the database: {listed}"
+
+    def count(self) -> int:
+        """Count the rows, without fetching them."""
+        if self.kept is not None:
+            return len(self.kept.rows)
+        with self.sessions.session_scope() as session:
+            wanted = stars.with_aliases(session, self.wanted)
+            statement, values = sql.count(wanted, limit=self._limit, offset=self._offset)
+            counted: int = session.scalar(layout.present(session, statement, wanted), values)
+        return counted
+
+    def size(self) -> Size:
+        """Count the rows if they are few, or estimate how many there are."""
+        if self.kept is not None:
+            return Size(len(self.kept.rows))
+        with self.sessions.session_scope() as session:
+            wanted = stars.with_aliases(session, self.wanted)
+            rows = constants(session, wanted).select(wanted)
+            return size_of(
+                session,
+                rows,
+                sql.parameters(wanted),
+                present=partial(layout.present, session, criteria=wanted),
+                limit=self._limit,
+                offset=self._offset,
+            )
+
+    def is_whole(self) -> bool:
+        """Check whether this is a search, and not a range of its rows."""
+        return self._limit is None and self._offset == 0
+
+    def one(self, number: int) -> Search | None:
+        """Return one row as another search, or None if there is none of that number.
+
+        Parameters
+        ----------
+        number : int
+            From 0, or from -1 backwards, which sorts no more than the other.
+        """
+        if number < 0 and not (self.is_whole() and self.kept is None):
+            number += self.count()
+            if number < 0:
+                return None
+        if number < -_MOST:
+            return None
+        backwards = number < 0
+        part = self.cut(slice(0, 1) if backwards else slice(number, number + 1))
+        with self.sessions.session_scope() as session:
+            if part.kept is None:
+                offset = -1 - number if backwards else part._offset
+                part.kept = find(
+                    session, self.wanted, limit=part._limit, offset=offset, backwards=backwards
+                )
+        return part if part.kept.rows else None
+
+    def cut(self, which: slice) -> Search:
+        """Return a range of the rows as another search.
+
+        Raises
+        ------
+        ArgumentError
+            If the slice has a step.
+        """
+        if which.step not in (None, 1):
+            raise ArgumentError(
+                f"a Selection must be sliced without a step, got selection[::{which.step}]"
+            )
+        ends = [operator.index(end) for end in (which.start, which.stop) if end is not None]
+        # Rows are counted only if an end is negative.
+        start, stop, _ = which.indices(self.count() if min(ends, default=0) < 0 else _MOST)
+        length = None if which.stop is None else max(0, stop - start)
+        if self._limit is not None:
+            left = max(0, self._limit - start)
+            length = left if length is None else min(length, left)
+        part = Search(self.sessions, self.wanted, limit=length, offset=self._offset + start)
+        if self.kept is not None:
+            part.kept = self.kept.part(start, None if length is None else start + length)
+        return part

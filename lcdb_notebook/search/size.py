@@ -1,0 +1,135 @@
+"""How many rows a query has: counted up to a bound, estimated beyond it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.ext.compiler import compiles
+
+__all__ = ["COUNTED", "TRUSTED", "Size", "planned_rows", "size_of"]
+
+#: Rows that are counted. Counting more would read a large part of a table.
+COUNTED = 10_000
+
+#: Estimates of the planner that are shown without counting: smaller ones may be that wrong.
+TRUSTED = 50_000
+
+# Digits of an estimate that mean something.
+_DIGITS = 2
+
+
+class Size(int):
+    """A number of rows, which may be an estimate.
+
+    Parameters
+    ----------
+    number : int
+        The number.
+    exact : bool, default True
+        Whether it was counted.
+
+    Examples
+    --------
+    >>> Size(1234).text, Size(4_012_345, exact=False).text
+    ('1,234', 'about 4,000,000')
+    """
+
+    exact: bool
+
+    def __new__(cls, number: int, *, exact: bool = True) -> Self:
+        """Make the number, and remember whether it was counted."""
+        size = super().__new__(cls, number)
+        size.exact = exact
+        return size
+
+    @property
+    def text(self) -> str:
+        """The number with commas; an estimate is rounded, and marked by "about"."""
+        if self.exact:
+            return f"{self:,}"
+        digits = _DIGITS - len(str(int(self)))
+        return f"about {round(int(self), min(0, digits)):,}"
+
+
+class _Explain(sa.Executable, sa.ClauseElement):
+    """EXPLAIN of a statement, which is planned but not run."""
+
+    inherit_cache = False
+
+    def __init__(self, statement: sa.Executable) -> None:
+        self.statement = statement
+
+
+@compiles(_Explain)
+def _explain(element: _Explain, compiler: Any, **options: Any) -> str:
+    return f"EXPLAIN (FORMAT JSON) {compiler.process(element.statement, **options)}"
+
+
+def size_of(
+    session: orm.Session,
+    rows: sa.Select[Any],
+    given: Mapping[str, Any],
+    *,
+    present: Callable[[sa.Select[Any]], sa.Select[Any]],
+    limit: int | None = None,
+    offset: int = 0,
+) -> Size:
+    """Count the rows of a query if they are at most 10,000, or estimate how many there are.
+
+    The planner knows how many there are about without reading the table; only where it expects few
+    are they read, and no more than 10,001.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        The session; its uncommitted rows are counted.
+    rows : sqlalchemy.Select
+        The query, without ORDER BY.
+    given : mapping
+        The values of its parameters.
+    present : callable
+        Fits a statement to the database.
+    limit : int, optional
+        Number of rows that count at most; None for all.
+    offset : int, default 0
+        Number of rows that do not count.
+    """
+    most = COUNTED + 1 if limit is None else min(limit, COUNTED + 1)
+    some = rows.limit(sa.literal_column(str(most))).offset(sa.literal_column(str(offset)))
+    count: sa.Select[Any] = sa.select(sa.func.count()).select_from(some.subquery())
+    statement = present(count)
+    estimated = max(0, planned_rows(session, statement, given) - offset)
+    if limit is not None:
+        estimated = min(estimated, limit)
+    if estimated <= TRUSTED:
+        counted: int = session.scalar(statement, given) or 0
+        if counted <= COUNTED:
+            return Size(counted)
+    return Size(max(estimated, COUNTED + 1), exact=False)
+
+
+def planned_rows(session: orm.Session, statement: sa.Executable, given: Mapping[str, Any]) -> int:
+    """Return how many rows the planner expects below the LIMIT of a statement; nothing is run."""
+    plan = session.connection().execute(_Explain(statement), dict(given)).scalar()
+    found = _below_limit(json.loads(plan) if isinstance(plan, str) else plan)
+    return math.ceil(found or 0)
+
+
+def _below_limit(plan: Any) -> float | None:
+    if isinstance(plan, dict):
+        outer = [p for p in plan.get("Plans", ()) if p["Parent Relationship"] == "Outer"]
+        if plan.get("Node Type") == "Limit" and outer:
+            rows: float = outer[0]["Plan Rows"]
+            return rows
+        plan = list(plan.values())
+    if isinstance(plan, list):
+        for part in plan:
+            found = _below_limit(part)
+            if found is not None:
+                return found
+    return None
