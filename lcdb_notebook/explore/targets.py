@@ -21,6 +21,7 @@ from lcdb_notebook.explore.widget.protocols import Sessions
 from lcdb_notebook.search import browse
 from lcdb_notebook.search.browse import Page, TargetFilter, TargetRow
 from lcdb_notebook.search.criteria import Criteria, criteria
+from lcdb_notebook.search.size import Size
 
 __all__ = ["TargetList"]
 
@@ -71,7 +72,7 @@ class TargetList(Panel):
         self._whole = dataclasses.replace(start, numbers=None)
         self._page = Page()
         self._offset = 0
-        self._total: int | None = None
+        self._total: Size | None = None
         self._showing = False
         with sessions.session_scope() as session:
             values = browse.choices(session)
@@ -202,7 +203,7 @@ class TargetList(Panel):
 
     def _show_position(self) -> None:
         rows = len(self._page.rows)
-        total = "" if self._total is None else f" of {self._total:,}"
+        total = "" if self._total is None else f" of {self._total.text}"
         self._where.value = (
             f"{self._offset + 1:,} to {self._offset + rows:,}{total}" if rows else "none"
         )
@@ -210,14 +211,14 @@ class TargetList(Panel):
     def _description(self) -> str:
         page = self._page
         whole = not (page.more_before or page.more_after)
-        number = len(page.rows) if whole else self._total
+        number = Size(len(page.rows)) if whole else self._total
         numbers = self.target_filter.criteria.numbers
         requested = f" of {len(numbers):,} requested" if numbers is not None else ""
         if number == 0:
             return f"no target{requested or ' matches'}"
         if number is None:
             return "many targets"
-        return f"{number:,} target{'' if number == 1 else 's'}{requested}"
+        return f"{number.text} target{'' if number == 1 else 's'}{requested}"
 
     @guarded("choose a target")
     def _picked(self, _change: Any) -> None:
@@ -258,7 +259,7 @@ class TargetList(Panel):
     def _count(self) -> None:
         self._counts.start(self.target_filter)
 
-    def _show_total(self, total: int) -> None:
+    def _show_total(self, total: Size) -> None:
         self._total = total
         self._show_position()
         self._set_status(self._description())

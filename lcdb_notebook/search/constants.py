@@ -1,4 +1,4 @@
-"""Criteria on small tables, turned into the ids that they mean in the table of DataSets.
+"""Criteria on small tables, turned into the ids that they mean in the large tables.
 
 With ids the planner knows from its statistics how many DataSets there are about, and reads few
 through ``ix_dataset_observation_id``, ``ix_dataset_photometric_method_id`` or
@@ -7,6 +7,7 @@ through ``ix_dataset_observation_id``, ``ix_dataset_photometric_method_id`` or
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,16 +32,17 @@ __all__ = ["Constants", "constants"]
 
 _dataset = DataSet.__table__
 _target = Target.__table__
-_catalog = MissionCatalog.__table__
 
 
 @dataclass(frozen=True)
 class Constants:
-    """Ids that DataSets must have; None where all match.
+    """Ids that DataSets and targets must have; None where all match.
 
     Parameters
     ----------
-    observations, photometry, processing : sequence of int, optional
+    wanted : Criteria
+        The criteria.
+    observations, photometry, processing, catalogs : sequence of int, optional
         Ids to match.
     raw : bool, default False
         Whether raw photometry matches, too.
@@ -48,11 +50,21 @@ class Constants:
         Ids of processing methods that are left out.
     """
 
+    wanted: Criteria
     observations: Sequence[int] | None = None
     photometry: Sequence[int] | None = None
     processing: Sequence[int] | None = None
+    catalogs: Sequence[int] | None = None
     raw: bool = False
     positions: Sequence[int] = ()
+
+    def of_target(self) -> list[sa.ColumnElement[bool]]:
+        """Return the conditions on the table of targets."""
+        by_number = sql.shape(dataclasses.replace(self.wanted, catalogs=()))
+        matches = sql.target_matches(by_number)
+        if self.catalogs is not None:
+            matches.append(sql.any_of(_target.c.catalog_id, self.catalogs))
+        return matches
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions on the table of DataSets."""
@@ -73,18 +85,27 @@ class Constants:
             matches.append(method.is_(None) | sa.not_(sql.any_of(method, self.positions)))
         return matches
 
-    def select(self, wanted: Criteria, column: Any = _dataset.c.id) -> sa.Select[Any]:
-        """Select a column of the matching DataSets, in no particular order."""
+    def select(
+        self, column: Any = _dataset.c.id, further: Sequence[sa.ColumnElement[bool]] = ()
+    ) -> sa.Select[Any]:
+        """Select a column of the matching DataSets, in no particular order.
+
+        Parameters
+        ----------
+        column : sqlalchemy.Column, default DataSet.id
+            A column of the table of DataSets.
+        further : sequence of sqlalchemy.ColumnElement, default ()
+            Other conditions on the table of targets.
+        """
         rows = sa.select(column).select_from(_dataset)
-        of_target = sql.target_matches(sql.shape(wanted))
+        of_target = [*self.of_target(), *further]
         if of_target:
             rows = rows.join(_target, _target.c.id == _dataset.c.target_id)
-            rows = rows.join(_catalog, _catalog.c.id == _target.c.catalog_id)
         return rows.where(*of_target, *self.conditions())
 
 
 def constants(session: orm.Session, wanted: Criteria) -> Constants:
-    """Look up ids of the observations and methods of a search, in at most one statement."""
+    """Look up the ids that the criteria of a search mean, in at most one statement."""
     processing = [name for name in wanted.processing if name is not None]
     of_observation = sql.observation_matches(sql.shape(wanted))
     raw_names = sa.func.lower(ProcessingMethod.name) == RAW
@@ -105,6 +126,10 @@ def constants(session: orm.Session, wanted: Criteria) -> Constants:
             if wanted.processing
             else [],
         ),
+        "catalogs": (
+            MissionCatalog.id,
+            [MissionCatalog.name.in_(wanted.catalogs)] if wanted.catalogs else [],
+        ),
         "positions": (
             ProcessingMethod.id,
             [ProcessingMethod.name.in_([*POSITIONS])] if wanted.without_positions else [],
@@ -122,6 +147,7 @@ def constants(session: orm.Session, wanted: Criteria) -> Constants:
         for kind, id_ in session.connection().execute(statement, given):
             found[kind].append(id_)
     return Constants(
+        wanted,
         **{name: tuple(sorted(ids)) for name, ids in found.items()},
         raw=None in wanted.processing,
     )

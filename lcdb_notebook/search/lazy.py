@@ -88,7 +88,7 @@ class Search:
             return Size(len(self.kept.rows))
         with self.sessions.session_scope() as session:
             wanted = stars.with_aliases(session, self.wanted)
-            rows = constants(session, wanted).select(wanted)
+            rows = constants(session, wanted).select()
             return size_of(
                 session,
                 rows,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import re
@@ -10,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, orm
 
 import lcdb_notebook as lcdb
+from lcdb_notebook.explore.widget.own_connection import _SETTINGS
 from lcdb_notebook.ingest.product import Curve, Named, Product
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import (
@@ -28,7 +31,8 @@ from lcdb_notebook.models import (
     Target,
     TESSObservation,
 )
-from lcdb_notebook.search import sql
+from lcdb_notebook.search import browse, sql
+from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.criteria import criteria
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
@@ -381,7 +385,11 @@ def large(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
 
 
 @contextmanager
-def plans(db: lcdb.Database, caplog: pytest.LogCaptureFixture) -> Iterator[list[tuple[str, Any]]]:
+def plans(
+    db: lcdb.Database,
+    caplog: pytest.LogCaptureFixture,
+    prepare: Callable[[lcdb.Database], Any] = lambda _: None,
+) -> Iterator[list[tuple[str, Any]]]:
     """Have every statement that is sent inside the block, COPYs too, run again with its plan."""
     sent: list[tuple[str, Any]] = []
     explained: list[tuple[str, Any]] = []
@@ -399,6 +407,7 @@ def plans(db: lcdb.Database, caplog: pytest.LogCaptureFixture) -> Iterator[list[
         event.remove(engine, "before_cursor_execute", record)
     copies = [message for message in caplog.messages if message.startswith("COPY (")]
     sent += [(copy[len("COPY (") : copy.rindex(") TO STDOUT")], None) for copy in copies]
+    prepare(db)
     driver: Any = db.session.connection().connection.driver_connection
     with driver.cursor() as cursor:
         for statement, parameters in sent:
@@ -562,3 +571,116 @@ def test_a_full_scan_is_noticed(
         large.session.execute(sa.text(statement))
     ((_, plan),) = explained
     assert full_scans(plan) or rows_touched(plan) >= STARS / 8
+
+
+# Explorers
+
+
+def _load_crowd() -> Any:
+    path = Path(__file__).parents[1] / "benchmarks" / "crowd.py"
+    spec = importlib.util.spec_from_file_location("lcdb_test_crowd", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(
+    scope="module", params=[100_000, pytest.param(1_000_000, marks=pytest.mark.slow)], ids=str
+)
+def crowd(new_database: Callable[[], str], request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A large database as pipelines fill it: sector by sector, in the order of no number."""
+    url = new_database()
+    with lcdb.connect(url, create=True, write=True) as db:
+        if not db.session.scalar(
+            sa.text("SELECT usesuper FROM pg_user WHERE usename = current_user")
+        ):
+            pytest.skip("only a superuser can switch foreign keys off")
+        _load_crowd().fill(db.session.connection(), request.param)
+        db.session.commit()
+        db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+        db.session.execute(sa.text("VACUUM ANALYZE"))
+        db.session.commit()
+    with lcdb.connect(url) as db:
+        yield db
+
+
+FILTERS = {
+    "": TargetFilter(),
+    "digits": TargetFilter("1"),
+    "sector": TargetFilter(criteria=criteria(sector=3)),
+    "methods": TargetFilter(criteria=criteria(photometry="Aperture 2", processing="raw")),
+    "catalog": TargetFilter(criteria=criteria(catalog="TIC")),
+    "flags": TargetFilter(flagged=True),
+    "sector without flags": TargetFilter(criteria=criteria(sector=8), flagged=False),
+}
+FACETS = ("catalog", "sector", "instrument", "photometry", "processing", "flags")
+
+
+def _settled(db: lcdb.Database) -> orm.Session:
+    """Set what an explorer sets on its connection, for a transaction."""
+    db.session.rollback()
+    db.session.connection(execution_options={"isolation_level": "READ COMMITTED"})
+    db.session.execute(_SETTINGS, {"most": 60_000})
+    return db.session
+
+
+def sorted_rows(plan: Any) -> float:
+    """Find how many rows the largest sort of a plan had to put in order."""
+    sorts = [node for node in nodes(plan) if node["Node Type"] in ("Sort", "Incremental Sort")]
+    return max((node["Plans"][0]["Actual Rows"] for node in sorts), default=0)
+
+
+@pytest.mark.parametrize("wanted", FILTERS.values(), ids=FILTERS)
+@pytest.mark.parametrize("action", ["page", "count", *FACETS])
+def test_no_statement_of_an_explorer_reads_or_sorts_a_large_table(
+    crowd: lcdb.Database, caplog: pytest.LogCaptureFixture, wanted: TargetFilter, action: str
+) -> None:
+    with plans(crowd, caplog, prepare=_settled) as explained:
+        session = _settled(crowd)
+        if action == "page":
+            page = browse.page(session, wanted)
+            browse.page(session, wanted, after=page.rows[-1])
+            browse.page(session, wanted, before=page.rows[-1])
+        elif action == "count":
+            browse.count(session, wanted)
+        else:
+            browse.counts(session, wanted, action)
+    assert explained
+    for statement, plan in explained:
+        shown = f"{statement}\n{json.dumps(plan, indent=1)[:5000]}"
+        assert not full_scans(plan) & BIG, shown
+        # A page, or the light curves by which at most 10,000 targets are counted.
+        assert sorted_rows(plan) <= (200 if action == "page" else 150_000), shown
+
+
+OF_VALUES = {
+    "sector": "SELECT sector, count(DISTINCT target_id) FROM dataset JOIN observation "
+    "ON observation.id = observation_id GROUP BY 1",
+    "photometry": "SELECT name, count(DISTINCT target_id) FROM dataset JOIN photometric_source p "
+    "ON p.id = photometric_method_id GROUP BY 1",
+    "processing": "SELECT name, count(DISTINCT target_id) FROM dataset LEFT JOIN processing_method "
+    "p ON p.id = processing_method_id GROUP BY 1",
+    "flags": "SELECT has, count(*) FROM (SELECT d.target_id, bool_or(f.id IS NOT NULL) AS has "
+    "FROM dataset d LEFT JOIN quality_flag_array f ON f.observation_id = d.observation_id "
+    "AND f.target_id IS NULL GROUP BY 1) of_target GROUP BY 1",
+}
+
+
+@pytest.mark.parametrize("facet", OF_VALUES)
+@pytest.mark.parametrize("name", ["", "methods", "catalog"])
+def test_counts_are_exact_for_few_targets_and_about_right_for_many(
+    crowd: lcdb.Database, name: str, facet: str
+) -> None:
+    session = _settled(crowd)
+    found = browse.counts(session, FILTERS[name], facet)
+    # Every target has light curves of all methods, so that only other filters change a count.
+    exact: dict[Any, int] = dict(session.execute(sa.text(OF_VALUES[facet])).tuples().all())
+    assert found.keys() == exact.keys()
+    for value, size in found.items():
+        if size.exact:
+            assert size == exact[value]
+        else:
+            assert size == pytest.approx(exact[value], rel=0.2, abs=2_000)
+    assert facet in ("sector", "flags") or any(not size.exact for size in found.values())

@@ -13,6 +13,7 @@ from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME
 from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.browse.target_filter import OF_CRITERIA
 from lcdb_notebook.search.criteria import Criteria
+from lcdb_notebook.search.size import Size
 
 __all__ = ["Facet", "Filters"]
 
@@ -73,20 +74,20 @@ class Facet(widgets.Dropdown):  # type: ignore[misc]
         self._relabelling = False
         self.observe(self._choose, "index")
 
-    def show_counts(self, counts: Mapping[Any, int], whole: int) -> None:
+    def show_counts(self, counts: Mapping[Any, Size], whole: Size) -> None:
         """Show beside each value how many targets it leaves.
 
         Parameters
         ----------
         counts : mapping
             The number of targets by value; 0 for values that are missing.
-        whole : int
+        whole : Size
             The number of targets without this filter.
         """
-        labels = [f"any ({whole:,})"]
+        labels = [f"any ({whole.text})"]
         for values, label in self._choices[1:]:
             # The count of several values together is unknown.
-            count = f" ({counts.get(values[0], 0):,})" if len(values) == 1 else ""
+            count = f" ({counts.get(values[0], Size(0)).text})" if len(values) == 1 else ""
             labels.append(f"{label}{count}")
         self._relabel(labels)
 

@@ -133,9 +133,7 @@ class Selection:
         one = self._one(number)
         if one is None:
             size = self._search.size().text
-            raise LightCurveIndexError(
-                f"no light curve number {number}; the selection has {size}"
-            )
+            raise LightCurveIndexError(f"no light curve number {number}; the selection has {size}")
         return Selection(one)
 
     def _one(self, number: int) -> Search | None:

@@ -1,6 +1,7 @@
 """Browse targets by the first digits of their numbers: pages, and counts for each filter."""
 
-from lcdb_notebook.search.browse.counting import choices, count, counts
+from lcdb_notebook.search.browse.counting import count
+from lcdb_notebook.search.browse.facets import choices, counts
 from lcdb_notebook.search.browse.pages import Page, page, statement
 from lcdb_notebook.search.browse.target_filter import TargetFilter, TargetRow, beginning_with
 

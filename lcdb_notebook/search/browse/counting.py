@@ -1,9 +1,8 @@
-"""Count how many targets match each value of a filter."""
+"""Count how many targets match a filter, or estimate it."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,26 +10,28 @@ from sqlalchemy import orm
 
 from lcdb_notebook.models import (
     DataSet,
-    Instrument,
     MissionCatalog,
     Observation,
-    PhotometricSource,
-    ProcessingMethod,
     Target,
 )
-from lcdb_notebook.search import layout, sql
+from lcdb_notebook.search import sql
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
     fitted,
     flag_conditions,
     number_conditions,
     parameters,
-    target_conditions,
 )
-from lcdb_notebook.search.criteria import Fields
-from lcdb_notebook.search.listings import instruments
+from lcdb_notebook.search.constants import Constants, constants
+from lcdb_notebook.search.size import COUNTED, Size, planned_rows, size_of
 
-__all__ = ["choices", "count", "counts"]
+__all__ = ["count"]
+
+# DataSets, or targets, from which the number of targets is estimated.
+_SAMPLE = 2_000
+
+# Targets that are looked at to count those with flags.
+_LOOKED_AT = 30_000
 
 _dataset = DataSet.__table__
 _target = Target.__table__
@@ -38,165 +39,90 @@ _catalog = MissionCatalog.__table__
 _observation = Observation.__table__
 
 
-def count(session: orm.Session, target_filter: TargetFilter) -> int:
-    """Count the targets that match a filter."""
-    counted = fitted(session, _count(target_filter), target_filter)
-    number: int = session.scalar(counted, parameters(target_filter)) or 0
-    return number
+def count(session: orm.Session, target_filter: TargetFilter) -> Size:
+    """Count the targets that match a filter if they are few, or estimate how many there are.
 
-
-def _count(target_filter: TargetFilter) -> sa.Select[Any]:
-    counted = sa.select(sa.func.count()).select_from(_targets_for(target_filter))
-    return counted.where(*number_conditions(target_filter), *target_conditions(target_filter))
-
-
-def counts(session: orm.Session, target_filter: TargetFilter, facet: str) -> dict[Any, int]:
-    """Count the targets that match each value of a facet, with all other filters applied.
-
-    Parameters
-    ----------
-    session : sqlalchemy.orm.Session
-        The session; its uncommitted rows are included.
-    target_filter : TargetFilter
-        The filter; its criterion for this facet is ignored.
-    facet : str
-        "catalog", "instrument", "photometry", "processing", "flags", or a field of an observation
-        class.
-
-    Returns
-    -------
-    dict
-        Counts by value: a name, the id of an instrument (its parts are included), None for raw,
-        True and False for flags, or the value of the field. Values without targets are omitted.
+    Targets that have certain light curves are estimated from the number of these light curves,
+    which the planner knows from its statistics, and from the number that each target has among the
+    first of them. How many targets have flags is estimated from the first of them, too.
     """
-    target_filter = target_filter.without(facet)
-    if facet == "flags":
-        total = count(session, target_filter)
-        flagged = count(session, dataclasses.replace(target_filter, flagged=True))
-        return {True: flagged, False: total - flagged}
-    if facet == "catalog":
-        grouped = (
-            sa.select(_catalog.c.name, sa.func.count())
-            .select_from(_target.join(_catalog, _catalog.c.id == _target.c.catalog_id))
-            .where(*number_conditions(target_filter), *target_conditions(target_filter))
-            .group_by(_catalog.c.name)
-        )
-        grouped = fitted(session, grouped, target_filter)
-        return {row[0]: row[1] for row in session.execute(grouped, parameters(target_filter))}
-    found: dict[Any, int] = {}
-    arranged = layout.of(session)
-    for select in _facet_statements(target_filter, facet, arranged.fields):
-        grouped = fitted(session, select, target_filter)
-        for value, number in session.execute(grouped, parameters(target_filter)):
-            found[value] = found.get(value, 0) + number
-    return found
+    asked = sql.shape(target_filter.criteria)
+    ids = constants(session, target_filter.criteria)
+    if sql.observation_matches(asked) or sql.dataset_matches(asked):
+        return _count_seen(session, target_filter, ids)
+    whole = _count_all(session, target_filter, ids)
+    if target_filter.flagged is None:
+        return whole
+    exact = whole <= _LOOKED_AT
+    some = _targets(target_filter, ids)
+    if not exact:
+        some = some.order_by(_target.c.name).limit(sa.literal_column(str(_SAMPLE)))
+    with_flags = sa.select(sa.func.count()).select_from(_flagged_among(some, target_filter))
+    statement = fitted(session, with_flags, target_filter)
+    number: int = session.scalar(statement, parameters(target_filter)) or 0
+    return Size(number) if exact else Size(round(whole * number / _SAMPLE), exact=False)
 
 
-def _facet_statements(
-    target_filter: TargetFilter, facet: str, fields: Fields
-) -> Iterator[sa.Select[Any]]:
-    """Yield statements that count distinct targets by value, one per class that has the field."""
-    if facet in ("photometry", "processing"):
-        by: Any = PhotometricSource if facet == "photometry" else ProcessingMethod
-        key = (
-            _dataset.c.photometric_method_id
-            if facet == "photometry"
-            else _dataset.c.processing_method_id
-        )
-        each = _each(target_filter, key, _dataset)
-        kind = by.__table__
-        yield (
-            sa.select(kind.c.name, sa.func.count())
-            .select_from(each.outerjoin(kind, kind.c.id == each.c.value))
-            .group_by(kind.c.name)
-        )
-        return
-    if facet == "instrument":
-        # An observation counts for its instrument and everything that contains it.
-        instrument = Instrument.__table__
-        within = sa.select(instrument.c.id.label("part"), instrument.c.id.label("whole")).cte(
-            "within", recursive=True
-        )
-        within = within.union(
-            sa.select(within.c.part, instrument.c.parent_id)
-            .join(instrument, instrument.c.id == within.c.whole)
-            .where(instrument.c.parent_id.is_not(None))
-        )
-        joined = _dataset.join(_observation, _observation.c.id == _dataset.c.observation_id).join(
-            within, within.c.part == _observation.c.instrument_id
-        )
-        each = _each(target_filter, within.c.whole, joined)
-        yield sa.select(each.c.value, sa.func.count()).group_by(each.c.value)
-        return
-    for column in fields[facet]:
-        joined = _dataset.join(_observation, _observation.c.id == _dataset.c.observation_id)
-        if column.table is not _observation:
-            key = next(iter(column.table.primary_key.columns))
-            joined = joined.join(column.table, key == _observation.c.id)
-        each = _each(target_filter, column, joined)
-        yield (
-            sa.select(each.c.value, sa.func.count())
-            .where(each.c.value.is_not(None))
-            .group_by(each.c.value)
-        )
+def _count_all(session: orm.Session, target_filter: TargetFilter, ids: Constants) -> Size:
+    """Count targets with any flags, by ``ix_target_name`` or ``uq_target_catalog_id_name``."""
+    return size_of(
+        session,
+        _targets(target_filter, ids),
+        parameters(target_filter),
+        present=partial(fitted, session, target_filter=target_filter.without("flags")),
+    )
 
 
-def _each(target_filter: TargetFilter, value: Any, source: Any) -> sa.Subquery:
-    """Select the distinct pairs of values and targets that have light curves with them."""
-    select = sa.select(value.label("value"), _dataset.c.target_id).distinct()
-    shape = sql.shape(target_filter.criteria)
-    of_observation = sql.observation_matches(shape)
-    if of_observation and _observation not in _tables(source):
-        source = source.join(_observation, _observation.c.id == _dataset.c.observation_id)
-    of_target = [*number_conditions(target_filter), *sql.target_matches(shape)]
-    if of_target or target_filter.flagged is not None:
-        source = source.join(_target, _target.c.id == _dataset.c.target_id)
-        source = source.join(_catalog, _catalog.c.id == _target.c.catalog_id)
-    conditions = [*of_target, *of_observation, *sql.dataset_matches(shape)]
-    conditions += flag_conditions(target_filter)
-    return select.select_from(source).where(*conditions).subquery("each")
+def _targets(target_filter: TargetFilter, ids: Constants) -> sa.Select[Any]:
+    conditions = [*number_conditions(target_filter), *ids.of_target()]
+    return sa.select(_target.c.id.label("target_id")).where(*conditions)
 
 
-def _tables(source: Any) -> Sequence[Any]:
-    return list(sa.sql.util.find_tables(source, include_joins=False))
+def _count_seen(session: orm.Session, target_filter: TargetFilter, ids: Constants) -> Size:
+    """Count targets by their DataSets, which are found by the index on one of the ids."""
+    rows = ids.select(_dataset.c.target_id, number_conditions(target_filter))
+    given = parameters(target_filter)
+
+    def among_first(size: int) -> sa.Select[Any]:
+        some = rows.limit(sa.literal_column(str(size))).subquery("some")
+        number = sa.func.count(some.c.target_id.distinct())
+        with_flags: sa.ColumnElement[int] = number
+        if target_filter.flagged is not None:
+            flagged = _flagged_among(sa.select(some.c.target_id).distinct(), target_filter)
+            with_flags = sa.select(sa.func.count()).select_from(flagged).scalar_subquery()
+        columns: list[Any] = [sa.func.count(), number, with_flags]
+        return fitted(session, sa.select(*columns).select_from(some), target_filter)
+
+    first = among_first(_SAMPLE)
+    expected = planned_rows(session, first, given)
+    datasets, targets, flagged = session.execute(first, given).one()
+    if datasets == _SAMPLE:
+        each = datasets / targets
+        if expected / each <= COUNTED:
+            # Twice as many, in case that the first targets have fewer DataSets than others.
+            datasets, targets, flagged = session.execute(
+                among_first(round(2 * COUNTED * each)), given
+            ).one()
+            if datasets < round(2 * COUNTED * each):
+                return Size(flagged)
+        everything = _count_all(session, target_filter, ids)
+        found = min(max(expected, datasets) / each, everything)
+        return Size(round(max(targets, found) * flagged / targets), exact=False)
+    return Size(flagged)
 
 
-def _targets_for(target_filter: TargetFilter) -> sa.FromClause:
-    if target_filter.criteria.catalogs:
-        return _target.join(_catalog, _catalog.c.id == _target.c.catalog_id)
-    return _target
+def _flagged_among(targets: sa.Select[Any], target_filter: TargetFilter) -> sa.Subquery:
+    """Select those of some targets that have flags, or that have none.
 
-
-def choices(session: orm.Session) -> dict[str, list[Any]]:
-    """List the values that facets may take; only small tables are read.
-
-    Returns
-    -------
-    dict
-        By facet: names of catalogs, photometry and processing (None is raw), sorted;
-        ``(id, path)`` of instruments, each below the one it is part of; and for each field of an
-        observation class the values that occur, in increasing order, if there are any.
+    The flags of a target are found by ``ix_quality_flag_array_target_id``, those of its
+    observations by ``ix_dataset_target_id_observation_id`` and
+    ``ix_quality_flag_array_observation_id_target_id``.
     """
-    names = {}
-    arranged = layout.of(session)
-    for facet, model in (
-        ("catalog", MissionCatalog),
-        ("photometry", PhotometricSource),
-        ("processing", ProcessingMethod),
-    ):
-        naming = sa.select(model.name).order_by(model.name)
-        names[facet] = list(session.scalars(arranged.present(naming)))
-    found: dict[str, list[Any]] = {**names, "processing": [None, *names["processing"]]}
-    tree = instruments(session)
-    found["instrument"] = [
-        (row.id, " / ".join(str(part) for part in (row.part_of, row.name) if part))
-        for row in tree.itertuples()
-    ]
-    for name, columns in arranged.fields.items():
-        values: set[Any] = set()
-        for column in columns:
-            occurring = sa.select(column).where(column.is_not(None)).distinct()
-            values.update(session.scalars(arranged.present(occurring)))
-        if values:
-            found[name] = sorted(values)
-    return found
+    among = targets.subquery("among")
+    joined = _target.join(among, among.c.target_id == _target.c.id)
+    return (
+        sa.select(_target.c.id)
+        .select_from(joined)
+        .where(*flag_conditions(target_filter))
+        .subquery("with_flags")
+    )

@@ -54,6 +54,7 @@ __all__ = [
     "observation_matches",
     "observations",
     "parameters",
+    "same_row",
     "shape",
     "target_matches",
 ]

@@ -1,0 +1,250 @@
+"""Values of filters, and how many targets match each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.models import (
+    DataSet,
+    Instrument,
+    MissionCatalog,
+    Observation,
+    PhotometricSource,
+    ProcessingMethod,
+    Target,
+)
+from lcdb_notebook.search import layout, sql
+from lcdb_notebook.search.browse.counting import count
+from lcdb_notebook.search.browse.target_filter import (
+    TargetFilter,
+    fitted,
+    flag_conditions,
+    number_conditions,
+    parameters,
+    target_conditions,
+)
+from lcdb_notebook.search.criteria import Fields
+from lcdb_notebook.search.listings import instruments
+from lcdb_notebook.search.size import Size
+
+__all__ = ["choices", "counts"]
+
+_dataset = DataSet.__table__
+_target = Target.__table__
+_catalog = MissionCatalog.__table__
+_observation = Observation.__table__
+
+
+def counts(
+    session: orm.Session, target_filter: TargetFilter, facet: str, whole: Size | None = None
+) -> dict[Any, Size]:
+    """Count the targets that match each value of a facet, with all other filters applied.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        The session; its uncommitted rows are included.
+    target_filter : TargetFilter
+        The filter; its criterion for this facet is ignored.
+    facet : str
+        "catalog", "instrument", "photometry", "processing", "flags", or a field of an observation
+        class.
+    whole : Size, optional
+        The number of targets that match all other filters, if it is known.
+
+    Returns
+    -------
+    dict
+        Counts by value: a name, the id of an instrument (its parts are included), None for raw,
+        True and False for flags, or the value of the field. Values without targets are omitted.
+        Of at most 10,000 targets the counts are exact; others may be estimates.
+    """
+    target_filter = target_filter.without(facet)
+    if whole is None:
+        whole = count(session, target_filter)
+    if facet == "flags":
+        flagged = count(session, dataclasses.replace(target_filter, flagged=True))
+        if whole.exact and flagged.exact:
+            return {True: flagged, False: Size(whole - flagged)}
+        return {
+            True: flagged,
+            False: count(session, dataclasses.replace(target_filter, flagged=False)),
+        }
+    if not whole.exact:
+        sizes = _each_value(session, target_filter, facet)
+        return {value: size for value, size in sizes if size or not size.exact}
+    if facet == "catalog":
+        grouped = (
+            sa.select(_catalog.c.name, sa.func.count())
+            .select_from(_target.join(_catalog, _catalog.c.id == _target.c.catalog_id))
+            .where(*number_conditions(target_filter), *target_conditions(target_filter))
+            .group_by(_catalog.c.name)
+        )
+        grouped = fitted(session, grouped, target_filter)
+        rows = session.execute(grouped, parameters(target_filter))
+        return {row[0]: Size(row[1]) for row in rows}
+    found: dict[Any, Size] = {}
+    arranged = layout.of(session)
+    for select in _facet_statements(target_filter, facet, arranged.fields):
+        grouped = fitted(session, select, target_filter)
+        for value, number in session.execute(grouped, parameters(target_filter)):
+            found[value] = Size(found.get(value, 0) + number)
+    return found
+
+
+def _each_value(
+    session: orm.Session, target_filter: TargetFilter, facet: str
+) -> Iterator[tuple[Any, Size]]:
+    """Count the targets of each value by itself; the values are those in small tables."""
+    criteria = target_filter.criteria
+    arranged = layout.of(session)
+    if facet == "catalog":
+        for name in session.scalars(arranged.present(sa.select(_catalog.c.name))).all():
+            chosen = dataclasses.replace(criteria, catalogs=(name,))
+            yield name, count(session, dataclasses.replace(target_filter, criteria=chosen))
+        return
+    if facet in ("photometry", "processing"):
+        model = PhotometricSource if facet == "photometry" else ProcessingMethod
+        names = sorted(session.scalars(arranged.present(sa.select(model.name))))
+        for value in [None, *names] if facet == "processing" else names:
+            changed: dict[str, Any] = {facet: (value,)}
+            chosen = dataclasses.replace(criteria, **changed)
+            yield value, count(session, dataclasses.replace(target_filter, criteria=chosen))
+        return
+    observations: dict[Any, set[int]] = {}
+    asked = sql.observation_matches(sql.shape(criteria))
+    for select in _observations_by_value(facet, arranged.fields):
+        statement = arranged.present(select.where(*asked))
+        for value, id_ in session.execute(statement, parameters(target_filter)):
+            observations.setdefault(value, set()).add(id_)
+    for value, ids in observations.items():
+        chosen = dataclasses.replace(
+            criteria, observations=tuple(sorted(ids)), types=(), instruments=(), fields={}
+        )
+        yield value, count(session, dataclasses.replace(target_filter, criteria=chosen))
+
+
+def _observations_by_value(facet: str, fields: Fields) -> Iterator[sa.Select[Any]]:
+    """Yield statements that select the values of a facet and the observations that have them."""
+    if facet == "instrument":
+        within = _instruments_within()
+        joined = _observation.join(within, within.c.part == _observation.c.instrument_id)
+        yield sa.select(within.c.whole, _observation.c.id).select_from(joined)
+        return
+    for column in fields[facet]:
+        source: sa.FromClause = _observation
+        if column.table is not _observation:
+            source = _observation.join(column.table, sql.same_row(column.table))
+        yield sa.select(column, _observation.c.id).select_from(source).where(column.is_not(None))
+
+
+def _instruments_within() -> sa.CTE:
+    """Pair each instrument with itself and everything that contains it."""
+    instrument = Instrument.__table__
+    within = sa.select(instrument.c.id.label("part"), instrument.c.id.label("whole")).cte(
+        "within", recursive=True
+    )
+    return within.union(
+        sa.select(within.c.part, instrument.c.parent_id)
+        .join(instrument, instrument.c.id == within.c.whole)
+        .where(instrument.c.parent_id.is_not(None))
+    )
+
+
+def _facet_statements(
+    target_filter: TargetFilter, facet: str, fields: Fields
+) -> Iterator[sa.Select[Any]]:
+    """Yield statements that count distinct targets by value, one per class that has the field."""
+    if facet in ("photometry", "processing"):
+        by: Any = PhotometricSource if facet == "photometry" else ProcessingMethod
+        key = (
+            _dataset.c.photometric_method_id
+            if facet == "photometry"
+            else _dataset.c.processing_method_id
+        )
+        each = _each(target_filter, key, _dataset)
+        kind = by.__table__
+        yield (
+            sa.select(kind.c.name, sa.func.count())
+            .select_from(each.outerjoin(kind, kind.c.id == each.c.value))
+            .group_by(kind.c.name)
+        )
+        return
+    if facet == "instrument":
+        within = _instruments_within()
+        joined = _dataset.join(_observation, _observation.c.id == _dataset.c.observation_id).join(
+            within, within.c.part == _observation.c.instrument_id
+        )
+        each = _each(target_filter, within.c.whole, joined)
+        yield sa.select(each.c.value, sa.func.count()).group_by(each.c.value)
+        return
+    for column in fields[facet]:
+        joined = _dataset.join(_observation, _observation.c.id == _dataset.c.observation_id)
+        if column.table is not _observation:
+            joined = joined.join(column.table, sql.same_row(column.table))
+        each = _each(target_filter, column, joined)
+        yield (
+            sa.select(each.c.value, sa.func.count())
+            .where(each.c.value.is_not(None))
+            .group_by(each.c.value)
+        )
+
+
+def _each(target_filter: TargetFilter, value: Any, source: Any) -> sa.Subquery:
+    """Select the distinct pairs of values and targets that have light curves with them."""
+    select = sa.select(value.label("value"), _dataset.c.target_id).distinct()
+    shape = sql.shape(target_filter.criteria)
+    of_observation = sql.observation_matches(shape)
+    if of_observation and _observation not in _tables(source):
+        source = source.join(_observation, _observation.c.id == _dataset.c.observation_id)
+    of_target = [*number_conditions(target_filter), *sql.target_matches(shape)]
+    if of_target or target_filter.flagged is not None:
+        source = source.join(_target, _target.c.id == _dataset.c.target_id)
+        source = source.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+    conditions = [*of_target, *of_observation, *sql.dataset_matches(shape)]
+    conditions += flag_conditions(target_filter)
+    return select.select_from(source).where(*conditions).subquery("each")
+
+
+def _tables(source: Any) -> Sequence[Any]:
+    return list(sa.sql.util.find_tables(source, include_joins=False))
+
+
+def choices(session: orm.Session) -> dict[str, list[Any]]:
+    """List the values that facets may take; only small tables are read.
+
+    Returns
+    -------
+    dict
+        By facet: names of catalogs, photometry and processing (None is raw), sorted;
+        ``(id, path)`` of instruments, each below the one it is part of; and for each field of an
+        observation class the values that occur, in increasing order, if there are any.
+    """
+    names = {}
+    arranged = layout.of(session)
+    for facet, model in (
+        ("catalog", MissionCatalog),
+        ("photometry", PhotometricSource),
+        ("processing", ProcessingMethod),
+    ):
+        naming = sa.select(model.name).order_by(model.name)
+        names[facet] = list(session.scalars(arranged.present(naming)))
+    found: dict[str, list[Any]] = {**names, "processing": [None, *names["processing"]]}
+    tree = instruments(session)
+    found["instrument"] = [
+        (row.id, " / ".join(str(part) for part in (row.part_of, row.name) if part))
+        for row in tree.itertuples()
+    ]
+    for name, columns in arranged.fields.items():
+        values: set[Any] = set()
+        for column in columns:
+            occurring = sa.select(column).where(column.is_not(None)).distinct()
+            values.update(session.scalars(arranged.present(occurring)))
+        if values:
+            found[name] = sorted(values)
+    return found
