@@ -131,6 +131,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "database: uses a PostgreSQL server (set by its fixtures)")
     config.addinivalue_line("markers", "slow: takes long, or repeats another with a variation")
+    config.addinivalue_line("markers", "own_tables: not in other layouts (see in_layout)")
     config.stash[LEFT_OUT] = 0
     if not hasattr(config, "workerinput"):
         config.stash[SERVER] = EmbeddedServer()
@@ -181,10 +182,17 @@ def _place(test: str) -> int:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest groups first; mark the tests that use a server, for ``-m database``."""
+    items[:] = [item for item in items if not _needs_other_tables(item)]
     items.sort(key=lambda item: _place(item.nodeid))
     for item in items:
         if "server_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.database)
+
+
+def _needs_other_tables(item: pytest.Item) -> bool:
+    given = getattr(item, "callspec", None)
+    moved = given is not None and given.params.get("in_layout", layouts.OWN) != layouts.OWN
+    return moved and item.get_closest_marker("own_tables") is not None
 
 
 def pytest_deselected(items: Iterable[pytest.Item]) -> None:
@@ -342,9 +350,9 @@ def dsn(server_url: sa.URL) -> Iterator[str]:
         yield url
 
 
-def _load_layouts() -> Any:
-    path = Path(__file__).parent / "layouts" / "databases.py"
-    spec = importlib.util.spec_from_file_location("lcdb_test_layouts", path)
+def _load(name: str) -> Any:
+    path = Path(__file__).parent / "layouts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"lcdb_test_{name}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -354,7 +362,8 @@ def _load_layouts() -> Any:
     return module
 
 
-layouts = _load_layouts()
+layouts = _load("databases")
+partitions = _load("partitions")
 
 
 class Layouts:
@@ -383,13 +392,21 @@ class Layouts:
     @contextmanager
     def copy(self, layout: str) -> Iterator[str]:
         """Lend a copy that may be changed."""
-        name = sa.make_url(self.shared(layout)).database
+        with self.converted(self.shared(layout), layouts.OWN) as url:
+            yield url
+
+    @contextmanager
+    def converted(self, url: str | sa.URL, layout: str) -> Iterator[str]:
+        """Lend a copy of a database of this package, moved into another layout."""
+        name = sa.make_url(url).database
         with _engine(self._server_url).connect() as connection:
             connection.exec_driver_sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
             )
-        with _database(self._server_url, str(name)) as url:
-            yield url
+        with _database(self._server_url, str(name)) as copied:
+            with _engine(sa.make_url(copied)).connect() as connection:
+                layouts.convert(connection, layout)
+            yield copied
 
     def close(self) -> None:
         self._kept.close()
@@ -404,6 +421,22 @@ def all_layouts(server_url: sa.URL) -> Iterator[Layouts]:
 
 
 @pytest.fixture(scope="session")
+def partitioned(server_url: sa.URL) -> Iterator[str]:
+    """URL of a LightcurveDB 3 with 60 partitions of each table, shared by all tests."""
+    with _database(server_url) as url:
+        with _engine(sa.make_url(url)).connect() as connection:
+            partitions.fill(connection, 60, cadences=8, targets=2_000)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def fill_partitions() -> Callable[..., None]:
+    """Fill a database as ``partitioned`` is filled."""
+    fill: Callable[..., None] = partitions.fill
+    return fill
+
+
+@pytest.fixture(scope="session")
 def sky(all_layouts: Layouts) -> Any:
     """The arrays in the databases of ``layout_dsn``."""
     return all_layouts.sky
@@ -413,6 +446,31 @@ def sky(all_layouts: Layouts) -> Any:
 def layout(request: pytest.FixtureRequest) -> str:
     """The name of a layout; a test that takes it, or what is below, runs once for each."""
     return str(request.param)
+
+
+IN_LAYOUTS = [
+    layouts.OWN,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in layouts.LAYOUTS[1:]),
+]
+
+
+@pytest.fixture(scope="module", params=IN_LAYOUTS)
+def in_layout(
+    request: pytest.FixtureRequest, all_layouts: Layouts
+) -> Iterator[Callable[[str], str]]:
+    """A function that moves a database of this package into another layout, and gives its URL.
+
+    A module whose database goes through it runs once for each layout, in all but this package's own
+    only among the slow tests, and without the tests that are marked ``own_tables``.
+    """
+    with ExitStack() as kept:
+        yield (
+            lambda url: (
+                url
+                if request.param == layouts.OWN
+                else kept.enter_context(all_layouts.converted(url, request.param))
+            )
+        )
 
 
 @pytest.fixture

@@ -14,7 +14,15 @@ from sqlalchemy import orm
 
 from lcdb_notebook.errors import WireError
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
-from lcdb_notebook.read.keys import literal, of_datasets, of_pairs, of_positions, parts
+from lcdb_notebook.read.keys import (
+    is_for_all,
+    literal,
+    of_datasets,
+    of_flags,
+    of_pairs,
+    of_positions,
+    parts,
+)
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.server import wire
@@ -143,21 +151,21 @@ def fetch(
     """
     arrays = Arrays() if into is None else into
     arranged = layout.of(session)
-    flags = "quality_flag_array" not in arranged.missing
+    given: dict[str, Any] = {
+        "flags": "quality_flag_array" not in arranged.missing,
+        "by_type": arranged.flags_by_type,
+        "positions": arranged.positions,
+    }
     tick = None if meanwhile is None else lambda: meanwhile(len(arrays.datasets))
     if arranged.keyed is None:
         reader = wire.RowReader(_FIELDS, take or arrays.take)
-        sql = _statement(
-            datasets, pairs, observations, versions, flags=flags, positions=arranged.positions
-        )
+        sql = _statement(datasets, pairs, observations, versions, **given)
         copy_out(session, sql, reader, tick)
         return arrays
     for part in parts(datasets, pairs, observations):
         arrays.by_place = part[0]
         reader = wire.RowReader(_FIELDS, arrays.take)
-        sql = _statement(
-            *part, versions, flags=flags, positions=arranged.positions, keyed=arranged.keyed
-        )
+        sql = _statement(*part, versions, **given, keyed=arranged.keyed)
         copy_out(session, sql, reader, tick)
         versions = ()
     return arrays
@@ -211,26 +219,28 @@ def _statement(
     versions: Sequence[int],
     *,
     flags: bool,
+    by_type: bool,
     positions: Collection[int],
     keyed: Keyed | None = None,
 ) -> str:
     # COPY takes no parameters, so the ids are part of the statement; they are checked integers.
     no_floats, no_cadences, no_flags = "NULL::float8[]", "NULL::int8[]", "NULL::int4[]"
     id_, rows_of = of_datasets(datasets, keyed)
+    here = f"= ANY ('{literal(observations)}'::int[])"
     arms = [
         f"SELECT {CADENCES}, id::int8, NULL::int8, {no_floats}, {no_floats}, "
         f"cadence_reference, {no_flags}, NULL::text "
-        f"FROM observation WHERE id = ANY ('{literal(observations)}'::int[])",
+        f"FROM observation WHERE id {here}",
         # An UPDATE moves a row (ctid) and marks it with its transaction (xmin).
         f"SELECT {VERSION}, id::int8, NULL, {no_floats}, {no_floats}, {no_cadences}, {no_flags}, "
         "concat(o.xmin, o.ctid, (SELECT string_agg(concat(f.xmin, f.ctid), ' ' ORDER BY f.ctid) "
-        "FROM quality_flag_array f WHERE f.target_id IS NULL AND f.observation_id = o.id)) "
+        f"FROM quality_flag_array f WHERE {is_for_all('= o.id', by_type=by_type)})) "
         f"FROM observation o WHERE id = ANY ('{literal(versions)}'::int[])",
         f"SELECT {FLAGS}, target_id, observation_id, {no_floats}, {no_floats}, "
         f"{no_cadences}, quality_flags, type FROM quality_flag_array "
-        f"WHERE target_id IS NULL AND observation_id = ANY ('{literal(observations)}'::int[])",
+        f"WHERE {is_for_all(here, by_type=by_type)}",
         f"SELECT {FLAGS}, f.target_id, f.observation_id, {no_floats}, {no_floats}, "
-        f"{no_cadences}, f.quality_flags, f.type FROM {of_pairs('quality_flag_array', pairs)} f",
+        f"{no_cadences}, f.quality_flags, f.type FROM {of_flags(pairs, by_type=by_type)} f",
         f"SELECT {TIMES}, t.target_id, t.observation_id, t.barycentric_julian_dates, "
         f"{no_floats}, {no_cadences}, {no_flags}, NULL "
         f"FROM {of_pairs('target_specific_time', pairs, pruned=keyed is not None)} t",

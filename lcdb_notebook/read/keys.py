@@ -11,8 +11,10 @@ __all__ = [
     "AT_ONCE",
     "Part",
     "array_state",
+    "is_for_all",
     "literal",
     "of_datasets",
+    "of_flags",
     "of_pairs",
     "of_positions",
     "parts",
@@ -95,6 +97,43 @@ def of_positions(
     table = "dataset" if keyed is None else keyed.dataset
     some = f" AND processing_method_id = ANY ('{literal(methods)}'::int[])"
     return of_pairs(table, pairs, pruned=keyed is not None, also=some)
+
+
+# Each type by one look into the index, which begins with it.
+_FLAG_TYPES = (
+    "ARRAY(WITH RECURSIVE each (type) AS ((SELECT type FROM quality_flag_array ORDER BY type "
+    "LIMIT 1) UNION ALL SELECT (SELECT f.type FROM quality_flag_array f WHERE f.type > each.type "
+    "ORDER BY f.type LIMIT 1) FROM each WHERE each.type IS NOT NULL) "
+    "SELECT type FROM each WHERE type IS NOT NULL)"
+)
+
+
+def of_flags(pairs: Sequence[tuple[int, int]], *, by_type: bool) -> str:
+    """Return the FROM items for the quality flags of pairs.
+
+    Parameters
+    ----------
+    pairs : sequence of tuple of int
+        Targets in observations.
+    by_type : bool
+        Whether to use LightcurveDB's index, on type, observation and target (-1 for all targets).
+    """
+    also = f" AND type = ANY ({_FLAG_TYPES}) AND COALESCE(target_id, -1) = of_target"
+    return of_pairs("quality_flag_array", pairs, also=also if by_type else "")
+
+
+def is_for_all(observation: str, *, by_type: bool) -> str:
+    """Return the condition that quality flags are of an observation, for all of its targets.
+
+    Parameters
+    ----------
+    observation : str
+        The condition on its id, such as ``= 5``.
+    by_type : bool
+        Whether to use LightcurveDB's index, as in :func:`of_flags`.
+    """
+    also = f" AND type = ANY ({_FLAG_TYPES}) AND COALESCE(target_id, -1) = -1"
+    return f"target_id IS NULL AND observation_id {observation}{also if by_type else ''}"
 
 
 def of_pairs(

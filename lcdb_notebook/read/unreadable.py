@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -12,14 +12,15 @@ from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.read.fetch import CADENCES, DATASET, FLAGS, POSITIONS, TIMES, Pair
 from lcdb_notebook.read.keys import (
     array_state,
+    is_for_all,
     literal,
     of_datasets,
+    of_flags,
     of_pairs,
     of_positions,
     parts,
 )
 from lcdb_notebook.search import layout
-from lcdb_notebook.search.layout.keyed import Keyed
 
 __all__ = ["Unreadable", "find_unreadable"]
 
@@ -52,10 +53,10 @@ def find_unreadable(
     """
     arranged = layout.of(session)
     if arranged.keyed is None:
-        return _find_unreadable(session, datasets, pairs, observations, arranged.positions)
+        return _find_unreadable(session, datasets, pairs, observations, arranged)
     found = Unreadable()
     for part in parts(datasets, pairs, observations):
-        some = _find_unreadable(session, *part, arranged.positions, arranged.keyed)
+        some = _find_unreadable(session, *part, arranged)
         found.datasets |= {part[0][int(place) - 1]: why for place, why in some.datasets.items()}
         found.pairs |= some.pairs
         found.observations |= some.observations
@@ -67,9 +68,9 @@ def _find_unreadable(
     datasets: Sequence[DataSetId],
     pairs: Sequence[Pair],
     observations: Sequence[int],
-    positions: Collection[int],
-    keyed: Keyed | None = None,
+    arranged: layout.Layout,
 ) -> Unreadable:
+    keyed, by_type = arranged.keyed, arranged.flags_by_type
     here = f"ANY ('{literal(observations)}'::int[])"
     arms = [
         f"SELECT {CADENCES} AS kind, id::int8 AS id, NULL::int8 AS observation_id, "
@@ -77,18 +78,18 @@ def _find_unreadable(
         f"FROM observation WHERE id = {here}",
         f"SELECT {FLAGS}, target_id, observation_id, type, "
         f"{array_state('quality_flags', integers=True)} FROM quality_flag_array "
-        f"WHERE target_id IS NULL AND observation_id = {here}",
+        f"WHERE {is_for_all(f'= {here}', by_type=by_type)}",
         f"SELECT {FLAGS}, f.target_id, f.observation_id, f.type, "
         f"{array_state('f.quality_flags', integers=True)} "
-        f"FROM {of_pairs('quality_flag_array', pairs)} f",
+        f"FROM {of_flags(pairs, by_type=by_type)} f",
         f"SELECT {TIMES}, t.target_id, t.observation_id, 'times', "
         f"{array_state('t.barycentric_julian_dates')} "
         f"FROM {of_pairs('target_specific_time', pairs, pruned=keyed is not None)} t",
     ]
-    if positions:
+    if arranged.positions:
         arms.append(
             f"SELECT {POSITIONS}, p.target_id, p.observation_id, 'positions', "
-            f"{array_state('p.values')} FROM {of_positions(pairs, positions, keyed)} p"
+            f"{array_state('p.values')} FROM {of_positions(pairs, arranged.positions, keyed)} p"
         )
     id_, rows_of = of_datasets(datasets, keyed)
     arms += [

@@ -23,6 +23,7 @@ import latency
 import loading
 import mapping
 import memory
+import partitioned
 import reading
 from report import NotMeasured, Row, machine, table
 from sky import SCALES, NoDataError, Sky
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[Sky, int], Iterator[Row | NotMeasured]]] = {
     "loading": loading.against_raw,
     "bytes": reading.bytes_received,
     "memory": memory.streaming,
+    "partitions": partitioned.partitions,
     "import": importing.package,
     "clicks": clicking.explorer,
 }

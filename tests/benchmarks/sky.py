@@ -53,11 +53,12 @@ class Scale:
     ingested: int
     few: int
     many: int
+    partitions: int
 
 
 SCALES = {
-    "small": Scale(2_000, 200, 0.25, 100, 20, 1_005, 30_000),
-    "full": Scale(20_000, 2_000, 0.2, 1_000, 200, 10_005, 1_000_005),
+    "small": Scale(2_000, 200, 0.25, 100, 20, 1_005, 30_000, 200),
+    "full": Scale(20_000, 2_000, 0.2, 1_000, 200, 10_005, 1_000_005, 3_400),
 }
 
 
@@ -92,9 +93,13 @@ class Sky:
 
     def new_database(self, name: str) -> lcdb.Database:
         """Create a database with empty tables and open it for writing."""
+        return self._opened(lcdb.connect(self.blank_database(name), write=True, create=True))
+
+    def blank_database(self, name: str) -> sa.URL:
+        """Create a database without tables."""
         with outside_transactions(self._server.url("postgres")) as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
-        return self._opened(lcdb.connect(self._server.url(name), write=True, create=True))
+        return self._server.url(name)
 
     def server_version(self) -> str:
         """Say which PostgreSQL this is."""

@@ -384,6 +384,14 @@ def large(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
         yield db
 
 
+@pytest.fixture(scope="module")
+def large_2(large: lcdb.Database, all_layouts: Any) -> Iterator[lcdb.Database]:
+    """The same stars in LightcurveDB 2, whose index of targets begins with the catalog."""
+    own = large.session.get_bind().engine.url
+    with all_layouts.converted(own, "2.x") as url, lcdb.connect(url) as db:
+        yield db
+
+
 @contextmanager
 def plans(
     db: lcdb.Database,
@@ -504,6 +512,21 @@ LOOKUPS: dict[str, Callable[[lcdb.Database], Any]] = {
 }
 
 
+BY_NUMBER = [
+    "search by number",
+    "search by number and sector",
+    "search by number and names",
+    "search by 500 numbers",
+    "count by number",
+    "lightcurve",
+    "read 500",
+    "targets by number",
+    "observations of a target",
+    "why there is no such combination",
+    "which numbers are missing",
+]
+
+
 @pytest.mark.parametrize("lookup", LOOKUPS.values(), ids=LOOKUPS)
 def test_no_statement_reads_a_large_table_in_full(
     large: lcdb.Database, caplog: pytest.LogCaptureFixture, lookup: Callable[[lcdb.Database], Any]
@@ -512,6 +535,21 @@ def test_no_statement_reads_a_large_table_in_full(
     with plans(large, caplog) as explained:
         lookup(large)
     assert explained
+    for statement, plan in explained:
+        shown = f"{statement}\n{json.dumps(plan, indent=1)[:5000]}"
+        assert not full_scans(plan) & BIG, shown
+        assert rows_touched(plan) < STARS / 8, shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "lookup", [one for name, one in LOOKUPS.items() if name in BY_NUMBER], ids=BY_NUMBER
+)
+def test_no_lookup_by_number_reads_all_targets_of_lightcurvedb_2(
+    large_2: lcdb.Database, caplog: pytest.LogCaptureFixture, lookup: Callable[[lcdb.Database], Any]
+) -> None:
+    with plans(large_2, caplog) as explained:
+        lookup(large_2)
     for statement, plan in explained:
         shown = f"{statement}\n{json.dumps(plan, indent=1)[:5000]}"
         assert not full_scans(plan) & BIG, shown

@@ -67,6 +67,8 @@ class Layout:
         The query for parameters of stars, if the database has any.
     has_aliases : bool
         Whether it knows which targets are the same star.
+    flags_by_type : bool
+        Whether the index of quality flags begins with their type, as LightcurveDB's own does.
     """
 
     presented: Mapping[str, sa.CTE]
@@ -80,6 +82,7 @@ class Layout:
     keyed: Keyed | None = None
     parameters: sa.TextClause | None = None
     has_aliases: bool = False
+    flags_by_type: bool = False
 
     def present(self, statement: Statement, *others: sa.CTE) -> Statement:
         """Fit a statement to the database.
@@ -100,8 +103,16 @@ class Layout:
         return fitted
 
 
-_POSITIONS = sa.text(
-    "SELECT id, name FROM processing_method WHERE name = ANY(CAST(:names AS text[]))"
+# Of what LightcurveDB itself makes, the indexes begin otherwise than those of this package.
+_BEGINS = (
+    "EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid "
+    "AND a.attnum = i.indkey[0] WHERE i.indrelid = to_regclass('{}') AND a.attname = '{}')"
+)
+_ABOUT = sa.text(
+    f"SELECT {_BEGINS.format('target', 'name')} AS by_number, "
+    f"NOT {_BEGINS.format('quality_flag_array', 'target_id')} AS flags_by_type, "
+    "(SELECT json_object_agg(id, name) FROM processing_method "
+    "WHERE name = ANY(CAST(:names AS text[]))) AS positions"
 )
 
 # Which classes were mapped when a layout was read, and the layout.
@@ -210,15 +221,16 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         if name not in fields:
             column = sa.ColumnClause(name, type_, _selectable=Observation.__table__)
             fields[name] = (cast("sa.Column[Any]", column),)
-    presented = presentations(connection.dialect, tables, beside)
+    by_number, flags_by_type, positions = True, False, None
+    if "processing_method" in tables:
+        by_number, flags_by_type, positions = connection.execute(
+            _ABOUT, {"names": [*POSITIONS]}
+        ).one()
+    presented = presentations(connection.dialect, tables, beside, by_number=by_number)
     keyed = None
     if has_keys(tables):
         hierarchy = qualified(tables, "datasethierarchy")
         keyed = Keyed(qualified(tables, "dataset") or "", hierarchy, tuple(presented.values()))
-    positions = {
-        id_: POSITIONS[name]
-        for id_, name in connection.execute(_POSITIONS, {"names": [*POSITIONS]})
-    }
     layout = Layout(
         presented,
         fields,
@@ -227,9 +239,10 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         frozenset(Base.metadata.tables.keys() - tables.keys()),
         tuple(_lacking(tables)),
         all(_is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
-        positions,
+        {int(id_): POSITIONS[name] for id_, name in (positions or {}).items()},
         keyed,
         *beside_targets(tables),
+        flags_by_type,
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout

@@ -28,11 +28,18 @@ from lcdb_notebook.search.criteria import Criteria
 
 __all__ = ["AT_ONCE", "MOST_KEYS", "Keyed", "parse_keys"]
 
-#: Partitions that one statement opens. PostgreSQL locks each, and each of its indexes.
-AT_ONCE = 12
+#: Partitions of DataSets that one statement opens. PostgreSQL locks each and its two indexes; with
+#: those of the parent, fewer than 64 locks are held.
+AT_ONCE = 19
+
+# A partition of links has three indexes.
+_LINKS_AT_ONCE = 14
+
+# Partitions that a statement opens together with the small tables and their indexes.
+_TOGETHER = 8
 
 #: Keys that are read where no target is named; a statement on more opens all partitions together.
-MOST_KEYS = 50_000
+MOST_KEYS = 500_000
 
 _KEY = "observation_id, target_id, photometric_method_id, processing_method_id"
 
@@ -105,8 +112,8 @@ class Keyed:
             some = [key for observation in observations for key in wanted[observation]]
             statement = sa.text(
                 f"SELECT {_KEY} FROM unnest(CAST(:o AS int[]), CAST(:t AS bigint[]), "
-                f"CAST(:p AS int[]), CAST(:m AS int[])) AS k ({_KEY}) JOIN {self.dataset} "
-                f"USING ({_KEY}) WHERE observation_id = ANY(CAST(:here AS int[]))"
+                f"CAST(:p AS int[]), CAST(:m AS int[])) AS k ({_KEY}) JOIN {self.dataset} d "
+                f"USING ({_KEY}) WHERE d.observation_id = ANY(CAST(:here AS int[]))"
             )
             given = dict(zip("otpm", map(list, zip(*some, strict=True)), strict=True))
             rows = session.connection().execute(statement, given | {"here": observations})
@@ -142,29 +149,31 @@ class Keyed:
     def family(
         self, session: orm.Session, ids: Sequence[DataSetId], *, everywhere: bool
     ) -> tuple[sa.CTE, sa.CTE]:
-        """Present the DataSets of some targets, and what was derived from what among them.
+        """Present some DataSets with those that they are linked to, and the links.
 
         Parameters
         ----------
         session : sqlalchemy.orm.Session
             The session.
         ids : sequence of int or str
-            DataSets of these targets.
+            The DataSets.
         everywhere : bool
-            In all observations, or in those of the ids alone, which is quick.
+            Follow links of all observations, or of those of the ids alone, which is quick.
         """
         keys = parse_keys(ids)
-        targets = list(dict.fromkeys(key.target for key in keys))
         observations = list(dict.fromkeys(key.observation for key in keys))
-        if everywhere:
+        if everywhere and self.hierarchy is not None:
             observations = self._observations(session, Criteria())
-        found = self._scan(session, observations, targets, {}) or []
-        links = [*self._links(session, observations, targets)]
-        known = set(found)
-        # Whatever else they were derived from.
-        others = {key for link in links for key in link} - known
-        found += self.existing(session, sorted(others))
-        return _constants(found), _links(links)
+        links: dict[tuple[DataSetKey, DataSetKey], None] = {}
+        followed: set[int] = set()
+        targets = {key.target for key in keys}
+        while targets:
+            links |= dict.fromkeys(self._links(session, observations, sorted(targets)))
+            followed |= targets
+            # A light curve may be derived from one of another star.
+            targets = {key.target for link in links for key in link} - followed
+        members = dict.fromkeys([*keys, *(key for link in links for key in link)])
+        return _constants(self.existing(session, [*members])), _links([*links])
 
     def _links(
         self, session: orm.Session, observations: Sequence[int], targets: Sequence[int]
@@ -180,7 +189,7 @@ class Keyed:
             "(source_target_id = ANY(CAST(:targets AS bigint[])) "
             "OR child_target_id = ANY(CAST(:targets AS bigint[])))"
         )
-        for some in _batches(observations):
+        for some in _batches(observations, _LINKS_AT_ONCE):
             given = {"here": some, "targets": list(targets)}
             for row in session.connection().execute(statement, given):
                 yield DataSetKey(*row[:4]), DataSetKey(*row[4:])
@@ -193,7 +202,7 @@ class Keyed:
         methods: dict[str, list[int]],
     ) -> list[DataSetKey] | None:
         """Read keys a few partitions at a time; None if those of all targets are too many."""
-        if targets is None and len(observations) <= AT_ONCE:
+        if targets is None and len(observations) <= _TOGETHER:
             return None
         text = f"SELECT {_KEY} FROM {self.dataset} WHERE observation_id = ANY(CAST(:here AS int[]))"
         if targets is not None:
@@ -258,10 +267,10 @@ class Keyed:
         return found
 
 
-def _batches(observations: Iterable[int]) -> Iterator[list[int]]:
-    ids = list(observations)
-    for start in range(0, len(ids), AT_ONCE):
-        yield ids[start : start + AT_ONCE]
+def _batches(observations: Iterable[int], size: int | None = None) -> Iterator[list[int]]:
+    ids, size = list(observations), size or AT_ONCE
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
 
 
 def _constants(keys: Sequence[DataSetKey]) -> sa.CTE:

@@ -25,7 +25,9 @@ _NUMBERED_FROM_0 = {"photometric_source", "processing_method"}
 Tables = Mapping[str, Mapping[str, StoredColumn]]
 
 
-def presentations(dialect: sa.Dialect, tables: Tables, beside: Beside) -> dict[str, sa.CTE]:
+def presentations(
+    dialect: sa.Dialect, tables: Tables, beside: Beside, *, by_number: bool = True
+) -> dict[str, sa.CTE]:
     """Make common table expressions for tables with missing columns, and for missing tables.
 
     Parameters
@@ -36,6 +38,8 @@ def presentations(dialect: sa.Dialect, tables: Tables, beside: Beside) -> dict[s
         The columns that the database has, by table and name.
     beside : Beside
         Fields of observations from other tables.
+    by_number : bool, default True
+        Whether an index of targets begins with their number.
     """
     made = {}
     keyed = has_keys(tables)
@@ -48,6 +52,11 @@ def presentations(dialect: sa.Dialect, tables: Tables, beside: Beside) -> dict[s
             made[table.name] = _cte(table.name, f"{named} WHERE o.id <> 0")
         elif there is None:
             made[table.name] = _cte(table.name, _empty(dialect, table))
+        elif table.name == "target" and not by_number:
+            # The index begins with the catalog, so that each search has to name all catalogs.
+            everywhere = "o.catalog_id = ANY(ARRAY(SELECT id FROM mission_catalog))"
+            whole = _complete(dialect, table, there, None)
+            made[table.name] = _cte(table.name, f"{whole} WHERE {everywhere}")
         elif table.name == "observation" and beside.fields:
             made[table.name] = _cte(table.name, _complete(dialect, table, there, beside))
         elif any(column.name not in there for column in table.c):

@@ -1,0 +1,133 @@
+"""LightcurveDB 3 with many partitions: no statement opens more than a few of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+import lcdb_notebook as lcdb
+from lcdb_notebook.cli.info import summary
+from lcdb_notebook.search import browse
+from lcdb_notebook.search.browse import TargetFilter
+from lcdb_notebook.search.criteria import criteria
+
+MOST_LOCKS = 64
+"""What PostgreSQL has room for in each connection, unless it is configured otherwise."""
+
+STAR = 1001
+
+
+@pytest.fixture
+def db(partitioned: str) -> Iterator[lcdb.Database]:
+    with lcdb.connect(partitioned) as db:
+        yield db
+
+
+def _browse(db: lcdb.Database) -> None:
+    some = TargetFilter(criteria=criteria(photometry="TGLC Aperture Small", sector=1))
+    with db.session_scope() as session:
+        browse.page(session, some)
+        browse.count(session, some)
+        browse.counts(session, some, "processing")
+        browse.choices(session)
+
+
+CALLS: dict[str, Callable[[lcdb.Database, Path], Any]] = {
+    "search by number": lambda db, _: db.search(STAR).table,
+    "search by number and sector": lambda db, _: db.search(STAR, sector=1).table,
+    "search by sector": lambda db, _: db.search(sector=1).table,
+    "search everything": lambda db, _: db.search()[:5].table,
+    "search by names": lambda db, _: db.search(photometry="TGLC Aperture Large").table,
+    "count": lambda db, _: len(db.search()),
+    "why there is no such target": lambda db, _: repr(db.search(999_999)),
+    "read": lambda db, _: list(db.search(STAR)),
+    "lightcurve": lambda db, _: db.search(STAR, processing="raw")[0].lightcurve(),
+    "lightcurves": lambda db, _: db.search(STAR, photometry="TGLC Aperture Small").lightcurves(),
+    "to_pandas": lambda db, _: db.search(STAR).to_pandas(),
+    "export": lambda db, folder: db.search(STAR, sector=1).export(folder, format="csv"),
+    "export Parquet": lambda db, folder: db.search(STAR).export(folder, format="parquet"),
+    "map": lambda db, _: db.search(STAR, sector=1).map(len, workers=1),
+    "to_dask": lambda db, _: db.search(STAR, sector=1).to_dask(),
+    "best": lambda db, _: db.search(STAR).best(),
+    "coverage": lambda db, _: db.coverage(STAR),
+    "lineage": lambda db, _: db.lineage(db.search(STAR)[0]),
+    "targets": lambda db, _: db.targets(sector=1),
+    "targets by names": lambda db, _: db.targets(processing="QSPMagnitude"),
+    "observations": lambda db, _: db.observations(target=STAR),
+    "flags": lambda db, _: db.quality_flags(STAR),
+    "frames": lambda db, _: db.frames(sector=1),
+    "browse": lambda db, _: _browse(db),
+    "info": lambda db, _: summary(db),
+}
+
+
+@pytest.fixture
+def sent(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[tuple[str, Any]]]]:
+    """The statements of a test with their parameters, COPYs included."""
+    log: list[tuple[str, Any]] = []
+
+    def record(_c: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        log.append((statement, parameters))
+
+    def everything() -> list[tuple[str, Any]]:
+        copies = [message for message in caplog.messages if message.startswith("COPY (")]
+        return log + [(copy[len("COPY (") : copy.rindex(") TO STDOUT")], None) for copy in copies]
+
+    event.listen(sa.Engine, "before_cursor_execute", record)
+    with caplog.at_level(logging.DEBUG, logger="lcdb_notebook.read.fetch"):
+        yield everything
+    event.remove(sa.Engine, "before_cursor_execute", record)
+
+
+def locks(connection: sa.Connection, statement: str, parameters: Any) -> int:
+    """Run a statement again, and count the locks that it takes."""
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()")
+        (number,) = cursor.fetchone()
+    driver.rollback()
+    return int(number)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_no_statement_holds_many_locks(
+    db: lcdb.Database,
+    partitioned: str,
+    sent: Callable[[], list[tuple[str, Any]]],
+    call: Callable[[lcdb.Database, Path], Any],
+    tmp_path: Path,
+) -> None:
+    call(db, tmp_path)
+    statements = sent()
+    assert statements
+    with sa.create_engine(partitioned, poolclass=sa.NullPool).connect() as connection:
+        for statement, parameters in statements:
+            assert locks(connection, statement, parameters) < MOST_LOCKS, statement
+
+
+def test_a_statement_on_all_partitions_is_noticed(partitioned: str) -> None:
+    with sa.create_engine(partitioned, poolclass=sa.NullPool).connect() as connection:
+        statement = "SELECT count(*) FROM dataset"
+        assert locks(connection, statement, None) > 180
+
+
+def test_light_curves_are_those_of_the_same_rows_without_partitions(
+    db: lcdb.Database, blank_dsn: str, fill_partitions: Callable[..., None]
+) -> None:
+    with sa.create_engine(blank_dsn, isolation_level="AUTOCOMMIT").connect() as connection:
+        fill_partitions(connection, 60, partitioned=False, cadences=8, targets=2_000)
+    with lcdb.connect(blank_dsn) as flat:
+        pairs = list(zip(db.search(STAR), flat.search(STAR), strict=True))
+        assert len(pairs) == 300
+        for one, other in pairs:
+            assert one.observation.fields == other.observation.fields
+            assert (one.photometry, one.processing) == (other.photometry, other.processing)
+            assert (one.flux == other.flux).all()
+            assert (one.time == other.time).all()
