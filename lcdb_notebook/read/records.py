@@ -21,7 +21,7 @@ from lcdb_notebook.search import layout, stars
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
-__all__ = ["CHUNK_BYTES", "OnError", "outcomes", "records"]
+__all__ = ["CHUNK_BYTES", "OnError", "by_pair", "outcomes", "records"]
 
 OnError = Literal["raise", "skip"]
 
@@ -178,7 +178,7 @@ class _Shared:
         self.unreadable.pop(observation, None)
 
 
-def _by_pair(rows: Sequence[Row]) -> Iterator[tuple[Pair, list[Row]]]:
+def by_pair(rows: Sequence[Row]) -> Iterator[tuple[Pair, list[Row]]]:
     """Group consecutive rows of one target in one observation."""
     group: list[Row] = []
     pair: Pair | None = None
@@ -200,7 +200,7 @@ def _chunks(found: Found, chunk_bytes: int | None) -> Iterator[Sequence[Row]]:
         return
     chunk: list[Row] = []
     size = 0
-    for (_, observation), group in _by_pair(found.rows):
+    for (_, observation), group in by_pair(found.rows):
         # A cadence is 12 bytes on the wire, as value, as error and as time, and 8 as flags.
         bytes_ = found.observations[observation][1] * (24 * len(group) + 20)
         if chunk and size + bytes_ > chunk_bytes:

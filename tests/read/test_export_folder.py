@@ -34,12 +34,12 @@ TARGETS = 6
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str]) -> str:
+def url(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> str:
     """A database of six stars in two sectors: 72 light curves."""
     url = new_database()
     with lcdb.connect(url, write=True, create=True) as db:
         demo.load(db.session, targets=TARGETS)
-    return url
+    return in_layout(url)
 
 
 @pytest.fixture
@@ -307,9 +307,9 @@ def test_every_cadence_is_in_the_file_unless_it_is_to_be_dropped(
     ("options", "error", "message"),
     [
         (
-            {"format": "hdf5"},
+            {"format": "xls"},
             ExportError,
-            "format must be 'fits'.* or 'parquet', got 'hdf5'",
+            "format must be 'fits'.* or 'parquet', got 'xls'",
         ),
         ({"flagged": "no"}, ArgumentError, "flagged must be"),
         ({"on_error": "ignore"}, ArgumentError, "on_error must be"),

@@ -12,6 +12,7 @@ from lcdb_notebook.errors import ExportError
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.quality import FLAGGED, Flagged
 from lcdb_notebook.read.export.folder import write_folder
+from lcdb_notebook.read.export.wide import TABLES, write_wide
 from lcdb_notebook.read.records import OnError
 from lcdb_notebook.search.lazy import Search
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WRITERS", "FileFormat", "export"]
 
-FileFormat: TypeAlias = Literal["fits", "ecsv", "csv", "parquet"]
+FileFormat: TypeAlias = Literal["fits", "ecsv", "csv", "parquet", "hdf5"]
 
 
 def _write_parquet(
@@ -65,6 +66,7 @@ def export(
     time_format: str | None = None,
     as_flux: bool = True,
     overwrite: bool = False,
+    wide: bool = False,
     on_error: OnError = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -76,8 +78,9 @@ def export(
         The light curves.
     folder : str or pathlib.Path
         Created if it does not exist.
-    format : {"fits", "ecsv", "csv", "parquet"}, optional
-        A file per light curve, or, for Parquet, one dataset with a row per light curve.
+    format : {"fits", "ecsv", "csv", "parquet", "hdf5"}, optional
+        A file per light curve, or, for Parquet, one dataset with a row per light curve. "hdf5"
+        needs ``wide=True``.
     quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
         Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
         ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
@@ -95,6 +98,9 @@ def export(
         median. False keeps magnitudes.
     overwrite : bool, optional
         Write every file again, also those that are complete already.
+    wide : bool, optional
+        Write one table for each target and observation, with the light curves side by side in
+        columns, equal to ``to_pandas(wide=True)`` with the same arguments.
     on_error : {"raise", "skip"}, optional
         "raise" stops at the first light curve whose arrays cannot be read or contradict each
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
@@ -126,12 +132,20 @@ def export(
     at all, and the same call continues. An array that was changed in the database without changing
     its length is not noticed; pass ``overwrite=True``.
     """
-    if format not in WRITERS:
-        *first, last = (repr(name) for name in WRITERS)
+    writers = WRITERS
+    if wide:
+        writers = {name: partial(write_wide, format=name) for name in TABLES}
+    elif format in TABLES and format not in WRITERS:
+        raise ExportError(
+            f"format={format!r} is for light curves side by side and needs wide=True; for a file "
+            "of each light curve use 'fits', 'ecsv' or 'csv'"
+        )
+    if format not in writers:
+        *first, last = (repr(name) for name in writers)
         raise ExportError(f"format must be {', '.join(first)} or {last}, got {format!r}")
     check_choice("on_error", on_error, ("raise", "skip"))
     check_choice("flagged", flagged, FLAGGED)
-    return WRITERS[format](
+    return writers[format](
         search,
         folder,
         quality_bitmask=quality_bitmask,

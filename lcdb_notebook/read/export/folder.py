@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from astropy.table import Table
 
-__all__ = ["report", "write_folder"]
+__all__ = ["ready", "report", "write_folder"]
 
 # Increased when files are written differently, so that older ones are written again.
 _EDITION = 2
@@ -103,7 +103,7 @@ def write_folder(
         missions = results.missions(session)
         url = session.get_bind().engine.url
         database = url.set(username=None, password=None).render_as_string()
-    where = _ready(Path(folder).expanduser())
+    where = ready(Path(folder).expanduser())
     rows: list[tuple[str, str, int | None, str]] = []
     with (
         Manifest(where) as manifest,
@@ -123,7 +123,14 @@ def write_folder(
     return report(found.rows, rows)
 
 
-def _ready(folder: Path) -> Path:
+def ready(folder: Path) -> Path:
+    """Create a folder, and remove what killed processes left in it.
+
+    Raises
+    ------
+    ExportError
+        If it cannot be written to.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

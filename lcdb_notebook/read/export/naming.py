@@ -11,7 +11,7 @@ from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.missions import MISSIONS
 from lcdb_notebook.lightcurve.record import ObservationData
 
-__all__ = ["file_name"]
+__all__ = ["file_name", "table_name"]
 
 _LONGEST_WORD = 32
 
@@ -76,6 +76,36 @@ def file_name(row: Named, mission: str, observation: ObservationData, ending: st
     >>> file_name(row, "TESS", observation, "fits")
     'tess_tic261136679_s0001_spoc_120s_spoc-sap_pdcsap_d12.fits'
     """
+    words = _observed(row, mission, observation)
+    words += [_word(row.photometry or "light"), _word(row.processing or "raw"), f"d{row.dataset}"]
+    return f"{'_'.join(word for word in words if word)}.{ending}"
+
+
+def table_name(row: Named, mission: str, observation: ObservationData, ending: str) -> str:
+    """Return the file name of a table with all light curves of a target in an observation.
+
+    Parameters
+    ----------
+    row : Named
+        One of the light curves.
+    mission : str
+        Name of its mission.
+    observation : ObservationData
+        The observation it belongs to.
+    ending : str
+        "fits", "hdf5".
+
+    Returns
+    -------
+    str
+        As :func:`file_name`, with the observation's id in place of what names a light curve.
+    """
+    words = _observed(row, mission, observation)
+    words = [*(word for word in words if not word.startswith("obs")), f"obs{observation.id}"]
+    return f"{'_'.join(word for word in words if word)}.{ending}"
+
+
+def _observed(row: Named, mission: str, observation: ObservationData) -> list[str]:
     fields = observation.fields
     words = [_word(mission), f"{_word(row.catalog)}{row.target}"]
     words += _when(observation)
@@ -83,8 +113,7 @@ def file_name(row: Named, mission: str, observation: ObservationData, ending: st
         words.append(_word(fields["author"]))
     if fields.get("exptime") is not None:
         words.append(f"{_word(fields['exptime'])}s")
-    words += [_word(row.photometry or "light"), _word(row.processing or "raw"), f"d{row.dataset}"]
-    return f"{'_'.join(word for word in words if word)}.{ending}"
+    return words
 
 
 def _when(observation: ObservationData) -> list[str]:

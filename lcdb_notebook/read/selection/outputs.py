@@ -29,6 +29,7 @@ def export(
     time_format: str | None = None,
     as_flux: bool = True,
     overwrite: bool = False,
+    wide: bool = False,
     on_error: OnError = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -38,11 +39,11 @@ def export(
     ----------
     folder : str or pathlib.Path
         Created if it does not exist.
-    format : {"fits", "ecsv", "csv", "parquet"}, optional
+    format : {"fits", "ecsv", "csv", "parquet", "hdf5"}, optional
         "fits", "ecsv" and "csv" write one file per light curve, which
         :func:`lcdb_notebook.read_lightcurve` reads back. "parquet" writes one dataset with a row
         per light curve and all numbers as stored, for pyarrow, DuckDB and nested-pandas; it needs
-        ``flagged="keep"`` and no ``time_format``.
+        ``flagged="keep"`` and no ``time_format``. "hdf5" needs ``wide=True``.
     quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
         Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
         ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
@@ -60,6 +61,9 @@ def export(
         median. False keeps magnitudes.
     overwrite : bool, optional
         Write every file again, also those that are complete already.
+    wide : bool, optional
+        Write one table for each target and observation, with the light curves side by side in
+        columns, equal to ``to_pandas(wide=True)`` with the same arguments.
     on_error : {"raise", "skip"}, optional
         "raise" stops at the first light curve whose arrays cannot be read or contradict each
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
@@ -88,6 +92,9 @@ def export(
 
     Notes
     -----
+    Tables of ``wide=True`` have fluxes as stored, magnitudes included. ``Table.read`` of astropy
+    reads them (pandas reads CSV, with ``comment="#"``, and Parquet).
+
     By default every cadence is in the file with its flags, also those whose time is NaN, which
     readers of light curves leave out; ``flagged="drop"`` leaves both out here. FITS files of TESS
     and Kepler always have times in the mission's format, and remember ``time_format``.
@@ -115,6 +122,7 @@ def export(
         time_format=time_format,
         as_flux=as_flux,
         overwrite=overwrite,
+        wide=wide,
         on_error=on_error,
         progress=progress,
     )

@@ -1,0 +1,202 @@
+"""Write the light curves of each target and observation side by side into one table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lcdb_notebook import flags
+from lcdb_notebook.errors import DataError, optional
+from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.lightcurve import convert
+from lcdb_notebook.lightcurve.convert.columns import plain
+from lcdb_notebook.lightcurve.quality import Flagged
+from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.read.export.atomic_write import atomic_write
+from lcdb_notebook.read.export.folder import ready, report
+from lcdb_notebook.read.export.manifest import Manifest, fingerprint
+from lcdb_notebook.read.export.naming import table_name
+from lcdb_notebook.read.progress import Progress
+from lcdb_notebook.read.records import OnError, by_pair, outcomes
+from lcdb_notebook.search import results
+from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search.rows import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from astropy.table import Table
+
+__all__ = ["TABLES", "write_wide"]
+
+# Increased when files are written differently, so that older ones are written again.
+_EDITION = 1
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    units = [f"# unit of {name}: {unit}\n" for name, unit in _units(frame).items() if unit]
+    body = frame.to_csv(index=False, lineterminator="\n")
+    path.write_text("".join(units) + body, encoding="utf-8", newline="")
+
+
+def _write_ecsv(frame: pd.DataFrame, path: Path) -> None:
+    _table(frame).write(path, format="ascii.ecsv")
+
+
+def _write_fits(frame: pd.DataFrame, path: Path) -> None:
+    table = _table(frame)
+    table.meta = {"EXTNAME": "LIGHTCURVES", **table.meta}
+    table.write(path, format="fits")
+
+
+def _write_hdf5(frame: pd.DataFrame, path: Path) -> None:
+    _table(frame).write(path, format="hdf5", path="lightcurves", serialize_meta=True)
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    optional.required("pyarrow.parquet", extra="parquet", needed_by="export(format='parquet')")
+    frame.to_parquet(path, index=False)
+
+
+TABLES: dict[str, Callable[[Any, Path], None]] = {
+    "fits": _write_fits,
+    "ecsv": _write_ecsv,
+    "csv": _write_csv,
+    "parquet": _write_parquet,
+    "hdf5": _write_hdf5,
+}
+"""By format, a function that writes a DataFrame of :func:`convert.to_wide` to a path."""
+
+
+def write_wide(
+    search: Search,
+    folder: str | Path,
+    *,
+    format: str,  # noqa: A002 - named as in export()
+    quality_bitmask: flags.Bitmask,
+    flagged: Flagged,
+    time_format: str | None,
+    overwrite: bool,
+    on_error: OnError,
+    progress: bool | None,
+    **_without_effect: object,
+) -> pd.DataFrame:
+    """Write a file for each target and observation, with a column for each light curve.
+
+    Parameters
+    ----------
+    search, folder, quality_bitmask, flagged, time_format, overwrite, on_error, progress
+        The arguments of :func:`lcdb_notebook.read.export.export`, whose errors it raises.
+    format : str
+        One of :data:`TABLES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The report of :func:`lcdb_notebook.read.export.export`.
+    """
+    settings: dict[str, Any] = {
+        "quality_bitmask": quality_bitmask,
+        "flagged": flagged,
+        "time_format": time_format,
+    }
+    with search.sessions.session_scope() as session:
+        found = search.found(session)
+        found.require()
+        missions = results.missions(session)
+        url = session.get_bind().engine.url
+        database = url.set(username=None, password=None).render_as_string()
+    where = ready(Path(folder).expanduser())
+    groups: list[tuple[str, str, list[Row]]] = []
+    for (_, observation), rows in by_pair(found.rows):
+        about, cadences = found.observations[observation]
+        mission, _ = missions.get(rows[0].host_mission_id, ("", None))
+        made_from = {
+            **settings,
+            "quality_bitmask": plain(quality_bitmask),
+            "edition": _EDITION,
+            "database": database,
+            "target": (rows[0].catalog, rows[0].target, mission),
+            "observation": (observation, dict(about.fields), about.instrument, cadences),
+            "curves": [(r.dataset, r.photometry, r.processing, r.unit) for r in rows],
+        }
+        name = table_name(rows[0], mission, about, format)
+        groups.append((name, fingerprint(made_from), rows))
+    statuses: list[tuple[str, str, int | None, str]] = []
+    with Manifest(where) as manifest, Progress(len(found.rows), "light curve", progress) as bar:
+        sizes = [None if overwrite else manifest.has(name, made) for name, made, _ in groups]
+        lists = [rows for (*_, rows), size in zip(groups, sizes, strict=True) if size is None]
+        missing = [row for rows in lists for row in rows]
+        with Progress(0, "light curve", False) as silent:
+            read = outcomes(
+                search.sessions.session_scope,
+                Found(missing, found.observations),
+                missions,
+                bar=silent,
+            )
+            for (name, made, rows), size in zip(groups, sizes, strict=True):
+                path = where / name
+                if size is not None:
+                    statuses += [(str(path), "kept", size, "")] * len(rows)
+                else:
+                    good, reasons = _readable(read, len(rows), on_error)
+                    if good:
+                        frame = convert.to_wide(good, **settings)
+                        with atomic_write(path) as part:
+                            TABLES[format](frame, part)
+                            size = part.stat().st_size
+                        manifest.add(name, size, made)
+                    statuses += [
+                        (str(path), "skipped" if why else "written", None if why else size, why)
+                        for why in reasons
+                    ]
+                bar.show(len(statuses))
+    skipped = [reason for _, status, _, reason in statuses if status == "skipped"]
+    if skipped:
+        warn(f"{len(skipped)} of {len(statuses)} light curves were skipped: " + "; ".join(skipped))
+    return report(found.rows, statuses)
+
+
+def _readable(
+    read: Iterator[LightCurveData | DataError], number: int, on_error: OnError
+) -> tuple[list[LightCurveData], list[str]]:
+    """Take a number of light curves; return the readable ones, and for each why it is not."""
+    good: list[LightCurveData] = []
+    reasons: list[str] = []
+    for _ in range(number):
+        one = next(read)
+        if isinstance(one, LightCurveData):
+            good.append(one)
+            reasons.append("")
+        elif on_error == "raise":
+            raise one
+        else:
+            reasons.append(str(one))
+    return good, reasons
+
+
+def _units(frame: pd.DataFrame) -> dict[str, str]:
+    return {name: found[0] for name, found in frame.attrs.get("units", {}).items()}
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    """Return an astropy Table, with units and metadata that FITS headers can hold."""
+    from astropy.table import Column, Table
+
+    units = _units(frame)
+    table = Table()
+    for name in frame.columns:
+        values: Any = frame[name].to_numpy()
+        if values.dtype.kind == "O":
+            values = values.astype(str)
+        table[str(name)] = Column(values, unit=units.get(str(name)) or None)
+    inferred: Sequence[str] = frame.attrs.get("unit_inferred", ())
+    table.meta = {
+        "MISSION": frame.attrs.get("mission", ""),
+        "TIMEFORM": frame.attrs.get("time_format", ""),
+        "TIMESYS": str(frame.attrs.get("time_scale", "")).upper(),
+    }
+    if inferred:
+        table.meta["INFERRED"] = json.dumps([*inferred])
+    return table
