@@ -213,8 +213,6 @@ _ORBITS = (
     "UPDATE observation SET type = 'tess_orbit_observation'",
 )
 
-_FIELDS = ("sector", "orbit_number", "author", "exptime", "quarter", "campaign")
-
 
 def convert(connection: sa.Connection, layout: str) -> None:
     """Move what is in this package's tables into those of another layout; the ids are kept.
@@ -246,7 +244,12 @@ def convert(connection: sa.Connection, layout: str) -> None:
         for statement in _ORBITS:
             run(statement)
     else:
-        names = [n for n in _FIELDS if run(f"SELECT count({n}) FROM own.observation").scalar()]
+        fields = run(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'own.observation'::regclass AND "
+            "attnum > 0 AND NOT attisdropped AND attname <> ALL (%s) ORDER BY attnum",
+            (["id", "type", "cadence_reference", "instrument_id"],),
+        ).scalars()
+        names = [n for n in fields if run(f"SELECT count({n}) FROM own.observation").scalar()]
         if names:
             columns = ", ".join(names)
             run(f"CREATE TABLE about_observation AS SELECT id, {columns} FROM own.observation")

@@ -51,12 +51,12 @@ def others() -> Iterator[Product]:
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
+def db(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
     url = new_database()
     with lcdb.connect(url, write=True, create=True) as db:
         store(db.session.connection(), [*demo.products(4, cadences=80), *others()])
         db.session.commit()
-    with lcdb.connect(url) as db:
+    with lcdb.connect(in_layout(url)) as db:
         yield db
 
 
@@ -131,7 +131,7 @@ def through_parquet(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
         lambda frame, _: frame.sort_values("time", kind="stable"),
         lambda frame, _: frame.assign(twice=2 * frame["flux"]),
         lambda frame, _: frame.query("flux == flux or flux != flux"),
-        lambda frame, _: frame[frame["dataset"] > 0],
+        lambda frame, _: frame[frame["target"] > 0],
         lambda frame, _: frame.convert_dtypes(),
         lambda frame, _: pd.concat([frame.iloc[:99], frame.iloc[99:]]),
         lambda frame, _: pickle.loads(pickle.dumps(frame)),

@@ -400,6 +400,25 @@ def test_lightcurve_and_lightcurves_are_exact(db: lcdb.Database, sky: Any) -> No
     assert same_bits(several[4].flux.value, expected(sky, 14)[0][~np.isnan(expected(sky, 14)[2])])
 
 
+def test_lightcurve_joins_the_orbits_of_a_sector(db: lcdb.Database, sky: Any) -> None:
+    keep: dict[str, Any] = {"flagged": "keep", "quality_bitmask": "none", "as_flux": False}
+    joined = db.lightcurve(STAR, sector=1, **PRIMARY, **keep)
+    parts = [expected(sky, orbit) for orbit in (9, 10)]
+    assert same_bits(joined.flux.value, np.concatenate([v[~np.isnan(t)] for v, _, t in parts]))
+    ids = db.search(STAR, sector=1, **PRIMARY).datasets
+    assert set(ids) <= set(db.lineage(joined).to_pandas()["dataset"])
+    if isinstance(ids[0], str):
+        assert joined.meta["DATASETS"] == ", ".join(ids)
+        assert list(dict.fromkeys(joined["observation"].tolist())) == [1, 2]
+    else:
+        assert list(dict.fromkeys(joined["dataset"].tolist())) == ids
+    assert set(joined["orbit_number"]) == {9, 10}
+    assert len(db.lightcurves(STAR, **PRIMARY).stitch().remove_nans()["sector"])
+    again = joined.remove_nans().bin(time_bin_size=0.5)
+    assert 0 < len(again) < len(joined)
+    assert len(joined.remove_nans().fold(1.0)) == len(joined.remove_nans())
+
+
 @pytest.mark.parametrize("to", ["to_pandas", "to_nested", "to_dask"])
 def test_tables_are_exact(db: lcdb.Database, sky: Any, to: str) -> None:
     found = db.search(STAR, sector=1, **PRIMARY)

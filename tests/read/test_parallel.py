@@ -533,6 +533,28 @@ def test_no_light_curves_are_an_error(db: lcdb.Database) -> None:
         db.search(1, sector=99).map(middle)
 
 
+@pytest.mark.parametrize(
+    "layout",
+    ["3.1", *(pytest.param(name, marks=pytest.mark.slow) for name in ("2.x", "3.3"))],
+    indirect=True,
+)
+def test_a_cluster_reads_every_layout(layout_dsn: str, client: Any) -> None:
+    where = sa.make_url(layout_dsn).render_as_string(hide_password=False)
+    with lcdb.connect(layout_dsn) as db:
+        found = db.search(1_000_000_007 * 3, photometry="TGLC Aperture Small")
+        settings: dict[str, Any] = {"quality_bitmask": "none"}
+        on_cluster = found.map(middle, client=client, database=where, **settings)
+        assert on_cluster["error"].isna().all()
+        assert on_cluster["dataset"].tolist() == found.datasets
+        assert_frame_equal(on_cluster, found.map(middle, workers=1, **settings))
+        frame: Any = found.to_dask(database=where, **settings)
+        key = ["dataset", "cadenceno"]
+        assert_frame_equal(
+            client.compute(frame).result().sort_values(key, ignore_index=True),
+            found.to_pandas(**settings).sort_values(key, ignore_index=True),
+        )
+
+
 # Dask DataFrames
 
 

@@ -53,7 +53,7 @@ def product(catalog: str, target: int, season: int, **changes: Any) -> Product:
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
+def db(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
     """Stars 1 to 3 of TESS, 1 and 2 in two sectors; stars 2 and 9 of Kepler; frames and flags."""
     url = new_database()
     with lcdb.connect(url, create=True, write=True) as db:
@@ -83,7 +83,7 @@ def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
             )
         )
         session.commit()
-    with lcdb.connect(url) as db:
+    with lcdb.connect(in_layout(url)) as db:
         yield db
 
 

@@ -73,12 +73,18 @@ class LightCurveCollection(lightkurve.LightCurveCollection):  # type: ignore[mis
         -------
         lightkurve.LightCurve
             ``sector``, ``orbit_number``, ``quarter``, ``campaign`` and ``dataset`` are columns if
-            any of the light curves has them, with -1 for the others. ``meta`` contains the entries
-            that are the same for all light curves, while lightkurve keeps those of the last one.
+            any of the light curves has them, with -1 for the others. In LightcurveDB 3, where a
+            DataSet has a key instead of a number, ``observation`` is a column instead of
+            ``dataset``, and ``meta["DATASETS"]`` lists the keys. ``meta`` contains the entries that
+            are the same for all light curves, while lightkurve keeps those of the last one.
         """
         if not getattr(self, "told", False):
             _warn_of_repetitions(self)
         present = [key for key in _MEMBER_KEYS if any(lc.meta.get(key) is not None for lc in self)]
+        # Keys of LightcurveDB 3 are texts, but lightkurve bins every column.
+        keys = [lc.meta["DATASET"] for lc in self if isinstance(lc.meta.get("DATASET"), str)]
+        if keys:
+            present = ["OBSERVATION" if key == "DATASET" else key for key in present]
         metas = []
 
         def labelled(lc: Any) -> Any:
@@ -97,6 +103,8 @@ class LightCurveCollection(lightkurve.LightCurveCollection):  # type: ignore[mis
                 del joined.meta[key]
         for key in present:
             joined.meta.pop(key, None)
+        if keys:
+            joined.meta["DATASETS"] = ", ".join(dict.fromkeys(keys))
         return joined
 
 

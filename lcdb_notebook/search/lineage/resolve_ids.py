@@ -72,6 +72,8 @@ def _ids(datasets: Any) -> list[DataSetId]:
         return [datasets.id]
     meta = getattr(datasets, "meta", None)
     if meta is not None:
+        if "DATASET" not in meta and "DATASETS" in meta:
+            return [dataset_id(id_) for id_ in meta["DATASETS"].split(",")]
         if "DATASET" not in meta and "dataset" in getattr(datasets, "colnames", ()):
             # Stitched light curves have the DataSet of each cadence.
             return [int(id_) for id_ in np.unique(datasets["dataset"]) if id_ >= 0]
