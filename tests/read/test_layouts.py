@@ -408,7 +408,7 @@ def test_lightcurve_joins_the_orbits_of_a_sector(db: lcdb.Database, sky: Any) ->
     ids = db.search(STAR, sector=1, **PRIMARY).datasets
     assert set(ids) <= set(db.lineage(joined).to_pandas()["dataset"])
     if isinstance(ids[0], str):
-        assert joined.meta["DATASETS"] == ", ".join(ids)
+        assert joined.meta["DATASETS"] == ", ".join(map(str, ids))
         assert list(dict.fromkeys(joined["observation"].tolist())) == [1, 2]
     else:
         assert list(dict.fromkeys(joined["dataset"].tolist())) == ids
