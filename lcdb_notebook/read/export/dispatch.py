@@ -99,8 +99,7 @@ def export(
     overwrite : bool, optional
         Write every file again, also those that are complete already.
     wide : bool, optional
-        Write one table for each target and observation, with the light curves side by side in
-        columns, equal to ``to_pandas(wide=True)`` with the same arguments.
+        Put the light curves of a target and observation side by side, in columns.
     on_error : {"raise", "skip"}, optional
         "raise" stops at the first light curve whose arrays cannot be read or contradict each
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.

@@ -62,8 +62,7 @@ def export(
     overwrite : bool, optional
         Write every file again, also those that are complete already.
     wide : bool, optional
-        Write one table for each target and observation, with the light curves side by side in
-        columns, equal to ``to_pandas(wide=True)`` with the same arguments.
+        Put the light curves of a target and observation side by side, in columns.
     on_error : {"raise", "skip"}, optional
         "raise" stops at the first light curve whose arrays cannot be read or contradict each
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
@@ -92,7 +91,8 @@ def export(
 
     Notes
     -----
-    Tables of ``wide=True`` have fluxes as stored, magnitudes included. ``Table.read`` of astropy
+    ``wide=True`` writes one table for each target and observation, equal to
+    ``to_pandas(wide=True)`` with the same arguments: fluxes as stored. ``Table.read`` of astropy
     reads them (pandas reads CSV, with ``comment="#"``, and Parquet).
 
     By default every cadence is in the file with its flags, also those whose time is NaN, which
