@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from browser.stage import FrontEnd
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-SIZE = {"width": 1440, "height": 900}
+SIZE = {"width": 1440, "height": 960}
 MOST_BYTES = 200_000
 COLOURS = 128
 

@@ -57,7 +57,7 @@ SHEET = """
 .lcdb-right { flex: 1 1 560px; }
 .lcdb-right > .widget-tab { overflow: visible; }
 .lcdb-right > .widget-tab > .widget-tab-contents { padding: 8px 0 0; border-width: 1px 0 0;
-  overflow: visible; }
+  background: none; overflow: visible; }
 .lcdb-table .widget-html-content { overflow: auto; max-height: 220px; line-height: 1.4; }
 .lcdb-table table { font-variant-numeric: tabular-nums; }
 .lcdb-datasets .lcdb-row > .lcdb-stacked { flex: 1 1 150px; }
