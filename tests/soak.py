@@ -41,7 +41,7 @@ import lcdb_notebook as lcdb
 from lcdb_notebook.server import embedded
 
 CLIENTS = 16
-TARGETS_A_SECOND, MOST_TARGETS = 4, 4000
+TARGETS_A_SECOND, MOST_TARGETS = 4, 2000
 """How fast the first writer writes, and when it ends: six light curves of 1,200 cadences a star."""
 
 MOST_GROWTH = 32 * 1024 * 1024

@@ -27,6 +27,10 @@
     ├── ExportError                 a file cannot be written or read (also a ValueError)
     └── BackupError                 a backup cannot be made or restored
 
+Exceptions that are not LCDBErrors: a violated constraint on ``db.session`` is SQLAlchemy's
+``IntegrityError``, because code that writes rows catches that one; a missing or misspelt argument
+is Python's ``TypeError``; what your own function or iterator raises is passed on.
+
 Notebooks show an LCDBError with only your code and the message. To see the whole traceback, run
 ``%xmode Verbose`` and repeat the call, or call ``traceback.print_exception(error)``.
 ``error.__cause__`` is the error of the database driver, if it caused this error.

@@ -11,6 +11,7 @@ from typing import Any
 import astropy  # noqa: F401 - not for the first time within IPython, of which it keeps hold
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from jupyter_client.manager import start_new_kernel
 
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
@@ -59,6 +60,48 @@ def test_traceback_of_a_wrong_argument_is_short(shell: Any, dsn: str) -> None:
     shell.run_cell("db.search(1).map('x')")
     assert len(shell.shown) < 15
     shell.user_ns.pop("db").close()
+
+
+MISTAKES = (
+    "db.search(1).map('x')",
+    "db.targets(limit=-1)",
+    "db.targets(limit='x')",
+    "db.targets(limt=3)",
+    "db.lightcurve(1, time_format='bjdd')",
+    "db.search(procesing='raw')",
+    "db.search('Vega')",
+    "db.search()[5]",
+    "db.load([1])",
+    "db.add(5)",
+    "lcdb.from_pandas([1])",
+    "lcdb.connect(5)",
+    f"{NOWHERE}.search(1)",
+    "db.session.execute(sa.text('SELECT 1/0'))",
+    "pickle.dumps(db)",
+)
+
+
+def test_tracebacks_of_mistakes_in_a_kernel_are_short(dsn: str) -> None:
+    manager, kernel = start_new_kernel(kernel_name="python3")
+    told: dict[str, list[str]] = {}
+    try:
+
+        def run(code: str) -> None:
+            def keep(message: dict[str, Any]) -> None:
+                if message["msg_type"] == "error":
+                    told[code] = "\n".join(message["content"]["traceback"]).splitlines()
+
+            kernel.execute_interactive(code, output_hook=keep, timeout=120)
+
+        run(f"import pickle, sqlalchemy as sa, lcdb_notebook as lcdb; db = lcdb.connect({dsn!r})")
+        for mistake in MISTAKES:
+            run(mistake)
+        run("db.close()")
+    finally:
+        kernel.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert set(told) == set(MISTAKES)
+    assert {code: len(lines) for code, lines in told.items() if len(lines) >= 15} == {}
 
 
 def test_verbose_traceback_shows_everything(shell: Any) -> None:

@@ -183,7 +183,11 @@ def bad_files(folder: Path, qlp: Path) -> dict[str, str]:
     (folder / "c_text.fits").write_text("not a light curve")
     shutil.copy(qlp, folder / "d_short.fits.gz")
     os.truncate(folder / "d_short.fits.gz", 20_000)
-    return {"b_empty": "not a FITS file", "c_text": "not a FITS file", "d_short": "truncated"}
+    return {
+        "b_empty": "not a FITS file",
+        "c_text": "not a FITS file",
+        "d_short": "truncated gzip file",
+    }
 
 
 def test_bad_files_are_skipped_by_name_and_the_others_go_in(

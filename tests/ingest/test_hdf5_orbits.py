@@ -326,7 +326,10 @@ def without_orbit(file: Any) -> None:
         (replaced("LightCurve/Cadence", np.zeros(5428, int)), "Cadence 0 is in more than"),
         (replaced("LightCurve/Cadence", np.arange(5428) - 9), "cadence number -9 is negative"),
         (replaced("LightCurve/BJD", np.arange(5428.0)[::-1]), "times are not increasing"),
-        (replaced("LightCurve/BJD", np.full(5428, 2.46e6)), "is 2460000.0, which cannot be days"),
+        (
+            replaced("LightCurve/BJD", np.full(5428, 2.46e6)),
+            "is 2460000.0, which cannot be days since 2457000",
+        ),
         (replaced("LightCurve/BJD", np.full(5428, np.nan)), "all 5428 times are NaN"),
         (replaced("LightCurve/BJD", np.r_[2e3, np.full(5427, np.nan)]), "too few finite times"),
         (replaced("LightCurve/BJD", np.arange(5428.0)), "time between cadences is 86400 s"),
@@ -355,8 +358,8 @@ def test_a_file_that_contradicts_its_format_is_refused_in_one_sentence(
 @pytest.mark.parametrize(
     ("cut", "reason"),
     [
-        (lambda b: b[:-1000], "truncated"),
-        (lambda b: b[:100], "truncated"),
+        (lambda b: b[:-1000], "truncated HDF5 file"),
+        (lambda b: b[:100], "truncated HDF5 file"),
         (lambda _: b"SIMPLE  = ", "not an HDF5 file (it begins with b'SIMPLE  ')"),
         (lambda _: b"", "not an HDF5 file"),
         (lambda b: gzip.compress(b)[:-2000], "truncated gzip file"),

@@ -167,14 +167,14 @@ def damages(kind: str) -> list[Damage]:
             "is -1800.02 s" if kind == "tglc" else "times are not increasing",
         ),
         Damage("little-endian", edited(lambda rows: rows.byteswap()), ""),
-        Damage("rows-absurd", card("NAXIS2", 10**15), "truncated"),
+        Damage("rows-absurd", card("NAXIS2", 10**15), "truncated: the file has "),
         Damage("rows-negative", card("NAXIS2", -7), "NAXIS2"),
         Damage("rows-none", card("NAXIS2", 0), "no rows"),
         Damage("row-absurd", card("NAXIS1", 2**40), "NAXIS1"),
         Damage("columns-absurd", card("TFIELDS", 10**6), "TFIELDS"),
         Damage("image", lambda b: b.replace(b"'BINTABLE'", b"'IMAGE   '"), ""),
         Damage("headless", lambda b: b[2880:], "not a FITS file"),
-        Damage("gzip-cut", lambda b: gzip.compress(b)[:-500], "truncated gzip"),
+        Damage("gzip-cut", lambda b: gzip.compress(b)[:-500], "truncated gzip file"),
     ]
     if kind != "tglc":
         # That one's rows have no numbers at all: they are counted.

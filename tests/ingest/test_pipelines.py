@@ -417,7 +417,12 @@ def _set(column: str, row: int, value: float) -> Callable[[npt.NDArray[np.void]]
         ("CADENCENO", 0, -1, "cadence number -1 is negative"),
         ("TIME", 7, np.inf, "the time of cadence 34967 is inf, which"),
         ("TIME", 7, -np.inf, "the time of cadence 34967 is -inf, which"),
-        ("TIME", 7, 2458955.8, "the time of cadence 34967 is 2458955.8, which cannot be days"),
+        (
+            "TIME",
+            7,
+            2458955.8,
+            "the time of cadence 34967 is 2458955.8, which cannot be days since 2457000",
+        ),
         ("TIME", 7, 1950.0, "times are not increasing at cadence 34967"),
     ],
 )
@@ -578,7 +583,7 @@ def test_kepler_short_cadence_is_called_60_seconds(read: Callable[[bytes], Produ
     [
         (b"", "not a FITS file"),
         (b"PK\x03\x04 a zip file", "not a FITS file .it begins with b'PK"),
-        (b"\x1f\x8b", "truncated"),
+        (b"\x1f\x8b", "truncated gzip file"),
         (b"SIMPLE  =                    T", "damaged"),
         (gzip.compress(gzip.compress(b"SIMPLE  =", mtime=0), mtime=0), "not a FITS file"),
         (b"SIMPLE  =" + bytes(range(256)) * 4000, "damaged"),
