@@ -164,6 +164,27 @@ def test_ingest_stores_orbits_beside_observations(
     insert_theirs(theirs, beside)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("beside", ["tess_observation"])
+@pytest.mark.usefixtures("theirs")
+def test_ingest_keeps_numberings_of_a_sector_apart_whose_exposure_time_is_not_stored(
+    layout_copy: str, data_folder: Path, backwards: bool
+) -> None:
+    files = [
+        data_folder / "qlp/hlsp_qlp_tess_ffi_s0024-0000000188589164_tess_v01_llc.fits.gz",
+        data_folder / "spoc/tess2020106103520-s0024-0000000188589164-0180-s_lc.fits.gz",
+    ]
+    files = files[::-1] if backwards else files
+    with lcdb.connect(layout_copy, write=True) as db:
+        for _ in range(2):
+            for file in files:
+                db.ingest(file, on_error="raise")
+        cadences = {len(read_product(file).cadence) for file in files}
+        assert set(db.observations(sector=24)["cadences"]) == cadences
+        assert len(db.observations(sector=24)) == 2
+        assert db.ingest(files).unchanged == 2
+
+
 def test_ingest_uses_a_row_of_orbits_that_it_could_not_make(
     theirs: sa.Engine, layout_copy: str, data_folder: Path
 ) -> None:

@@ -108,6 +108,25 @@ def ascends(cadence: IntVector) -> bool:
     return bool((cadence[1:] > cadence[:-1]).all())
 
 
+def are_near(one: IntVector, other: IntVector) -> bool:
+    """Return whether two sets of cadence numbers can belong to one numbering of a sector.
+
+    Pipelines number the exposures of 20 s, 120 s or 1800 s since the launch, so that their numbers
+    in one sector are far apart. The orbits of a sector have shorter gaps between them.
+
+    Examples
+    --------
+    >>> are_near(np.array([4697, 5325]), np.array([5340, 6013]))
+    True
+    >>> are_near(np.array([4697, 6013]), np.array([70444, 90519]))
+    False
+    """
+    if one.size == 0 or other.size == 0:
+        return True
+    gap = max(one[0], other[0]) - min(one[-1], other[-1])
+    return bool(gap <= (one[-1] - one[0]) + (other[-1] - other[0]) + 1)
+
+
 def agree(
     cadence: IntVector, values: FloatVector | None, other: IntVector, others: FloatVector | None
 ) -> bool:

@@ -133,6 +133,11 @@ class FieldTables:
         self._dropped[observation_key(fitted)] = tuple(dropped)
         return fitted
 
+    @property
+    def incomplete(self) -> set[ObservationKey]:
+        """Keys of fitted products without fields that identify their observations elsewhere."""
+        return {key for key, names in self._dropped.items() if {"author", "exptime"} & {*names}}
+
     def unstored(self, product: Product) -> tuple[str, ...]:
         """Name the fields for which the database has no columns, if the observation is new."""
         key = observation_key(product)

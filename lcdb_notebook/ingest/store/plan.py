@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from lcdb_notebook.errors import IngestError, LineageError
 from lcdb_notebook.ingest.product import Curve, IntVector, ObservationKey, Product, observation_key
-from lcdb_notebook.ingest.store.align import ConflictError, Sampling, union
+from lcdb_notebook.ingest.store.align import ConflictError, Sampling, are_near, union
 from lcdb_notebook.ingest.store.planned import (
     CurveKey,
     LightCurve,
@@ -51,15 +51,20 @@ class Plan:
         numbers, which have one each.
     sources
         For each dataset, its source datasets.
+    incomplete
+        Keys without the author and exposure time, which the database cannot store. Observations
+        are then also distinguished by the numbering of their cadences.
     """
 
     def __init__(
         self,
         observations: Mapping[ObservationKey, list[ObservationPlan]],
         sources: dict[int, set[int]],
+        incomplete: Collection[ObservationKey] = (),
     ) -> None:
         self._observations = dict(observations)
         self._sources = sources
+        self._incomplete = incomplete
         self._unwritten = 0
 
     def take(
@@ -150,6 +155,8 @@ class Plan:
     def _find(self, product: Product, target: TargetKey, cadence: IntVector) -> ObservationPlan:
         key = observation_key(product)
         known = self._observations.get(key, [])
+        if key.numbered and key in self._incomplete:
+            known = [o for o in known if are_near(o.reference, cadence)]
         if key.numbered:
             if len(known) > 1:
                 ids = ", ".join(str(observation.id) for observation in known)

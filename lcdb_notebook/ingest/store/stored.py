@@ -116,7 +116,8 @@ def look_up(
         for several in pair.light_curves.values()
         for light_curve in several
     }
-    return Plan(observations, _sources(connection, datasets, derived_from))
+    sources = _sources(connection, datasets, derived_from)
+    return Plan(observations, sources, tables.incomplete)
 
 
 def _samplings(
