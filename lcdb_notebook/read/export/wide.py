@@ -21,7 +21,8 @@ from lcdb_notebook.read.export.naming import table_name
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, by_pair, outcomes
 from lcdb_notebook.search import results
-from lcdb_notebook.search.results import Found, Search
+from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
 if TYPE_CHECKING:
