@@ -1,4 +1,4 @@
-"""Cancel the statement that runs on a connection, or give the connection up."""
+"""Cancel the statement that runs on a connection, or abandon the connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CancelRequest", "cancel_within", "give_up", "is_given_up"]
 
 
 def cancel_within(connection: Any, seconds: float) -> None:
-    """Cancel the statement that runs on a connection; give the connection up if that fails.
+    """Cancel the statement that runs on a connection; abandon the connection if that fails.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def give_up(connection: Any) -> None:
     Parameters
     ----------
     connection : psycopg2.extensions.connection
-        The connection; it cannot be used afterwards.
+        The connection, which cannot be used afterwards.
     """
     with contextlib.suppress(AttributeError):
         connection.given_up = True
@@ -63,8 +63,8 @@ def is_given_up(connection: Any) -> bool:
 class CancelRequest:
     """A request to cancel the statement that runs on a connection.
 
-    It waits for the server without holding the interpreter's lock, and does not use the connection
-    itself, which may be closed meanwhile.
+    It waits for the server without holding the interpreter's lock, and does not use the connection,
+    which may be closed in the meantime.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -74,12 +74,12 @@ class CancelRequest:
         self._request = self._library.PQgetCancel(pointer) if pointer else None
 
     def __call__(self) -> None:
-        """Send it, and wait until the server has received it."""
+        """Send the request, and wait until the server has received it."""
         if self._request:
             message = ctypes.create_string_buffer(256)
             self._library.PQcancel(self._request, message, len(message))
         elif self._library is None:
-            # A connection that is already dead ends the work by itself.
+            # On a connection that is already dead, the statement ends by itself.
             with contextlib.suppress(psycopg2.Error):
                 psycopg2.extensions.connection.cancel(self._connection)
 
@@ -92,7 +92,7 @@ def _libpq() -> Any:
     """Load the libpq that psycopg2 uses; None if its functions are not exported.
 
     psycopg2's ``connection.cancel()`` holds the interpreter's lock while PQcancel waits for the
-    server, so that a silent one would freeze the whole process.
+    server, so a server that does not answer would freeze the whole process.
     """
     global _library
     if _library is _NOT_LOADED:

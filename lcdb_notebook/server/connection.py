@@ -1,4 +1,4 @@
-"""The psycopg2 connection of this package: used by one process only, and always interruptible."""
+"""The psycopg2 connection of this package: used by a single process, always interruptible."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lcdb_notebook.server.masked import Secret
 
 __all__ = ["OwnConnection"]
 
-# Seconds in which the server has to answer a request to cancel.
+# Seconds within which the server must answer a cancel request.
 _CANCEL_TIMEOUT = 1.0
 
 
 class _Streaming(psycopg2_cursor):
-    """A server-side cursor, which PostgreSQL has only within a transaction.
+    """A server-side cursor, which requires a transaction.
 
-    In autocommit it begins one, and the last one that is closed ends it.
+    In autocommit, the first cursor begins a transaction, and closing the last cursor ends it.
     """
 
     _streams = False
@@ -36,12 +36,12 @@ class _Streaming(psycopg2_cursor):
             self._streams = True
             connection: Any = self.connection
             connection.streams += 1
-            # psycopg2 then begins a transaction with the next statement.
+            # psycopg2 begins a transaction with the next statement.
             connection.autocommit = False
         super().execute(query, vars)
 
     def close(self) -> None:
-        """Close it, and the transaction with the last one."""
+        """Close the cursor; with the last cursor, end the transaction."""
         connection: Any = self.connection
         try:
             super().close()
@@ -65,17 +65,16 @@ def _streaming(factory: type) -> type:
 class OwnConnection(psycopg2_connection):
     """A psycopg2 connection for ``connection_factory``.
 
-    In a forked child it is closed, without the server or the parent noticing. An interrupt ends
-    :meth:`commit` and :meth:`rollback` as it ends a query, and :meth:`cancel` returns in a second
-    even if the server does not answer, which psycopg2's own does not: it waits with the
-    interpreter's lock held.
+    In a forked child it is closed, without effect on the server or the parent. An interrupt ends
+    :meth:`commit` and :meth:`rollback` like a query. :meth:`cancel` returns within a second even if
+    the server does not answer; psycopg2's would wait and hold the interpreter's lock.
 
     Attributes
     ----------
     pid : int
-        The process that opened it.
+        The process that opened the connection.
     streams : int
-        How many server-side cursors are open in the transaction that was begun for them.
+        Number of open server-side cursors in the transaction that was begun for them.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -87,7 +86,7 @@ class OwnConnection(psycopg2_connection):
         watch_connection(self)
 
     def cursor(self, *arguments: Any, **options: Any) -> Any:
-        """Open a cursor, as psycopg2 does; one with a name also in autocommit."""
+        """Open a cursor, like psycopg2; a named cursor also works in autocommit."""
         if self.pid != os.getpid():
             raise self._not_ours()
         named = bool(arguments and arguments[0]) or bool(options.get("name"))
@@ -97,7 +96,7 @@ class OwnConnection(psycopg2_connection):
         return super().cursor(*arguments, **options)
 
     def commit(self) -> None:
-        """End the transaction, as psycopg2 does."""
+        """Commit the transaction, like psycopg2."""
         if self.pid != os.getpid():
             raise self._not_ours()
         if self._has_to_ask():
@@ -106,7 +105,7 @@ class OwnConnection(psycopg2_connection):
             super().commit()
 
     def rollback(self) -> None:
-        """Roll the transaction back, as psycopg2 does; in a forked child there is none."""
+        """Roll the transaction back, like psycopg2; do nothing in a forked child."""
         if self.pid != os.getpid():
             return
         if self._has_to_ask():
@@ -118,7 +117,7 @@ class OwnConnection(psycopg2_connection):
             self.autocommit = True
 
     def close(self) -> None:
-        """Close it; a forked child leaves it to its parent."""
+        """Close the connection; in a forked child, that of the parent stays open."""
         if self.pid == os.getpid():
             super().close()
 
@@ -131,5 +130,5 @@ class OwnConnection(psycopg2_connection):
         return not self.closed and self.info.transaction_status != TRANSACTION_STATUS_IDLE
 
     def _not_ours(self) -> psycopg2.Error:
-        # SQLAlchemy knows a lost connection by these words.
+        # SQLAlchemy recognizes a lost connection by these words.
         return psycopg2.InterfaceError("connection already closed in this forked process")

@@ -1,4 +1,4 @@
-"""Open connections of the driver, and find out whether they keep the settings of a session."""
+"""Open connections of the driver, and check whether they keep the settings of a session."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lcdb_notebook.server.shared import check_transactions, shared_cursor
 
 __all__ = ["OLDEST_SERVER", "Connector", "refuse_old_server"]
 
-#: The oldest major version of PostgreSQL that is promised to work.
+#: The oldest supported major version of PostgreSQL.
 OLDEST_SERVER = 14
 
-# A peer that vanished silently (a laptop that slept, a cable, a firewall) is noticed within 25 s:
-# by keepalives while waiting for an answer, by the user timeout while sending (tcp(7)). libpq
-# ignores them on Unix sockets, and on systems that do not have them. The URL may set others.
+# A peer that vanished silently (a sleeping laptop, a cable, a firewall) is detected within 25 s: by
+# keepalives while waiting for an answer, by the user timeout while sending (tcp(7)). libpq ignores
+# them on Unix sockets, and on systems that do not support them. The URL can override them.
 _NOTICE_DEAD_PEERS = {
     "keepalives": 1,
     "keepalives_idle": 10,
@@ -35,14 +35,14 @@ _NOTICE_DEAD_PEERS = {
 
 _APPLICATION_NAME = "lcdb_notebook"
 
-# Seconds after which an attempt to connect to a silent server ends.
+# Seconds after which connecting to a server that does not answer fails.
 _CONNECT_TIMEOUT = 10
 
 # A parameter of the session that only this package sets. If the server returns its random value,
 # the server's process was started for this connection, with all of its options.
 _MARK = "lcdb_notebook.session"
 
-# What poolers answer to startup options: PgBouncer and Neon; Amazon RDS Proxy.
+# Replies of poolers that reject startup options: PgBouncer and Neon; Amazon RDS Proxy.
 _REFUSALS = ("startup parameter", "command-line options")
 
 
@@ -52,9 +52,9 @@ class Connector:
     Parameters
     ----------
     settings : SessionSettings
-        What is set on each of them.
+        The settings of each connection.
     where : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
     role_only_reads : bool
         Whether the role may only read.
     """
@@ -63,15 +63,15 @@ class Connector:
         self._settings = settings
         self._where = where
         self._role_only_reads = role_only_reads
-        #: Whether the last connection was found to lead to a pooler that keeps no settings.
+        #: Whether the last connection was to a pooler that does not keep settings.
         self.shared = False
 
     def open(self, arguments: Mapping[str, Any]) -> Connection:
         """Open a connection with the settings.
 
-        Whether the settings are kept is found out by reading one back, which takes one round trip.
-        If the options were refused or ignored, a connection without any is opened, on which each
-        transaction makes the settings itself.
+        One setting is read back, which takes one round trip, to check whether the settings are
+        kept. If the options were rejected or ignored, a connection without options is opened, and
+        each transaction applies the settings.
 
         Parameters
         ----------
@@ -81,16 +81,16 @@ class Connector:
         Raises
         ------
         ConfigurationError
-            If a pooler keeps neither settings nor transactions.
+            If a pooler supports neither settings nor transactions.
         ConnectionFailedError
             If the server is too old.
         psycopg2.OperationalError
-            If there is no connection.
+            If the connection fails.
         """
         given = _NOTICE_DEAD_PEERS | dict(arguments)
-        # The name in pg_stat_activity, unless PGAPPNAME or the URL sets another.
+        # Used in pg_stat_activity unless PGAPPNAME or the URL sets another name.
         given.setdefault("fallback_application_name", _APPLICATION_NAME)
-        # The COPY stream is decoded as UTF-8, whatever encoding the database has.
+        # The COPY stream is decoded as UTF-8, regardless of the encoding of the database.
         given.setdefault("client_encoding", "utf8")
         if "PGCONNECT_TIMEOUT" not in os.environ:
             given.setdefault("connect_timeout", _CONNECT_TIMEOUT)
@@ -129,7 +129,7 @@ class Connector:
         return opened if kept else None
 
     def _open_shared(self, given: dict[str, Any]) -> Connection:
-        """Open a connection on which each transaction makes the settings."""
+        """Open a connection on which each transaction applies the settings."""
         settings, write = self._settings.local(), self._settings.write
         factory = shared_cursor(self._where, settings, write=write)
         # Also if empty, because libpq would otherwise send PGOPTIONS.
@@ -190,9 +190,10 @@ def refuse_old_server(version: int, where: str) -> None:
     Parameters
     ----------
     version : int
-        As psycopg2's ``server_version``: 150004 is 15.4 (libpq's ``PQserverVersion``).
+        Version in the form of psycopg2's ``server_version``: 150004 is 15.4 (libpq's
+        ``PQserverVersion``).
     where : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
 
     Raises
     ------

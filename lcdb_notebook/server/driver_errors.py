@@ -23,9 +23,9 @@ __all__ = ["READ_ONLY_ADVICE", "is_away", "read_only_error", "translate", "trans
 
 READ_ONLY_ADVICE = "open the database with lcdb.connect(..., write=True) to change it"
 
-# Advice by the error code (PostgreSQL manual, Appendix A), or by the text of the message: psycopg2
-# has no code if there was no connection. There is no advice then if the server's messages are in
-# another language than English.
+# Advice by error code (PostgreSQL manual, Appendix A), or by the text of the message if the
+# connection failed, because psycopg2 then has no code. In that case there is advice only for
+# English messages.
 _ADVICE = (
     (
         ("53300",),
@@ -62,11 +62,11 @@ _RIGHTS = {"INSERT": "INSERT", "UPDATE": "SELECT, UPDATE", "DELETE": "SELECT, DE
 _DENIED = re.compile(r"permission denied for (?:\w+ )*?(sequence|schema|view|table) (\S+)$")
 
 # Codes of errors after which the connection is lost (PostgreSQL manual, Appendix A). psycopg2 has
-# no code if there was no connection.
+# no code if the connection failed.
 _CONNECTION_CLASSES = ("08", "57P")
 
-# psycopg2's words where a connection was lost in the middle of a COPY (pqpath.c, pq_raise): libpq
-# has no message then, and the error no code.
+# psycopg2's message if the connection was lost during a COPY (pqpath.c, pq_raise): libpq then has
+# no message, and the error has no code.
 _NO_MESSAGE = "no message from the libpq"
 
 # The words of a server that is being stopped or started, and libpq's own for one that was killed.
@@ -84,19 +84,19 @@ _AWAY = (
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
-    """Raise driver errors as LCDBErrors; all other exceptions pass.
+    """Raise driver errors as LCDBErrors; other exceptions are not changed.
 
     Parameters
     ----------
     where : str
-        The database, as in its ``repr``, without a password.
+        The database, as in the ``repr`` of Database, without a password.
 
     Raises
     ------
     ReadOnlyError, StatementTimeoutError, SchemaError, ConnectionFailedError
         Depending on the error of the server or the driver.
     LCDBError
-        For all other errors of theirs.
+        For other errors of the server or the driver.
     """
     try:
         yield
@@ -122,14 +122,14 @@ def translate(error: BaseException, where: str, *, lost: bool = False) -> LCDBEr
     error : BaseException
         Any error.
     where : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
     lost : bool, optional
         Whether the connection is known to be lost.
 
     Returns
     -------
     LCDBError or None
-        None if the error is not the driver's.
+        None if it is not an error of the driver.
     """
     if isinstance(error, sa.exc.DBAPIError):
         lost = lost or error.connection_invalidated
@@ -169,7 +169,7 @@ def _is_of_the_connection(error: BaseException | None) -> TypeGuard[psycopg2.Err
 
 
 def _driver_error(error: BaseException) -> BaseException | None:
-    """Return the error of the driver, or an earlier one if it is only "connection closed"."""
+    """Return the error of the driver, or the earlier one that "connection closed" hides."""
     driver = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     before = error.__context__ if driver is error else driver and driver.__context__
     if isinstance(driver, psycopg2.InterfaceError) and isinstance(
@@ -181,7 +181,7 @@ def _driver_error(error: BaseException) -> BaseException | None:
 
 
 def read_only_error(error: BaseException | None, where: str) -> ReadOnlyError | None:
-    """Return a ReadOnlyError if the driver's error is about a read-only transaction, else None."""
+    """Return a ReadOnlyError if the driver's error concerns a read-only transaction, else None."""
     code = getattr(error, "pgcode", None)
     cursor = getattr(error, "cursor", None)
     only_reads = getattr(cursor, "role_only_reads", False)
@@ -191,8 +191,8 @@ def read_only_error(error: BaseException | None, where: str) -> ReadOnlyError | 
         return None
     if cursor is None or getattr(cursor, "opened_for_reading", False):
         return _opened_for_reading(error, where)
-    # It was opened for writing, so the server or the role forbids it. The server reports both
-    # settings without a query (GUC_REPORT, since PostgreSQL 14).
+    # The database was opened for writing, so the server or the role forbids the change. The server
+    # reports both settings without a query (GUC_REPORT, since PostgreSQL 14).
     reported = cursor.connection.info.parameter_status
     if reported("in_hot_standby") == "on":
         return ReadOnlyError(

@@ -37,33 +37,33 @@ def make_engine(
 ) -> sa.Engine:
     """Build an engine; it connects when it is first used.
 
-    Every statement on it can be interrupted, including those of the session's own queries. Without
-    ``write`` the server refuses changes, which are raised as ReadOnlyError.
+    All statements can be interrupted, including queries on the session. Without
+    ``write``, the server refuses changes, and a ReadOnlyError is raised.
 
     Parameters
     ----------
     url : sqlalchemy.engine.URL
         With the driver psycopg2.
     description : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
     write : bool
-        Allow changes, in transactions. Without it statements run in autocommit, so that no
-        transaction stays open, and every cursor is a
+        Allow changes, in transactions. If False, statements run in autocommit, so that no
+        transaction stays open, and all cursors are a
         :class:`~lcdb_notebook.server.read_only.ReadingCursor`.
     statement_timeout : float, optional
         Seconds after which the server cancels a statement.
     application_name : str, optional
-        The name of the connections in ``pg_stat_activity``; by default that of the URL or of
+        The name of the connections in ``pg_stat_activity``; by default from the URL or
         ``PGAPPNAME``, or else "lcdb_notebook".
     server : Server, optional
-        The embedded server of the URL; it is started again if it has died.
+        The embedded server of the URL; it is restarted if it has crashed.
     kept : bool, optional
-        Keep one connection open for the next use; False closes each after use.
+        Keep one connection open for the next use; False closes connections after use.
 
     Returns
     -------
     sqlalchemy.Engine
-        Its connections behave the same behind a pooler, where they are shared with other clients
+        Connections behave in the same way behind a pooler, where they are shared with other clients
         (:class:`~lcdb_notebook.server.connector.Connector`).
 
     Raises
@@ -75,16 +75,16 @@ def make_engine(
     arguments: dict[str, Any] = {}
     if application_name is not None:
         arguments["application_name"] = _checked_name(application_name)
-    # Notebooks stay open for days while servers restart, so a connection is tested before use.
+    # Servers may restart while notebooks stay open for days, so connections are tested before use.
     pool: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 4}
     engine = sa.create_engine(
         # Workers connect by this URL, with the same settings.
         with_secret(settings.in_url(url)),
         connect_args=arguments,
-        # For writing the isolation level is a setting of the connection (SessionSettings): if the
+        # For writing, the isolation level is a setting of the connection (SessionSettings). If the
         # driver set it, each test of a connection would send another SET.
         **({} if write else {"isolation_level": "AUTOCOMMIT"}),
-        # No column is an hstore, and looking for that type costs a round trip.
+        # No column is an hstore, and a lookup of that type costs a round trip.
         use_native_hstore=False,
         **(pool if kept else {"poolclass": sa.NullPool}),
     )
@@ -119,9 +119,9 @@ def create_tables(
     url : sqlalchemy.engine.URL
         With the driver psycopg2.
     description : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
     own : bool, optional
-        Whether only this package can have created tables there, as on the embedded server.
+        Whether only this package can have created tables in it, as on the embedded server.
     requested : bool, optional
         Whether the user requested it. If not, tables that cannot be upgraded are left unchanged,
         with a warning, so that they can be opened to be corrected.
@@ -150,7 +150,7 @@ def create_tables(
 
 
 def _checked_name(name: object) -> str:
-    # PostgreSQL would truncate it, and replace other characters by question marks.
+    # PostgreSQL would truncate the name, and replace other characters by question marks.
     if not (isinstance(name, str) and name.isascii() and name.isprintable() and len(name) < 64):
         raise ConfigurationError(
             f"application_name must be at most 63 printable ASCII characters, got {name!r}"
@@ -164,7 +164,7 @@ def _open_connections(engine: sa.Engine, connector: Connector, server: Server | 
         if server is not None:
             server.ensure_running()
             given.update(server.url().query)
-        # A server that is silent would otherwise hold the prompt until the timeout.
+        # Otherwise a server that does not answer would block the prompt until the timeout.
         return interruptible(None, lambda: connector.open(given), discard=_close)
 
 
@@ -173,7 +173,7 @@ def _close(connection: Any) -> None:
 
 
 def _know_the_server(engine: sa.Engine) -> None:
-    """Pass SQLAlchemy the facts about the server that libpq has received, without queries.
+    """Initialize SQLAlchemy with facts about the server that libpq has received, without queries.
 
     The server reports its version and ``standard_conforming_strings`` when a connection is opened,
     and the isolation level is that of :class:`SessionSettings`. This saves three round trips.
@@ -200,7 +200,7 @@ def _leave_no_transaction(engine: sa.Engine) -> None:
     def _end(driver: Any, _record: Any, _state: Any) -> None:
         if driver.closed or not is_own(driver.pid):
             return
-        # In autocommit, psycopg2's rollback() does not end a transaction that was begun by hand.
+        # In autocommit, psycopg2's rollback() does not end a transaction that a BEGIN started.
         if driver.info.transaction_status != TRANSACTION_STATUS_IDLE:
             if driver.streams:
                 driver.rollback()
@@ -240,8 +240,8 @@ def _let_interrupt(engine: sa.Engine) -> None:
 
     @sa.event.listens_for(engine, "handle_error")
     def _keep_connection(context: Any) -> None:
-        # SQLAlchemy closes a connection after a KeyboardInterrupt, not knowing its state. Here the
-        # statement has been cancelled and has ended, unless the server did not answer.
+        # SQLAlchemy closes a connection after a KeyboardInterrupt, because its state is unknown.
+        # Here the statement was cancelled and has ended, unless the server did not answer.
         interrupted = isinstance(context.original_exception, KeyboardInterrupt)
         if interrupted and context.connection is not None and not context.connection.invalidated:
             driver = context.connection.connection.driver_connection

@@ -1,11 +1,11 @@
 """Forked processes: a child never uses a connection of its parent.
 
-``os.fork``, and so ``multiprocessing`` with its start method "fork", copies open sockets. If the
-child sent anything through one, even the goodbye of a connection that is garbage-collected, the
-parent would read answers to questions that it did not ask: another star's light curve, without an
-error. So in the child
+``os.fork``, and therefore ``multiprocessing`` with the start method "fork", copies open sockets. If
+the child sent anything through one of them, even the termination message of a garbage-collected
+connection, the parent could read the answer to a query of the child: the light curve of another
+star, without an error. Therefore in the child
 
-* the socket of every connection that the parent had open is replaced by a dead one;
+* the socket of every open connection of the parent is replaced by a closed one;
 * engines begin with an empty pool, so that they connect again when they are used;
 * objects with a session, or with a lock that a thread of the parent may hold, are reset.
 """
@@ -29,8 +29,8 @@ _connections: weakref.WeakSet[Any] = weakref.WeakSet()
 _engines: weakref.WeakSet[sa.Engine] = weakref.WeakSet()
 _methods: list[weakref.WeakMethod[Callable[[], object]]] = []
 
-# Pools of the parent, and with them their connections, are kept until the child ends: collecting
-# them would roll back and close what belongs to the parent.
+# Pools of the parent, with their connections, are kept until the child ends. Garbage collection
+# would roll back and close connections of the parent.
 _inherited: list[object] = []
 
 
@@ -57,24 +57,24 @@ def forget_after_fork(engine: sa.Engine) -> None:
 
 
 def renew_after_fork(method: Callable[[], object]) -> None:
-    """Call a method in each child process, before anything else, as long as its object is alive.
+    """Call a method first in each child process, as long as its object is alive.
 
     Parameters
     ----------
     method : callable
-        A bound method, which renews the locks and sessions of its object.
+        A bound method that renews the locks and sessions of its object.
     """
     _methods[:] = [one for one in _methods if one() is not None]
     _methods.append(weakref.WeakMethod(method))
 
 
 def is_own(pid: int) -> bool:
-    """Return whether a process id is that of this process, and not of the one it was forked from.
+    """Return whether a process id is that of this process instead of its parent.
 
     Parameters
     ----------
     pid : int
-        ``os.getpid()`` of the process in which something was opened.
+        ``os.getpid()`` of the process that opened something.
     """
     return pid == os.getpid()
 
@@ -94,7 +94,7 @@ def _begin_anew() -> None:
 
 
 def _cut(connections: list[Any]) -> None:
-    """Put a socket whose other end is closed in the place of each connection's."""
+    """Replace the socket of each connection with a socket whose other end is closed."""
     if not connections:
         return
     dead, other = socket.socketpair()

@@ -1,4 +1,4 @@
-"""Interrupt database work with Ctrl-C (the notebook's stop button), whatever the server does."""
+"""Interrupt database work with Ctrl-C or the stop button, even if the server does not answer."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["interruptible"]
 
 Result = TypeVar("Result")
 
-# Seconds between two looks for signals, which is also the interval of progress bars.
+# Seconds between checks for signals, which is also the interval of progress bars.
 _LOOK_EVERY = 0.1
 
 # Seconds within which a new thread is expected to start.
 _THREAD_STARTS_WITHIN = 1.0
 
-# Seconds within which the server has to cancel a statement. A slow network needs some tenths. After
-# that the connection is abandoned, because the stop button must lead back to the prompt.
+# Seconds within which the server must cancel a statement. A slow network needs a few tenths. After
+# that, the connection is abandoned, because the stop button must return the prompt.
 _CANCEL_TIMEOUT = 1.0
 
-# Seconds in which work ends whose socket has been shut down; it is a matter of milliseconds.
+# Seconds within which work ends after its socket was shut down, which takes milliseconds.
 _END_TIMEOUT = 0.4
 
 
@@ -40,23 +40,23 @@ def interruptible(
 ) -> Result:
     """Run database work so that a KeyboardInterrupt ends it within two seconds.
 
-    psycopg2 blocks inside libpq, where Python cannot deliver signals. So the work runs in a second
-    thread while this one waits where signals do arrive. On an interrupt the running statement is
-    cancelled, the connection stays usable, and the interrupt is raised. If the server or the
-    network does not answer within a second, the connection is abandoned instead. The second thread
-    is kept for the next call, because starting one takes longer than a short statement.
+    psycopg2 blocks inside libpq, where Python cannot deliver signals. Therefore the work runs in a
+    second thread, while this thread waits and can receive signals. On an interrupt, the running
+    statement is cancelled, the connection stays usable, and the interrupt is raised. If the server
+    or the network does not answer within a second, the connection is abandoned instead. The second
+    thread is kept for the next call, because starting one takes longer than a short statement.
 
     Parameters
     ----------
     connection : psycopg2.extensions.connection or None
-        The connection that the work uses; None while it is being opened.
+        The connection that the work uses; None if the work opens it.
     work : callable
-        What to run.
+        The work to run.
     meanwhile : callable, optional
-        Called ten times a second while the work runs, to draw a progress bar. If it raises, the
-        work is cancelled, too.
+        Called ten times a second while the work runs, to draw a progress bar. If it raises an
+        exception, the work is cancelled, too.
     discard : callable, optional
-        Called with the result of work that ends only after it was abandoned.
+        Called with the result of work that ends after it was abandoned.
 
     Returns
     -------
@@ -68,17 +68,17 @@ def interruptible(
     KeyboardInterrupt
         If the work was interrupted.
     Exception
-        What the work raised.
+        Exceptions of the work.
     """
     if threading.current_thread() is not threading.main_thread():
-        # Only the main thread receives interrupts, so a second thread would be of no use.
+        # Only the main thread receives interrupts, so a second thread would be useless.
         return work()
     job = _Job(work, discard)
     try:
-        # Inside, because an interrupt may come while the work is being handed over.
+        # Inside the try block, because an interrupt may come while the job is passed to a thread.
         _workers.take(job)
-        # With a timeout: a signal that arrives just before the wait begins, or in another thread,
-        # does not end the wait, and is only noticed afterwards.
+        # With a timeout, because a signal that arrives just before the wait, or in another thread,
+        # does not end the wait and is handled only afterwards.
         while not job.waited(_LOOK_EVERY):
             if meanwhile is not None:
                 meanwhile()
@@ -86,11 +86,11 @@ def interruptible(
         if job.begun.wait(_THREAD_STARTS_WITHIN):
             _stop(connection, job)
         else:
-            # No thread has started it, and none must start it now.
+            # No thread has started the job, and no thread may start it now.
             job.work = None
         raise
     if job.failure is not None:
-        # The frames of this one would keep the caller's objects alive through the traceback.
+        # Through the traceback, the frames of this thread would keep objects of the caller alive.
         failure, job.failure = job.failure, None
         try:
             raise failure
@@ -112,12 +112,12 @@ class _Job(Generic[Result]):
         self.done = False
         self._discard = discard
         self._abandoned = False
-        # A bare lock, held until the work is done: waiting for an Event takes longer.
+        # A plain lock, held until the work is done, because waiting for an Event takes longer.
         self._under_way = threading.Lock()
         self._under_way.acquire()
 
     def run(self) -> None:
-        """Do the work, in the thread that took it."""
+        """Do the work, in a thread of the pool."""
         work, self.work = self.work, None
         self.begun.set()
         try:
@@ -129,24 +129,24 @@ class _Job(Generic[Result]):
             del work
 
     def finish(self) -> None:
-        """Wake the thread that waits."""
+        """Wake the waiting thread."""
         self.done = True
         self._under_way.release()
         if self._abandoned:
             self._throw_away()
 
     def waited(self, seconds: float) -> bool:
-        """Wait at most so long for the end of the work; return whether it has ended."""
+        """Wait for the end of the work; return whether it has ended within the timeout."""
         return self.done or self._under_way.acquire(timeout=seconds) or self.done
 
     def abandon(self) -> None:
-        """Discard the result, now or when there is one."""
+        """Discard the result, now or when it is available."""
         self._abandoned = True
         if self.done:
             self._throw_away()
 
     def _throw_away(self) -> None:
-        # Both threads may come here; only one of them gets the result.
+        # Both threads may get here, but only one of them gets the result.
         with contextlib.suppress(IndexError):
             result = self.results.pop()
             if self._discard is not None:
@@ -154,18 +154,18 @@ class _Job(Generic[Result]):
 
 
 class _Workers:
-    """Threads that wait for work: one, or more if work is started while other work runs.
+    """Threads that wait for jobs: one, or more if a job is started while another runs.
 
-    They are daemons, so that they do not keep the interpreter from ending.
+    They are daemon threads, so that they do not block the exit of the interpreter.
     """
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[_Job[Any]] = SimpleQueue()
-        # One entry for each thread that waits.
+        # One entry for each waiting thread.
         self._idle: deque[None] = deque()
 
     def take(self, job: _Job[Any]) -> None:
-        """Run a job in a thread that waits, or in a new one."""
+        """Run a job in a waiting thread, or in a new thread."""
         try:
             self._idle.pop()
         except IndexError:
@@ -176,10 +176,10 @@ class _Workers:
         while True:
             job = self._jobs.get()
             job.run()
-            # Before the caller continues, or its next call would start another thread.
+            # Before the caller continues; otherwise its next call would start another thread.
             self._idle.append(None)
             job.finish()
-            # It refers to objects of the caller, and the next job may be long in coming.
+            # The job refers to objects of the caller, and it may take long until the next job.
             del job
 
 
@@ -187,7 +187,7 @@ _workers = _Workers()
 
 
 def _begin_anew() -> None:
-    """Start new threads in a forked process, which does not have those of its parent."""
+    """Start new threads in a forked process, which does not inherit threads."""
     global _workers
     _workers = _Workers()
 
@@ -197,11 +197,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def _stop(connection: Any, job: _Job[Any]) -> None:
-    """End a job by cancelling its statement, or else by abandoning its connection."""
+    """End a job by cancelling its statement, or by abandoning its connection."""
     if connection is None:
         job.abandon()
         return
-    # In a thread, because the request itself can wait for the server, and that forever.
+    # In a thread, because the request itself can wait forever for the server.
     request = CancelRequest(connection)
     canceller = threading.Thread(
         target=_cancel_until_done, args=(request, job), name="lcdb-cancel", daemon=True
@@ -215,7 +215,7 @@ def _stop(connection: Any, job: _Job[Any]) -> None:
             canceller.join(max(0.05, deadline - time.monotonic()))
             ended = not canceller.is_alive()
     finally:
-        # Also if another interrupt came while waiting.
+        # Even if another interrupt came during the wait.
         if not ended:
             give_up(connection)
             job.waited(_END_TIMEOUT)
@@ -223,7 +223,7 @@ def _stop(connection: Any, job: _Job[Any]) -> None:
 
 
 def _cancel_until_done(request: CancelRequest, job: _Job[Any]) -> None:
-    # Repeatedly: a request that arrives between two statements of the work cancels nothing.
+    # Repeated, because a request that arrives between two statements has no effect.
     while not job.done:
         request()
         if not job.done:

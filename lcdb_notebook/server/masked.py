@@ -1,4 +1,4 @@
-"""Hold a string whose ``repr`` is masked."""
+"""A string with a masked ``repr``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ __all__ = ["Secret"]
 class Secret(str):
     """A string with a masked ``repr``.
 
-    ``str()`` returns the same object, because SQLAlchemy passes a password through ``str()`` before
-    it puts it among the driver's arguments.
+    ``str()`` returns the same object, because SQLAlchemy calls ``str()`` on a password before it
+    passes it to the driver.
 
     Examples
     --------

@@ -1,21 +1,22 @@
-"""Cursors of a database opened for reading: they close the ways around PostgreSQL's read-only mode.
+"""Cursors of a database opened for reading, which prevent leaving PostgreSQL's read-only mode.
 
-``default_transaction_read_only`` makes the server refuse every change, but a session may change its
-own settings, and PostgreSQL has no switch that it could not undo. So each statement passes here:
+With ``default_transaction_read_only`` the server refuses every change, but a session may change its
+own settings, and PostgreSQL has no setting that a session cannot undo. Therefore these cursors
+check each statement:
 
-* the server reports the setting after every statement (PostgreSQL manual, "Asynchronous Operations"
-  of libpq; since version 14), whatever changed it: ``SET``, ``set_config()`` or a function. When it
-  is ``off``, it is set back and the statement is an error;
-* a transaction that was begun for writing is rolled back, and is an error;
-* a string may contain only one statement: what follows a COMMIT in the middle of a string would run
-  in a transaction that has not been checked. ``DO`` and ``CALL`` could commit inside, which
-  PostgreSQL forbids behind another statement, so an empty SELECT goes before them.
+* the server reports the setting after every statement that changed it (PostgreSQL manual,
+  "Asynchronous Operations" of libpq; since version 14), whether by ``SET``, ``set_config()`` or a
+  function. If it is ``off``, it is set again, and the statement raises an error;
+* a transaction that was begun for writing is rolled back, and raises an error;
+* a string may contain only one statement, because statements after a COMMIT in the same string
+  would run in an unchecked transaction. ``DO`` and ``CALL`` could commit inside. PostgreSQL forbids
+  this after another statement in the same string, so an empty SELECT is put before them.
 
-Beside that, commands that a read-only transaction lets through although they change or lock
-something ("Read-only transactions do not prevent all writes to disk", manual, SET TRANSACTION) are
-refused by name. This is a guard against accidents: text cannot be checked completely, and a user
-with the password can open another connection. Only a role that may not write is a protection; on
-the embedded server, readers have one.
+In addition, commands that a read-only transaction allows although they change or lock something
+("Read-only transactions do not prevent all writes to disk", manual, SET TRANSACTION) are rejected.
+This only prevents accidents: SQL text cannot be checked completely, and a user with the password
+can open another connection. Only a role without write permissions is a protection; on the embedded
+server, readers have such a role.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ __all__ = ["ReadingCursor", "reading_cursor"]
 
 _SETTING = "default_transaction_read_only"
 
-# Commands that a read-only transaction permits although they change something or lock others out;
-# the second word where the first alone is harmless.
+# Commands that a read-only transaction allows although they change something or block other
+# clients, with the second word if the first alone is harmless.
 _REFUSED = {
     ("ANALYSE",),
     ("ANALYZE",),
@@ -51,27 +52,27 @@ _REFUSED = {
     ("ALTER", "SYSTEM"),
     ("PREPARE", "TRANSACTION"),
 }
-# EXPLAIN ANALYZE CREATE TABLE ... AS makes the table (seen with PostgreSQL 15 and 18).
+# EXPLAIN ANALYZE CREATE TABLE ... AS creates the table (observed with PostgreSQL 15 and 18).
 _EXPLAIN, _CREATE = "EXPLAIN", "CREATE"
-# They may contain COMMIT, after which they choose their next transaction themselves.
+# They may contain COMMIT, after which they choose the mode of the next transaction.
 _MAY_COMMIT = ("CALL", "DO")
 
-# Before version 16 a read-only transaction could write large objects.
+# Before version 16, a read-only transaction could write large objects.
 _LARGE_OBJECTS = re.compile(r'\b(?:lo_(?!get\b)\w+|lowrite)"?\s*\(', re.IGNORECASE)
 _LARGE_OBJECTS_REFUSED_BY = 160000
 
 
 class ReadingCursor(cursor):
-    """A psycopg2 cursor that refuses statements that change the database."""
+    """A psycopg2 cursor that rejects statements that change the database."""
 
-    #: The database in messages; no password.
+    #: Name of the database for messages, without a password.
     where: ClassVar[str] = "the database"
-    #: Whether the role itself may only read, so that a missing right means that it would write.
+    #: Whether the role may only read, so that a missing permission means an attempt to write.
     role_only_reads: ClassVar[bool] = False
     opened_for_reading: ClassVar[bool] = True
 
     def execute(self, query: Any, vars: Any = None) -> None:  # noqa: A002
-        """Run one statement, as psycopg2 does."""
+        """Run one statement, like psycopg2."""
         with self._guarded(self.mogrify(query, vars)) as statement:
             super().execute(statement)
 
@@ -93,7 +94,7 @@ class ReadingCursor(cursor):
 
     @contextmanager
     def _guarded(self, query: str | bytes) -> Iterator[str]:
-        """Check a statement before the block runs it, and the session afterwards."""
+        """Check a statement before the block runs it, and the settings afterwards."""
         self._look_before()
         text = self._checked(query)
         # PostgreSQL permits COMMIT inside them only if nothing else is in the same string.
@@ -110,7 +111,7 @@ class ReadingCursor(cursor):
             raise self._refusal("a COMMIT or ROLLBACK inside a block or a procedure") from error
 
     def _checked(self, query: str | bytes) -> str:
-        """Return the text of a statement, or refuse it."""
+        """Return the text of a statement, or raise an error."""
         encoding = encodings[self.connection.encoding]
         text = query.decode(encoding) if isinstance(query, bytes) else query
         words = self._only_statement(text)
@@ -125,10 +126,10 @@ class ReadingCursor(cursor):
         return text
 
     def _only_statement(self, text: str) -> list[str]:
-        """Return the first words of a string, or refuse it if it has several statements."""
+        """Return the first words of a string; raise an error if it has several statements."""
         if ";" in text:
-            # If a backslash may escape a quote, strings cannot be recognized without knowing more
-            # settings of the server.
+            # If a backslash may escape a quote, recognizing strings would require more settings of
+            # the server.
             escapes = "\\'" in text.replace("\\\\", "")
             plain = self.connection.info.parameter_status("standard_conforming_strings") != "off"
             uncertain = escapes or not plain
@@ -168,12 +169,12 @@ class ReadingCursor(cursor):
 
 
 def reading_cursor(where: str, *, role_only_reads: bool = False) -> type[ReadingCursor]:
-    """Build the class of cursors of one database, for psycopg2's ``cursor_factory``.
+    """Build the cursor class of a database, for psycopg2's ``cursor_factory``.
 
     Parameters
     ----------
     where : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
     role_only_reads : bool, optional
         Whether the role may only read.
     """

@@ -1,4 +1,4 @@
-"""A session that connects again after its connection was lost, and raises our errors."""
+"""A session that reconnects after its connection was lost, and raises LCDBErrors."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ CONNECTS_AGAIN = "the next call reconnects automatically"
 
 
 class Recovery:
-    """What a session needs after its connection was lost.
+    """Reconnects a session after its connection was lost.
 
-    SQLAlchemy leaves a session whose connection was lost in a transaction that can only be rolled
-    back. Most losses are met where only SQLAlchemy is called, at an attribute of an object for
-    example, so it is noted there, and the session is rolled back before its next statement.
+    If the connection is lost, SQLAlchemy leaves the session in a transaction that can only be
+    rolled back. Most losses are detected in SQLAlchemy itself, for example when an attribute of an
+    object is loaded. They are recorded there, and the session is rolled back before its next
+    statement.
 
     Parameters
     ----------
@@ -32,9 +33,9 @@ class Recovery:
     engine : sqlalchemy.Engine
         Its engine.
     description : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
     write : bool
-        Whether the session may have changes that are lost.
+        Whether the session may have uncommitted changes, which are then lost.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Recovery:
         sa.event.listen(session, "do_orm_execute", lambda _: self.recover())
 
     def watch(self, engine: sa.Engine) -> None:
-        """Translate the errors of an engine, and note when it loses a connection.
+        """Translate the errors of an engine, and record lost connections.
 
         Parameters
         ----------
@@ -63,12 +64,12 @@ class Recovery:
             self.roll_back()
 
     def roll_back(self) -> None:
-        """Roll the session back, whatever state its connection is in."""
+        """Roll the session back, regardless of the state of its connection."""
         self.needed = False
         try:
             self._session.rollback()
         except (ConnectionFailedError, sa.exc.SQLAlchemyError, psycopg2.Error):
-            # That the connection is dead was noticed only now; this time there is none.
+            # The rollback revealed that the connection is lost; now the session has none.
             self._session.rollback()
         # An error of the rollback does not require another rollback.
         self.needed = False
@@ -79,7 +80,7 @@ class Recovery:
         Parameters
         ----------
         error : BaseException
-            What was raised in it.
+            The exception that was raised in it.
         """
         drivers = (sa.exc.SQLAlchemyError, psycopg2.Error)
         if isinstance(error, (*drivers, ReadOnlyError)) or isinstance(error.__cause__, drivers):
@@ -92,10 +93,10 @@ class Recovery:
         return driver.info.transaction_status in failed
 
     def _translate(self, context: Any) -> BaseException | None:
-        # SQLAlchemy itself replaces a connection whose test failed, and needs its own error then.
+        # SQLAlchemy replaces a connection whose test failed, and needs its own error for that.
         if context.is_pre_ping:
             return None
-        # Rows that break a constraint are for the code that wrote them, which catches SQLAlchemy's.
+        # Violated constraints are not translated, because user code catches SQLAlchemy's errors.
         if isinstance(context.sqlalchemy_exception, sa.exc.IntegrityError):
             return None
         error = translate(
@@ -113,14 +114,14 @@ class Recovery:
 
 
 def add_note_once(error: BaseException, note: str) -> None:
-    """Add a note to an error, unless it has it.
+    """Add a note to an error, unless it already has this note.
 
     Parameters
     ----------
     error : BaseException
         Any error.
     note : str
-        What to do.
+        The note.
     """
     if note not in getattr(error, "__notes__", ()):
         error.add_note(note)

@@ -1,4 +1,4 @@
-"""Find what the role of a connection is allowed to do beyond reading."""
+"""Check whether the role of a connection may do more than read."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _warned: set[tuple[str, str]] = set()
 
 
 def warn_of_rights(connection: sa.Connection, where: str) -> None:
-    """Warn once if PostgreSQL's read-only mode does not cover all that the role may do.
+    """Warn once if the role may make changes that PostgreSQL's read-only mode does not prevent.
 
     Parameters
     ----------
     connection : sqlalchemy.Connection
-        To a LightcurveDB that was opened for reading.
+        Connection to a LightcurveDB that was opened for reading.
     where : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
 
     Warns
     -----

@@ -1,8 +1,8 @@
-"""Passwords that no ``repr`` shows, on their whole way to the driver.
+"""Passwords whose ``repr`` is masked, from the configuration to the driver.
 
-IPython's ``%xmode Verbose`` prints the ``repr`` of local variables in a traceback, in the frames of
-SQLAlchemy and psycopg2 as well. So every variable that holds a password, or a text that contains
-one, is of a type with a masked ``repr``.
+IPython's ``%xmode Verbose`` prints the ``repr`` of local variables in a traceback, including the
+frames of SQLAlchemy and psycopg2. Therefore every variable with a password, or with a text that
+contains one, has a type with a masked ``repr``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def with_secret(url: sa.URL) -> sa.URL:
 
 
 def open_connection(arguments: Mapping[str, Any]) -> OwnConnection:
-    """Open a psycopg2 connection; no frame below this one holds the password in plain text.
+    """Open a psycopg2 connection; no frame below has the password in plain text.
 
     Parameters
     ----------
@@ -69,19 +69,19 @@ def open_connection(arguments: Mapping[str, Any]) -> OwnConnection:
     Raises
     ------
     ConfigurationError
-        If libpq does not know one of the parameters.
+        If libpq does not support one of the parameters.
     psycopg2.OperationalError
-        If there is no connection.
+        If the connection fails.
     """
     cursor_factory = arguments.get("cursor_factory")
     parameters = {name: value for name, value in arguments.items() if name != "cursor_factory"}
     dsn = None
-    # Not chained: a frame of its traceback holds the text with the password.
+    # Not chained, because a frame of its traceback has the text with the password.
     with suppress(psycopg2.ProgrammingError):
         dsn = Secret(make_dsn(**parameters))
     if dsn is None:
         raise ConfigurationError(
             f"this version of libpq does not know one of {', '.join(sorted(parameters))}"
         )
-    # Not with keywords: psycopg2 would join them to a plain string in one of its frames.
+    # Not with keywords, because psycopg2 would join them to a plain string in one of its frames.
     return psycopg2.connect(dsn, connection_factory=OwnConnection, cursor_factory=cursor_factory)

@@ -1,8 +1,8 @@
 """Settings of a connection, as startup options or for one transaction at a time.
 
-On a connection to PostgreSQL itself, startup options hold until it is closed. A pooler such as
-PgBouncer may refuse or ignore them, and hand the server's connection to another client after each
-transaction: there, settings are made with SET LOCAL, which ends with the transaction.
+On a direct connection to PostgreSQL, startup options apply until it is closed. A pooler such as
+PgBouncer may reject or ignore them, and pass the server's connection to another client after each
+transaction. In that case, settings are applied with SET LOCAL, which ends with the transaction.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from lcdb_notebook.errors import ConfigurationError
 __all__ = ["CLIENT_CHECK", "SessionSettings"]
 
 CLIENT_CHECK = "client_connection_check_interval"
-"""While a statement runs, the server checks this often whether its client still exists. Without it,
-the query of a kernel that was killed would keep its snapshot and locks to its end. Servers on
-systems that cannot check (Windows) refuse the setting."""
+"""Interval at which the server checks, while a statement runs, whether its client still exists.
+
+Without this check, the query of a killed kernel would keep its snapshot and locks until it ends.
+Servers on systems that cannot check (Windows) reject the setting.
+"""
 
 _READ_ONLY = "default_transaction_read_only"
 _ISOLATION = "default_transaction_isolation"
@@ -33,16 +35,16 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(?:\.[A-Za-z_][A-Za-z0-9_$]*)*")
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """What is set on every connection of an engine.
+    """The settings of all connections of an engine.
 
     Parameters
     ----------
     write : bool
         Whether changes are allowed.
     given : str
-        The options of the URL or of ``PGOPTIONS``, as the user wrote them.
+        The user's options, from the URL or ``PGOPTIONS``, unchanged.
     values : mapping of str to str
-        The package's own settings; they override the user's.
+        The settings of this package, which override the user's.
     """
 
     write: bool
@@ -51,12 +53,12 @@ class SessionSettings:
 
     @classmethod
     def read(cls, url: sa.URL, *, write: bool, statement_timeout: object = None) -> SessionSettings:
-        """Collect the settings.
+        """Collect the settings of the user and of this package.
 
         Parameters
         ----------
         url : sqlalchemy.engine.URL
-            Its ``options``, if any, or else ``PGOPTIONS``, are the user's.
+            The user's options are its ``options``, if any, or else ``PGOPTIONS``.
         write : bool
             Whether changes are allowed.
         statement_timeout : float, optional
@@ -94,7 +96,7 @@ class SessionSettings:
         return cls(write, given if isinstance(given, str) else " ".join(given), values)
 
     def without_client_check(self) -> SessionSettings:
-        """Return the settings for a server that refuses :data:`CLIENT_CHECK`."""
+        """Return the settings for a server that rejects :data:`CLIENT_CHECK`."""
         values = {name: value for name, value in self.values.items() if name != CLIENT_CHECK}
         return replace(self, values=values)
 
@@ -104,7 +106,7 @@ class SessionSettings:
         Parameters
         ----------
         url : sqlalchemy.engine.URL
-            The URL that the settings were read with.
+            The URL from which the settings were read.
         """
         options = [self.given] if self.given else []
         if _TIMEOUT in self.values:
@@ -118,7 +120,7 @@ class SessionSettings:
         Parameters
         ----------
         **more : str
-            More settings, with ``__`` in place of the dot in a name.
+            More settings, with ``__`` instead of the dot in a name.
         """
         settings = dict(self.values) | {
             name.replace("__", "."): value for name, value in more.items()
@@ -131,12 +133,12 @@ class SessionSettings:
         return " ".join(word for name, word in self._given() if name is None)
 
     def local(self) -> str:
-        """Return SQL that makes the settings for the current transaction only.
+        """Return SQL that applies the settings to the current transaction only.
 
         Raises
         ------
         ConfigurationError
-            If a setting of the user cannot be limited to a transaction.
+            If a user's setting cannot be limited to a transaction.
         """
         values = {name: value for name, value in self._given() if name is not None}
         values.pop(_READ_ONLY, None)
@@ -151,8 +153,8 @@ class SessionSettings:
         return "; ".join(_set_local(name, value) for name, value in values.items())
 
     def _given(self) -> Iterator[tuple[str | None, str]]:
-        """Split the user's options into settings and other words (whose name is None)."""
-        # As PostgreSQL splits them (pg_split_opts): at spaces, with backslash as the escape.
+        """Split the user's options into settings and other words (which have the name None)."""
+        # Like PostgreSQL (pg_split_opts): at spaces, with backslash as escape character.
         words = iter(re.findall(r"(?:\\.|[^\s\\])+", self.given, re.DOTALL))
         for word in words:
             if word == "-c":
@@ -173,7 +175,7 @@ def _escaped(value: str) -> str:
 def _set_local(name: str, value: str) -> str:
     text = value.replace("'", "''")
     literal = "E'" + text.replace("\\", "\\\\") + "'" if "\\" in text else f"'{text}'"
-    # SET would take 'a, b' for the name of one schema.
+    # SET would interpret 'a, b' as the name of one schema.
     if "," in value or '"' in value:
         return f"SELECT set_config('{name}', {literal}, true)"
     return f"SET LOCAL {name} = {literal}"

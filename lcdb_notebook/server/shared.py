@@ -1,12 +1,12 @@
-"""Cursors for connections behind a pooler, which may lend them to other clients.
+"""Cursors for connections behind a pooler, which shares them with other clients.
 
-A pooler in transaction mode hands the server's connection to the next client when a transaction
-ends. So nothing may be set for the session there, and no statement may run outside a transaction:
+When a transaction ends, a pooler in transaction mode passes the server's connection to the next
+client. Therefore the session must not be changed, and no statement may run outside a transaction:
 
-* outside a transaction, a statement gets a new one: ``BEGIN READ ONLY``, SET LOCAL for each
+* outside a transaction, each statement runs in a new one: ``BEGIN READ ONLY``, SET LOCAL for each
   setting, the statement, and ``ROLLBACK``, which also undoes a ``set_config()`` inside a query;
-* when a transaction begins, by SQLAlchemy, psycopg2 or hand, the same settings are made in it;
-* statements whose effect would outlive the transaction (SET, LISTEN, PREPARE) are refused.
+* when SQLAlchemy, psycopg2 or the user begins a transaction, the same settings are applied;
+* statements with effects beyond the transaction (SET, LISTEN, PREPARE) are rejected.
 
 A read-only transaction cannot be made writable once it has taken a snapshot (PostgreSQL manual, SET
 TRANSACTION), so a SELECT follows BEGIN at once.
@@ -27,7 +27,7 @@ from lcdb_notebook.server.statements import first_words, statements
 
 __all__ = ["check_transactions", "shared_cursor"]
 
-# How SQLAlchemy tests a connection before use. It needs no settings, and two round trips are saved.
+# SQLAlchemy's test of a connection before use. Without settings, it saves two round trips.
 _PING = "SELECT 1"
 _LOCAL = ("LOCAL", "TRANSACTION", "CONSTRAINTS")
 _OUTLIVE = ("SET", "RESET", "DISCARD", "LISTEN", "UNLISTEN", "PREPARE", "LOAD")
@@ -39,9 +39,9 @@ _END = (*_COMMIT, "ROLLBACK", "ABORT")
 class _Shared(cursor):
     """Base of the cursors for reading and for writing."""
 
-    #: The database in messages; no password.
+    #: Name of the database for messages, without a password.
     where: ClassVar[str] = "the database"
-    #: SQL that makes the settings in a transaction that has just begun.
+    #: SQL that applies the settings at the beginning of a transaction.
     settings: ClassVar[str] = ""
     opened_for_reading: ClassVar[bool] = False
 
@@ -72,7 +72,7 @@ class _Shared(cursor):
         Yields
         ------
         str
-            The statement to run in place of ``text``.
+            The statement to run instead of ``text``.
         """
         words = first_words(text)
         first = words[0] if words else ""
@@ -102,7 +102,7 @@ class _Shared(cursor):
         try:
             yield
         except BaseException:
-            # Of a connection that is lost the server ends the transaction.
+            # If the connection is lost, the server ends the transaction.
             with suppress(psycopg2.Error):
                 self._run("ROLLBACK")
             raise
@@ -110,7 +110,7 @@ class _Shared(cursor):
             self._run("ROLLBACK" if self.opened_for_reading else "COMMIT")
 
     def _end(self, text: str) -> str:
-        """Return what to run in place of a COMMIT: it would keep a ``set_config()``."""
+        """Return the statement to run instead of COMMIT, which would keep a ``set_config()``."""
         if not self.opened_for_reading:
             return text
         return "ROLLBACK AND CHAIN" if _chains(text) else "ROLLBACK"
@@ -127,7 +127,7 @@ class _Shared(cursor):
             )
 
     def _settings(self, *, chosen: bool) -> str:
-        """Return SQL for a new transaction, with its isolation level unless that was chosen."""
+        """Return SQL for a new transaction, with the isolation level unless it was chosen."""
         level = "" if chosen else "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; "
         return f"{level}{self.settings}"
 
@@ -163,14 +163,14 @@ class _SharedReading(_Shared, ReadingCursor):
 
 
 def shared_cursor(where: str, settings: str, *, write: bool) -> type[cursor]:
-    """Build the class of cursors for psycopg2's ``cursor_factory``.
+    """Build the cursor class for psycopg2's ``cursor_factory``.
 
     Parameters
     ----------
     where : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
     settings : str
-        SQL that makes the settings for one transaction.
+        SQL that applies the settings to a transaction.
     write : bool
         Whether changes are allowed.
     """
@@ -186,7 +186,7 @@ def check_transactions(connection: Any, settings: str) -> None:
     Raises
     ------
     psycopg2.Error
-        If the server refuses a setting, or a pooler the transaction.
+        If the server rejects a setting, or a pooler rejects the transaction.
     """
     with cursor(connection) as probe:
         probe.execute(f"BEGIN READ ONLY; {settings}")

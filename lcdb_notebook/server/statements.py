@@ -1,4 +1,4 @@
-"""Split SQL into statements and words, without knowing its grammar."""
+"""Split SQL into statements and words, without parsing its grammar."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 __all__ = ["first_words", "statements", "tokens"]
 
-# Lexical structure of SQL (PostgreSQL manual, chapter 4.1). Every character from 128 on is one of
-# identifiers, also those that Python would not call a letter.
+# Lexical structure of SQL (PostgreSQL manual, chapter 4.1). All characters from 128 on can be part
+# of identifiers, including those that Python does not consider letters.
 _TOKEN = re.compile(
     r"""
     (?P<word> [A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]* )
@@ -44,13 +44,14 @@ def first_words(text: str) -> list[str]:
     if any(mark in text for mark in (";", "/*", "--")):
         found = statements(text)
         return found[0][:2] if found else []
-    # Nearly every statement is of this kind, and its tokens take longer to read than to run.
+    # Nearly all statements are of this kind, and splitting them would take longer than running
+    # them.
     match = _FIRST_WORDS.match(text)
     return [word.upper() for word in match.groups() if word] if match else []
 
 
 def statements(text: str) -> list[list[str]]:
-    """Return the words of each statement of a string, in capitals, without what is quoted.
+    """Return the words of each statement of a string, in capitals, without quoted text.
 
     Parameters
     ----------

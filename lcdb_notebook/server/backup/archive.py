@@ -1,9 +1,9 @@
 r"""Check that a backup contains data and definitions of tables, and no code that would run.
 
-What an archive contains is run by the server with the rights of the user who restores it. A
-function, a trigger or an expression in a CHECK can do anything that this user may do, and programs
-of the client and server can be started (``\!``, ``COPY ... FROM PROGRAM``). So only what a
-LightcurveDB consists of is accepted from a file that is not trusted.
+The server runs the contents of an archive with the rights of the user who restores it. A function,
+a trigger or an expression in a CHECK can do anything that this user may do, and can start programs
+on the client and the server (``\!``, ``COPY ... FROM PROGRAM``). Therefore a file that is not
+trusted may only contain the objects of a LightcurveDB.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STATEMENT = re.compile(
 )
 _SEARCH_PATH = "SELECT pg_catalog.set_config('search_path', '', false);"
 
-# What may come before a bracket in them: grammar,
+# Words that may precede a bracket in them: grammar,
 _BEFORE_BRACKETS = {"key", "unique", "check", "default", "constraint", "partition", "include"}
 _BEFORE_BRACKETS |= {"using", "where", "on", "with", "as", "by", "range", "list", "from", "to"}
 _BEFORE_BRACKETS |= {"for", "identity", "generated", "array", "add", "set", "values", "distinct"}
@@ -49,7 +49,7 @@ _BEFORE_BRACKETS |= {"nextval", "now", "clock_timestamp", "gen_random_uuid", "co
 _BEFORE_BRACKETS |= {"greatest", "least", "abs", "round", "floor", "ceil", "length", "lower"}
 _BEFORE_BRACKETS |= {"char_length", "octet_length", "upper", "btrim", "array_length"}
 _BEFORE_BRACKETS |= {"array_ndims", "array_position", "cardinality", "jsonb_typeof", "json_typeof"}
-# After one of these comes the name of a table, and its columns in brackets.
+# These are followed by the name of a table, and its columns in brackets.
 _BEFORE_TABLES = {"table", "only", "references", "on", "exists", "index", "sequence", "of"}
 
 _DATA_LINES = re.compile(
@@ -74,8 +74,8 @@ def check_archive(file: Path, *, trust: bool) -> None:
     Raises
     ------
     BackupError
-        If it cannot be read, is not a backup of a LightcurveDB, or contains an entry of a kind
-        that a LightcurveDB does not have.
+        If it cannot be read, is not a backup of a LightcurveDB, or contains other kinds of entries
+        than a LightcurveDB.
     """
     try:
         file.open("rb").close()
@@ -120,7 +120,7 @@ def trusted_lines(file: Path) -> frozenset[bytes]:
 
 
 def is_data_line(line: bytes) -> bool:
-    r"""Return whether a line outside of the data of a table belongs to the loading of data.
+    r"""Return whether a line outside the data of a table is part of loading data.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def _check_statement(file: Path, words: list[str]) -> None:
 
 
 def _check_bracket(file: Path, words: list[str]) -> None:
-    """Refuse a bracket after a name that could be that of a function."""
+    """Refuse a bracket after a name that could be a function."""
     if not words or not (words[-1][0].isalpha() or words[-1][0] in '_"'):
         return
     name, before = words[-1], len(words) - 2

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs: find those that can talk to a server, and read their output."""
+"""PostgreSQL's programs: find those that can connect to a server, and parse their output."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _REASONS = (
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answered, and how its programs connect to it.
+    """A server that answered, and the parameters for programs to connect to it.
 
     Parameters
     ----------
     description : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
     dsn : str
-        The connection string for a command line; no password.
+        The connection string for a command line, without a password.
     environment : Environment
         The environment for a program, with the password.
     version : int
-        Such as 150004 for PostgreSQL 15.4.
+        Version number, such as 150004 for PostgreSQL 15.4.
     encrypted : bool
         Whether the connection is encrypted.
     holds_lightcurves : bool
@@ -59,19 +59,19 @@ class Server:
 
     @classmethod
     def reach(cls, url: sa.URL, description: str) -> Server:
-        """Connect once, to check that the server answers and what the database contains.
+        """Connect once, to check that the server answers, and read facts about the database.
 
         Parameters
         ----------
         url : sqlalchemy.engine.URL
             With the driver psycopg2.
         description : str
-            The database in messages; no password.
+            Name of the database for messages, without a password.
 
         Raises
         ------
         ConnectionFailedError
-            If no server answers, or it refuses.
+            If no server answers, or the server refuses the connection.
         """
         url = with_secret(url)
         arguments = url.get_dialect()().create_connect_args(url)[1]
@@ -85,7 +85,7 @@ class Server:
                 encrypted = bool(info.ssl_in_use)
             finally:
                 connection.close()
-        # All users can see a command line; only its owner sees the environment of a process.
+        # All users can see a command line, but only the owner of a process its environment.
         environment = Environment(os.environ)
         if "password" in arguments:
             environment["PGPASSWORD"] = arguments.pop("password")
@@ -93,7 +93,7 @@ class Server:
         return cls(description, dsn, environment, version, encrypted, holds_lightcurves)
 
     def program(self, name: str) -> Path:
-        """Find a program that can talk to the server.
+        """Find a program that can connect to the server.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ class Server:
         Raises
         ------
         BackupError
-            If the connection is encrypted and no installed program can encrypt.
+            If the connection is encrypted and no installed program supports TLS.
         """
         if not self.encrypted:
             return embedded.binary(name)
@@ -156,7 +156,7 @@ def ended(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[
 
 
 def reason_of(output: str) -> str:
-    """Return the line of a program's output that has the reason, without the program's name.
+    """Return the line with the reason in a program's output, without the program's name.
 
     Examples
     --------

@@ -25,9 +25,9 @@ from lcdb_notebook.server.backup.programs import Server, ended, reason_of
 __all__ = ["restore"]
 
 PATIENCE = "30s"
-"""Time that a restore waits for a table that is in use."""
+"""Time to wait for a table that is in use."""
 
-# In the transaction of the restore, so that no rows are stored between this check and the restore.
+# In the transaction of the restore, so that no rows can be added between this check and it.
 _REFUSE_ROWS = f"""\
 DO $$
 DECLARE
@@ -58,13 +58,13 @@ def restore(
     Parameters
     ----------
     url : sqlalchemy.engine.URL
-        A database without rows. Its empty tables, as connecting creates them, are replaced.
+        A database without rows. Its empty tables, which connecting creates, are replaced.
     file : pathlib.Path
-        A file written by :func:`lcdb_notebook.server.backup.backup`.
+        A file of :func:`lcdb_notebook.server.backup.backup`.
     description : str
-        The database in messages; no password.
+        Name of the database for messages, without a password.
     replace : bool, optional
-        Delete the rows in tables of the same names.
+        Delete the rows of tables with the same names.
     trust : bool, optional
         Also restore functions, triggers, extensions and other code in the file, which run with the
         rights of the user who restores it.
@@ -72,7 +72,7 @@ def restore(
     Raises
     ------
     ConnectionFailedError
-        If no server answers, or it refuses.
+        If no server answers, or the server refuses the connection.
     BackupError
         If the file is not a backup of a LightcurveDB, is damaged, or contains code and is not
         trusted; if the database contains rows; or if the server refuses. Nothing is changed then.
@@ -95,7 +95,7 @@ def restore(
             stderr=running_output,
             env=server.environment,
         )
-        # If this ends early, psql is killed before it can commit an incomplete restore.
+        # If this fails, psql is killed before it can commit an incomplete restore.
         with ended(unpacking), ended(running):
             assert unpacking.stdout is not None
             assert running.stdin is not None
@@ -120,10 +120,10 @@ def _copy(
     definitions: frozenset[bytes] | None,
     file: Path,
 ) -> None:
-    """Copy the SQL of an archive, without statements that not every server knows.
+    """Copy the SQL of an archive, without statements that some servers do not support.
 
-    The rows of tables are copied unread. Every other line must be one of the ``definitions`` that
-    were checked, or load data.
+    The rows of tables are copied unchecked. Every other line must be one of the checked
+    ``definitions``, or load data.
     """
     in_rows = False
     for line in unpacked:
@@ -146,7 +146,7 @@ def _copy(
 
 
 # Debian's PostgreSQL 15.20 gives every column an option pg_attver. Its own pg_dump omits it; newer
-# ones write it like any other option, and other servers refuse it.
+# versions write it like any other option, and other servers reject it.
 _COLUMN_OPTIONS = re.compile(rb"^ALTER TABLE .* ALTER COLUMN .* SET \((.*)\);$", re.MULTILINE)
 
 

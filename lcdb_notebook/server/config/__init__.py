@@ -1,10 +1,9 @@
 """Decide which database to connect to, without using the network.
 
-The first of these that exists is used, and nothing after it is read:
+The first of these that exists is used, and later ones are not read:
 
 1. the ``url`` given;
-2. the file given as ``config``, or ``~/.config/lightcurvedb/db.conf``, which LightcurveDB's users
-   already have;
+2. the file given as ``config``, or ``~/.config/lightcurvedb/db.conf``, the file of LightcurveDB;
 3. the variable ``LCDB_URL``;
 4. libpq's own variables ``PGHOST``, ``PGSERVICE``, ``PGDATABASE``, ... with ``~/.pgpass`` and its
    service files (PostgreSQL manual, "Environment Variables" of libpq);
@@ -20,7 +19,7 @@ A ``db.conf``::
     database_port = 5432
     # optional: sslmode, sslrootcert, sslcert and sslkey; paths may begin with ~
 
-No message, ``str`` or ``repr`` from here contains a password.
+Messages, ``str`` and ``repr`` of this package never contain a password.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ __all__ = ["Address", "OpenToOthersWarning", "resolve"]
 
 CONFIG_FILE = Path(".config/lightcurvedb/db.conf")
 
-# Each of these names a server or a database. PGUSER or PGPASSWORD alone do not.
+# Variables that identify a server or a database; PGUSER and PGPASSWORD do not.
 _LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "PGPORT")
 
 
@@ -52,15 +51,15 @@ class Address:
     Parameters
     ----------
     origin : str
-        Where the address comes from, for messages: ``"the url given"``, a file, ``"LCDB_URL"``,
+        Origin of the address, for messages: ``"the url given"``, a file, ``"LCDB_URL"``,
         ``"PG* variables"`` or ``"embedded server in ..."``.
     url : sqlalchemy.engine.URL or None, optional
         The database's URL, always with the driver ``postgresql+psycopg2``; None for the embedded
-        server. A URL without any parts leaves everything to libpq.
+        server. With an empty URL, libpq uses its own configuration.
     folder : pathlib.Path or None, optional
         The embedded server's folder; None for any other server.
     label : str, optional
-        The server and database in short, without a password.
+        Short name of the server and database, without a password.
 
     Examples
     --------
@@ -95,8 +94,8 @@ def resolve(
     config : str or path-like, optional
         Path of a ``db.conf``.
     embedded : bool, str or path-like, optional
-        True for the embedded server whatever else is configured, a path for the one in that
-        folder, False to forbid it.
+        True for the embedded server even if another is configured, a path for the embedded server
+        in that folder, False to forbid it.
     environ : mapping of str to str, optional
         The environment; by default that of this process.
     home : pathlib.Path, optional
@@ -170,7 +169,7 @@ def _check_types(url: object, config: object, embedded: object) -> None:
 def _home() -> Path:
     try:
         return Path.home()
-    except RuntimeError:  # a user without a home folder has no db.conf in it
+    except RuntimeError:  # A user without a home folder has no db.conf.
         return Path("/nonexistent")
 
 

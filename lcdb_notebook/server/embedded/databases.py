@@ -13,7 +13,7 @@ __all__ = ["READER", "create_database"]
 READER = "lcdb_reader"
 """The role of databases opened for reading: it owns nothing and may only SELECT."""
 
-# What every role may do by default, and a reader must not: temporary tables, large objects, blocks.
+# Default permissions that a reader must not have: temporary tables, large objects, blocks.
 _REVOKED = """
 REVOKE CREATE, TEMPORARY ON DATABASE {database} FROM PUBLIC;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
@@ -33,7 +33,7 @@ GRANT pg_read_all_data TO {READER};
 def create_database(cluster: Cluster, sockets: Path, name: str) -> None:
     """Create a database and the role of its readers, unless they exist.
 
-    Its encoding and locale are the cluster's: UTF-8 and the built-in C.UTF-8.
+    The encoding and locale are those of the cluster: UTF-8 and the built-in C.UTF-8.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def create_database(cluster: Cluster, sockets: Path, name: str) -> None:
             if not (has_database and has_reader):
                 _run(cluster, sockets, name, _REVOKED.format(database=f'"{name}"'))
             if not has_reader:
-                # Last, so that if this process is killed before, the next one repeats it all.
+                # Last, so that the next process repeats everything if this one is killed.
                 cursor.execute(_READER_ROLE)
     except psycopg2.Error as error:
         raise cluster.failure(f"cannot create the database {name!r}", str(error)) from error

@@ -1,4 +1,4 @@
-"""Private folders, the socket's folder, and locks: what keeps other users out."""
+"""Private folders, the folder of the socket, and locks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 PORT = 5432
-"""Only part of the socket's name: the server listens on no TCP port."""
+"""Part of the socket's name; the server does not listen on a TCP port."""
 
 ROOTS_FOLDER = Path("/var/lib/lcdb_notebook")
 
@@ -83,7 +83,7 @@ def explained(doing: str) -> Iterator[None]:
 
 
 def prepare(folder: Path, account: Account) -> Path:
-    """Create or check the server's folder: private, and with nothing else in it.
+    """Create the server's folder, or check that it is private and contains no other files.
 
     Parameters
     ----------
@@ -96,12 +96,12 @@ def prepare(folder: Path, account: Account) -> Path:
     -------
     pathlib.Path
         The folder with symbolic links resolved. For root, a folder in ``/var/lib/lcdb_notebook`` if
-        the server's account cannot reach the chosen one.
+        the server's account cannot access the chosen one.
 
     Raises
     ------
     EmbeddedServerError
-        If it belongs to another user, cannot be closed to others, or contains other files.
+        If the folder belongs to another user, cannot be made private, or contains other files.
     """
     folder = folder.expanduser().resolve()
     if "\n" in str(folder):
@@ -112,7 +112,7 @@ def prepare(folder: Path, account: Account) -> Path:
         for missing in [p for p in reversed(folder.parents) if not p.exists()]:
             missing.mkdir(exist_ok=True)
             if account.switched:
-                # New and root's: the server's account may pass through, but not list it.
+                # A new folder of root, which the server's account may traverse but not list.
                 missing.chmod(0o711)
         folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
@@ -188,7 +188,7 @@ def socket_folder(folder: Path, account: Account) -> Path:
     Raises
     ------
     EmbeddedServerError
-        If other users have taken every name that could be used.
+        If other users have created folders with all possible names.
     """
     fits = len(os.fsencode(folder / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT
     if fits and _PLAIN.fullmatch(str(folder)):
@@ -238,9 +238,9 @@ def open_lock(path: Path, account: Account) -> int:
 
 
 def write_private(path: Path, text: str, account: Account) -> None:
-    """Write a file that belongs to the server's account and that only it can read.
+    """Write a file that belongs to the server's account, readable only by it.
 
-    A new file replaces the old one, so a symbolic link at that path is never followed.
+    The old file is replaced, so that a symbolic link at this path is never followed.
     """
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
@@ -253,16 +253,16 @@ def write_private(path: Path, text: str, account: Account) -> None:
 
 
 def acquire(descriptor: int, operation: int, timeout: float) -> bool:
-    """Take a ``flock``, trying until a timeout.
+    """Take a ``flock``; retry until a timeout.
 
     Parameters
     ----------
     descriptor : int
-        Of the lock file.
+        File descriptor of the lock file.
     operation : int
         :data:`fcntl.LOCK_SH` or :data:`fcntl.LOCK_EX`.
     timeout : float
-        Seconds to try.
+        Timeout in seconds.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The keeper: a process that runs the server and stops it when its last user is gone."""
+"""The keeper: a process that runs the server and stops it after its last user has left."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lcdb_notebook.server.embedded.account import Account
 
 __all__ = ["ServerLog", "spawn"]
 
-# It runs the server as its child and waits, in a thread, for the exclusive lock on users.lock; when
-# it gets that, the server has no user left. The lock is released when the keeper exits. It is a
-# separate process, because a notebook that is killed cannot stop the server.
+# It runs the server as its child and waits, in a thread, for the exclusive lock on users.lock. When
+# it gets the lock, the server has no users left. The lock is released when the keeper exits. It is
+# a separate process, because a notebook that is killed cannot stop the server.
 _KEEPER = """
 import fcntl, os, signal, sys, threading
 uid, gid, lock, sockets, *command = sys.argv[1:]
@@ -40,7 +40,7 @@ _keepers: list[subprocess.Popen[bytes]] = []
 
 
 class ServerLog:
-    """The server's log: at most about one megabyte, and the previous one.
+    """The server's log, of about one megabyte at most, and the previous log.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ServerLog:
         self._start = 0
 
     def open(self) -> int:
-        """Open it for a new start of the server and return the descriptor."""
+        """Open the log for a new start of the server, and return the descriptor."""
         if self.path.exists() and self.path.stat().st_size > _SIZE_LIMIT:
             self.path.replace(self.path.with_name(f"{self.path.name}.old"))
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -62,7 +62,7 @@ class ServerLog:
         return descriptor
 
     def last_lines(self) -> str:
-        """Return the last 12 lines written since it was opened."""
+        """Return the last 12 lines written since the log was opened."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self._start)
@@ -75,7 +75,7 @@ class ServerLog:
 def spawn(
     command: list[str], *, folder: Path, sockets: Path, account: Account, log: ServerLog
 ) -> subprocess.Popen[bytes]:
-    """Start a server under a keeper, without waiting until it is ready.
+    """Start a server under a keeper, and return before it is ready.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def spawn(
     account : Account
         The account that runs both.
     log : ServerLog
-        The log that both write to.
+        The log of both.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def spawn(
         )
     finally:
         os.close(descriptor)
-    # Keep and poll them, so that those that have exited do not remain as zombies.
+    # Kept and polled, so that exited processes do not remain as zombies.
     _keepers[:] = [earlier for earlier in _keepers if earlier.poll() is None]
     _keepers.append(keeper)
     return keeper

@@ -1,4 +1,4 @@
-"""Read ``postmaster.pid``: which process serves a data folder, and whether it still runs."""
+"""Read ``postmaster.pid``: the process of the server of a data folder."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NO_SUCH_PROCESS = 2**31 - 1
 
 @dataclass(frozen=True)
 class PidFile:
-    """The contents of ``postmaster.pid``, whose lines PostgreSQL defines in ``pidfile.h``.
+    """The contents of ``postmaster.pid``; PostgreSQL's ``pidfile.h`` defines its lines.
 
     Parameters
     ----------
     data : pathlib.Path
         The data folder that contains it.
     pid : int
-        The number of the process that wrote it.
+        The id of the process that wrote it.
     sockets : pathlib.Path
         The folder of the server's socket.
     status : str
@@ -39,7 +39,7 @@ class PidFile:
 
     @classmethod
     def read(cls, data: Path) -> PidFile | None:
-        """Read it; return None if it does not exist or is only partly written."""
+        """Read the file; return None if it does not exist or is incomplete."""
         try:
             lines = os.fsdecode((data / "postmaster.pid").read_bytes()).splitlines()
             pid = int(lines[0])
@@ -66,9 +66,9 @@ class PidFile:
     def disown(self, account: Account) -> None:
         """Make a stale file harmless.
 
-        Without this, PostgreSQL refuses to start when the old number now belongs to some other
-        process of the same user. The rest of the file stays: by the shared memory named in it,
-        PostgreSQL notices processes that survived the old server.
+        Otherwise PostgreSQL refuses to start if another process of the same user now has the old
+        process id. The rest of the file is kept: PostgreSQL uses the shared memory named in it to
+        detect surviving processes of the old server.
         """
         try:
             os.kill(self.pid, 0)

@@ -1,4 +1,4 @@
-"""Start an embedded server, or join one that other processes use."""
+"""Start an embedded server, or join the server that other processes use."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class _Use:
 class Server:
     """The running server of one folder, as returned by :func:`start`.
 
-    Release it with :meth:`stop` or use it as a ``with`` block; it is also released when the process
-    ends. The server stops when its last user has released it.
+    Release it with :meth:`stop`, or use it in a ``with`` statement. It is also released when the
+    process ends. The server stops when its last user has released it.
 
     Attributes
     ----------
@@ -69,13 +69,13 @@ class Server:
         database : str, optional
             The name of the database. Only ``lightcurvedb`` exists from the start.
         reading : bool, optional
-            Whether to connect as a role that owns nothing and may only SELECT, in place of the
+            Whether to connect as a role that owns nothing and may only SELECT, instead of as
             superuser.
 
         Returns
         -------
         sqlalchemy.engine.URL
-            With the socket's folder as host.
+            URL with the socket's folder as host.
         """
         return URL.create(
             "postgresql+psycopg2",
@@ -99,7 +99,7 @@ class Server:
         Raises
         ------
         EmbeddedServerError
-            If it was released with :meth:`stop`, or does not start.
+            If the server was released with :meth:`stop`, or does not start.
         """
         with _guard, explained(f"start the server in {self.folder} again"):
             use = _uses.get(self.folder)
@@ -110,7 +110,7 @@ class Server:
             self._sockets = use.sockets = _run(use.cluster, timeout)
 
     def stop(self) -> None:
-        """Release the server, which stops if it has no other user; a second call does nothing."""
+        """Release the server, which stops if it has no other users; a second call does nothing."""
         with _guard:
             use = _uses.get(self.folder)
             if self._stopped or use is None:
@@ -132,7 +132,7 @@ def start(folder: Path | str, *, timeout: float = 60.0) -> Server:
     Parameters
     ----------
     folder : pathlib.Path or str
-        The folder for its data and nothing else; created with mode 0700.
+        The folder for its data, without other files; created with mode 0700.
     timeout : float, optional
         Seconds to wait for the server, and for other processes that are starting or stopping it.
 
@@ -174,7 +174,7 @@ def start(folder: Path | str, *, timeout: float = 60.0) -> Server:
 
 
 def _join(cluster: Cluster, timeout: float) -> int:
-    """Become a user of the server; wait while another process is stopping it."""
+    """Join the server as a user; wait while another process is stopping it."""
     lock = open_lock(cluster.folder / "users.lock", cluster.account)
     if not acquire(lock, fcntl.LOCK_SH, timeout):
         os.close(lock)
@@ -186,7 +186,7 @@ def _join(cluster: Cluster, timeout: float) -> int:
 
 
 def _run(cluster: Cluster, timeout: float) -> Path:
-    """Start the server unless it runs; only one process at a time may do this."""
+    """Start the server unless it is running; only one process at a time may do this."""
     lock = open_lock(cluster.folder / "start.lock", cluster.account)
     try:
         if not acquire(lock, fcntl.LOCK_EX, timeout):
@@ -212,10 +212,10 @@ def _run(cluster: Cluster, timeout: float) -> Path:
 
 
 def _leave(use: _Use, timeout: float = 30.0) -> None:
-    """Stop being a user; if this was the last one, return when the server is gone.
+    """Leave the server; if this was the last user, return when the server has exited.
 
-    The lock is closed and opened again, because a forked child may hold the same one: converting
-    that into an exclusive lock would stop the server while the child uses it.
+    The lock file is closed and opened again, because a forked child may hold the same lock.
+    Converting it to an exclusive lock would stop the server while the child uses it.
     """
     os.close(use.lock)
     try:
@@ -242,8 +242,8 @@ def _leave_all() -> None:
 
 
 def _renew_guard() -> None:
-    # A child inherits the open lock files. This lock may be held by a thread of the parent, which
-    # does not exist in the child and would never release it.
+    # A child inherits open lock files. A thread of the parent may hold this lock; it does not exist
+    # in the child and would never release it.
     global _guard
     _guard = threading.RLock()
 

@@ -1,9 +1,8 @@
 r"""Convert PostgreSQL's binary COPY stream to and from numpy arrays, without a connection.
 
-To read, pass a :class:`RowReader` to ``cursor.copy_expert`` as the file that it writes to;
-consecutive rows of equal shape arrive together as :class:`Rows`. To write, pass a
-:class:`RowWriter` as the file that it reads from. :func:`decode` and :func:`encode` do the same
-with a whole stream in memory.
+To read, pass a :class:`RowReader` as the file to ``cursor.copy_expert``; consecutive rows of equal
+shape are combined to :class:`Rows`. To write, pass a :class:`RowWriter` as the file. :func:`decode`
+and :func:`encode` do the same with a whole stream in memory.
 
 The stream's format is documented in the PostgreSQL manual, "COPY", "Binary Format"; the bytes
 within a field are those of the types' ``send`` functions in the server's source (``array_send`` in

@@ -28,7 +28,7 @@ def decode_column(
     slot : Slot
         The field's place in each row.
     buffer : bytes or memoryview
-        The bytes that hold the run.
+        The bytes that contain the run.
     start, count, stride : int
         The run: ``count`` rows, ``stride`` bytes apart, the first at ``start``.
     row : int
@@ -37,7 +37,7 @@ def decode_column(
     Returns
     -------
     Column
-        In newly allocated memory, because ``buffer`` is reused for the next block.
+        Column in newly allocated memory, because ``buffer`` is reused for the next block.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def _arrays_with_nulls(
 
 
 def _wrong(slot: Slot, row: int, good: npt.NDArray[np.bool_], why: str) -> WireError:
-    """Build the error for the first row, counted from ``row``, that is not good."""
+    """Build the error for the first invalid row, counted from ``row``."""
     place = where(slot.field, slot.position, row + int(good.argmin()))
     return WireError(f"{place} {why}; the stream is damaged")
 

@@ -24,28 +24,28 @@ from lcdb_notebook.server.wire.layout import Buffer, Layout, read_layout
 from lcdb_notebook.server.wire.rows import Rows
 
 BLOCK_BYTES: Final = 384 * 1024
-"""Bytes gathered before they are decoded: many rows, yet still in the processor's cache."""
+"""Bytes gathered before they are decoded: many rows that still fit into the processor's cache."""
 
 _FLAGS = struct.Struct(">Ii")
 
 
 @functools.cache
 def _reuse_freed_memory() -> None:
-    """Keep the C library from returning each block to the system, only to request it again.
+    """Prevent the C library from returning each block to the system and requesting it again.
 
-    Having the kernel zero pages again costs more than decoding into them. glibc raises its
-    threshold for doing so, once per process, when a large block is freed: mallopt(3),
-    M_MMAP_THRESHOLD. The block is never written to, so it uses no memory. Other C libraries are
-    not affected.
+    If the kernel has to zero pages again, this takes longer than decoding into them. When a large
+    block is freed, glibc raises its threshold for returning memory, once per process: mallopt(3),
+    M_MMAP_THRESHOLD. The block is never written to, so it uses no memory. Other C libraries are not
+    affected.
     """
     np.empty(16 << 20, np.uint8)
 
 
 class RowReader:
-    """A file for ``cursor.copy_expert`` to write to, which decodes the rows of a query.
+    """A file-like object for ``cursor.copy_expert`` that decodes the rows of a query.
 
     Rows arrive in the order of the stream, as runs of rows of equal shape. A run never spans two
-    blocks, and at most one block of bytes is held (more only while a single row is longer). The
+    blocks, and at most one block of bytes is in memory (more only if a single row is longer). The
     stream may be split anywhere; psycopg2 passes one row per call, and then no byte is copied
     twice. Text is decoded as UTF-8, so the connection's ``client_encoding`` must be UTF8.
 
@@ -57,7 +57,7 @@ class RowReader:
     fields : sequence of Field
         The columns of the query, in order.
     consume : callable
-        Called with each run. :meth:`write` raises the exceptions that it raises.
+        Called with each run. :meth:`write` passes its exceptions on.
     block_bytes : int, optional
         Bytes gathered before they are decoded. Blocks of 256 kB to 512 kB were measured to be
         fastest; larger ones do not fit into the processor's cache.
@@ -65,7 +65,7 @@ class RowReader:
     Attributes
     ----------
     rows : int
-        How many rows have been passed to ``consume``.
+        Number of rows passed to ``consume``.
 
     Examples
     --------
@@ -90,7 +90,7 @@ class RowReader:
         self._block_bytes = block_bytes
         self._memory = memoryview(bytearray(block_bytes))
         self._held = 0
-        # Bytes that an incomplete row needs, counted from its start, before it is parsed again.
+        # Bytes of an incomplete row, counted from its start, that are needed to parse it again.
         self._needed = 0
         # Bytes that are gathered before anything else is done.
         self._limit = block_bytes
@@ -116,7 +116,7 @@ class RowReader:
         ------
         WireError
             If the stream is not a binary COPY stream of the reader's fields. Because bytes are
-            decoded in blocks, a later call or :meth:`close` may raise this.
+            decoded in blocks, the error may be raised by a later call or by :meth:`close`.
         """
         size = len(data)
         end = self._held + size
@@ -128,12 +128,12 @@ class RowReader:
         return size
 
     def close(self) -> None:
-        """Decode the bytes still held, and check that the stream is complete.
+        """Decode the remaining bytes, and check that the stream is complete.
 
         Raises
         ------
         WireError
-            If the stream is damaged or stops short of its trailer.
+            If the stream is damaged or ends before its trailer.
         """
         self._decode(self._memory, self._held)
         if not self._ended:
@@ -155,7 +155,7 @@ class RowReader:
             self.close()
 
     def _take(self, data: bytes) -> None:
-        """Make room by decoding the bytes held; a long row passed in one piece is not copied."""
+        """Decode bytes to make room; a long row that is passed in one piece is not copied."""
         if self._held:
             self._decode(self._memory, self._held)
         if not self._held:
@@ -171,7 +171,7 @@ class RowReader:
     def _reserve(self, size: int) -> None:
         """Make room for ``size`` bytes.
 
-        Memory grows with the bytes received, never with the length that a row claims to have.
+        Memory grows with the number of received bytes, never with the declared length of a row.
         """
         if size > len(self._memory):
             larger = memoryview(bytearray(max(size, 2 * len(self._memory))))

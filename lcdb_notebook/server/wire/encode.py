@@ -17,28 +17,28 @@ _HEAD: Final = SIGNATURE + bytes(8)
 
 
 class RowWriter:
-    """A file for ``cursor.copy_expert`` to read from, which encodes rows on demand.
+    """A file-like object for ``cursor.copy_expert`` that encodes rows on demand.
 
     Only the current block is in memory. A row is a sequence with one value per field: int, float,
     bool, str, UUID, datetime with a time zone, a one-dimensional array or sequence of numbers, or
     None for NULL.
 
-    psycopg2 replaces an exception raised by :meth:`read` with its own ``QueryCanceled`` and drops
-    the cause; as a context manager the writer raises the original exception. Pass ``size`` to
+    psycopg2 replaces an exception of :meth:`read` with ``QueryCanceled`` and drops the cause. If
+    the writer is used as a context manager, it raises the original exception. Pass ``size`` to
     ``copy_expert``: its default of 8 kB per call is slower than a block per call.
 
     Parameters
     ----------
     fields : sequence of Field
-        The columns of the table, in the order of the COPY statement, each of the table's own type:
-        the server converts nothing.
+        The columns of the table, in the order of the COPY statement, with the types of the table,
+        because the server does not convert them.
     rows : iterable of sequence
         The rows, read once.
 
     Attributes
     ----------
     rows : int
-        How many rows have been encoded.
+        Number of encoded rows.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class RowWriter:
         Returns
         -------
         bytes
-            Empty only at the end of the stream.
+            The bytes; empty only at the end of the stream.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class RowWriter:
             raise self._error from error
 
     def _encode(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
-        """Build the stream, in blocks of about :data:`BLOCK_BYTES`, none of them empty."""
+        """Build the stream, in non-empty blocks of about :data:`BLOCK_BYTES`."""
         parts: list[bytes | memoryview] = [_HEAD]
         held = len(_HEAD)
         for row in rows:
@@ -138,7 +138,7 @@ def encode(fields: Sequence[Field], rows: Iterable[Sequence[Any]]) -> bytes:
     Returns
     -------
     bytes
-        From the signature to the trailer.
+        The stream, from the signature to the trailer.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The types that a column of a COPY stream may have, and the constants of the format."""
+"""Types of the columns of a COPY stream, and constants of the format."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Number:
     Parameters
     ----------
     name : str
-        Its name in SQL.
+        Name in SQL.
     oid : int
-        Its number in ``src/include/catalog/pg_type.dat``.
+        Number in ``src/include/catalog/pg_type.dat``.
     code : str
-        Its numpy type code: ``f8``.
+        numpy type code, such as ``f8``.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Number:
 
     @cached_property
     def prefix(self) -> int:
-        """An element's length as its four big-endian bytes look when read in native order."""
+        """The four big-endian bytes of an element's length, as an integer in native byte order."""
         return int.from_bytes(self.size.to_bytes(4, "big"), sys.byteorder)
 
 
@@ -88,7 +88,7 @@ class Field:
     label : str
         The type, for messages.
     kind : Kind
-        How its bytes are decoded.
+        Decoding of its bytes.
     numbers : tuple of Number, optional
         The numeric types accepted for the value, or for the array's elements.
     dtype : numpy.dtype, optional
@@ -130,7 +130,7 @@ TYPE_NAMES: Final = {number.oid: number.name for number in (_INT2, _INT4, _INT8,
 
 
 def _numeric(kind: Kind, *numbers: Number) -> Field:
-    """Build a numeric field; one that accepts several types decodes to the widest of them."""
+    """Build a numeric field; if it accepts several types, values have the widest of them."""
     ending = "[]" if kind is Kind.ARRAY else ""
     names = [number.name + ending for number in numbers]
     label = ", ".join(names[:-1]) + " or " + names[-1] if len(names) > 1 else names[0]

@@ -1,8 +1,8 @@
-"""The byte layout of a row, parsed from one row and compared with those that follow.
+"""The byte layout of a row, parsed from one row and compared with the following rows.
 
 Rows of equal shape differ only in their values; all other bytes (field counts, lengths, array
-headers) are the same, at the same offsets. A :class:`Layout` holds those bytes, so that any number
-of rows is compared with it in a few strided numpy operations. A row that is equal has been checked
+headers) are the same, at the same offsets. A :class:`Layout` contains these bytes, so that any
+number of rows can be compared with it in a few strided numpy operations. Equality checks a row
 completely, except for the lengths of array elements.
 """
 
@@ -34,8 +34,8 @@ _INT32 = struct.Struct(">i")
 _FIVE_INT32 = struct.Struct(">iiIii")
 _THREE_INT32 = struct.Struct(">iiI")
 _FIXED_BYTES = {Kind.BOOL: 1, Kind.UUID: 16, Kind.TIMESTAMPTZ: 8}
-# Rows compared first; four times as many each time that all of them match, so that rows of
-# changing shape never cost the comparison of a whole block.
+# Number of rows that are compared first. It is multiplied by four each time all rows match, so that
+# whole blocks are never compared if the shape of rows changes.
 _FIRST_WINDOW = 32
 
 
@@ -58,7 +58,7 @@ class Slot:
     length : int, optional
         Number of elements of an array.
     nulls : int, optional
-        How many of them are NULL.
+        Number of NULL elements.
     """
 
     field: Field
@@ -84,7 +84,7 @@ class Layout:
         Returns
         -------
         int
-            0 if the first row differs or is incomplete.
+            Number of rows; 0 if the first row differs or is incomplete.
         """
         available = (end - start) // self.size
         found, window = 0, _FIRST_WINDOW
@@ -108,7 +108,7 @@ class Layout:
 
 
 class LayoutBuilder:
-    """Collects the fixed bytes and the slots of a row, in order."""
+    """Collects the fixed bytes and the slots of a row in order."""
 
     def __init__(self, fields: int) -> None:
         self._fixed: list[tuple[int, Bytes]] = []
@@ -171,11 +171,11 @@ def read_layout(
     Parameters
     ----------
     fields : sequence of Field
-        The fields that the row should have.
+        The expected fields of the row.
     buffer : bytes or memoryview
-        The bytes held.
+        The received bytes.
     start, end : int
-        Where the row begins, and where the bytes held end; ``end - start`` is at least 2.
+        Start of the row, and end of the received bytes; ``end - start`` is at least 2.
     row : int
         Number of the row in the stream, from 0, for messages.
 
@@ -183,7 +183,7 @@ def read_layout(
     -------
     Layout or int
         The shape of the row; or, if the row is incomplete, the smallest ``end`` with which parsing
-        can get further.
+        can continue.
 
     Raises
     ------
@@ -267,7 +267,7 @@ def _read_array(
     if len(header) < ARRAY_HEADER_BYTES:
         raise WireError(f"{place} has {size} bytes, too few for an array of one dimension")
     length = _FIVE_INT32.unpack(header)[3]
-    # Each NULL element is shorter by its value, so their number follows from the size.
+    # NULL elements have no bytes for the value, so their number follows from the size.
     missing = ARRAY_HEADER_BYTES + length * (4 + number.size) - size
     nulls, rest = divmod(missing, number.size)
     if rest or not 0 <= nulls <= length or (nulls and not flags):

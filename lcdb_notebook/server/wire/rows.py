@@ -21,7 +21,7 @@ for arrays, and a list for other types; None if every row of the run is NULL."""
 class Rows:
     """Consecutive rows of equal shape: equal lengths of arrays and texts, NULL in the same columns.
 
-    Because the rows of one run are NULL in the same columns, a column needs no mask.
+    Because all rows of a run have NULL in the same columns, columns do not need masks.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Rows:
         Number of rows.
     columns : tuple of Column
         One :data:`Column` per field. Decoded numbers are contiguous, in native byte order, and
-        share their memory: ``columns[1][0]`` is a view that keeps its whole run alive, which is
+        share their memory: ``columns[1][0]`` is a view that keeps the whole run in memory, which is
         about one block of :class:`~lcdb_notebook.server.wire.RowReader` at most.
     first : int, optional
         Position of the first row in the stream, from 0.

@@ -53,7 +53,7 @@ def encode_row(
     Returns
     -------
     list of bytes or memoryview
-        Pieces to be joined, so that arrays are copied only once.
+        Pieces to join, so that arrays are copied only once.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def array_header(number: Number, length: int) -> bytes:
     Returns
     -------
     bytes
-        12 bytes for an empty array, which has no dimensions, and 20 otherwise.
+        The header: 12 bytes for an empty array, which has no dimensions, else 20 bytes.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def array_header(number: Number, length: int) -> bytes:
 
 
 def _scalar(field: Field, value: Any) -> bytes:
-    """Encode a value with its length in front."""
+    """Encode a value, preceded by its length."""
     match field.kind:
         case Kind.NUMBER:
             number = operator.index(value) if field.is_integer else _real(value)
@@ -150,7 +150,7 @@ def _microseconds(value: datetime) -> int:
 
 
 def _numbers(field: Field, value: Any) -> npt.NDArray[Any]:
-    """Convert to the field's type, in native byte order; refuse numbers that would change."""
+    """Convert to the field's type, in native byte order, without changing any number."""
     dtype = field.numbers[0].native
     if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
         raise WireError("masked values cannot be stored in an array; fill them first")
@@ -159,7 +159,7 @@ def _numbers(field: Field, value: Any) -> npt.NDArray[Any]:
         raise WireError(f"expected a one-dimensional array, got {values.ndim} dimensions")
     if values.dtype == dtype:
         return values
-    # numpy makes float64 of an empty list, whatever it was meant to hold.
+    # numpy converts an empty list to float64.
     kinds = "biuf" if not (field.is_integer and values.size) else "biu"
     if values.dtype.kind not in kinds:
         raise WireError(f"an array of {values.dtype} does not fit {field.label}")
