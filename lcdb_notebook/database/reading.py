@@ -59,10 +59,11 @@ def lightcurve(
     Returns
     -------
     lightkurve.TessLightCurve, KeplerLightCurve or LightCurve
-        The class depends on the mission. Columns ``time, flux, flux_err, cadenceno, quality``, and
-        one for each further flag type; flux has the unit of the DataSet, or is dimensionless where
-        magnitudes were converted. Cadences without a time are left out, because astropy's Time
-        cannot hold NaN. ``meta`` has the target, the observation's fields and the lineage.
+        The class depends on the mission. The columns are ``time, flux, flux_err, cadenceno,
+        quality``, and one for each further flag type. Flux has the unit of the DataSet; it is
+        dimensionless if magnitudes were converted. Cadences without a time are left out, because
+        astropy's Time cannot contain NaN. ``meta`` has the target, the observation's fields and the
+        lineage.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""Read the arrays of light curves that were found: into records, files and workers."""
+"""Read the arrays of search results as records, into files, and in workers."""

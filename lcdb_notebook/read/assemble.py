@@ -1,4 +1,4 @@
-"""Check the arrays of targets in observations, and combine them to LightCurveData."""
+"""Check the arrays of targets in observations, and combine them into LightCurveData."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _NO_POSITIONS: Mapping[int, str] = MappingProxyType({})
 
 
 class Chunk:
-    """The arrays of some rows, assembled to light curves while further arrays arrive.
+    """The arrays of some rows, assembled into light curves while further arrays arrive.
 
-    While one light curve is assembled, the server sends the next. Shared arrays (cadences, times,
-    flags) normally arrive first; if one of them arrives late, everything is assembled again at the
+    While a light curve is assembled, the server sends the next one. Shared arrays (cadences, times,
+    flags) normally arrive first. If one of them arrives late, everything is assembled again at the
     end.
 
     Parameters
@@ -40,9 +40,9 @@ class Chunk:
     rows : iterable of Row
         The rows to read.
     observations : mapping of int to tuple of (ObservationData, int)
-        By id, each observation and its number of cadences.
+        Observations and their numbers of cadences, by id.
     missions : mapping of uuid.UUID to tuple of (str, Clock)
-        By id, the name and clock of each mission.
+        Names and clocks of missions, by id.
     unreadable : Unreadable, optional
         Arrays that cannot be fetched, with reasons.
     parameters : mapping of int to mapping of str to StarParameter, optional
@@ -72,7 +72,7 @@ class Chunk:
         self._in_order = True
 
     def take(self, rows: wire.Rows) -> None:
-        """Store a run of rows by their ids, and assemble light curves from DataSets among them."""
+        """Store a run of rows by their ids, and assemble light curves from the DataSets."""
         self.arrays.take(rows)
         kinds, ids, *_ = rows.columns
         assert isinstance(kinds, np.ndarray)
@@ -89,7 +89,7 @@ class Chunk:
                     self._made[id_] = self._make(row)
 
     def light_curve(self, row: Row) -> LightCurveData | DataError:
-        """Return the light curve of a row, once, or the reason why it cannot be read."""
+        """Return the light curve of a row, only once, or the reason why it cannot be read."""
         made = self._made.pop(row.dataset, None)
         return self._make(row) if made is None else made
 
@@ -121,7 +121,7 @@ class Assembly:
     Parameters
     ----------
     arrays, unreadable
-        The arrays that were fetched, and those that could not be.
+        The arrays that were fetched, and those that could not be fetched.
     pair : Pair
         The target and the observation, by id.
     observation : ObservationData
@@ -155,8 +155,8 @@ class Assembly:
         Raises
         ------
         DataError
-            If arrays are missing or contradict each other; it names the DataSet, the observation
-            and the lengths.
+            If arrays are missing or contradict each other; the message has the DataSet, the
+            observation and the lengths.
         """
         where = _where(row)
         values, errors = self._values(row, where)
@@ -207,7 +207,7 @@ class Assembly:
         return values, errors
 
     def _prepare(self, where: str, clock: Clock) -> tuple[Any, ...]:
-        """Check and convert what all light curves of the pair share, as read-only arrays."""
+        """Check and convert the arrays that all light curves of the pair share, as read-only."""
         if not clock.is_complete():
             raise DataError(
                 f"{where} cannot be read: the time format of its mission has NULL columns "

@@ -1,4 +1,4 @@
-"""Fetch arrays with one binary COPY, in which each distinct array is sent once."""
+"""Fetch arrays with one binary COPY, which sends each distinct array once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Pair = tuple[int, int]
 
 _log = logging.getLogger(__name__)
 
-# How much of a statement an error shows; all of its ids grow with the selection.
+# Length of the part of a statement that errors show; its ids grow with the selection.
 _SHOWN = 200
 
 # The table that a row of the stream is from; the first field of every row.
@@ -70,10 +70,10 @@ _FIELDS = (
 class Arrays:
     """Arrays by the ids of their rows.
 
-    ``flags`` are keyed by (target or None, observation). ``times`` hold a list for each pair,
-    because the schema does not forbid a second row. An array is None where the database has NULL,
+    Keys of ``flags`` are (target or None, observation). ``times`` has a list for each pair, because
+    tables of other programs may have several rows. An array is None if it is NULL in the database,
     which tables of other programs may allow. ``versions`` change when the cadence numbers or the
-    observation-wide flags of an observation do.
+    observation-wide flags of an observation change.
     """
 
     cadences: dict[int, Vector | None] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Arrays:
     #: Positions of the star by the id of their processing method.
     positions: dict[Pair, dict[int, Vector | None]] = field(default_factory=dict)
     versions: dict[int, str] = field(default_factory=dict)
-    #: DataSets by their place in the stream, from 1; None if the stream has their ids.
+    #: DataSets by their position in the stream, from 1; None if the stream has their ids.
     by_place: Sequence[DataSetId] | None = None
 
     def take(self, rows: wire.Rows) -> None:
@@ -117,21 +117,21 @@ def fetch(
 ) -> Arrays:
     """Fetch the arrays of rows in one statement, on the session's connection.
 
-    One statement sees one state of the database, so arrays that belong together agree even while
-    other clients write. In LightcurveDB 3 there is one for every few observations.
+    One statement sees a consistent state of the database, so related arrays agree even while other
+    clients write. In LightcurveDB 3, there is one statement for every few observations.
 
     Parameters
     ----------
     session : sqlalchemy.orm.Session
-        Its uncommitted rows are included.
+        The session; its uncommitted rows are included.
     datasets : sequence of int, default ()
-        Ids of the DataSets to read values and errors of.
+        Ids of the DataSets whose values and errors are read.
     pairs : sequence of Pair, default ()
         (target id, observation id) to read times, flags and positions of.
     observations : sequence of int, default ()
-        Ids to read cadence numbers and observation-wide flags of.
+        Ids of the observations whose cadence numbers and observation-wide flags are read.
     versions : sequence of int, default ()
-        Ids of the observations to read versions of.
+        Ids of the observations whose versions are read.
     meanwhile : callable, optional
         Called ten times a second with the number of DataSets received.
     into : Arrays, optional
@@ -147,7 +147,7 @@ def fetch(
     Raises
     ------
     WireError
-        If a stored array does not fit a light curve: two-dimensional, or integers with NULLs.
+        If a stored array is not valid in a light curve: two-dimensional, or integers with NULLs.
     """
     arrays = Arrays() if into is None else into
     arranged = layout.of(session)
@@ -182,9 +182,9 @@ def copy_out(
     Raises
     ------
     sqlalchemy.exc.DBAPIError
-        If the server refuses, or is gone.
+        If the server reports an error, or the connection is lost.
     WireError
-        If what it sends is not what the reader expects; the connection stays usable.
+        If the stream differs from what the reader expects; the connection stays usable.
     """
     driver = raw_connection(session)
     command = f"COPY ({sql}) TO STDOUT (FORMAT binary)"
@@ -196,7 +196,7 @@ def copy_out(
                 with reader:
                     run_copy(cursor, command, reader, size=1 << 16)
             except WireError:
-                # Makes libpq discard the rest of the stream, so that the server stops sending.
+                # libpq then discards the rest of the stream, and the server stops sending.
                 cursor.execute("SELECT 1")
                 raise
 
@@ -223,7 +223,7 @@ def _statement(
     positions: Collection[int],
     keyed: Keyed | None = None,
 ) -> str:
-    # COPY takes no parameters, so the ids are part of the statement; they are checked integers.
+    # COPY does not accept parameters, so the ids are part of the statement; they are integers.
     no_floats, no_cadences, no_flags = "NULL::float8[]", "NULL::int8[]", "NULL::int4[]"
     id_, rows_of = of_datasets(datasets, keyed)
     here = f"= ANY ('{literal(observations)}'::int[])"
@@ -259,7 +259,8 @@ def _statement(
         bool(positions) and bool(pairs),
         bool(datasets),
     ]
-    # The first arm defines the types of the columns, so it always stays; without ids it is free.
+    # The first part of the UNION defines the column types, so it is always included; without ids it
+    # costs nothing.
     return " UNION ALL ".join(
         arm for position, arm in enumerate(arms) if position == 0 or present[position]
     )

@@ -1,4 +1,4 @@
-"""The rows that a statement reads arrays of, looked up by id, by pair, or by key."""
+"""SQL for the rows whose arrays a statement reads: by id, by pair, or by key."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ __all__ = [
     "parts",
 ]
 
-#: Observations that one statement reads. It locks the partitions of DataSets and of times, and all
-#: of their indexes: some 35 locks.
+#: Number of observations that one statement reads. It locks the partitions of DataSets and of
+#: times, and all of their indexes: about 35 locks.
 AT_ONCE = 4
 
-#: DataSets, (target, observation) pairs and observations that one statement reads.
+#: DataSets, pairs (target, observation) and observations that one statement reads.
 Part = tuple[list[DataSetId], list[tuple[int, int]], list[int]]
 
 
 def parts(
     datasets: Sequence[DataSetId], pairs: Sequence[tuple[int, int]], observations: Sequence[int]
 ) -> Iterator[Part]:
-    """Cut what is to be read by observation, a few at a time.
+    """Split DataSets, pairs and observations into groups of a few observations.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def parts(
 
 
 def _from_keys(table: str, datasets: Sequence[DataSetId]) -> str:
-    """Return the FROM items for DataSets, each looked up in the index; ``n`` is its place from 1.
+    """Return the FROM items for DataSets, looked up in the index; ``n`` is the position from 1.
 
     The ids of the observations are constants of the statement, so that other partitions are
     neither opened nor locked.
@@ -84,7 +84,7 @@ def _from_keys(table: str, datasets: Sequence[DataSetId]) -> str:
 
 
 def of_datasets(datasets: Sequence[DataSetId], keyed: Keyed | None) -> tuple[str, str]:
-    """Return the column that identifies a DataSet in the stream, and what follows FROM."""
+    """Return the column that identifies a DataSet in the stream, and the FROM clause."""
     if keyed is not None:
         return "n", f"{_from_keys(keyed.dataset, datasets)} d"
     return "id", f"dataset WHERE id = ANY ('{literal(datasets)}'::int[])"
@@ -141,13 +141,13 @@ def of_pairs(
 ) -> str:
     """Return the FROM items for a table's rows of pairs, each looked up in the index.
 
-    With a plain join of a few thousand pairs the planner reads the whole table, because it expects
+    For a plain join of a few thousand pairs, the planner reads the whole table, because it expects
     many matches and small rows (the arrays are stored out of line). OFFSET prevents it from merging
-    the inner query, which leaves only the index lookup.
+    the inner query, so that only an index lookup is possible.
     """
     targets = literal(target for target, _ in pairs)
     seen_by = literal(observation for _, observation in pairs)
-    # Constants, which partitions are chosen by.
+    # Constants, so that the planner can choose partitions.
     some = literal(dict.fromkeys(observation for _, observation in pairs))
     here = f" AND observation_id = ANY ('{some}'::int[])" if pruned else ""
     return (
@@ -158,12 +158,12 @@ def of_pairs(
 
 
 def literal(ids: Iterable[DataSetId]) -> str:
-    """Return an array literal of integers; anything else raises."""
+    """Return an array literal of integers; raise an error for other values."""
     return "{" + ",".join(str(int(i)) for i in ids) + "}"
 
 
 def array_state(column: str, *, integers: bool = False) -> str:
-    """Return SQL for what is wrong with an array; NULL if it is valid."""
+    """Return SQL for the problem of an array; NULL if it is valid."""
     quoted = ".".join(f'"{part}"' for part in column.split("."))
     many = f"WHEN array_ndims({quoted}) > 1 THEN 'have ' || array_ndims({quoted}) || ' dimensions'"
     holes = f"WHEN array_position({quoted}, NULL) IS NOT NULL THEN 'have NULL elements'"

@@ -18,10 +18,10 @@ _ARRAYS = ("values", "errors")
 
 
 def load(session: orm.Session, datasets: Sequence[DataSet]) -> None:
-    """Fill ``values`` and ``errors`` of DataSets in one statement, without making them dirty.
+    """Load ``values`` and ``errors`` of DataSets in one statement, without marking them as changed.
 
-    Objects that are not stored yet, arrays that were changed and not flushed, and arrays of rows
-    that were deleted in the meantime are left unchanged.
+    Objects that have not been stored, arrays with unflushed changes, and arrays of deleted rows are
+    left unchanged.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def load(session: orm.Session, datasets: Sequence[DataSet]) -> None:
     WireError
         If a stored array has two dimensions.
     """
-    # By identity, because reading the id of an expired object would be a query for each of them.
+    # By identity, because each access to the id of an expired object would be a query.
     stored: dict[DataSetId, list[DataSet]] = {}
     for dataset in datasets:
         if not isinstance(dataset, DataSet):

@@ -9,18 +9,18 @@ from typing import Any, Protocol, Self
 __all__ = ["Bar", "Progress"]
 
 _PATIENCE = 1.0
-"""Seconds before a bar appears by itself."""
+"""Seconds before a bar appears automatically."""
 
 
 class Bar(Protocol):
-    """Shows how much of the work is done."""
+    """Shows the progress of the work."""
 
     def show(self, done: int) -> None:
-        """Show that this many items are done."""
+        """Show the number of finished items."""
 
 
 class Progress:
-    """A progress bar that appears only if the work takes a while; a context manager.
+    """A context manager with a progress bar, which appears only if the work takes a while.
 
     ``tqdm`` is imported when the bar is drawn, because in a notebook the import itself is slow.
 
@@ -31,7 +31,7 @@ class Progress:
     unit : str
         Name of an item.
     progress : bool or None
-        True draws the bar at once, False never, None once the work has taken a second.
+        True draws the bar immediately, False never, None after one second.
     """
 
     def __init__(self, total: int, unit: str, progress: bool | None) -> None:
@@ -42,12 +42,12 @@ class Progress:
         self._bar: Any = None
 
     def show(self, done: int) -> None:
-        """Show that this many items are done."""
+        """Show the number of finished items."""
         if self._bar is None and self._is_time(done):
             from tqdm.auto import tqdm
 
             self._bar = tqdm(total=self._total, unit=self._unit)
-            # The speed shown is that since the beginning of the work.
+            # The speed is measured from the beginning of the work.
             if not self._bar.disable:
                 self._bar.start_t -= time.monotonic() - self._began
         if self._bar is not None:

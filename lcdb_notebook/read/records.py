@@ -1,4 +1,4 @@
-"""Read the rows of a search as LightCurveData: in chunks, checked, in the order of the search."""
+"""Read the rows of a search as LightCurveData, in chunks and in the order of the search."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["CHUNK_BYTES", "OnError", "by_pair", "outcomes", "records"]
 
 OnError = Literal["raise", "skip"]
 
-#: Arrays fetched at a time when streaming: large enough that the cost of a statement does not
-#: matter, small enough for any laptop.
+#: Bytes fetched at a time when streaming: large enough to make the cost of a statement
+#: negligible, and small enough for any laptop.
 CHUNK_BYTES = 24 * 2**20
 
-# Cadence numbers and observation-wide flags that are kept from one chunk to the next.
+# Bytes of cadence numbers and observation-wide flags that are kept from one chunk to the next.
 _KEPT_BYTES = 16 * 2**20
 
 
@@ -43,12 +43,12 @@ def records(
     progress: bool | None = None,
     check: Callable[[LightCurveData], None] | None = None,
 ) -> Iterator[LightCurveData]:
-    """Read the light curves of rows, in their order.
+    """Read the light curves of rows in order.
 
     Parameters
     ----------
     session_scope : callable
-        Lends the session for each chunk; its uncommitted rows are seen.
+        Context manager with the session for each chunk; its uncommitted rows are included.
     found : Found
         The rows of the search.
     missions : mapping of uuid.UUID to tuple of (str, Clock)
@@ -61,7 +61,7 @@ def records(
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
     check : callable, optional
-        Raises a DataError for a light curve that is not usable.
+        Function that raises a DataError for a light curve that is not usable.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def outcomes(
             shared.keep_versions = len(rows) < len(found.rows) and layout.of(session).versioned
             chunk = _fetch(session, rows, found, missions, shared, bar, done)
             while shared.forget_changed(chunk):
-                # Another client wrote between two chunks: one statement sees one state.
+                # Another client wrote between two chunks; only a single statement is consistent.
                 chunk = _fetch(session, rows, found, missions, shared, bar, done)
             shared.keep(chunk)
         for row in rows:
@@ -118,9 +118,9 @@ def outcomes(
 
 
 class _Shared:
-    """Cadence numbers and observation-wide flags that one chunk leaves to the next.
+    """Cadence numbers and observation-wide flags that are kept for the next chunk.
 
-    They are kept only with a version, by which the next chunk detects changes.
+    They have a version, so that the next chunk can detect changes.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class _Shared:
         return observation not in self.arrays.cadences and observation not in self.unreadable
 
     def forget_changed(self, chunk: Chunk) -> bool:
-        """Forget the arrays of observations that changed before this chunk; return whether any."""
+        """Remove the arrays of observations that have changed; return whether there were any."""
         changed = [
             observation
             for observation, version in self.arrays.versions.items()
@@ -194,7 +194,7 @@ def by_pair(rows: Sequence[Row]) -> Iterator[tuple[Pair, list[Row]]]:
 
 
 def _chunks(found: Found, chunk_bytes: int | None) -> Iterator[Sequence[Row]]:
-    """Split between targets and observations, so that times are never needed twice."""
+    """Split between targets and observations, so that times are never read twice."""
     if chunk_bytes is None:
         yield found.rows
         return

@@ -1,4 +1,4 @@
-"""Write light curves into files and read them back: FITS, ECSV, CSV and Parquet."""
+"""Write light curves to files and read them: FITS, ECSV, CSV and Parquet."""
 
 from lcdb_notebook.read.export.dispatch import FileFormat, export
 from lcdb_notebook.read.export.files import read_lightcurve, write_lightcurve

@@ -1,4 +1,4 @@
-"""Write files completely or not at all, also when the process is killed."""
+"""Write files completely or not at all, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder, and rename it to ``path`` at the end.
 
     Renaming is atomic, and the bytes are on the disk before it (POSIX ``rename`` and ``fsync``), so
-    other programs find the old file, the new one, or none.
+    other programs see the old file, the complete new file, or no file.
 
     Raises
     ------
     ExportError
-        If the file system refuses; errors of the block pass through. No file is left behind.
+        If the file system reports an error; errors of the block are not changed. No file is left
+        behind.
     """
-    # A short name, because names are limited to 255 bytes and that of the file may have as many.
+    # A short name, because names are limited to 255 bytes, which the file's name may have.
     part = path.with_name(f".lcdb-{_HOST}-{os.getpid()}-{next(_numbers)}.part")
     try:
         yield part
@@ -46,7 +47,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove temporary files that killed processes of this machine left behind."""
+    """Remove temporary files of killed processes of this machine."""
     for path in folder.glob(".lcdb-*.part"):
         named = _PART.fullmatch(path.name)
         if named and named[1] == _HOST and not _is_alive(int(named[2])):

@@ -1,4 +1,4 @@
-"""The metadata of a LightCurve as FITS header cards, and the rest as JSON in one card."""
+"""Convert the metadata of a LightCurve to FITS header cards, with the rest as JSON in one card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["KEYWORD", "put", "read", "write"]
 
 KEYWORD = "LCDBMETA"
-"""The card with metadata that other cards cannot hold, as JSON."""
+"""The card for metadata that do not fit into other cards, as JSON."""
 
 # Cards about the file, not about the light curve.
 _OF_THE_FILE = re.compile(
@@ -39,9 +39,9 @@ _COMMENTS = {
     "AUTHOR": "pipeline that made the light curve",
     "EXPTIME": "[s] time from cadence to cadence",
     "DATASET": "id of the light curve in its LightcurveDB",
-    "LINEAGE": "what it was derived from",
+    "LINEAGE": "sources of the light curve",
 }
-"""Comments of short keywords; longer ones leave no room for a comment."""
+"""Comments of short keywords; there is no room for a comment after long ones."""
 
 _STANDARD = re.compile(r"[A-Z0-9_-]{1,8}")
 _HIERARCH = re.compile(r"[A-Z][A-Z0-9_-]{8,}")
@@ -49,7 +49,7 @@ _LONGEST_CARD = 80
 
 
 def put(header: Header, key: str, value: Any) -> bool:
-    """Set a card if it can hold the value, with characters other than ASCII escaped.
+    """Set a card if it can represent the value; characters other than ASCII are escaped.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def put(header: Header, key: str, value: Any) -> bool:
 
 
 def write(header: Header, meta: Mapping[str, Any], form: Mapping[str, Any]) -> None:
-    """Add a card for each entry of the metadata, and one with all that these cannot hold.
+    """Add a card for each entry of the metadata, and one for all entries that do not fit.
 
     Arrays, such as QUALITY_MASK, are left out.
     """
@@ -95,7 +95,7 @@ def write(header: Header, meta: Mapping[str, Any], form: Mapping[str, Any]) -> N
 
 
 def read(header: Header) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return metadata and form; the form is None if another program wrote the header."""
+    """Return metadata and form; the form is None for headers of other programs."""
     meta: dict[str, Any] = {}
     for card in header.cards:
         if not _OF_THE_FILE.fullmatch(card.keyword.upper()):
@@ -109,7 +109,7 @@ def read(header: Header) -> tuple[dict[str, Any], dict[str, Any] | None]:
 
 
 def _card(key: str, value: Any) -> Card | None:
-    """Return a card, or None if no card can hold the value."""
+    """Return a card, or None if a card cannot represent the value."""
     from astropy.io import fits
 
     if not isinstance(value, str | bool | int | float):

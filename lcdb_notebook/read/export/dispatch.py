@@ -70,7 +70,7 @@ def export(
     on_error: OnError = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Write the light curves of a search into files, streamed in bounded memory.
+    """Write the light curves of a search to files, in bounded memory.
 
     Parameters
     ----------
@@ -116,8 +116,8 @@ def export(
     Raises
     ------
     ExportError
-        If the format does not exist or does not take these arguments, or the folder cannot be
-        written to.
+        If the format does not exist or does not support these arguments, or the folder is not
+        writable.
     LightCurveNotFoundError
         If the search found nothing.
     DataError
@@ -127,9 +127,9 @@ def export(
 
     Notes
     -----
-    However it ends (an error, the stop button, ``kill -9``), each file is written completely or not
-    at all, and the same call continues. An array that was changed in the database without changing
-    its length is not noticed; pass ``overwrite=True``.
+    Each file is written completely or not at all, even after an error, the stop button or ``kill
+    -9``, and the same call continues the export. If an array was changed in the database and its
+    length is the same, this is not detected; pass ``overwrite=True``.
     """
     writers = WRITERS
     if wide:

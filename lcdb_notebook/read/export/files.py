@@ -1,4 +1,4 @@
-"""Write one light curve into a file and read it back; the file name's ending is its kind."""
+"""Write one light curve to a file and read it; the suffix of the file determines the format."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ __all__ = ["KINDS", "Kind", "numbers_of", "read_lightcurve", "save", "write_ligh
 
 
 class Kind(NamedTuple):
-    """A kind of file: the functions that write and read it.
+    """A format: the functions that write and read a file.
 
     Parameters
     ----------
     write, read : callable
-        Write a table of :mod:`lcdb_notebook.read.export.table` to a path, and read it.
+        Functions that write a table of :mod:`lcdb_notebook.read.export.table` to a path, and read
+        it.
     packed : callable, optional
-        Like ``write``, compressed by gzip; None if the kind is compressed already.
+        Like ``write``, with gzip compression; None if the format is already compressed.
     """
 
     write: Callable[[Table, Path], None]
@@ -42,22 +43,23 @@ KINDS = {
     # Its columns are compressed already.
     "parquet": Kind(tables.write_parquet, tables.read_parquet),
 }
-"""The kinds of file by the ending of their names."""
+"""The formats by suffix."""
 
 
 def write_lightcurve(
     lightcurve: lightkurve.LightCurve, path: str | Path, *, overwrite: bool = False
 ) -> Path:
-    """Write a LightCurve into a file, completely or not at all.
+    """Write a LightCurve to a file, completely or not at all.
 
     Parameters
     ----------
     lightcurve : lightkurve.LightCurve
         A LightCurve, TessLightCurve or KeplerLightCurve, with any columns and metadata.
     path : str or pathlib.Path
-        Ends in ``.fits``, ``.ecsv`` or ``.csv``, or one of these and ``.gz``, or in ``.parquet``.
+        File whose name ends in ``.fits``, ``.ecsv`` or ``.csv``, optionally with ``.gz``, or in
+        ``.parquet``.
     overwrite : bool, optional
-        Replace a file of that name.
+        Replace an existing file.
 
     Returns
     -------
@@ -67,14 +69,16 @@ def write_lightcurve(
     Raises
     ------
     ExportError
-        If the file exists, its name has another ending, the light curve is folded or not a
-        LightCurve, a column holds anything but numbers or text, or the file system refuses.
+        If the file exists, its name has another suffix, the light curve is folded or not a
+        LightCurve, a column contains anything except numbers or text, or the file system reports an
+        error.
 
     Notes
     -----
     :func:`read_lightcurve` returns an equal LightCurve, with the same units. ``lightkurve.read``
-    does so from FITS, but replaces the author: "TESS-SPOC" if that is in the path in lower case,
-    and "SPOC" for pipelines that it has no reader for. The header's AUTHOR is correct.
+    does the same for FITS files, but sets the author to "TESS-SPOC" if the path contains that in
+    lower case, and to "SPOC" for pipelines without a reader in lightkurve. AUTHOR in the header is
+    correct.
 
     Examples
     --------
@@ -97,17 +101,18 @@ def write_lightcurve(
 
 
 def read_lightcurve(path: str | Path) -> lightkurve.LightCurve:
-    """Read a file that :func:`write_lightcurve` or ``Selection.export`` wrote.
+    """Read a file of :func:`write_lightcurve` or ``Selection.export``.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        Ends in ``.fits``, ``.ecsv`` or ``.csv``, or one of these and ``.gz``, or in ``.parquet``.
+        File whose name ends in ``.fits``, ``.ecsv`` or ``.csv``, optionally with ``.gz``, or in
+        ``.parquet``.
 
     Returns
     -------
     lightkurve.TessLightCurve, KeplerLightCurve or LightCurve
-        What was written, with its units and metadata, without cadences whose time is NaN.
+        The stored light curve, with its units and metadata, without cadences whose time is NaN.
 
     Raises
     ------
@@ -135,7 +140,8 @@ def read_lightcurve(path: str | Path) -> lightkurve.LightCurve:
         text = str(error)
         raise ExportError(text if text.startswith(str(path)) else f"{path}: {text}") from None
     except Exception as error:
-        # The readers of astropy, pandas and pyarrow raise almost anything for half a file.
+        # For incomplete files, the readers of astropy, pandas and pyarrow may raise almost any
+        # error.
         raise ExportError(
             f"{path} cannot be read; it may be damaged ({type(error).__name__}: {error})"
         ) from error
@@ -151,7 +157,7 @@ def save(table: Table, path: Path, kind: Kind, *, packed: bool = False) -> int:
 
 
 def numbers_of(lightcurve: Any, kind: str) -> str | None:
-    """Return the time format of a kind of file; None is that of the light curve."""
+    """Return the time format that a file format requires; None keeps that of the light curve."""
     if kind != "fits" or not hasattr(lightcurve, "meta"):
         return None
     expected = fits.lightkurve_format(lightcurve.meta)
@@ -163,7 +169,7 @@ def numbers_of(lightcurve: Any, kind: str) -> str | None:
 
 
 def _kind(path: Path) -> tuple[str, bool]:
-    """Return the kind of a file by its ending, and whether it is compressed."""
+    """Return the format of a file by its suffix, and whether it is compressed."""
     name = path.name.lower()
     packed = name.endswith(".gz")
     kind = Path(name.removesuffix(".gz")).suffix.removeprefix(".")

@@ -1,4 +1,4 @@
-"""FITS files in the missions' light-curve convention, which lightkurve.read can read.
+"""Write FITS files in the missions' light-curve convention, which lightkurve.read can read.
 
 Sources: TESS Science Data Products Description Document (EXP-TESS-ARC-ICD-0014), section 5 "Light
 Curve Files"; Kepler Archive Manual (KDMC-10008), section 2.3.1; FITS Standard 4.0.
@@ -30,8 +30,8 @@ __all__ = ["CREATOR", "lightkurve_format", "read", "write"]
 CREATOR = "lcdb_notebook LightCurve export"
 """Header card CREATOR; lightkurve.io.detect looks for "lightcurve" in it."""
 
-# Origins by which lightkurve.io.detect recognises these pipelines and sets the author. It calls
-# all others "SPOC" (or "TESS-SPOC", by the file's name).
+# Origins by which lightkurve.io.detect recognises these pipelines and sets the author. For other
+# origins, it sets "SPOC" (or "TESS-SPOC", depending on the file name).
 _ORIGINS = {"QLP": "lcdb_notebook, from MIT/QLP", "TGLC": "UCSB/TGLC"}
 
 _CODES = {"b1": "L", "u1": "B", "i1": "I", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
@@ -44,27 +44,28 @@ def lightkurve_format(meta: Any) -> str | None:
 
 
 def write(table: Table, path: Path, *, compressed: bool = False) -> None:
-    """Write a table made by :func:`lcdb_notebook.read.export.table.to_table`.
+    """Write a table of :func:`lcdb_notebook.read.export.table.to_table`.
 
     Parameters
     ----------
     table : Table
-        With times in the format of :func:`lightkurve_format`, if that is not None, in TDB.
+        Table with times in the format of :func:`lightkurve_format`, unless that is None, in TDB.
     path : pathlib.Path
-        Overwritten if it exists.
+        Path of the file, which is overwritten if it exists.
     compressed : bool, default False
-        Compress by gzip, regardless of the name.
+        Compress with gzip, regardless of the name.
 
     Notes
     -----
-    A primary header with the metadata, and one binary table LIGHTCURVE: TIME (float64, NaN where
-    there is none), FLUX, FLUX_ERR, CADENCENO, QUALITY (SAP_QUALITY for Kepler, as its reader
-    requires), then all other columns. QLP's reader takes the errors from KSPSAP_FLUX_ERR or, from
-    sector 56 on, DET_FLUX_ERR, so they are written there too. CHECKSUM and DATASUM are set.
+    The file has a primary header with the metadata, and one binary table LIGHTCURVE: TIME (float64,
+    NaN if missing), FLUX, FLUX_ERR, CADENCENO, QUALITY (SAP_QUALITY for Kepler, as its reader
+    requires), then all other columns. lightkurve's reader of QLP files takes the errors from
+    KSPSAP_FLUX_ERR or, from sector 56, from DET_FLUX_ERR, so they are also written to these
+    columns. CHECKSUM and DATASUM are set.
     """
     from astropy.io import fits
 
-    # Masks have no place in a header.
+    # Masks cannot be stored in a header.
     form = {key: value for key, value in table.meta[FORM].items() if key != "masks"}
     columns, form["columns"] = _columns(table)
     hdu: BinTableHDU = fits.BinTableHDU.from_columns(columns, name="LIGHTCURVE")
@@ -73,7 +74,7 @@ def write(table: Table, path: Path, *, compressed: bool = False) -> None:
         if isinstance(table.meta.get(key), str):
             cards.put(hdu.header, key, table.meta[key])
     files = fits.HDUList([fits.PrimaryHDU(header=_primary(table, form)), hdu])
-    # Verifying takes an eighth of the time, and headers that are made here are valid.
+    # Verification takes an eighth of the time, and these headers are always valid.
     options = {"checksum": True, "output_verify": "ignore"}
     if compressed:
         with gzip.GzipFile(path, "wb", mtime=0) as packed:
@@ -84,7 +85,7 @@ def write(table: Table, path: Path, *, compressed: bool = False) -> None:
 
 
 def read(path: Path) -> Table:
-    """Read a table that :func:`write` wrote.
+    """Read a table from a file of :func:`write`.
 
     Raises
     ------
@@ -131,8 +132,8 @@ def _columns(table: Table) -> tuple[list[Column], dict[str, str]]:
         # lightkurve would leave out cadences whose flags are masked, as after bin().
         flagless = hasattr(table["quality"], "filled") if "quality" in names else False
         quality = mission.quality_column
-        # lightkurve's readers apply TessQualityFlags and KeplerQualityFlags to this column: other
-        # bits would be mistaken for the spacecraft's, and good cadences dropped.
+        # lightkurve's readers apply TessQualityFlags and KeplerQualityFlags to this column. Other
+        # bits would be interpreted as spacecraft flags, and good cadences would be dropped.
         if "quality" in names and flag_type and not _same_presets(flag_type, mission.flag_type):
             names["quality"] = flag_type.upper()
         if quality not in names.values():
@@ -197,11 +198,11 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _unit(unit: Any) -> str | None:
-    """Return a unit as FITS spells it (section 4.3), else as astropy does."""
+    """Return a unit in FITS notation (section 4.3), if possible, else in astropy's."""
     from astropy.units import electron, s
 
     if unit == electron / s:
-        # As the missions write it and lightkurve expects it.
+        # As in the files of the missions; lightkurve expects it.
         return "e-/s"
 
     try:
@@ -251,7 +252,7 @@ def _primary(table: Table, form: dict[str, Any]) -> Header:
     mission = _mission(meta)
     if mission is not None:
         header["TELESCOP"] = (mission.telescope, "telescope")
-    # lightkurve's reader takes label, target, RA and Dec from these.
+    # lightkurve's reader reads label, target, RA and Dec from these cards.
     for card, keys in {
         "OBJECT": ("LABEL", "OBJECT"),
         "RA_OBJ": ("RA", "RA_OBJ"),
@@ -266,12 +267,12 @@ def _primary(table: Table, form: dict[str, Any]) -> Header:
 
 
 def _mission(meta: Any) -> KnownMission | None:
-    """Return the mission that lightkurve has a reader for; K2's files are read as Kepler's."""
+    """Return the mission whose reader lightkurve uses; K2 files are read as Kepler files."""
     return missions.named(meta.get("TELESCOP"), meta.get("MISSION"))
 
 
 def _target_key(meta: Any, mission: KnownMission | None) -> str:
-    """Return the card from which lightkurve takes TARGETID, if the number is of that catalog."""
+    """Return the card that lightkurve reads as TARGETID, if the number is in that catalog."""
     expected = "" if mission is None else mission.catalog_key
     catalog = str(meta.get("LABEL") or "").rpartition(" ")[0]
     if catalog and missions.catalog_key(catalog) != expected:
@@ -280,7 +281,7 @@ def _target_key(meta: Any, mission: KnownMission | None) -> str:
 
 
 def _same_presets(flag_type: str, readers: str) -> bool:
-    """Return whether presets of two flag types are equal in the bits that the first one names."""
+    """Return whether the presets of two flag types agree in the named bits of the first type."""
     if flag_type == readers or flag_type not in flags.types():
         return flag_type == readers
     if flag_type.startswith("qlp_quality_flag"):

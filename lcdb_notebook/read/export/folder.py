@@ -1,4 +1,4 @@
-"""Write many light curves into a folder, a file each; an interrupted export can be continued."""
+"""Write light curves to a folder, one file each; an interrupted export can be continued."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ __all__ = ["ready", "report", "write_folder"]
 # Increased when files are written differently, so that older ones are written again.
 _EDITION = 2
 
-# Rows whose histories are queried and whose files are checked at once.
+# Number of rows whose histories are queried and whose files are checked at once.
 _BATCH = 1000
 
-# Arrays fetched at a time.
+# Bytes of arrays that are fetched at a time.
 _CHUNK_BYTES = CHUNK_BYTES
 
 
@@ -56,7 +56,7 @@ class _Settings(NamedTuple):
     as_flux: bool
 
     def as_json(self) -> dict[str, Any]:
-        """Return the settings as JSON can hold them, for the fingerprint."""
+        """Return the settings in a form for JSON, for the fingerprint."""
         return {**self._asdict(), "quality_bitmask": plain(self.quality_bitmask)}
 
 
@@ -82,7 +82,7 @@ def write_folder(
     on_error: OnError,
     progress: bool | None,
 ) -> pd.DataFrame:
-    """Write each light curve of a search into a separate file.
+    """Write each light curve of a search to a separate file.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def _files(
     settings: _Settings,
     database: str,
 ) -> list[_File]:
-    """Return the files of some rows, with fingerprints of what each is made from."""
+    """Return the files of some rows, with fingerprints of their contents."""
     with search.sessions.session_scope() as session:
         histories = lineage.histories(session, part.rows)
         parameters = stars.parameters(session, {row.target_id for row in part.rows})
@@ -181,7 +181,7 @@ def _written(
     overwrite: bool,
     on_error: OnError,
 ) -> Iterator[tuple[_File, str, int | None, str]]:
-    """Write the files that are not complete; yield each with its status, size and reason."""
+    """Write the files that are not complete; yield files with status, size and reason."""
     sizes = [None if overwrite else manifest.has(file.name, file.made_from) for file in files]
     missing = Found(
         [f.row for f, size in zip(files, sizes, strict=True) if size is None], found.observations
@@ -214,7 +214,7 @@ def record_table(data: LightCurveData, settings: _Settings, history: str) -> Tab
     timeless = ~np.isfinite(data.time)
     kept_all = settings.flagged != "drop"
     if kept_all and timeless.any():
-        # A LightCurve cannot hold NaN times, so these have another one until they are in the table.
+        # A LightCurve cannot contain NaN times, so they are replaced until they are in the table.
         known = data.time[~timeless]
         some = float(known[0]) if known.size else 0.0
         data = replace(data, time=np.where(timeless, some, data.time))

@@ -1,4 +1,4 @@
-"""The columns and schema of Parquet files of many light curves."""
+"""Columns and schema of Parquet files with many light curves."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _MEANING = {
 
 
 class Layout:
-    """The layout that all Parquet files of a selection have.
+    """The layout of all Parquet files of a selection.
 
     Parameters
     ----------
     found : Found
-        The rows; their observations' fields become columns.
+        The rows; the fields of their observations become columns.
     missions : mapping of uuid.UUID to tuple of (str, Clock)
         For each mission id, its name and clock.
     flag_types : set of frozenset of str
@@ -52,7 +52,8 @@ class Layout:
     Attributes
     ----------
     schema : pyarrow.Schema
-        Columns, with units in the metadata of each list, and under ``lcdb`` the missions' clocks.
+        Columns, with units in the metadata of each list, and the clocks of the missions under
+        ``lcdb``.
     packing : dict
         Arguments of ``pyarrow.parquet.ParquetWriter``. Floats are split into their bytes, which
         LZ4 then compresses to a third: almost as well as Zstandard, in less time.
@@ -130,7 +131,7 @@ class Layout:
         inside = {name: f"{COLUMN}.{name}.list.element" for name in lists}
         self.packing: dict[str, Any] = {
             "compression": "lz4",
-            # Minimum and maximum of a list's elements do not help any query.
+            # Minimum and maximum of the elements of lists are useless for queries.
             "write_statistics": [field.name for field in self.schema if field.name != COLUMN],
             "use_dictionary": [
                 field.name for field in self.schema if pa.types.is_string(field.type)
@@ -147,7 +148,7 @@ class Layout:
         Raises
         ------
         ExportError
-            If it has others; the message lists those that differ.
+            If the columns differ; the message lists the differences.
         """
         ours, theirs = (
             {(field.name, str(_bare(field.type))) for field in one} for one in (self.schema, schema)
@@ -253,7 +254,7 @@ def _plain(value: Any) -> Any:
 
 
 def _bare(kind: Any) -> Any:
-    """Return a type without what readers may change: metadata, and names of elements."""
+    """Return a type without metadata and names of elements, which readers may change."""
     import pyarrow as pa
 
     if not pa.types.is_struct(kind):

@@ -1,4 +1,4 @@
-"""The list of files that an export wrote completely, from which the next one continues."""
+"""The list of complete files of an export, from which the next call continues."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MANIFEST = "_exported.jsonl"
 
 
 class Manifest:
-    """One line of JSON per file: its name, size, and a fingerprint of what it was made from.
+    """One line of JSON per file: its name, its size, and a fingerprint of its contents.
 
-    A line is written after its file, so a file without a line, whose export was killed in between,
-    is written again. A context manager.
+    A line is written after its file. If the export is killed in between, the file has no line and
+    is written again. Use it as a context manager.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Manifest:
         self._known = _read(folder / MANIFEST)
         try:
             self._file = (folder / MANIFEST).open("ab", buffering=0)
-            # The next line must not be appended to one that was cut off.
+            # The next line must not be appended to an incomplete one.
             if self._file.tell() and not _ends_with_a_line(folder / MANIFEST):
                 self._file.write(b"\n")
         except OSError as error:
@@ -44,7 +44,7 @@ class Manifest:
             ) from error
 
     def has(self, name: str, made_from: str) -> int | None:
-        """Return the size of a complete file that was made from the same; None if there is none."""
+        """Return the size of a complete file with this fingerprint; None if there is none."""
         if name not in self._known or self._known[name][1] != made_from:
             return None
         try:
@@ -98,7 +98,8 @@ def _read(path: Path) -> dict[str, tuple[int, str]]:
                 entry = json.loads(line)
                 known[str(entry["file"])] = (int(entry["bytes"]), str(entry["made_from"]))
             except (ValueError, KeyError, TypeError):
-                # Cut off when the process ended, so its file counts as not written.
+                # The line is incomplete because the process was killed, so its file counts as
+                # missing.
                 continue
     return known
 

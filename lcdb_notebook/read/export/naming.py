@@ -15,17 +15,17 @@ __all__ = ["file_name", "table_name"]
 
 _LONGEST_WORD = 32
 
-# As in the missions' file names: s0001, q01, c04.
+# As in file names of the missions: s0001, q01, c04.
 _NUMBERED = {mission.field: mission.file_label for mission in MISSIONS.values()}
 _NAMED_ELSEWHERE = ("author", "exptime")
 
 
 class Named(Protocol):
-    """The parts of a DataSet that are in its file's name: a row of a search, or a record."""
+    """The parts of a DataSet that are in the file name: a row of a search, or a record."""
 
     @property
     def dataset(self) -> DataSetId:
-        """Id of the DataSet; it makes the name unique."""
+        """Id of the DataSet, which makes the name unique."""
 
     @property
     def target(self) -> int:
@@ -54,7 +54,7 @@ def file_name(row: Named, mission: str, observation: ObservationData, ending: st
     mission : str
         Name of its mission.
     observation : ObservationData
-        The observation it belongs to.
+        The observation of the DataSet.
     ending : str
         "fits", "fits.gz".
 
@@ -62,8 +62,8 @@ def file_name(row: Named, mission: str, observation: ObservationData, ending: st
     -------
     str
         Mission, target, observing run (or the observation's id), author, exposure time, photometry,
-        processing and the DataSet's id, in lower-case ASCII letters, digits, "_" and "-". The id
-        is unique, so names never collide, not even where case is ignored. At most 240 characters.
+        processing and the DataSet's id, in lower-case ASCII letters, digits, "_" and "-". The id is
+        unique, so names never collide, even if case is ignored. At most 240 characters.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def _observed(row: Named, mission: str, observation: ObservationData) -> list[st
 
 
 def _when(observation: ObservationData) -> list[str]:
-    """Return what distinguishes observations: sector, quarter, campaign, orbit, or the id."""
+    """Return the sector, quarter, campaign or orbit, or the id of the observation."""
     found = [
         _numbered(name, observation.fields)
         for name in dict.fromkeys((*observation.chronology, "orbit_number"))

@@ -1,4 +1,4 @@
-"""Write many light curves into Parquet: one row per DataSet, with its cadences as lists."""
+"""Write light curves to Parquet: one row per DataSet, with lists of cadences."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 __all__ = ["export_parquet"]
 
 GROUP_BYTES = 8 * 2**20
-"""Bytes of arrays in one row group, which writers and readers hold in memory."""
+"""Bytes of arrays in a row group, which writers and readers keep in memory."""
 
 FILE_BYTES = 256 * 2**20
-"""Bytes of arrays in one file; compressed they are about a third of it."""
+"""Bytes of arrays in one file; compressed, they are about a third as large."""
 
-# Rows whose histories are queried at once.
+# Number of rows whose histories are queried at once.
 _HISTORIES = 5_000
 
 Statuses = dict[DataSetId, tuple[str, str, int | None, str]]
@@ -50,19 +50,19 @@ def export_parquet(
     on_error: OnError = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Write the light curves of a search into ``folder/observation=<id>/*.parquet``.
+    """Write the light curves of a search to ``folder/observation=<id>/*.parquet``.
 
-    Numbers are as stored, also of cadences that are flagged or have no time; times are in the
-    mission's format.
+    All cadences are written with the stored numbers, including flagged ones and those without a
+    time. Times are in the mission's format.
 
     Parameters
     ----------
     search : Search
         The light curves.
     folder : str or pathlib.Path
-        Created if it does not exist. Files of earlier exports stay.
+        Created if it does not exist. Files of earlier exports are kept.
     overwrite : bool, default False
-        Write every light curve again, also those that are in complete files already.
+        Write all light curves again, even those in complete files.
     on_error : OnError, default "raise"
         "raise" stops at the first light curve whose arrays cannot be read or contradict each
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
@@ -81,7 +81,7 @@ def export_parquet(
     MissingExtraError
         If pyarrow is not installed.
     ExportError
-        If the folder cannot be written to, or holds Parquet files with other columns or of another
+        If the folder is not writable, or contains Parquet files with other columns or of another
         database.
     LightCurveNotFoundError
         If the search found nothing.
@@ -90,8 +90,8 @@ def export_parquet(
 
     Notes
     -----
-    However it ends, each file is written completely or not at all, and the same call continues with
-    the light curves that are missing. Memory is bounded by the size of a row group.
+    Each file is written completely or not at all, even if the export is interrupted, and the same
+    call continues with the missing light curves. Memory is bounded by the size of a row group.
     """
     optional.required("pyarrow.parquet", extra="parquet", needed_by="export(format='parquet')")
     check_choice("on_error", on_error, ("raise", "skip"))
@@ -126,7 +126,7 @@ def export_parquet(
 
 @dataclass(frozen=True)
 class _Offset:
-    """A progress bar that begins after work that was done before."""
+    """A progress bar that includes earlier work."""
 
     bar: Progress
     before: int
@@ -139,7 +139,7 @@ Made = tuple[Row, LightCurveData | DataError, str]
 
 
 def _exported(folder: Path, found: Found, layout: Layout, *, overwrite: bool) -> dict[int, Path]:
-    """Return the DataSets that are in files already, and create the folders."""
+    """Return the DataSets that are already in files, and create the folders."""
     import pyarrow.parquet as pq
 
     selected = {row.dataset: row for row in found.rows}
@@ -174,8 +174,8 @@ def _exported(folder: Path, found: Found, layout: Layout, *, overwrite: bool) ->
                 exported |= {one["dataset"]: path for one in ours}
             elif ours and len(ours) < len(held):
                 raise ExportError(
-                    f"{path} also holds {len(held) - len(ours)} light curves that are not in this "
-                    "selection and would be lost; export into another folder"
+                    f"{path} also contains {len(held) - len(ours)} light curves that are not in "
+                    "this selection and would be lost; export into another folder"
                 )
             elif ours:
                 path.unlink()
@@ -183,7 +183,7 @@ def _exported(folder: Path, found: Found, layout: Layout, *, overwrite: bool) ->
 
 
 def _by_observation(found: Found, exported: dict[int, Path]) -> list[Row]:
-    """Return the rows that are still to be written, grouped by folder."""
+    """Return the rows that have not been written, grouped by folder."""
     groups: dict[int, list[Row]] = {}
     for row in found.rows:
         if row.dataset not in exported:
@@ -200,7 +200,7 @@ def _histories(search: Search, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _parts(made: Iterator[Made]) -> Iterator[Iterator[Made]]:
-    """Split a stream into files: of one observation each, and not too large."""
+    """Split a stream into files of one observation each, with a limited size."""
     waiting = next(made, None)
 
     def part(first: Made) -> Iterator[Made]:
@@ -226,7 +226,7 @@ def _size(one: Made) -> int:
 def _write(
     folder: Path, layout: Layout, part: Iterator[Made], statuses: Statuses, on_error: OnError
 ) -> None:
-    """Write one file, in row groups as they arrive; it gets its name when it is complete."""
+    """Write one file, in row groups; it is renamed when it is complete."""
     import pyarrow.parquet as pq
 
     first = next(part)
@@ -257,7 +257,7 @@ def _write(
 def _groups(
     made: Iterator[Made], statuses: Statuses, on_error: OnError
 ) -> Iterator[list[tuple[LightCurveData, str]]]:
-    """Collect row groups; light curves that cannot be read are raised, or reported as skipped."""
+    """Collect row groups; raise errors of unreadable light curves, or report them as skipped."""
     group: list[tuple[LightCurveData, str]] = []
     size = 0
     for one in made:

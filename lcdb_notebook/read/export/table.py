@@ -1,4 +1,4 @@
-"""Convert a LightCurve to a plain astropy Table, which every kind of file can hold, and back."""
+"""Convert a LightCurve to a plain astropy Table, which all formats can store, and back."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["FORM", "from_table", "numeric_format", "to_table"]
 
 FORM = "LIGHT_CURVE"
-"""The key in a table's metadata from which the LightCurve can be rebuilt."""
+"""The key in a table's metadata that is needed to rebuild the LightCurve."""
 
-# Units of time by their length in days, as astropy's TimeFromEpoch classes have it.
+# Units of time by their length in days, which astropy's TimeFromEpoch classes have.
 _TIME_UNITS = {1.0: "d", 1 / 24: "h", 1 / 1440: "min", 1 / 86400: "s"}
 
 
@@ -32,22 +32,23 @@ def to_table(lightcurve: lightkurve.LightCurve, *, numbers: str | None = None) -
     Parameters
     ----------
     lightcurve : lightkurve.LightCurve
-        Of any class but FoldedLightCurve.
+        A light curve that is not folded.
     numbers : str, optional
-        Time format of the numbers, in TDB; None keeps the format and scale of the light curve, or
-        takes the mission's format if the former is not numeric ("isot").
+        Time format of the numbers, in TDB. None keeps the format and scale of the light curve, or
+        uses the mission's format if the former is not numeric ("isot").
 
     Returns
     -------
     astropy.table.Table
         The LightCurve's columns in its order, in native byte order. Quantities are columns with
-        their unit, times are float64, and masked elements stay masked. ``meta`` is the
-        LightCurve's, with an entry :data:`FORM` that also holds its masks.
+        their unit, times are float64, and masked elements stay masked. ``meta`` is that of the
+        LightCurve, with an entry :data:`FORM` that also contains its masks.
 
     Raises
     ------
     ExportError
-        If it is folded or not a LightCurve, or a column holds anything but numbers or text.
+        If the light curve is folded or not a LightCurve, or a column contains anything except
+        numbers or text.
     """
     from astropy.table import Column, MaskedColumn, Table
     from astropy.time import Time
@@ -88,12 +89,12 @@ def from_table(table: Table) -> lightkurve.LightCurve:
     Parameters
     ----------
     table : Table
-        Rows whose time is NaN are left out, as in ``lightkurve.read``.
+        Rows whose time is NaN are left out, like in ``lightkurve.read``.
 
     Returns
     -------
     lightkurve.TessLightCurve, KeplerLightCurve or LightCurve
-        Equal to the one that the table was made from.
+        A LightCurve equal to the original.
 
     Raises
     ------
@@ -138,7 +139,7 @@ def from_table(table: Table) -> lightkurve.LightCurve:
 
 
 def _hidden(column: Any) -> npt.NDArray[np.bool_]:
-    """Return the mask of a column that was masked; some kinds of file have NaN instead."""
+    """Return the mask of a column that was masked; some formats have NaN instead."""
     if hasattr(column, "mask"):
         return np.asarray(column.mask)
     values = np.asarray(column)
@@ -185,7 +186,7 @@ def _class_name(lightcurve: Any) -> str:
 def _numbers(
     time: Time, counted_in: str, *, in_tdb: bool
 ) -> tuple[npt.NDArray[np.float64], dict[str, Any]]:
-    """Return times as numbers, NaN where masked, and what is needed to read them."""
+    """Return times as numbers, NaN where masked, and the metadata that are needed to read them."""
     scaled = time.tdb if in_tdb else time
     numbers = scaled.value if time.format == counted_in else scaled.to_value(counted_in)
     plain = np.asarray(getattr(numbers, "unmasked", numbers), dtype=np.float64)
@@ -199,7 +200,8 @@ def _numbers(
         "unit": _TIME_UNITS.get(length, "d"),
     }
     if known.__module__ == Clock.__module__:
-        # A format that astropy does not have: readers of the file may not know the database.
+        # The mission's format is not part of astropy, and readers of the file may not have the
+        # database.
         epoch = Decimal(float(known.epoch_val)) + Decimal(float(known.epoch_val2 or 0.0))
         about |= {"epoch": str(epoch), "epoch_scale": known.epoch_scale, "length": length}
     return values, about
@@ -222,7 +224,7 @@ def _time(values: npt.NDArray[np.float64], form: dict[str, Any], name: str) -> T
 def _plain(
     name: str, column: Any
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None, Any | None]:
-    """Return values, mask and unit of a column; mask and unit are None if it has none."""
+    """Return values, mask and unit of a column; mask and unit may be None."""
     mask = getattr(column, "mask", None)
     bare = getattr(column, "unmasked", column)
     unit = getattr(bare, "unit", None) if hasattr(bare, "to_value") else None
@@ -240,7 +242,7 @@ _PLAIN = (str, int, float, complex, list, tuple, dict, np.ndarray)
 
 
 def _metadatum(value: Any) -> Any:
-    """Return a value of the metadata as one of Python's types."""
+    """Return a value of the metadata as a Python type."""
     if type(value).__name__ == "Undefined":
         # A FITS card without a value.
         return None

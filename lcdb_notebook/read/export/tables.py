@@ -21,7 +21,7 @@ _MARK = "# meta: "
 
 
 def write_ecsv(table: Table, path: Path, *, compressed: bool = False) -> None:
-    """Write a table as ECSV: text with units, masks and metadata (APE 6 of astropy)."""
+    """Write a table as ECSV: text with units, masks and metadata (APE 6)."""
     text = io.StringIO()
     table.write(text, format="ascii.ecsv")
     _write_text(text.getvalue(), path, compressed)
@@ -54,9 +54,9 @@ def read_parquet(path: Path) -> Table:
 def write_csv(table: Table, path: Path, *, compressed: bool = False) -> None:
     """Write a table as CSV, with units and metadata in comments above the column names.
 
-    Floats have all their digits. Masked elements and NaN are empty; arrays in the metadata are left
-    out. ECSV with commas would do the same, but takes 1.3 times as long to write and 2.2 times as
-    long to read (20,000 cadences).
+    Floats are written with all digits. Masked elements and NaN are empty; arrays in the metadata
+    are left out. ECSV with commas takes 1.3 times as long to write and 2.2 times as long to read
+    (20,000 cadences).
     """
     form = dict(table.meta[FORM])
     form["dtypes"] = {name: table[name].dtype.str[1:] for name in table.colnames}
@@ -99,7 +99,7 @@ def read_csv(path: Path) -> Table:
     for name, kind in form["dtypes"].items():
         series = frame[name]
         if kind[0] == "f":
-            # Masked elements are read as NaN here, and masked again by from_table().
+            # Masked elements are read as NaN; from_table() masks them again.
             table[name] = series.to_numpy().astype(kind)
             continue
         missing = series.isna().to_numpy()

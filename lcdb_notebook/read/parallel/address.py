@@ -1,4 +1,4 @@
-"""The address that workers read from, without a password, and one connection per process."""
+"""The address of the database for workers, without a password; one connection per process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ APPLICATION_NAME = "lcdb_notebook worker"
 
 @dataclass(frozen=True)
 class Source:
-    """The address of a database, which may be sent anywhere because it contains no password.
+    """The address of a database without a password, which may be sent to workers.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Source:
 
 
 class _Reader:
-    """The one connection of this process to a database, lent to one thread at a time."""
+    """The connection of this process to a database, used by one thread at a time."""
 
     def __init__(self, url: sa.URL) -> None:
         self.description = describe(url) or "libpq's defaults"
@@ -85,7 +85,7 @@ def source(session: orm.Session, database: str | None) -> Source:
     session
         On the database.
     database
-        Where workers find the database, instead of in their own configuration.
+        The database for workers, if it differs from their configuration.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def source(session: orm.Session, database: str | None) -> Source:
 
 
 def register(which: Source, url: sa.URL) -> None:
-    """Keep the URL of a database, with its password, for this process only."""
+    """Store the URL of a database, with its password, in this process only."""
     _registered[which.name] = url
 
 
@@ -119,7 +119,7 @@ def unregister(which: Source) -> None:
     with _lock:
         reader = _readers.pop(which.name, None)
         _registered.pop(which.name, None)
-        # A batch that was cancelled may still be under way; it must not connect again.
+        # A cancelled batch may still be running; it must not connect again.
         _unregistered.add(which.name)
     if reader is not None:
         reader.close()
@@ -129,9 +129,9 @@ def unregister(which: Source) -> None:
 def reading(which: Source) -> Iterator[orm.Session]:
     """Yield a session on the read-only connection of this process.
 
-    The database is the one registered in this process; else that of ``database=``; else that of a
-    socket on this machine; else the one that this process is configured for (``db.conf``,
-    ``LCDB_URL``, ``PG*``); else that of the process that called map(), without a password.
+    The database is the first of these: the one registered in this process; that of ``database=``;
+    that of a socket on this machine; the one in the configuration of this process (``db.conf``,
+    ``LCDB_URL``, ``PG*``); that of the process that called map(), without a password.
 
     Raises
     ------
@@ -152,9 +152,9 @@ def reading(which: Source) -> Iterator[orm.Session]:
 def reading_once(
     which: Source,
 ) -> Iterator[Callable[[], AbstractContextManager[orm.Session]]]:
-    """Open a connection as :func:`reading` does, and close it at the end.
+    """Open a connection like :func:`reading`, and close it at the end.
 
-    Threads of this process take turns, so that it has one such connection at most.
+    Threads of this process wait for each other, so it has at most one such connection.
     """
     with _one_partition:
         reader = _Reader(_address(which))

@@ -15,7 +15,7 @@ def check(function: Any, client: Any, workers: Any, datasets: Any, on_error: Any
     Parameters
     ----------
     function, client, workers, datasets, on_error : object
-        As the user passed them.
+        The arguments of map().
 
     Raises
     ------
@@ -46,14 +46,14 @@ def check(function: Any, client: Any, workers: Any, datasets: Any, on_error: Any
 
 
 def number_of_workers(given: int | None, light_curves: int) -> int:
-    """Return the number of processes: as given, or one for each core that may be used.
+    """Return the number of processes: the given one, or the number of available cores.
 
     Parameters
     ----------
     given : int or None
         The argument ``workers``.
     light_curves : int
-        More processes than light curves are of no use.
+        The number of light curves, which limits the number of processes.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which DataSets are handed out next, how many at a time, and again after a worker was lost."""
+"""Split DataSets into batches for workers, and repeat batches of lost workers."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from lcdb_notebook.lightcurve.dataset_id import DataSetId
 __all__ = ["PATIENCE", "Batch", "Batches"]
 
 PATIENCE = 60.0
-"""Seconds for which a server that does not answer is tried again."""
+"""Seconds during which a server that does not answer is retried."""
 
-# Long enough that the overhead of a batch (three short statements, one message) does not matter,
-# and short enough to be repeated.
+# Long enough to make the overhead of a batch negligible (three short statements and a message), and
+# short enough to repeat a batch.
 _SECONDS = 2.0
-# Batches get smaller towards the end, so that all workers finish together, but not below this.
+# Batches get smaller towards the end, down to this size, so that all workers finish together.
 _LEAST_SECONDS = 0.1
 _FIRST, _MOST = 8, 5_000
 
-# Seconds before a batch is tried again for which no server answered: a restart takes a second or
-# two, and a recovery up to a minute. The last wait is repeated.
+# Seconds before a batch is retried after no server answered: a restart takes a second or two, and a
+# recovery up to a minute. The last delay is repeated.
 _WAITS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
@@ -35,11 +35,11 @@ class Batch:
     datasets : tuple of int
         Their ids.
     losses : int, optional
-        How often a worker that had this batch was lost.
+        Number of workers that were lost with this batch.
     waits : int, optional
-        How often no server answered.
+        Number of attempts without an answer of the server.
     since : float or None, optional
-        When that was first, as ``time.monotonic()`` counts.
+        Time of the first such attempt, in ``time.monotonic()``.
     """
 
     datasets: tuple[DataSetId, ...]
@@ -56,8 +56,8 @@ class Batches:
     datasets : sequence of int
         Their ids, in order.
     allowed_losses : int
-        How often a batch may be lost before it is suspected of being the cause. It is then handed
-        out alone, and halved until the one DataSet is found that is.
+        Number of losses after which a batch is a suspected cause. It then runs alone, and is halved
+        until the DataSet that causes the loss is found.
     """
 
     def __init__(self, datasets: Sequence[DataSetId], allowed_losses: int) -> None:
@@ -72,13 +72,13 @@ class Batches:
         self._size = _FIRST
 
     def next(self, workers: int, under_way: Sequence[Batch]) -> Batch | None:
-        """Return the next batch; None if there is none, or it may not run beside the others."""
+        """Return the next batch; None if there is none, or if it must wait for the others."""
         if any(batch.losses >= self._allowed for batch in under_way):
             return None
         if self._later and self._later[0][0] <= time.monotonic():
             return self._later.pop(0)[1]
         if self._silent_since is not None and self._later:
-            # Batches that have not been tried would only fail as well.
+            # New batches would fail as well.
             return None
         if self._again:
             return self._again.popleft()
@@ -91,19 +91,19 @@ class Batches:
         return None
 
     def pause(self) -> float | None:
-        """Return the seconds until a batch is due again; None if none is waiting."""
+        """Return the seconds until a batch is retried; None if no batch is waiting."""
         if not self._later:
             return None
         return max(0.0, self._later[0][0] - time.monotonic())
 
     def done(self, batch: Batch, seconds: float) -> None:
-        """Learn from a batch how long one DataSet takes."""
+        """Update the time per DataSet from a finished batch."""
         self._silent_since = None
         now = seconds / len(batch.datasets)
         self._each = now if self._each is None else 0.5 * (self._each + now)
 
     def lost(self, batch: Batch) -> DataSetId | None:
-        """Return a lost batch to the queue; return the DataSet that must be the cause, if any."""
+        """Put a lost batch into the queue; return the DataSet that must be the cause, if any."""
         batch = replace(batch, losses=batch.losses + 1)
         if batch.losses < self._allowed:
             self._again.append(batch)
@@ -116,14 +116,14 @@ class Batches:
         return None
 
     def halve(self, batch: Batch, queue: deque[Batch] | None = None) -> None:
-        """Return a batch to the queue in two halves."""
+        """Put a batch into the queue in two halves."""
         middle = len(batch.datasets) // 2
         losses = min(batch.losses, self._allowed)
         halves = batch.datasets[:middle], batch.datasets[middle:]
         (self._again if queue is None else queue).extend(Batch(h, losses) for h in halves)
 
     def unanswered(self, batch: Batch) -> bool:
-        """Keep a batch for later for which no server answered; False after :data:`PATIENCE`."""
+        """Keep a batch for a retry after no server answered; False after :data:`PATIENCE`."""
         now = time.monotonic()
         since = now if batch.since is None else batch.since
         if now - since > PATIENCE:
@@ -136,7 +136,7 @@ class Batches:
         return True
 
     def silent(self) -> bool:
-        """Return whether no batch has been answered for :data:`PATIENCE`."""
+        """Return whether the server has not answered any batch for :data:`PATIENCE`."""
         return self._silent_since is not None and time.monotonic() - self._silent_since > PATIENCE
 
     def _number(self, left: int, workers: int) -> int:
@@ -145,6 +145,6 @@ class Batches:
         each = max(self._each, 1e-9)
         fair = left / (3 * workers)
         best = max(min(_SECONDS / each, fair), _LEAST_SECONDS / each)
-        # One light curve may have taken long by chance, so the size grows step by step.
+        # A single light curve may take unusually long, so the size changes gradually.
         self._size = int(max(1, min(best, 4 * self._size, _MOST)))
         return min(self._size, left)

@@ -1,4 +1,4 @@
-"""Where the work runs: in this process, in processes of this machine, or on a Dask cluster."""
+"""Run the work in this process, in processes of this machine, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from lcdb_notebook.read.parallel.address import Source, register, unregister
 
 __all__ = ["Executor", "OnCluster", "Processes", "Serial"]
 
-# Where the libraries of linear algebra read their number of threads.
+# Variables with the number of threads of linear algebra libraries.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Executor(Protocol):
-    """Workers, and how the loss of one shows.
+    """Workers, and the exceptions that indicate the loss of a worker.
 
     Attributes
     ----------
     lost : tuple of type
-        Exceptions of a future that mean that the process which ran it has died.
+        Exceptions of a future which mean that its process has crashed.
     losses : int
-        How often a batch may be lost before it is suspected of being the cause.
+        Number of losses after which a batch is a suspected cause.
     breaks : bool
-        Whether the loss of one worker ends all batches under way, until :meth:`renew`.
+        Whether the loss of one worker ends all running batches, until :meth:`renew`.
     """
 
     lost: tuple[type[BaseException], ...]
@@ -45,11 +45,11 @@ class Executor(Protocol):
         """Replace workers that were lost."""
 
     def end(self, *, at_once: bool) -> None:
-        """Close all connections; with ``at_once``, do not wait for the batches under way."""
+        """Close all connections; with ``at_once``, do not wait for running batches."""
 
 
 class Serial:
-    """The process that calls map(): one batch after the other."""
+    """Runs one batch after the other in the process that calls map()."""
 
     lost: tuple[type[BaseException], ...] = ()
     losses = 1
@@ -63,7 +63,7 @@ class Serial:
         return 1
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Run it now."""
+        """Run the work now."""
         future: Future[Any] = Future()
         try:
             future.set_result(work(*arguments))
@@ -72,7 +72,7 @@ class Serial:
         return future
 
     def renew(self) -> None:
-        """Do nothing: this process cannot be lost."""
+        """Do nothing, because this process cannot be lost."""
 
     def end(self, *, at_once: bool) -> None:  # noqa: ARG002
         """Close the connection."""
@@ -80,17 +80,19 @@ class Serial:
 
 
 class Processes:
-    """Processes of this machine, which end with the work.
+    """Runs batches in processes of this machine, which end with the work.
 
-    They are loky's: unlike those of the standard library, they can run functions of a notebook's
-    cells, do not run a script's main module again, and the loss of one is noticed.
+    The processes are those of loky. Unlike those of the standard library, they can run functions of
+    notebook cells, do not run the main module of a script again, and the loss of a process is
+    detected.
 
     Parameters
     ----------
     source : Source
         The database.
     url : sqlalchemy.engine.URL
-        Its URL, which may contain a password; it is sent through a pipe to each process.
+        URL of the database, which may contain a password; it is sent to each process through a
+        pipe.
     workers : int
         Number of processes.
     """
@@ -106,7 +108,7 @@ class Processes:
         self._given = (source, url)
         self._workers = workers
         each = str(max(1, cpu_count() // workers))
-        # One thread per core in each of the processes would be slower than one in all.
+        # One thread per core in each process would be slower than a single thread.
         self._environment = {name: each for name in _THREADS if name not in os.environ}
         self._pool: Any = self._new()
 
@@ -115,7 +117,7 @@ class Processes:
         return self._workers
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Run it in a process."""
+        """Run the work in a process."""
         future: Future[Any] = self._pool.submit(work, *arguments)
         return future
 
@@ -125,7 +127,7 @@ class Processes:
         self._pool = self._new()
 
     def end(self, *, at_once: bool) -> None:
-        """End the processes, and with them their connections."""
+        """End the processes and their connections."""
         self._pool.shutdown(wait=True, kill_workers=at_once)
 
     def _new(self) -> Any:
@@ -141,15 +143,15 @@ def _begin(source: Source, url: sa.URL) -> None:
     import signal
     import warnings
 
-    # Ctrl-C reaches all processes of a terminal; the one that called map() ends the others.
+    # Ctrl-C reaches all processes of a terminal; the process that called map() ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # lightkurve warns of it at import, which the notebook has shown once.
+    # lightkurve issues this warning at import; the notebook has shown it once.
     warnings.filterwarnings("ignore", message="Warning: the tpfmodel submodule")
     register(source, url)
 
 
 class OnCluster:
-    """The workers of a Dask cluster, of which only the connections are closed in the end.
+    """Runs batches on the workers of a Dask cluster; only their connections are closed at the end.
 
     Parameters
     ----------
@@ -178,7 +180,7 @@ class OnCluster:
         return max(1, threads)
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Run it on a worker."""
+        """Run the work on a worker."""
         future: Future[Any] = self._pool.submit(work, *arguments)
         return future
 
@@ -188,7 +190,7 @@ class OnCluster:
     def end(self, *, at_once: bool) -> None:
         """Close the workers' connections."""
         self._pool.shutdown(wait=not at_once)
-        # A worker that is gone has no connection to close.
+        # A lost worker has no connection to close.
         with suppress(Exception):
             self._client.run(unregister, self._source, on_error="ignore")
         unregister(self._source)

@@ -1,4 +1,4 @@
-"""A Dask DataFrame of light curves: each worker reads its partitions from PostgreSQL itself."""
+"""A Dask DataFrame of light curves; each worker reads its partitions from PostgreSQL."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def to_dask(
     on_error : {"raise", "skip"}, optional
         What to do with light curves whose arrays contradict each other.
     database : str, optional
-        Where workers find the database: a URL without a password, or the path of a ``db.conf``.
+        The database for workers: a URL without a password, or the path of a ``db.conf``.
 
     Returns
     -------
     dask.dataframe.DataFrame
-        One partition for each observation, or for a part of one.
+        A DataFrame with one partition for each observation, or for a part of one.
 
     Raises
     ------
@@ -137,14 +137,14 @@ def read_partition(
 
 
 def _same_for_all(name: str, made: list[LightCurveData]) -> str | None:
-    """Return the value of a column that to_pandas omits because all rows have the same."""
+    """Return the value of a column that to_pandas omits because it is the same in all rows."""
     if not made:
         return None
     return {"catalog": made[0].catalog, "flag_type": primary_type(made[0])}.get(name)
 
 
 def _partitions(found: Found) -> Iterator[tuple[DataSetId, ...]]:
-    """Split the rows by observation, and observations of many light curves further."""
+    """Split the rows by observation, and observations with many light curves into parts."""
     groups: dict[int, list[DataSetId]] = {}
     for row in found.rows:
         groups.setdefault(row.observation, []).append(row.dataset)
@@ -162,7 +162,7 @@ def _meta(
     placed: list[str],
     settings: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """Build the empty DataFrame with the columns and types of the result, without reading."""
+    """Build an empty DataFrame with the columns and types of the result, without reading."""
     samples: dict[tuple[Any, ...], LightCurveData] = {}
     nothing = np.zeros(1)
     for row in found.rows:

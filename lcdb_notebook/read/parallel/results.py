@@ -25,20 +25,20 @@ class Measured(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The outcome for one light curve: values by column name, or the text of an error."""
+    """The result for one light curve: values by column name, or the text of an error."""
 
     values: Mapping[str, Any]
     error: str | None = None
 
 
 def values(result: Any) -> dict[str, Any]:
-    """Return the values of a function's result by name, as objects that any process can unpickle.
+    """Return the values of a result by name, as objects that any process can unpickle.
 
     Parameters
     ----------
     result : object
-        A dict, Series, named tuple or dataclass has a value for each of its names, and None has
-        no values. Anything else is one value, named "result".
+        A dict, Series, named tuple or dataclass has a value for each name, and None has no values.
+        Other results are a single value, named "result".
 
     Returns
     -------
@@ -128,7 +128,7 @@ def frame_of(found: Found, outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def _one_unit(column_values: list[Any]) -> tuple[list[Any], str]:
-    """Convert measured values to the unit of the first; if that is impossible, to text."""
+    """Convert measured values to the unit of the first, or to text if this is impossible."""
     found = dict.fromkeys(one.unit for one in column_values if isinstance(one, Measured))
     if not found:
         return column_values, ""
@@ -154,7 +154,7 @@ def _column(column_values: list[Any]) -> Any:
 
     if any(isinstance(one, np.ndarray | list | tuple | dict) for one in column_values):
         objects = np.empty(len(column_values), dtype=object)
-        # One by one: numpy would build a 2-D array from arrays of equal length.
+        # One by one, because numpy would build a 2-D array from arrays of equal length.
         for place, one in enumerate(column_values):
             objects[place] = one
         return objects

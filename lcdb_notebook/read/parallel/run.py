@@ -1,4 +1,4 @@
-"""selection.map: hand out batches of DataSets, collect the results, and repeat what was lost."""
+"""selection.map: distribute batches of DataSets, collect the results, and repeat lost batches."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 __all__ = ["OnFailure", "map_light_curves"]
 
-#: What to do where the function fails: write the error into the row, or raise it.
+#: What to do if the function fails: write the error into the row, or raise it.
 OnFailure: TypeAlias = Literal["row", "raise"]
 
-# Batches that wait at each worker, so that it has work while its answer is on the way.
+# Number of batches that wait at each worker, so that it has work while a result is sent.
 _AHEAD = 2
 
 
@@ -69,9 +69,9 @@ def map_light_curves(
     search : Search
         The light curves.
     function : callable
-        Takes a LightCurve or a LightCurveData; returns one value, or several by name.
+        Function of a LightCurve or a LightCurveData that returns one value, or several by name.
     client : distributed.Client, optional
-        Of a Dask cluster.
+        The client of a Dask cluster.
     workers : int, optional
         Number of processes on this machine; None uses all cores.
     datasets : {"lightcurve", "record"}, optional
@@ -79,9 +79,9 @@ def map_light_curves(
     settings : mapping
         Arguments of :func:`lcdb_notebook.lightcurve.convert.to_lightcurve`.
     on_error : {"row", "raise"}, optional
-        What to do where the function fails.
+        What to do if the function fails.
     database : str, optional
-        Where the workers of a cluster find the database; a URL or the path of a ``db.conf``.
+        The database for workers of a cluster; a URL or the path of a ``db.conf``.
     progress : bool, optional
         Show a progress bar; None shows it after a second.
 
@@ -93,7 +93,7 @@ def map_light_curves(
     Raises
     ------
     ArgumentError
-        If an argument is of the wrong type, or the function cannot be pickled.
+        If an argument has the wrong type, or the function cannot be pickled.
     LightCurveNotFoundError
         If the search finds nothing.
     ConnectionFailedError
@@ -171,7 +171,7 @@ class _Run:
             done, _ = wait(self._under_way, timeout=pause or None, return_when=FIRST_COMPLETED)
             lost = [batch for one in done if (batch := self._collect(one)) is not None]
             if lost and self._executor.breaks:
-                # The others fail with it, as soon as the pool has noticed.
+                # The other batches fail, too, as soon as the pool detects the loss.
                 for one in [*wait(self._under_way).done]:
                     batch = self._collect(one)
                     lost += [batch] if batch is not None else []
@@ -219,7 +219,7 @@ class _Run:
         try:
             reports = pickle.loads(done.reports)
         except Exception as error:
-            # A class may define how it is pickled, and be wrong.
+            # A class may define pickling incorrectly.
             self._halve(batch, LCDBError(f"the result cannot be unpickled here: {error}"))
             return None
         self._batches.done(batch, done.seconds)
@@ -234,7 +234,7 @@ class _Run:
         return None
 
     def _fall_back(self, batch: Batch, error: LCDBError) -> None:
-        """Decide what to do with a batch that could not be read."""
+        """Handle a batch that could not be read."""
         if isinstance(error, ConfigurationError | SchemaError) or ENDS in _notes(error):
             raise error
         if isinstance(error, ConnectionFailedError):
@@ -247,7 +247,7 @@ class _Run:
             self._fail(batch, error)
             return
         if not self._outcomes and self._answers_here and batch.waits:
-            # The server answers this process, and again it did not answer the worker.
+            # The server answers this process, but again did not answer the worker.
             raise _with_advice(error, self._job.source) from None
         self._answers_here = self._answers()
         if self._batches.silent():
@@ -256,7 +256,7 @@ class _Run:
             self._fail(batch, error)
 
     def _answers(self) -> bool:
-        """Return whether the server answers this process; start it again if it is embedded."""
+        """Return whether the server answers this process; restart an embedded server."""
         try:
             with self._engine.connect() as connection:
                 connection.exec_driver_sql("SELECT 1")
@@ -302,7 +302,7 @@ def _notes(error: Exception) -> list[str]:
 
 def _with_advice(error: ConnectionFailedError, where: Source) -> ConnectionFailedError:
     return ConnectionFailedError(
-        f"{error}. Workers connect to PostgreSQL themselves, and no password is sent to them: they "
-        "take it from their own db.conf, LCDB_URL, PG* variables or ~/.pgpass"
+        f"{error}. Workers connect to PostgreSQL directly, and passwords are not sent to them: "
+        "they use their own db.conf, LCDB_URL, PG* variables or ~/.pgpass"
         + (f"; they were given database={where.database!r}" if where.database else ", or database=")
     )

@@ -1,4 +1,4 @@
-"""The work of a worker: read a batch of DataSets, and call the function for each."""
+"""The task of a worker: read a batch of DataSets, and call the function for each."""
 
 from __future__ import annotations
 
@@ -35,31 +35,32 @@ __all__ = [
     "work",
 ]
 
-#: What is passed to the function.
+#: The argument of the function.
 Given: TypeAlias = Literal["lightcurve", "record"]
 
 Identity = tuple[Any, ...]
-"""What identifies a DataSet in any database: target, observation, photometry and processing."""
+"""Identity of a DataSet, independent of ids: target, observation, photometry and processing."""
 
 Report = tuple[DataSetId, Identity | None, Outcome]
-"""The id of a DataSet, its identity as the worker found it, and its outcome."""
+"""The id of a DataSet, its identity in the database of the worker, and its outcome."""
 
 
 class Packed(NamedTuple):
-    """What all batches have in common, pickled once with cloudpickle.
+    """Data that all batches share, pickled once with cloudpickle.
 
     Parameters
     ----------
     function : callable
         The user's function.
     datasets : {"lightcurve", "record"}
-        What is passed to it.
+        The argument of the function.
     settings : mapping
         Arguments of :func:`lcdb_notebook.lightcurve.convert.to_lightcurve`.
     observations : mapping
-        By id, those whose class is defined outside the package, which workers may not know.
+        Observations, by id, whose class is defined outside the package, and may be missing on
+        workers.
     flag_types : tuple
-        Those that were registered outside the package.
+        Flag types that were registered outside the package.
     raises : bool
         Whether the first exception of the function ends everything.
     """
@@ -74,7 +75,7 @@ class Packed(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """Where to read from, and the :class:`Packed`; ``repr`` shows it on Dask's dashboard."""
+    """The database and the :class:`Packed` data; Dask's dashboard shows the ``repr``."""
 
     source: Source
     packed: bytes
@@ -85,7 +86,7 @@ class Job:
 
 
 ENDS = "on_error='raise' ended map() here"
-"""Note on an exception that ends everything."""
+"""Note of an exception that ends everything."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def work(job: Job, datasets: tuple[DataSetId, ...]) -> Done:
     LCDBError
         If the database cannot be read from.
     Exception
-        The function's own, if the first is to end everything.
+        The exception of the function, if the first one ends everything.
     """
     import cloudpickle
 
@@ -144,7 +145,7 @@ def _reports(source: Source, packed: Packed, datasets: tuple[DataSetId, ...]) ->
 
 
 def identity(row: Row) -> Identity:
-    """Return what identifies a DataSet in any database."""
+    """Return the identity of a DataSet, independent of ids."""
     return row.catalog, row.target, row.observation, row.photometry, row.processing
 
 
@@ -171,7 +172,7 @@ def _failure(packed: Packed, error: Exception, where: str) -> Outcome:
     try:
         pickle.loads(cloudpickle.dumps(error))
     except Exception:
-        # An exception that cannot be pickled cannot be sent back.
+        # An exception that cannot be pickled cannot be returned.
         error = LCDBError(f"{text}; {where}")
         error.add_note(ENDS)
     raise error
@@ -191,7 +192,7 @@ def _picklable(one: Report) -> Report:
 
 @lru_cache(maxsize=4)
 def _unpack(packed: bytes) -> Packed:
-    """Unpickle once per process, so that what a function caches (a model) is kept."""
+    """Unpickle once per process, so that data cached by the function (a model) are kept."""
     made: Packed = pickle.loads(packed)
     for name, flag_class, presets in made.flag_types:
         if registry.found(name) is None:
@@ -200,7 +201,7 @@ def _unpack(packed: bytes) -> Packed:
 
 
 def own_observations(found: Found) -> dict[int, ObservationData]:
-    """Return the observations whose class is defined outside the package, as in a notebook."""
+    """Return the observations whose class is defined outside the package, such as in a notebook."""
     import sqlalchemy as sa
 
     from lcdb_notebook.models import Observation

@@ -1,4 +1,4 @@
-"""Selection: the light curves that a search found, read when needed."""
+"""Selection: the light curves of a search, read when needed."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Selection:
         Raises
         ------
         NotFoundError
-            If a name or number of the search is not in the database at all.
+            If a name or number of the search does not exist in the database.
 
         Examples
         --------
@@ -156,7 +156,7 @@ class Selection:
         return f"<p>{html.escape(headline)}</p>{table}"
 
     def _overview(self) -> tuple[str, pd.DataFrame | None]:
-        """Return a headline and a table of the first rows; an empty search has a reason instead."""
+        """Return a headline and a table of the first rows, or the reason why it is empty."""
         few = self._search.cut(slice(0, _ROWS_SHOWN))
         try:
             with self._search.sessions.session_scope() as session:

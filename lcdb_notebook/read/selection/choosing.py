@@ -1,4 +1,4 @@
-"""The methods of a Selection that choose among light curves of one star."""
+"""The methods of a Selection that choose among the light curves of a star."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ PREFER: tuple[Preference, ...] = (
     "TESS-SPOC",
     "QLP",
 )
-"""The habit of lightkurve's users: 120 s light curves of SPOC, then those of full-frame images."""
+"""The usual choice with lightkurve: 120 s light curves of SPOC, then those of full-frame images."""
 
-# Apertures that are smaller or larger than the pipeline's own choice.
+# Apertures that are smaller or larger than the pipeline's choice.
 _OTHER_APERTURES = ("small", "large", "background")
 
 
 def best(self: S, *, per: str = "sector", prefer: Sequence[Preference] = PREFER) -> S:
-    """Keep one light curve per target and sector, that of the preferred pipeline.
+    """Keep one light curve per target and sector, from the preferred pipeline.
 
-    A sector that a pipeline split into orbits keeps the orbits of the chosen light curve, so that
-    ``best().lightcurves().stitch()`` has each cadence once.
+    If the pipeline splits a sector into orbits, all orbits of the chosen light curve are kept.
+    ``best().lightcurves().stitch()`` therefore contains each cadence once.
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ def best(self: S, *, per: str = "sector", prefer: Sequence[Preference] = PREFER)
         The observation field that numbers observing runs: "sector", "quarter", "campaign".
         Observations without it are separate runs.
     prefer : sequence of str or mapping, optional
-        What to prefer, in this order: the name of an author, or fields of the observation and
-        names of ``photometry`` and ``processing``, such as
-        ``{"author": "QLP", "processing": "DET"}``. By default SPOC at 120 s, SPOC, TESS-SPOC, QLP.
-        Among equals the shorter exposure time comes first, then the light curve with more
-        processing steps, then apertures that are not called small, large or background.
+        Preferences, the most important first: the name of an author, or fields of the observation
+        and names of ``photometry`` and ``processing``, such as ``{"author": "QLP", "processing":
+        "DET"}``. By default SPOC at 120 s, SPOC, TESS-SPOC, QLP. If several light curves are
+        equally preferred, the shorter exposure time comes first, then the light curve with more
+        processing steps, then apertures that are not named small, large or background.
 
     Returns
     -------
@@ -59,8 +59,8 @@ def best(self: S, *, per: str = "sector", prefer: Sequence[Preference] = PREFER)
     Raises
     ------
     ArgumentError
-        If ``per`` is not a field of the observations, or ``prefer`` has anything but names and
-        mappings.
+        If ``per`` is not a field of the observations, or ``prefer`` has other elements than names
+        and mappings.
     LightCurveNotFoundError
         If the selection is empty.
 
@@ -112,9 +112,9 @@ def coverage(self: Rows, *, per: str = "sector") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per target and one column per sector, with numbers of light curves; 0 where there
-        are none. Catalog numbers that were searched for and not found have a row of 0. The index
-        is the target number, with the catalog if there are several.
+        One row per target and one column per sector, with numbers of light curves, which may be 0.
+        Catalog numbers of the search that were not found have a row of 0. The index is the target
+        number, with the catalog if there are several.
 
     Raises
     ------

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["lightcurve", "lightcurves"]
 
-# Rows listed in the message where several light curves were found instead of one.
+# Number of rows in the message if several light curves were found instead of one.
 _ROWS_LISTED = 20
 
-# Rows fetched to find out whether there is one light curve, and what distinguishes several.
+# Number of rows fetched to check whether there is one light curve, and how several differ.
 _ROWS_COMPARED = 1000
 
 
@@ -39,10 +39,10 @@ def lightcurve(
 ) -> lightkurve.LightCurve:
     """Read the only light curve of the selection; orbits of one sector are joined.
 
-    Light curves of one target that differ only in their orbit (the same sector, author, exposure
-    time, photometry and processing) are joined in the order of time. Magnitudes are converted to
-    relative flux orbit by orbit. The columns ``orbit_number`` and ``dataset`` contain the origin of
-    each cadence.
+    Light curves of one target that differ only in their orbit (with the same sector, author,
+    exposure time, photometry and processing) are joined in order of time. Magnitudes are converted
+    to relative flux separately for each orbit. The columns ``orbit_number`` and ``dataset`` contain
+    the origin of each cadence.
 
     Parameters
     ----------
@@ -65,10 +65,11 @@ def lightcurve(
     Returns
     -------
     lightkurve.TessLightCurve, KeplerLightCurve or LightCurve
-        The class depends on the mission. Columns ``time, flux, flux_err, cadenceno, quality``, and
-        one for each further flag type; flux has the unit of the DataSet, or is dimensionless where
-        magnitudes were converted. Cadences without a time are left out, because astropy's Time
-        cannot hold NaN. ``meta`` has the target, the observation's fields and the lineage.
+        The class depends on the mission. The columns are ``time, flux, flux_err, cadenceno,
+        quality``, and one for each further flag type. Flux has the unit of the DataSet; it is
+        dimensionless if magnitudes were converted. Cadences without a time are left out, because
+        astropy's Time cannot contain NaN. ``meta`` has the target, the observation's fields and the
+        lineage.
 
     Raises
     ------
@@ -89,7 +90,7 @@ def lightcurve(
     >>> lc.meta["LABEL"], lc.meta["SECTOR"], lc.time.format
     ('DEMO 3', 1, 'btjd')
     """
-    # One loan of the session: returning and taking a connection costs as much as a statement.
+    # In one session scope, because each checkout of a connection costs as much as a statement.
     with self._search.sessions.session_scope() as session:
         found = _only_one(self, session)
         missions = results.missions(session)
@@ -118,7 +119,7 @@ def lightcurve(
 
 
 def _only_one(self: Rows, session: orm.Session) -> Found:
-    """Return the only row, or the orbits of one, without fetching more than a page of others.
+    """Return the only row, or its orbits, without fetching more than a page of rows.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def _only_one(self: Rows, session: orm.Session) -> Found:
 
 
 def _are_orbits(found: Found) -> bool:
-    """Return whether the rows are one light curve, of which each observation has an orbit."""
+    """Return whether the rows are orbits of one light curve, in one observation each."""
     products = set()
     orbits = set()
     for row in found.rows:

@@ -1,4 +1,4 @@
-"""The methods of a Selection that write files and draw."""
+"""The methods of a Selection that write files and draw figures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def export(
     on_error: OnError = "raise",
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Write the light curves into files, streamed in bounded memory.
+    """Write the light curves to files, in bounded memory.
 
     Parameters
     ----------
@@ -73,15 +73,15 @@ def export(
     -------
     pandas.DataFrame
         One row per light curve, in the order of ``table``: ``dataset, target, catalog, photometry,
-        processing, file, status, bytes, reason``. The status is "written"; "kept" if the file was
-        complete already, with the same settings, from the same DataSet of the same database; or
+        processing, file, status, bytes, reason``. The status is "written"; "kept" if a complete
+        file already existed, with the same settings, from the same DataSet of the same database; or
         "skipped", with the reason.
 
     Raises
     ------
     ExportError
-        If the format does not exist or does not take these arguments, or the folder cannot be
-        written to.
+        If the format does not exist or does not support these arguments, or the folder is not
+        writable.
     LightCurveNotFoundError
         If the selection is empty.
     DataError
@@ -99,9 +99,9 @@ def export(
     readers of light curves leave out; ``flagged="drop"`` leaves both out here. FITS files of TESS
     and Kepler always have times in the mission's format, and remember ``time_format``.
 
-    However it ends (an error, the stop button, ``kill -9``), each file is written completely or not
-    at all, and the same call continues. An array that was changed in the database without changing
-    its length is not noticed; pass ``overwrite=True``.
+    Each file is written completely or not at all, even after an error, the stop button or ``kill
+    -9``, and the same call continues the export. If an array was changed in the database and its
+    length is the same, this is not detected; pass ``overwrite=True``.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def export(
 
 
 class MakesFigures(Protocol):
-    """A database that makes interactive figures of its selections."""
+    """A database that creates interactive figures of its selections."""
 
     def _make_figure(self, light_curves: Any, **settings: Any) -> Any:
         """Return a figure."""
@@ -181,7 +181,7 @@ def figure(
     with self._search.sessions.session_scope() as session:
         found = self._search.found(session)
         found.require()
-    # Before arrays are read, which for a million light curves would take hours.
+    # Before arrays are read, which would take hours for a million light curves.
     plotting.check_panels((row.catalog, row.target, row.unit) for row in found.rows)
     return cast("MakesFigures", self._search.sessions)._make_figure(
         self, compare=compare, **settings
@@ -197,12 +197,12 @@ def plot(
     joined: bool = False,
     on_error: OnError = "raise",
 ) -> Axes:
-    """Plot flux against time with matplotlib, flagged cadences in another colour.
+    """Plot flux against time with matplotlib, with flagged cadences in another colour.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes, optional
-        Axes for all light curves; None makes a figure with a panel per target, observation and
+        Axes for all light curves; None creates a figure with a panel per target, observation and
         unit.
     quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
         Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
@@ -244,7 +244,7 @@ def plot(
         found = self._search.found(session)
         found.require()
     if ax is None:
-        # Before arrays are read, which for a million light curves would take hours.
+        # Before arrays are read, which would take hours for a million light curves.
         plotting.check_panels(
             (row.catalog, row.target, joined or row.observation, row.unit) for row in found.rows
         )

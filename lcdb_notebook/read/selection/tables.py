@@ -25,8 +25,8 @@ def read(
 ) -> Iterator[LightCurveData]:
     """Iterate over the light curves as plain records, in bounded memory.
 
-    Arrays are fetched a few megabytes at a time, with one statement each time. Between two of them
-    nothing is held open on the server, so other calls may come in between.
+    Arrays are fetched a few megabytes at a time, with separate statements. Between statements,
+    nothing is held open on the server, so you can make other calls in the loop.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def read(
     Yields
     ------
     LightCurveData
-        One for each DataSet, in the order of ``table``: numpy arrays of cadence numbers, times,
-        fluxes, errors and quality flags of all cadences, flagged ones included.
+        One record for each DataSet, in the order of ``table``: numpy arrays of cadence numbers,
+        times, fluxes, errors and quality flags of all cadences, including flagged ones.
 
     Raises
     ------
@@ -103,9 +103,9 @@ def to_pandas(
         format and scale, the units, which of them were inferred, and the type of ``quality``.
         :func:`lcdb_notebook.from_pandas` converts the DataFrame back to LightCurves.
 
-        With ``wide=True`` one row per cadence of each target and observation, and a column of
-        fluxes for each light curve, named by photometry and processing, with one of errors if any
-        are stored; ``attrs["units"]`` has their units.
+        With ``wide=True``, one row per cadence of each target and observation, and for each light
+        curve a flux column, named by photometry and processing, and an error column if errors are
+        stored. ``attrs["units"]`` has their units.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The methods of a Selection that read in workers: on this machine's cores or a Dask cluster."""
+"""The methods of a Selection that read in workers: on all cores or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -39,24 +39,25 @@ def map(  # noqa: A001 - the name of the method
 ) -> pd.DataFrame:
     """Call a function for every light curve, on many cores or machines, and tabulate the results.
 
-    Only ids are sent to the workers. Each reads its batch from PostgreSQL itself, over one
-    read-only connection per process, and therefore sees what is committed; the DataSets are those
-    that the selection has found now. If a worker dies, its batch is tried again.
+    Only the ids of the selected DataSets are sent to the workers. Each process reads its batches
+    from PostgreSQL over one read-only connection, and therefore sees only committed data. If a
+    worker crashes, its batch is repeated.
 
     Parameters
     ----------
     function : callable
-        Takes one light curve and returns one value, or several by name: a dict, a Series, a named
-        tuple or a dataclass. It may be defined in a notebook cell. What it refers to is sent along
-        with it, so open files and load large tables inside of it.
+        Function of one light curve that returns one value, or several by name: a dict, a Series, a
+        named tuple or a dataclass. It may be defined in a notebook cell. Objects that it refers to
+        are sent to the workers, so open files and load large tables inside the function.
     client : distributed.Client, optional
-        Of a Dask cluster whose workers have this package. None uses this machine's cores.
+        Client of a Dask cluster whose workers have this package. None uses the cores of this
+        machine.
     workers : int, optional
         Number of processes on this machine; None is the number of cores. 1 calls the function in
-        this process, where a debugger can follow it.
+        this process, so that you can use a debugger.
     datasets : {"lightcurve", "record"}, optional
-        Pass the function a lightkurve LightCurve, or a LightCurveData, which is faster to make and
-        has all cadences.
+        Pass a lightkurve LightCurve to the function, or a LightCurveData, which is faster to create
+        and has all cadences.
     quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
         Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
         ``"hardest"`` (each flag type has its own bits for these), an integer, a flag, the name of
@@ -73,13 +74,13 @@ def map(  # noqa: A001 - the name of the method
         the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
         median. False keeps magnitudes.
     on_error : {"row", "raise"}, optional
-        Where the function or reading fails: "row" puts the message into the row, "raise" stops at
-        the first error.
+        What to do if the function or reading fails: "row" puts the message into the row, "raise"
+        stops at the first error.
     database : str, optional
-        How workers reach the database: a URL without a password, or the path of a ``db.conf`` as
-        they see it. By default the socket of the embedded server if that is used; otherwise what
-        the workers are configured for (``db.conf``, ``LCDB_URL``, ``PG*``), or else this
-        database's URL without its password, which they may have in ``~/.pgpass``. Passwords are
+        The database for workers: a URL without a password, or the path of a ``db.conf`` on their
+        machine. By default the socket of the embedded server if that is used; otherwise the
+        database in the configuration of the workers (``db.conf``, ``LCDB_URL``, ``PG*``), or else
+        the URL of this database without its password, which may be in ``~/.pgpass``. Passwords are
         never sent through the scheduler.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
@@ -90,9 +91,9 @@ def map(  # noqa: A001 - the name of the method
     -------
     pandas.DataFrame
         One row per DataSet, in the order of ``table``: ``dataset, target``, the observation fields
-        that increase with time (``sector``), ``photometry, processing``, then what the function
-        returned, a column for each name ("result" for a single value), and ``error``, None where
-        there was none. Quantities and Times become numbers; their units and formats are in
+        that increase with time (``sector``), ``photometry, processing``, then the results, with a
+        column for each name ("result" for a single value), and ``error``, which is None if there
+        was no error. Quantities and Times become numbers; their units and formats are in
         ``attrs["units"]``.
 
     Raises
@@ -100,10 +101,10 @@ def map(  # noqa: A001 - the name of the method
     LightCurveNotFoundError
         If the selection is empty.
     ConnectionFailedError
-        If the workers cannot reach the database. A server that stops answering is tried again for
-        a minute; light curves without a result then have the error in their row.
+        If the workers cannot reach the database. If the server stops answering, it is retried for a
+        minute; then light curves without a result have the error in their row.
     ConfigurationError
-        If the function cannot be pickled, ``database`` has a password in it, or the workers read
+        If the function cannot be pickled, ``database`` contains a password, or the workers read
         another database.
     ArgumentError
         If an argument has none of the values above; the message names it.
@@ -154,9 +155,9 @@ def to_dask(
     on_error: OnError = "raise",
     database: str | None = None,
 ) -> dd.DataFrame:
-    """Make a Dask DataFrame with the columns of ``to_pandas``, without reading arrays yet.
+    """Create a Dask DataFrame with the columns of ``to_pandas``, without reading arrays yet.
 
-    Each partition is one observation, or about 100 MB of it. The worker that needs it reads it
+    Each partition is one observation, or about 100 MB of it. The worker that computes it reads it
     from PostgreSQL, over a connection that is closed afterwards.
 
     Parameters
@@ -176,16 +177,16 @@ def to_dask(
         "raise" stops at the first light curve whose arrays cannot be read or contradict each
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
     database : str, optional
-        How workers reach the database: a URL without a password, or the path of a ``db.conf`` as
-        they see it. By default the socket of the embedded server if that is used; otherwise what
-        the workers are configured for (``db.conf``, ``LCDB_URL``, ``PG*``), or else this
-        database's URL without its password, which they may have in ``~/.pgpass``. Passwords are
+        The database for workers: a URL without a password, or the path of a ``db.conf`` on their
+        machine. By default the socket of the embedded server if that is used; otherwise the
+        database in the configuration of the workers (``db.conf``, ``LCDB_URL``, ``PG*``), or else
+        the URL of this database without its password, which may be in ``~/.pgpass``. Passwords are
         never sent through the scheduler.
 
     Returns
     -------
     dask.dataframe.DataFrame
-        Rows in the order of observations, then of ``table``.
+        Rows ordered by observation, then in the order of ``table``.
 
     Raises
     ------
