@@ -1,6 +1,6 @@
 """The command ``lcdb-notebook``: fill a database, list its contents, back it up.
 
-Exit codes: 0, success; 1, some files were skipped; 2, failure, with the reason in one line; 130,
+Exit codes: 0 success, 1 some files were skipped, 2 failure (with the reason in one line), 130
 interrupted.
 """
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        The words after ``lcdb-notebook`` on the command line; by default those of this process.
+        The command line after ``lcdb-notebook``; by default that of this process.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return FAILED
     with warnings.catch_warnings(record=True) as caught:
-        # Printed at the end, one line each, even if PYTHONWARNINGS turns warnings into errors.
+        # Printed at the end, in one line each, even if PYTHONWARNINGS turns warnings into errors.
         warnings.simplefilter("default", UserWarning)
         try:
             code: int = given.run(given)

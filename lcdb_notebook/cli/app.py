@@ -29,7 +29,8 @@ __all__ = ["add", "page", "run"]
 HOST, PORT = "127.0.0.1", 8866
 NOTEBOOK = "explore.ipynb"
 
-# The kernels of the pages inherit it. Other users cannot read it, so it may contain a password.
+# Kernels of the pages inherit this variable. Other users cannot read it, so it may contain a
+# password.
 _DATABASE = "LCDB_APP_DATABASE"
 
 
@@ -40,8 +41,8 @@ def add(commands: Commands) -> None:
         help="explore a database in a browser, without a notebook",
         formatter_class=LAYOUT,
         description="Explore a database in a browser, without a notebook and without Python.\n"
-        "The page is served on this computer only, to everyone who has its full address, and "
-        "cannot\nchange the database. Press Ctrl-C to stop it.",
+        "The page is available on this computer only, to everyone with the full address, and "
+        "cannot\nchange the database. Press Ctrl-C to stop the server.",
         epilog="examples:\n  lcdb-notebook app\n"
         "  lcdb-notebook app --no-browser --port 8900 --config db.conf",
     )
@@ -66,7 +67,7 @@ def run(given: argparse.Namespace) -> int:
     voila = required("voila.app", extra="app", needed_by="lcdb-notebook app")
     port = _free(given.port)
     where = {"url": given.url, "config": given.config, "embedded": given.embedded}
-    # Kept open, so that the embedded server need not start for every page.
+    # Kept open, so that the embedded server does not have to start for each page.
     with connect(**where) as database:
         folder = Path(tempfile.mkdtemp(prefix="lcdb-app-"))
         os.environ[_DATABASE] = json.dumps(where)
@@ -142,7 +143,7 @@ def _free(requested: int | None) -> int:
     """Return the requested port, or by default a free one."""
     for port in (PORT, 0) if requested is None else (requested,):
         with socket.socket() as probe:
-            # As servers do, so that a port that was closed a moment ago counts as free.
+            # As in servers, so that a recently closed port counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))

@@ -1,4 +1,4 @@
-"""``lcdb-notebook backup`` and ``restore``: copy a database into one file, and back."""
+"""``lcdb-notebook backup`` and ``restore``: copy a database to a file, and restore it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def add(commands: Commands) -> None:
     """Add both commands to a parser."""
     command = commands.add_parser(
         "backup",
-        help="back up a database into one file",
+        help="back up a database to one file",
         formatter_class=LAYOUT,
-        description="Write a complete database into a file that only you can read. The database "
-        "may be in use meanwhile.\nAn existing file is replaced when the new one is complete.",
+        description="Write a complete database to a file that only you can read. The database "
+        "may be in use.\nAn existing file is replaced when the new one is complete.",
         epilog="examples:\n  lcdb-notebook backup lightcurves.dump\n"
         "  lcdb-notebook backup --embedded=/data/mine mine.dump\n"
         f"\nThe format is that of pg_dump -Fc.\n\n{CODES}",
@@ -42,8 +42,8 @@ def add(commands: Commands) -> None:
         help="restore a backup",
         formatter_class=LAYOUT,
         description="Restore a backup into an empty database, completely or not at all. Tables "
-        "without rows are\nreplaced; a database with any rows is refused. So is a file with more "
-        "than tables and data,\nbecause its code would run with your rights: see --trust.",
+        "without rows are\nreplaced; a database with any rows is refused. A file with code (more "
+        "than tables and data) is\nalso refused, as it would run with your rights: see --trust.",
         epilog="examples:\n  lcdb-notebook restore lightcurves.dump --embedded=/data/new\n"
         f"  lcdb-notebook restore lightcurves.dump --replace\n\n{CODES}",
     )
@@ -67,7 +67,7 @@ def run_backup(given: argparse.Namespace) -> int:
     """Back up and return the exit code."""
     with _ends_as_interrupted(), _reached(given) as (url, description):
         file = backup.backup(url, given.file, description=description)
-        print_output(f"Backed up {description}\ninto {file} ({file.stat().st_size / 1e6:,.1f} MB)")
+        print_output(f"Backed up {description}\nto {file} ({file.stat().st_size / 1e6:,.1f} MB)")
     return 0
 
 
@@ -81,7 +81,7 @@ def run_restore(given: argparse.Namespace) -> int:
             replace=given.replace,
             trust=given.trust,
         )
-        print_output(f"Restored {given.file}\ninto {description}")
+        print_output(f"Restored {given.file}\nto {description}")
     return 0
 
 
@@ -101,7 +101,7 @@ def _reached(given: argparse.Namespace) -> Iterator[tuple[sa.URL, str]]:
 
 @contextmanager
 def _ends_as_interrupted() -> Iterator[None]:
-    """Clean up after SIGTERM, which is sent at logout, as after Ctrl-C."""
+    """Clean up after SIGTERM, which is sent at logout, like after Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -36,8 +36,9 @@ def add(commands: Commands) -> None:
         "demo",
         help=about,
         formatter_class=LAYOUT,
-        description=f"{about[0].upper()}{about[1:]}.\nOnly missing stars are loaded. Unless --url "
-        "or --config names a database, they go to\nthe embedded server, whatever is configured.",
+        description=f"{about[0].upper()}{about[1:]}.\nOnly missing stars are loaded. They are "
+        "stored on the embedded server, even if another\nis configured, unless you pass --url or "
+        "--config.",
         epilog="example:\n  lcdb-notebook demo --targets 100 --plot star.pdf",
     )
     command.add_argument(
@@ -63,7 +64,7 @@ def run(given: argparse.Namespace) -> int:
     file: Path = given.plot
     _check_plot(file)
     elsewhere = given.url is not None or given.config is not None
-    # Synthetic stars go to a shared database only if the command line names it.
+    # Synthetic stars are stored in a shared database only if the command line names it.
     embedded = given.embedded if elsewhere or given.embedded is not None else True
     with connect(
         given.url, config=given.config, embedded=embedded, write=True, create=True
@@ -89,7 +90,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _check_plot(file: Path) -> None:
-    """Refuse a file that no plot can be written to, before anything is loaded."""
+    """Check that a plot can be written to a file, before anything is loaded."""
     import matplotlib as mpl
 
     # Writing a file must not depend on a display.
@@ -117,4 +118,4 @@ def _plot(database: Database, file: Path) -> None:
         raise ConfigurationError(f"cannot write {file}: {error.strerror or error}") from error
     finally:
         plt.close(figure)
-    print_output(f"\nPlotted one light curve, its flagged cadences marked, in {file.absolute()}")
+    print_output(f"\nPlotted one light curve with its flagged cadences in {file.absolute()}")

@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def summary(database: Database) -> str:
-    """Return a table of the contents of a database: one kind of object per line."""
+    """Return a table of the contents of a database, with one kind of object per line."""
     with database.session_scope() as session:
         table = listings.summary(session)
     if table.loc[table["what"] == "light curves", "number"].sum() == 0:

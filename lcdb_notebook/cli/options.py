@@ -1,4 +1,4 @@
-"""Shared by the commands: exit codes, layout of the help, and the options of the database."""
+"""Exit codes, layout of the help, and options of the database, which commands share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def add_common(command: argparse.ArgumentParser) -> None:
     which = command.add_argument_group(
         "database",
         "Default: ~/.config/lightcurvedb/db.conf, then the environment (LCDB_URL, PGHOST, ...),\n"
-        "then the embedded PostgreSQL server, which is started if it does not run.",
+        "then the embedded PostgreSQL server, which is started if it is not running.",
     ).add_mutually_exclusive_group()
     which.add_argument("--url", help="postgresql://user@host:port/database")
     which.add_argument(
@@ -56,7 +56,7 @@ def add_common(command: argparse.ArgumentParser) -> None:
         nargs="?",
         const=True,
         metavar="FOLDER",
-        help="the embedded server, whatever else is configured, with its data in FOLDER "
+        help="the embedded server, even if another is configured, with its data in FOLDER "
         "(default: $LCDB_DATA, or your user data folder)",
     )
     command.add_argument("--debug", action="store_true", help="print the traceback of an error")

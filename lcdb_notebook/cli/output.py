@@ -19,5 +19,5 @@ def print_error(text: str) -> None:
 
 
 def without_password(text: str) -> str:
-    """Return a text with the password of every URL masked: one may be passed as a path."""
+    """Return a text with passwords in URLs masked, because a URL may be passed as a path."""
     return re.sub(r"(://[^/\s:@]*:)[^\s/]*@", r"\1***@", text)

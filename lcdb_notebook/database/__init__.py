@@ -1,4 +1,4 @@
-"""The Database that a user holds, and :func:`connect`, which opens it."""
+""":func:`connect`, and the Database that it returns."""
 
 from lcdb_notebook.database.connect import connect
 from lcdb_notebook.database.database import Database

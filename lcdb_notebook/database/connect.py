@@ -30,7 +30,7 @@ def connect(
 ) -> Database:
     """Open a LightcurveDB.
 
-    The database is looked for in this order: ``url``; ``config`` or
+    The database is the first of these: ``url``; ``config`` or
     ``~/.config/lightcurvedb/db.conf``; the environment (``LCDB_URL``, then the ``PG*`` variables,
     service and password files of libpq); an embedded server in your data folder, which is started
     if it is not running.
@@ -45,21 +45,22 @@ def connect(
         A file with a section ``[Credentials]``: username, password, database_name,
         database_host, database_port.
     embedded : bool or str or pathlib.Path, optional
-        True uses the embedded server even if another is configured; a folder uses the embedded
-        server with its data in that folder; False never uses it.
+        True uses the embedded server even if another is configured. A path uses an embedded server
+        with its data in that folder. False never uses an embedded server.
     create : bool, optional
         Create missing tables, and missing columns of mission classes; needs ``write=True``. Always
         done on the embedded server. Existing tables and columns are not changed.
     statement_timeout : float, optional
-        Time in seconds after which the server cancels a statement; None never does.
+        Time in seconds after which the server cancels a statement; None for no limit.
     application_name : str, optional
-        Name of the connection in ``pg_stat_activity``; None uses ``application_name=`` of the URL,
+        Name of the connection in ``pg_stat_activity``; None uses ``application_name=`` in the URL,
         ``PGAPPNAME``, or else "lcdb_notebook".
 
     Returns
     -------
     Database
-        Use it with or without a ``with`` block; calling :meth:`Database.close` is optional.
+        The open database. It can be used in a ``with`` statement; calling :meth:`Database.close` is
+        optional.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def connect(
     >>> with lcdb.connect("postgresql://tess.example.edu/lightcurvedb") as db:  # doctest: +SKIP
     ...     db.targets()
     """
-    # IPython's verbose tracebacks print local variables, so none holds the URL as plain text.
+    # IPython's verbose tracebacks print local variables, so none may have the URL in plain text.
     url = Secret(url) if isinstance(url, str) else url
     if create and not write:
         raise ConfigurationError(

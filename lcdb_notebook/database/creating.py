@@ -13,12 +13,11 @@ __all__ = ["create", "require_columns"]
 
 
 def create(self: Open, *, alter: bool = False) -> list[str]:
-    """Add the missing tables and columns of the models, those of mission classes included.
+    """Add the missing tables and columns of the models, including those of mission classes.
 
-    Tables that an earlier version of this package created are upgraded to the newest version,
-    with the data kept. Nothing is added to tables that another program created, unless
-    ``alter`` is True; new columns may then be NULL or have a default, so that the other
-    program can still insert its rows.
+    Tables that an earlier version of this package created are upgraded to the newest version, and
+    the data are kept. Tables of another program are changed only if ``alter`` is True. New columns
+    may then be NULL or have a default, so that the other program can still insert rows.
 
     Parameters
     ----------
@@ -55,13 +54,13 @@ def create(self: Open, *, alter: bool = False) -> list[str]:
 
 
 def require_columns(self: Open, what: str) -> None:
-    """Check that the tables have what this package writes."""
+    """Check that the tables have all columns that this package writes."""
     with self.session_scope() as session:
         arranged = layout.of(session)
     if arranged.keyed is not None:
         raise SchemaError(
-            f"{what} cannot write to LightcurveDB 3, whose partitions are created by LightcurveDB "
-            "itself; use its own code, which also runs on db.session"
+            f"{what} cannot write to LightcurveDB 3, because LightcurveDB creates its partitions; "
+            "use its own code, which also runs on db.session"
         )
     optional = {"column mission.time_unit"}
     if arranged.tables_beside:

@@ -42,7 +42,7 @@ _USE_MAP = (
 
 
 class Database:
-    """A LightcurveDB: search it, read from it, and add to it if it was opened with ``write=True``.
+    """A LightcurveDB, which can be searched, read, and changed if opened with ``write=True``.
 
     :func:`lcdb_notebook.connect` returns one. Methods that read leave no transaction open, so an
     idle notebook holds one idle connection and no locks.
@@ -109,7 +109,7 @@ class Database:
         # only the session's connection stays open between cells.
         self._engine = engine(kept=False)
         self._engine_of_child: Callable[[], sa.Engine] = lambda: engine(kept=True, write=False)
-        # Objects stay usable after a commit: a notebook may show them several cells later.
+        # Objects remain usable after a commit, because later cells may show them.
         self._session = orm.Session(kept, expire_on_commit=False)
         self._recovery = Recovery(self._session, kept, description, write=write)
         self._lock = threading.RLock()
@@ -117,7 +117,7 @@ class Database:
         renew_after_fork(self._after_fork)
         try:
             if create or server is not None:
-                # On the embedded server, readers are a role that may not.
+                # On the embedded server, readers have a role that may not write.
                 create_tables(
                     url if server is None else server.url(),
                     description,
@@ -142,16 +142,16 @@ class Database:
         Returns
         -------
         sqlalchemy.orm.Session
-            A transaction that your query begins stays open until ``session.commit()`` or
-            ``session.rollback()``. Errors of the server and of the driver are raised as LCDBErrors.
-            After a lost connection it connects again by itself.
+            The session. A transaction that your query begins stays open until ``session.commit()``
+            or ``session.rollback()``. Errors of the server and the driver are raised as LCDBErrors.
+            After a lost connection, the session reconnects automatically.
 
         Raises
         ------
         ConnectionFailedError
             If the database was closed.
         LCDBError
-            In a forked process, if its parent had changes that were not committed.
+            In a forked process, if its parent had uncommitted changes.
 
         Examples
         --------
@@ -166,10 +166,10 @@ class Database:
 
     @contextmanager
     def session_scope(self) -> Iterator[orm.Session]:
-        """Use the session in a ``with`` block, in a transaction that ends with the block.
+        """Use the session in a ``with`` statement, in a transaction that ends with the block.
 
-        A transaction that was open before stays open. Only one thread uses the session at a time;
-        others wait until its block ends.
+        A transaction that was already open remains open. Only one thread can use the session at a
+        time; others wait until the block ends.
 
         Yields
         ------
@@ -179,8 +179,8 @@ class Database:
         Raises
         ------
         LCDBError
-            In place of the driver's errors. The transaction is then rolled back, since the server
-            accepts no further statements in it.
+            Instead of errors of the driver. The transaction is then rolled back, because the server
+            does not accept further statements in it.
 
         Examples
         --------
@@ -197,7 +197,7 @@ class Database:
                 with translated(self._description):
                     try:
                         if under_way and self._session.autoflush:
-                            # Unlike those on classes, statements on tables do not autoflush.
+                            # Unlike statements on classes, statements on tables do not autoflush.
                             self._session.flush()
                         yield self._session
                         if not under_way:
@@ -220,7 +220,7 @@ class Database:
         return bool(layout.of(self._session).positions)
 
     def _fields(self, named: Iterable[str]) -> Fields:
-        """Return the fields of observations, read again if a named one is not among them."""
+        """Return the fields of observations; read them again if a named field is missing."""
         known = layout.of(self._session).fields
         if not known.keys() >= {*named}:
             with self.session_scope() as session:
@@ -286,10 +286,10 @@ class Database:
             )
 
     def _after_fork(self) -> None:
-        """Renew what a forked process must not share with its parent; called in that process.
+        """Renew the objects that a forked process must not share with its parent.
 
-        It reads on a connection that it opens itself. Changes stay with the parent, whose
-        transaction it could neither see nor end.
+        This runs in the forked process, which reads on a separate connection. It can neither see
+        nor end the transaction of the parent, so it cannot make changes.
         """
         self._lock = threading.RLock()
         self._renewed = True
@@ -303,11 +303,11 @@ class Database:
 
 
 def _close(session: orm.Session, server: Server | None, pid: int) -> None:
-    # At the end of the interpreter the embedded server may stop before its connections close.
+    # When the interpreter exits, the embedded server may stop before its connections are closed.
     with suppress(sa.exc.DBAPIError, LCDBError):
         session.close()
     if isinstance(session.bind, sa.Engine):
         session.bind.dispose()
-    # A forked process leaves the server to its parent.
+    # In a forked process, the server belongs to the parent.
     if server is not None and is_own(pid):
         server.stop()

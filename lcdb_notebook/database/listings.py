@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["frames", "observations", "quality_flags", "targets"]
 
-#: Rows that a listing has unless ``limit`` is given.
+#: Default of ``limit``.
 LISTED = 1000
 
 
@@ -77,7 +77,7 @@ def targets(
         If a keyword is not a field of any observation class (the message lists the fields), or a
         value has the wrong type.
     ValueError
-        If a list is empty, or the target and ``catalog`` name different catalogs.
+        If a list is empty, or the target and ``catalog`` are in different catalogs.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def observations(
 ) -> pd.DataFrame:
     """List observations.
 
-    With ``target``, only observations that have light curves of it are listed.
+    With ``target``, only observations with light curves of this target are listed.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def observations(
     -------
     pandas.DataFrame
         ``id``, ``type``, the fields of the observation classes, ``instrument`` (the path from the
-        root of the instrument tree), ``cadences`` (their number).
+        root of the instrument tree), ``cadences`` (number of cadences).
 
     Raises
     ------
@@ -150,7 +150,7 @@ def observations(
         If a keyword is not a field of any observation class (the message lists the fields), or a
         value has the wrong type.
     ValueError
-        If a list is empty, or the target and ``catalog`` name different catalogs.
+        If a list is empty, or the target and ``catalog`` are in different catalogs.
 
     Examples
     --------
@@ -209,7 +209,7 @@ def frames(
         If a keyword is not a field of any observation class (the message lists the fields), or a
         value has the wrong type.
     ValueError
-        If a list is empty, or the target and ``catalog`` name different catalogs.
+        If a list is empty, or the target and ``catalog`` are in different catalogs.
 
     Examples
     --------
@@ -274,7 +274,7 @@ def quality_flags(
         If a keyword is not a field of any observation class (the message lists the fields), or a
         value has the wrong type.
     ValueError
-        If a list is empty, or the target and ``catalog`` name different catalogs.
+        If a list is empty, or the target and ``catalog`` are in different catalogs.
 
     Examples
     --------

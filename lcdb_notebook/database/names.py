@@ -16,13 +16,13 @@ __all__ = ["instruments", "missions", "photometric_sources", "processing_methods
 
 
 def instruments(self: Open) -> InstrumentTree:
-    """List instruments, each below the one it is part of.
+    """List instruments as a tree.
 
     Returns
     -------
     InstrumentTree
         A DataFrame with ``name``, ``part_of`` (the path from the root), ``depth`` and ``id``, which
-        a notebook shows as a tree.
+        notebooks show as a tree.
 
     Examples
     --------

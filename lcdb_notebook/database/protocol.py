@@ -1,4 +1,4 @@
-"""The part of a Database that its methods in other files need."""
+"""The attributes of a Database that its methods in other files use."""
 
 from __future__ import annotations
 

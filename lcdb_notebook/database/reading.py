@@ -53,8 +53,8 @@ def lightcurve(
         median. False keeps magnitudes.
     **search
         Further criteria of the search: ``catalog``, ``observation``, ``instrument``,
-        ``photometry``, ``processing``, and fields of observations such as ``sector=1``, with the
-        meaning that they have in ``db.search``.
+        ``photometry``, ``processing``, and fields of observations such as ``sector=1``, as in
+        ``db.search``.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def lightcurve(
         If a keyword is not a field of any observation class (the message lists the fields), or a
         value has the wrong type.
     ValueError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Examples
     --------
@@ -133,8 +133,8 @@ def lightcurves(
         Show a progress bar; None shows it once the work has taken a second.
     **search
         Further criteria of the search: ``catalog``, ``observation``, ``instrument``,
-        ``photometry``, ``processing``, and fields of observations such as ``sector=1``, with the
-        meaning that they have in ``db.search``.
+        ``photometry``, ``processing``, and fields of observations such as ``sector=1``, as in
+        ``db.search``.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def lightcurves(
         If a keyword is not a field of any observation class (the message lists the fields), or a
         value has the wrong type.
     ValueError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Examples
     --------
@@ -206,8 +206,8 @@ def dataframe(
         Show a progress bar; None shows it once the work has taken a second.
     **search
         Further criteria of the search: ``catalog``, ``observation``, ``instrument``,
-        ``photometry``, ``processing``, and fields of observations such as ``sector=1``, with the
-        meaning that they have in ``db.search``.
+        ``photometry``, ``processing``, and fields of observations such as ``sector=1``, as in
+        ``db.search``.
 
     Returns
     -------
@@ -227,7 +227,7 @@ def dataframe(
         If a keyword is not a field of any observation class (the message lists the fields), or a
         value has the wrong type.
     ValueError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Examples
     --------
@@ -255,20 +255,19 @@ def coverage(self: Open, target: Any = None, *, per: str = "sector", **search: A
         The observation field that becomes the columns: "sector", "quarter", "campaign".
     **search
         Further criteria of the search: ``catalog``, ``observation``, ``instrument``,
-        ``photometry``, ``processing``, and fields of observations such as ``sector=1``, with the
-        meaning that they have in ``db.search``.
+        ``photometry``, ``processing``, and fields of observations such as ``sector=1``, as in
+        ``db.search``.
 
     Returns
     -------
     pandas.DataFrame
-        One row per target and one column per sector, with numbers of light curves; 0 where there
-        are none. Catalog numbers that are not in the database have a row of 0.
+        One row per target and one column per sector, with numbers of light curves, which may be 0.
+        Catalog numbers that are not in the database have a row of 0.
 
     Raises
     ------
     ArgumentError
-        If an argument is unknown or has a wrong value, or ``per`` is not a field of the
-        observations.
+        If an argument is unknown or invalid, or ``per`` is not a field of the observations.
 
     Examples
     --------
@@ -282,7 +281,8 @@ def coverage(self: Open, target: Any = None, *, per: str = "sector", **search: A
 def load(self: Open, datasets: Iterable[DataSet]) -> None:
     """Fetch ``values`` and ``errors`` of many DataSet objects in one statement.
 
-    Without it, the first access to each array is a query. The objects are not marked as changed.
+    Otherwise, the first access to each array is a separate query. The objects are not marked as
+    changed.
 
     Parameters
     ----------

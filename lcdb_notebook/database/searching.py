@@ -33,7 +33,7 @@ def search(
 ) -> Selection:
     """Find light curves.
 
-    The database is queried when the Selection is first used.
+    The database is queried on first use of the Selection.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def explore(
         If a keyword is not a field of any observation class (the message lists the fields), or a
         value has the wrong type.
     ValueError
-        If a list is empty, or the target and ``catalog`` name different catalogs.
+        If a list is empty, or the target and ``catalog`` are in different catalogs.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def lineage(self: Open, of: Any) -> Lineage:
     Returns
     -------
     Lineage
-        The DataSets and their links; a notebook draws them.
+        The DataSets and their links, which notebooks draw as a graph.
 
     Raises
     ------

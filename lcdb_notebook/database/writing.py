@@ -124,7 +124,7 @@ def add(
     clock: Clock | None = None,
     **unknown: Any,
 ) -> Report:
-    """Add a LightCurve to the database, or all those of a DataFrame.
+    """Add a LightCurve, or all light curves of a DataFrame, to the database.
 
     Parameters
     ----------
@@ -144,10 +144,10 @@ def add(
         "TESS", "Kepler", "K2", or a mission in the database; by default from MISSION, TELESCOP or
         the class of the light curve.
     photometry : str, optional
-        Name of the photometric source; by default PHOTOMETRY and FLUX_ORIGIN.
+        Name of the photometric source; by default from PHOTOMETRY and FLUX_ORIGIN.
     processing : str, optional
-        Name of the processing ("raw" for none); by default PROCESSING and FLUX_ORIGIN. A light
-        curve that was flattened or normalized needs a new name.
+        Name of the processing ("raw" for none); by default from PROCESSING and FLUX_ORIGIN. A
+        flattened or normalized light curve needs a new name.
     observation_type : str, optional
         Polymorphic identity of the observation, such as "tess_observation".
     observation_fields : mapping, optional
@@ -157,7 +157,7 @@ def add(
     clock : Clock, optional
         The clock of the mission, if the mission is neither supported nor in the database.
     **unknown : Any
-        Raises ArgumentError with the argument that may be meant.
+        Raises ArgumentError that suggests a similar argument.
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""A synthetic sky: light curves of known stars, with the problems of real ones.
+"""A synthetic sky: simulated light curves with the problems of real ones.
 
 Planets, eclipsing binaries, pulsators, spotted, flaring and constant stars are observed by a
-spacecraft with momentum dumps, coarse pointing, stray light and safe modes. Flagged cadences are
-really bad: without the quality mask, momentum dumps hide the planets. The same ``seed`` gives the
-same numbers on every machine, and the light curves of a target do not depend on the number of
+spacecraft with momentum dumps, coarse pointing, stray light and safe modes. Flagged cadences have
+bad fluxes: without the quality mask, momentum dumps hide the planets. The same ``seed`` results in
+the same numbers on every machine, and the light curves of a target do not depend on the number of
 targets.
 
 The stars are in a separate catalog, ``DEMO``, so that they are not mistaken for real ones.

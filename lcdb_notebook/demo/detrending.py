@@ -18,15 +18,15 @@ def flattened(
 ) -> FloatVector:
     """Fit the slow variations of flux, orbit by orbit.
 
-    A cosine series is fitted by least squares to the good cadences, without outliers of more than
-    3 standard deviations in two further iterations (Mazeh & Faigler 2010, A&A 521, L59).
+    A cosine series is fitted by least squares to the good cadences. Two more iterations exclude
+    outliers of more than 3 standard deviations (Mazeh & Faigler 2010, A&A 521, L59).
 
     Parameters
     ----------
     flux
-        Shape (cadences,); may be NaN where ``good`` is False.
+        Flux of shape (cadences,); may be NaN where ``good`` is False.
     good
-        Shape (cadences,): the cadences to fit.
+        The cadences to fit, of shape (cadences,).
     orbits
         The parts to fit separately.
 

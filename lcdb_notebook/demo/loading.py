@@ -1,4 +1,4 @@
-"""Store the synthetic sky in a database, as files are stored."""
+"""Store the synthetic sky in a database, like files."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def load(
 ) -> int:
     """Store the demonstration data in a database that is open for writing.
 
-    Each batch is committed, so an interrupted call can simply be repeated. If all light curves
-    already exist, they are only counted.
+    Each batch is committed, so an interrupted call can be repeated. If all light curves already
+    exist, they are only counted.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def load(
     sectors : iterable of int, default (1, 2)
         Sectors to observe, from 1.
     seed : int, default SEED
-        Seed of the random numbers, not negative.
+        Seed of the random numbers, a non-negative integer.
     progress : bool, optional
         Whether to show a progress bar. By default it appears after one second.
 
@@ -64,7 +64,7 @@ def load(
     ReadOnlyError
         If the database was opened for reading.
     LCDBError
-        If a light curve differs from what is stored, for example for another ``seed``.
+        If a light curve differs from the stored one, for example because of another ``seed``.
     ArgumentError
         If a number is out of range.
 
@@ -105,7 +105,7 @@ def _store(connection: sa.Connection, batch: list[Product]) -> int:
         for outcome in outcomes:
             if outcome.error is not None:
                 raise LCDBError(
-                    f"{outcome.error}. This database has other demonstration data, perhaps of "
+                    f"{outcome.error}. This database has other demonstration data, perhaps with "
                     "another seed; use an empty database"
                 ) from outcome.error
     return sum(outcome.light_curves for outcome in outcomes)

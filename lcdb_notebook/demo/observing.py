@@ -1,4 +1,4 @@
-"""Observe the synthetic stars and build light curves, as a pipeline does."""
+"""Observe the synthetic stars and build light curves, like a pipeline."""
 
 from __future__ import annotations
 
@@ -28,11 +28,9 @@ OPEN = 0.8
 # Noise floor: 60 parts per million in one hour (Ricker et al. 2015, JATIS 1, 014003).
 FLOOR = 60e-6 * np.sqrt(1 / 24)
 
-SYSTEMATICS = Named(
-    "DEMO SYS_RM", "[electron / s] Systematics removed: 95% of those that the simulation put in"
-)
+SYSTEMATICS = Named("DEMO SYS_RM", "[electron / s] Systematics removed: 95% of the simulated ones")
 DETRENDED = Named(
-    "DEMO DET", "[] Detrended: divided by a cosine series that leaves variations faster than 2 d"
+    "DEMO DET", "[] Detrended: divided by a cosine series that preserves variations faster than 2 d"
 )
 
 
@@ -49,7 +47,7 @@ def products(
 
     Memory does not depend on ``targets``, and the products of a target depend only on ``seed``, the
     target, the sector and ``cadences``. For benchmarks, ``products(20_000, sectors=[1],
-    cadences=1200, apertures=1, steps=0)`` gives one raw light curve per star.
+    cadences=1200, apertures=1, steps=0)`` yields one raw light curve per star.
 
     Parameters
     ----------
@@ -59,10 +57,10 @@ def products(
     sectors : iterable of int, default (1, 2)
         Sectors to observe, from 1.
     seed : int, default SEED
-        Seed of the random numbers, not negative.
+        Seed of the random numbers, a non-negative integer.
     cadences : int, optional
-        Number of cadences in 25 days: 1,200 are half-hours, 18,000 two minutes. By default 1,200,
-        and for targets 1 and 2 a second light curve of 18,000.
+        Number of cadences in 25 days: 1,200 cadences have 30 minutes, 18,000 have 2 minutes. By
+        default 1,200, and 18,000 in a second light curve of targets 1 and 2.
     apertures : int, default 2
         Number of circular apertures, with radii of 2, 3, ... pixels.
     steps : int, default 2
@@ -117,8 +115,8 @@ def _observe(
     observed: Star, sector: int, cadences: int, seed: int, apertures: int, steps: int
 ) -> Product:
     craft = pointing(sector, cadences, seed)
-    # One generator for the star and its position in this sector, at any cadence, and one for the
-    # noise of each exposure.
+    # One generator for the star and its position in this sector, independent of the cadence, and
+    # one for the noise of exposures.
     fate = np.random.default_rng([seed, observed.target, sector])
     noise = np.random.default_rng([seed, observed.target, sector, cadences])
 
@@ -139,7 +137,7 @@ def _observe(
     curves: list[Curve] = []
     for radius in range(2, 2 + apertures):
         rate, error = _count_rate(observed, radius, craft)
-        # Most of the noise is photon noise of the star, which is the same in every aperture.
+        # Most of the noise is photon noise of the star, which is the same in all apertures.
         scatter = 0.9 * shared + np.sqrt(1 - 0.9**2) * noise.standard_normal(cadences)
         flux = rate * (light * trend * (1 - loss) + glare) + error * (
             craft.jitter * scatter + spikes
@@ -232,7 +230,7 @@ def _hits(noise: np.random.Generator, craft: Pointing) -> tuple[npt.NDArray[np.i
 def _losses(
     noise: np.random.Generator, craft: Pointing, quality: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Choose cadences without flux, and those without time; some of both have no flag."""
+    """Choose cadences without flux and cadences without time; some of both have no flag."""
     clean = np.flatnonzero(quality == 0)
     number = round(0.003 * len(quality))
     gone = noise.choice(clean, size=min(2 * number, len(clean)), replace=False)

@@ -39,7 +39,7 @@ class Pointing:
     loss
         Relative flux lost from the aperture.
     jitter
-        Factor on the noise.
+        Factor of the noise.
     background
         Electrons per second and pixel.
     trends
@@ -64,7 +64,7 @@ class Pointing:
 
 @functools.lru_cache(maxsize=8)
 def pointing(sector: int, cadences: int, seed: int) -> Pointing:
-    """Return a sector with a number of cadences, on which its events do not depend."""
+    """Return a sector; its events do not depend on the number of cadences."""
     per_sector = round(PER_SECTOR * cadences / HALF_HOURS)
     downlink = round(DOWNLINK * cadences / HALF_HOURS)
     first = round(FIRST_CADENCE * cadences / HALF_HOURS)

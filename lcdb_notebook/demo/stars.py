@@ -25,7 +25,7 @@ KINDS = (
     "RR Lyrae",
     "flares",
 )
-"""Kinds of targets 1, 2, 3, ..., repeated after the last."""
+"""Kinds of the targets 1, 2, 3, ..., repeated cyclically."""
 
 # Start of sector 1, BTJD, rounded.
 START = 1325.3
@@ -45,11 +45,11 @@ class Star:
     Attributes
     ----------
     target, kind
-        Its number in the DEMO catalog, and one of :data:`KINDS`.
+        Number in the DEMO catalog, and one of :data:`KINDS`.
     tess_magnitude
         Brightness T, in magnitudes.
     longitude, latitude
-        Ecliptic, in radians: they set the light travel time.
+        Ecliptic coordinates in radians, which determine the light travel time.
     period
         Days; NaN for a constant star. The rotation period of a flaring star.
     epoch
@@ -136,14 +136,15 @@ class Star:
 
 
 def orbit_radius(period: float) -> float:
-    """Compute the radius of an orbit, in solar radii, of a period in days (Kepler's third law)."""
+    """Compute an orbit's radius in solar radii from the period in days (Kepler's third law)."""
     return float(ORBIT_OF_ONE_DAY * period ** (2 / 3))
 
 
 def _hidden(distance: FloatVector, ratio: float) -> FloatVector:
     """Compute the light hidden by a small disc: Mandel & Agol 2002 (ApJ 580, L171), section 5.
 
-    At the limb, the hidden area grows linearly, which is good to a few per cent of the depth.
+    At the limb, the hidden area is approximated as linear, which is accurate to a few per cent of
+    the depth.
     """
     slant = np.sqrt(1 - np.clip(distance, 0, 1 - ratio) ** 2)
     surface = 1 - LIMB_1 * (1 - slant) - LIMB_2 * (1 - slant) ** 2
@@ -160,12 +161,12 @@ def star(target: int, *, seed: int = SEED) -> Star:
     target : int
         Its number in the DEMO catalog, from 1.
     seed : int, default SEED
-        Seed of the random numbers, not negative.
+        Seed of the random numbers, a non-negative integer.
 
     Returns
     -------
     Star
-        Its kind and parameters.
+        The kind and parameters of the star.
 
     Examples
     --------
@@ -189,7 +190,7 @@ def truth(targets: int = 24, *, seed: int = SEED) -> pd.DataFrame:
     targets : int, default 24
         Number of stars, from target 1.
     seed : int, default SEED
-        Seed of the random numbers, not negative.
+        Seed of the random numbers, a non-negative integer.
 
     Returns
     -------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def refuse_circle(source: DataSet, child: DataSet) -> None:
-    """Refuse a link that closes a circle with the links already loaded, without any query.
+    """Refuse a link that closes a circle with loaded links, without a query.
 
     Raises
     ------
@@ -40,14 +40,14 @@ def refuse_circle(source: DataSet, child: DataSet) -> None:
                     f"{child!r} cannot be derived from {source!r}, which is "
                     + ("the same DataSet" if child is source else "derived from it")
                 )
-            # Reading the instance's dictionary starts no query.
+            # Reading the dictionary of the instance does not start a query.
             new = [d for d in dataset.__dict__.get(direction, ()) if d not in seen]
             seen.update(new)
             ahead += new
 
 
 class PhotometricSource(Base):
-    """The way in which light was extracted, for example an aperture or a PSF fit.
+    """A way of extracting light, for example an aperture or a PSF fit.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class PhotometricSource(Base):
         Begins with the unit of the extracted light in brackets, in FITS notation:
         ``[electron / s] Simple aperture photometry``. Without brackets it is dimensionless.
     datasets : list of DataSet
-        The light curves extracted this way, deleted together with their source.
+        The light curves extracted in this way, deleted together with the source.
     """
 
     __tablename__ = "photometric_source"
@@ -69,7 +69,7 @@ class PhotometricSource(Base):
     name: orm.Mapped[str] = orm.mapped_column(unique=True)
     description: orm.Mapped[str] = orm.mapped_column(default="")
 
-    # No delete-orphan: a DataSet whose source or method is set to None is not to be deleted.
+    # No delete-orphan, because a DataSet whose source or method is set to None must be kept.
     datasets: orm.Mapped[list[DataSet]] = orm.relationship(
         back_populates="photometry_source", cascade="all", passive_deletes=True
     )
@@ -88,7 +88,7 @@ class ProcessingMethod(Base):
         May begin with a unit in brackets, which takes precedence over that of the photometric
         source.
     datasets : list of DataSet
-        The light curves processed this way, deleted together with their method.
+        The light curves processed in this way, deleted together with the method.
     """
 
     __tablename__ = "processing_method"
@@ -104,7 +104,7 @@ class ProcessingMethod(Base):
 
 
 class DataSetHierarchy(Base):
-    """One step of provenance between two DataSets, deleted together with either of them.
+    """A link from a DataSet to one derived from it, deleted together with either of them.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class DataSetHierarchy(Base):
     source_dataset_id : int
         The DataSet that was processed.
     child_dataset_id : int
-        The DataSet that resulted.
+        The resulting DataSet.
     """
 
     __tablename__ = "datasethierarchy"
@@ -137,18 +137,18 @@ class DataSet(Base):
         Assigned by the database.
     values : numpy.ndarray of float64
         Flux or magnitude, of shape (cadences,), in the order of the observation's
-        ``cadence_reference``; NaN where nothing was measured. The unit is part of the description
-        of the processing method, or else of the photometric source.
+        ``cadence_reference``; NaN for missing measurements. The unit is part of the description of
+        the processing method, or else of the photometric source.
     errors : numpy.ndarray of float64 or None
         Standard deviations of shape (cadences,) in the unit of ``values``; None if unknown.
     target, target_id : Target, int
-        The target whose light was measured.
+        The observed target.
     observation, observation_id : Observation, int
         The observation in which it was measured.
     photometry_source, photometric_method_id : PhotometricSource or None, int or None
-        How the light was extracted; None if unknown.
+        The extraction of the light; None if unknown.
     processing_method, processing_method_id : ProcessingMethod or None, int or None
-        How it was processed; None for raw photometry.
+        The processing; None for raw photometry.
     source_datasets : list of DataSet
         The DataSets from which this one was derived.
     derived_datasets : list of DataSet
@@ -208,7 +208,7 @@ class DataSet(Base):
     )
 
     def align_to_observation(self, cadences: npt.ArrayLike) -> None:
-        """Align values and errors given at some cadences with the observation's cadences.
+        """Align values and errors at some cadences with all cadences of the observation.
 
         ``values`` and ``errors`` are replaced by arrays of the length of the observation's
         ``cadence_reference``, with NaN at all other cadences.

@@ -93,12 +93,12 @@ class FITSFrame(Extensible, Base):
         Returns
         -------
         astropy.io.fits.HDUList
-            Use it as a ``with`` block, which closes it.
+            The open file. Use it in a ``with`` statement, which closes it.
 
         Raises
         ------
         FrameNotFoundError
-            If the file does not exist, or the database has no path of it. Also a
+            If the file does not exist, or the database has no path for it. This is also a
             ``FileNotFoundError``.
         """
         from astropy.io import fits

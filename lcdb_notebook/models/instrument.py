@@ -28,11 +28,11 @@ class Instrument(Base):
     properties : dict
         Further properties as JSON (pixel scale, gain); ``{}`` by default.
     parent, parent_id : Instrument or None, uuid.UUID or None
-        The instrument it is part of; None at the root.
+        The instrument of which it is part; None at the root.
     children : list of Instrument
         Its parts.
     observations : list of Observation
-        The observations it took; those of its parts are not included.
+        Its observations, without those of its parts.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class Instrument(Base):
     parent: orm.Mapped[Instrument | None] = orm.relationship(
         back_populates="children", remote_side="Instrument.id"
     )
-    # Deleting a parent must not turn its parts into roots; the database rejects the deletion.
+    # Deleting a parent must not make its parts roots; the database rejects the deletion.
     children: orm.Mapped[list[Instrument]] = orm.relationship(
         back_populates="parent", passive_deletes="all"
     )

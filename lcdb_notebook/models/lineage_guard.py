@@ -1,6 +1,6 @@
-"""Check before every flush that no DataSet comes to descend from itself.
+"""Check before every flush that no DataSet becomes its own ancestor.
 
-Importing this module registers the check with SQLAlchemy; ``models`` does so.
+Importing this module registers the check with SQLAlchemy; ``models`` imports it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def _refuse_circles_with_stored_links(session: orm.Session, _context: Any, _some
     try:
         graphlib.TopologicalSorter(children).prepare()
     except graphlib.CycleError:
-        # A circle stored earlier does not make this flush fail: look for one with a new link.
+        # Circles that are already stored must not make this flush fail: search for one with a new
+        # link.
         for source, child in added:
             path = _path(child, source, children)
             if path:
@@ -53,7 +54,7 @@ def _refuse_circles_with_stored_links(session: orm.Session, _context: Any, _some
 def _added(session: orm.Session) -> Iterator[tuple[Node, Node]]:
     """Yield the links (source, child) that a flush would add."""
     for row in (*session.new, *session.dirty):
-        # Looking at the history of a collection does not load it.
+        # Reading the history of a collection does not load it.
         attributes = sa.inspect(row).attrs
         if isinstance(row, DataSet):
             for source in attributes.source_datasets.history.added or ():

@@ -1,4 +1,4 @@
-"""Mission, MissionCatalog and Target: missions, their catalogs, and the stars in these."""
+"""Mission, MissionCatalog and Target: missions, their catalogs, and stars in the catalogs."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Mission(Base):
 
     @property
     def clock(self) -> Clock:
-        """The clock that these columns define; defaults apply to what a new row leaves out."""
+        """The clock that these columns define, with defaults for missing values of a new row."""
         return Clock(
             self.time_format_name,
             self.time_unit or "d",
@@ -80,13 +80,13 @@ class Mission(Base):
         )
 
     def time_format(self) -> type[TimeFormat]:
-        """Return the class of astropy's ``Time`` format of this mission, registered if need be.
+        """Return the class of this mission's ``Time`` format, and register it if necessary.
 
         Returns
         -------
         subclass of astropy.time.TimeFormat
-            Its name is ``time_format_name``, which ``astropy.time.Time(..., format=...)`` accepts
-            from then on.
+            The class. Its name is ``time_format_name``, which ``astropy.time.Time(...,
+            format=...)`` then accepts.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class Target(Base):
     id : int
         Assigned by the database; not the catalog number.
     catalog, catalog_id : MissionCatalog, int
-        The catalog that the number belongs to.
+        The catalog of the number.
     name : int
         Catalog number, such as a TIC ID; unique within the catalog.
     datasets : list of DataSet
@@ -168,7 +168,7 @@ class Target(Base):
     target_specific_times: orm.Mapped[list[TargetSpecificTime]] = orm.relationship(
         back_populates="target", cascade="all, delete-orphan", passive_deletes=True
     )
-    # No delete-orphan: flags whose target is set to None apply to the whole observation.
+    # No delete-orphan, because flags whose target is set to None apply to the whole observation.
     quality_flag_arrays: orm.Mapped[list[QualityFlagArray]] = orm.relationship(
         back_populates="target", cascade="all", passive_deletes=True
     )

@@ -1,4 +1,4 @@
-"""Observation classes of TESS, Kepler and K2, written as ``schema.rst`` shows for any mission."""
+"""Observation classes of TESS, Kepler and K2, as specified in ``schema.rst``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class TESSObservation(Observation):
         Whether cosmic rays were removed on board; None if the product does not record it.
     author, exptime : str or None, int or None
         The pipeline ("SPOC", "QLP") and its exposure time in seconds, named as in
-        ``lightkurve.search_lightcurve``. Pipelines number and time cadences differently, so one
-        sector by two authors is two observations.
+        ``lightkurve.search_lightcurve``. Pipelines differ in the numbers and times of cadences, so
+        a sector has a separate observation for each author.
     """
 
     __mapper_args__ = {"polymorphic_identity": "tess_observation"}  # noqa: RUF012

@@ -33,10 +33,10 @@ class Observation(Extensible, Base):
         The polymorphic identity of its class, "observation" here. A row whose type does not belong
         to any imported class is loaded as an Observation and keeps its type.
     cadence_reference : numpy.ndarray of int64
-        Cadence numbers, of shape (cadences,). Every array of this observation is in their order.
+        Cadence numbers, of shape (cadences,). All arrays of this observation have this order.
         Fetched on first access.
     instrument, instrument_id : Instrument, uuid.UUID
-        The instrument that took it.
+        The instrument of the observation.
     fits_frames : list of FITSFrame
         Its images, deleted together with it.
     target_specific_times : list of TargetSpecificTime
@@ -46,7 +46,7 @@ class Observation(Extensible, Base):
     quality_flag_arrays : list of QualityFlagArray
         Its quality flags, deleted together with it.
     targets : list of Target
-        Targets that have times in it, in the order of their ids. Read-only.
+        Targets with times in this observation, in the order of their ids. Read-only.
 
     Notes
     -----
@@ -100,13 +100,13 @@ class TargetSpecificTime(Base):
     id : int
         Assigned by the database.
     target, target_id : Target, int
-        The target whose position the times are corrected for.
+        The target for whose position the times are corrected.
     observation, observation_id : Observation, int
         The observation that the times belong to.
     barycentric_julian_dates : numpy.ndarray of float64
         Mid-times of the cadences, of shape (cadences,), in the order of the observation's
         ``cadence_reference``: BJD in TDB, days; or days since the mission's epoch (BTJD), which
-        some databases store for its higher precision. NaN where there is no time. Fetched on first
+        some databases store for its higher precision. NaN for missing times. Fetched on first
         access.
     """
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _has_nulls_not_distinct(*_: Any, dialect: sa.Dialect, **__: Any) -> bool:
-    """Check whether NULLs can be equal in a key, which they can from PostgreSQL 15 on."""
+    """Return whether the server supports NULLS NOT DISTINCT: PostgreSQL 15 and later."""
     return (dialect.server_version_info or (15,)) >= (15,)
 
 
@@ -35,8 +35,8 @@ class QualityFlagArray(Extensible, Base):
     id : int
         Assigned by the database.
     type : str
-        The polymorphic identity of its class, "base_quality_flag" here. It determines which
-        definition in :mod:`lcdb_notebook.flags` the bits are decoded by.
+        The polymorphic identity of its class, "base_quality_flag" here. It selects the definition
+        in :mod:`lcdb_notebook.flags` that decodes the bits.
     observation, observation_id : Observation, int
         The observation whose cadences are flagged.
     target, target_id : Target or None, int or None

@@ -1,9 +1,9 @@
-"""Light curves on matplotlib Axes.
+"""Draw light curves on matplotlib Axes.
 
 ``plot`` draws flux against time and marks flagged cadences, ``fold`` draws flux against phase,
 ``before_after`` compares a light curve before and after a processing step, and ``quality_timeline``
-shows when each quality flag was set. Each accepts records or lightkurve's light curves, draws on
-``ax`` if given, and returns the Axes. ``Drawing`` is an updatable drawing as made by ``plot``.
+shows when each quality flag was set. Each accepts records or lightkurve objects, draws on ``ax`` if
+it is given, and returns the Axes. ``Drawing`` is the same as ``plot``, but can be updated.
 """
 
 from lcdb_notebook.plot.comparing import before_after

@@ -1,4 +1,4 @@
-"""A light curve before and after a processing step, and their ratio or difference."""
+"""Draw a light curve before and after a processing step, and the ratio or difference."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def before_after(
     quality_bitmask: flags.Bitmask = "default",
     flagged: Flagged = "drop",
 ) -> Axes:
-    """Draw a light curve before and after a processing step, and below their ratio or difference.
+    """Draw a light curve before and after a processing step, and their ratio or difference below.
 
     If the units differ (for example electron / s and relative flux), each light curve is divided by
     the median of its good cadences, and magnitudes become relative flux (Pogson 1856).
@@ -51,11 +51,11 @@ def before_after(
         One light curve each, for example a source and one derived from it, or a LightCurve and its
         ``flatten()``.
     axes : sequence of matplotlib.axes.Axes, optional
-        The upper and the lower Axes; without it there is a new figure. Clear both before drawing on
+        The upper and the lower Axes; by default in a new figure. Clear both before drawing on
         them again.
     compare : {"ratio", "difference"}, optional
-        Whether the lower Axes show before / after or before − after. Without it, the ratio, but the
-        difference for magnitudes and if the median of ``after`` is zero or negative.
+        Whether the lower Axes show before / after or before − after. The default is the ratio, or
+        the difference for magnitudes and if the median of ``after`` is zero or negative.
     quality_bitmask : str, int or iterable, optional
         Which flags make a cadence bad: "none", "default", "hard" or "hardest", bits, a flag, or
         several flags or names.
@@ -151,7 +151,7 @@ def _label(how: str, unit: str) -> str:
 
 
 def _labels(both: Sequence[LightCurveData]) -> list[str]:
-    """Return "before" and "after", each with what distinguishes its light curve."""
+    """Return "before" and "after", with the names that distinguish the light curves."""
     names = curve_labels(both)
     if any(name.startswith("dataset ") for name in names):
         names = ["" if name.startswith("dataset ") else name for name in names]

@@ -1,4 +1,4 @@
-"""Conversion of everything that can be drawn to records."""
+"""Convert light curves of all supported types to records."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def records_of(light_curves: LightCurves) -> list[LightCurveData]:
 
 
 def originals(light_curves: LightCurves) -> list[Any]:
-    """Return the single light curves, unconverted.
+    """Return the individual light curves, without conversion.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def _record(lc: Any) -> LightCurveData:
     unit = getattr(lc.flux, "unit", None)
     catalog, target = _star(meta)
     fields = {name: meta.get(name.upper()) for name in (*_CHRONOLOGY, "author", "exptime")}
-    # Observations are distinguished by id, and light curves from files have none.
+    # Observations are distinguished by id, which light curves from files do not have.
     unnumbered = -abs(hash(tuple(map(str, fields.values()))))
     processing = str(meta.get("PROCESSING") or meta.get("FLUX_ORIGIN") or "raw")
     photometry = meta.get("PHOTOMETRY")
@@ -212,14 +212,14 @@ def _time(time: Any) -> tuple[Clock, npt.NDArray[np.float64]]:
 
 
 def _star(meta: Any) -> tuple[str, int]:
-    """Return catalog and number from ``LABEL``; the number is -1 if it is a name."""
+    """Return catalog and number from ``LABEL``; the number is -1 if it is another name."""
     label = str(meta.get("LABEL") or meta.get("OBJECT") or "").strip()
     catalog, _, number = label.rpartition(" ")
     return (catalog, int(number)) if catalog and number.isdecimal() else (label, -1)
 
 
 def _quality(lc: Any) -> dict[str, npt.NDArray[np.int64]]:
-    """Return the flags by type; none for a binned light curve, because its flags are averaged."""
+    """Return the flags by type, except for a binned light curve, whose flags are averaged."""
     if "time_bin_size" in lc.colnames:
         return {}
     own = lc.meta.get("QUALITY_TYPE") or _FLAGS_OF.get(str(lc.meta.get("MISSION")), "")

@@ -51,7 +51,7 @@ def draw(
     labels : sequence of str
         A label for each light curve. Those with the same label share a colour and a legend entry.
     flagged : mapping
-        For each flag to mark, by name, masks of its cadences in each record.
+        Masks of cadences in each record, by name of the flag to mark.
     marks : mapping
         The colour and the shape of each flag, by name.
     hidden : sequence of numpy.ndarray
@@ -62,7 +62,7 @@ def draw(
     Returns
     -------
     list of matplotlib.artist.Artist
-        What was drawn, for removing it.
+        The artists, so that they can be removed.
     """
     from matplotlib.lines import Line2D
 
@@ -134,12 +134,12 @@ def literal(text: Text) -> Text:
 
 
 def head(ax: Axes, title: str, legend: Sequence[Line2D]) -> list[Artist]:
-    """Put the legend above the Axes, where it hides no data, and the title above the legend.
+    """Put the legend above the Axes, where it does not hide data, and the title above the legend.
 
     Returns
     -------
     list of matplotlib.artist.Artist
-        The legend, or nothing.
+        The legend; empty if there is none.
     """
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
@@ -172,7 +172,7 @@ def head(ax: Axes, title: str, legend: Sequence[Line2D]) -> list[Artist]:
     )
     for text in shown.get_texts():
         literal(text)
-    # A title that the user has set keeps its formulas.
+    # Formulas in a title that the user has set are kept.
     ax.set_title(ax.get_title(), pad=(1.5 * rows + 1) * _LEGEND_POINTS)
     return [shown]
 
@@ -180,8 +180,8 @@ def head(ax: Axes, title: str, legend: Sequence[Line2D]) -> list[Artist]:
 def limits(records: Sequence[LightCurveData], bad: Sequence[Bools]) -> tuple[float, float]:
     """Return bottom and top of the y axis.
 
-    They span the percentiles 0.5 to 99.5 of the good cadences, and whatever is within twice that
-    span beyond.
+    They include the percentiles 0.5 to 99.5 of the good cadences, and points outside this range by
+    less than twice its size.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def limits(records: Sequence[LightCurveData], bad: Sequence[Bools]) -> tuple[flo
     Returns
     -------
     tuple of float
-        Reversed for magnitudes.
+        The limits; reversed for magnitudes.
     """
     finite = [np.isfinite(data.flux) & np.isfinite(data.time) for data in records]
     kept = [f & ~b for f, b in zip(finite, bad, strict=True)]

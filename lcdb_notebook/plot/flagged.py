@@ -1,4 +1,4 @@
-"""Flagged cadences, and the marks of flags."""
+"""Find flagged cadences, and assign marks to flags."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lcdb_notebook.plot.labels import star
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Flag: TypeAlias = list[Bools]
-"""For each record of a panel, a mask of the cadences with a flag."""
+"""Masks of the cadences with a flag, for each record of a panel."""
 Mark: TypeAlias = tuple[str, str]
 """Colour and shape."""
 
@@ -37,7 +37,7 @@ OTHERS = "other flags"
 def flagged_cadences(
     records: Sequence[LightCurveData], quality_bitmask: flags.Bitmask
 ) -> dict[str, Flag]:
-    """Return, for each flag that makes cadences bad, masks of its cadences that have a flux."""
+    """Return masks of the bad cadences with a flux, by flag."""
     found: dict[str, Flag] = {}
     for number, data in enumerate(records):
         drawn = np.isfinite(data.time) & np.isfinite(data.flux)
@@ -51,14 +51,14 @@ def flagged_cadences(
 
 
 def marks_of(flagged_of: Iterable[Mapping[str, Flag]]) -> dict[str, Mark]:
-    """Assign marks to the most frequent flags, the same in all panels, and one to all others."""
+    """Assign marks to the most frequent flags, and one mark to all others, for all panels."""
     points: Counter[str] = Counter()
     for flagged in flagged_of:
         for name, masks in flagged.items():
             points[name] += sum(int(np.count_nonzero(mask)) for mask in masks)
     names = [name for name, _ in points.most_common()]
     if len(names) == len(_FLAG_MARKS) + 1:
-        # Name the last one instead of "other flags", which would take the same space.
+        # Name a single remaining flag instead of "other flags", which would take the same space.
         return dict(zip(names, (*_FLAG_MARKS, _OTHER_MARK), strict=True))
     return {**dict(zip(names, _FLAG_MARKS, strict=False)), OTHERS: _OTHER_MARK}
 
@@ -66,7 +66,7 @@ def marks_of(flagged_of: Iterable[Mapping[str, Flag]]) -> dict[str, Mark]:
 def legend_entries(
     flagged: Mapping[str, Flag], marked: Mapping[str, Mark]
 ) -> Iterator[tuple[str, Mark, Flag]]:
-    """Yield the flags of one panel in the order of the marks; flags without a mark together."""
+    """Yield the flags of one panel in the order of the marks; flags without a mark are combined."""
     unmarked = [masks for name, masks in flagged.items() if name not in marked]
     for name, mark in marked.items():
         if name in flagged:

@@ -1,4 +1,4 @@
-"""Flux against phase, with binned points."""
+"""Draw flux against phase, with binned points."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def fold(
     """Draw flux against phase, with binned points.
 
     Phase is the time since the nearest epoch, from minus half a period to half a period. Several
-    light curves (sectors, apertures, processing steps) are folded together, after dividing each by
-    the median of its good cadences. The median is subtracted instead for magnitudes, and if any
-    median is zero or negative. A single light curve keeps its level.
+    light curves (sectors, apertures, processing steps) are folded together, after each is divided
+    by the median of its good cadences. For magnitudes, and if any median is zero or negative, the
+    median is subtracted instead. A single light curve is not normalized.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ def fold(
     period : float or astropy.units.Quantity
         The period, as a number in the unit of the mission's time (days) or a Quantity.
     ax : matplotlib.axes.Axes, optional
-        The Axes; without it there is a new figure. Clear it before drawing another period on it.
+        The Axes; by default in a new figure. Clear it before drawing another period on it.
     epoch : float or astropy.time.Time, optional
         A time of phase 0, such as the middle of a transit: a number in the mission's time format, a
-        BJD (a number from 1e6 on), or a Time (in TDB at the barycentre, as the light curves are).
+        BJD (a number of at least 1e6), or a Time (in TDB at the barycentre, like the light curves).
         None is the first cadence.
     bins : int or None, optional
         The number of bins in phase. The median of each is drawn; None draws no bins.

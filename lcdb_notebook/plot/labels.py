@@ -1,4 +1,4 @@
-"""Text of plots: titles, axis labels, and labels of light curves."""
+"""Texts in plots: titles, axis labels, and labels of light curves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def star_name(data: LightCurveData) -> str:
 def title(
     records: Sequence[LightCurveData], distinguishing: Sequence[str], *, joined: bool = False
 ) -> str:
-    """Return what light curves have in common: target, sector, some fields, processing.
+    """Return a title with the properties that all light curves share.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def title(
 
 
 def _several(name: str, values: Sequence[Any]) -> str:
-    """Return the values of a field, consecutive ones as a range: ``sectors 1–3, 5``."""
+    """Return the values of a field, with ranges for consecutive values: ``sectors 1–3, 5``."""
     word = name.removesuffix("_number").replace("_", " ")
     found = sorted({value for value in values if isinstance(value, int)})
     ranges: list[list[int]] = []
@@ -124,8 +124,8 @@ def curve_labels(records: Sequence[LightCurveData], *, joined: bool = False) -> 
 def time_label(data: LightCurveData) -> str:
     """Return the label of the time axis: ``Time − 2457000 [BTJD days]``.
 
-    For BTJD and BKJD it is that of lightkurve; for other formats it has the epoch, as in
-    ``BJD − 2448005.5 [days]``.
+    For BTJD and BKJD it is the same as in lightkurve; for other formats it contains the epoch, as
+    in ``BJD − 2448005.5 [days]``.
     """
     clock = data.clock
     unit = time_unit(data)

@@ -1,4 +1,4 @@
-"""Bringing light curves to one level, and epochs to the mission's time."""
+"""Bring light curves to a common level, and convert epochs to the mission's time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["median_flux", "mission_epoch", "normalized", "on_one_level"]
 
 
 def median_flux(data: LightCurveData, quality_bitmask: flags.Bitmask) -> float:
-    """Return the median flux of the good cadences, or of all if none is good.
+    """Return the median flux of the good cadences, or of all if no cadence is good.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def median_flux(data: LightCurveData, quality_bitmask: flags.Bitmask) -> float:
     Returns
     -------
     float
-        In the unit of the flux; NaN without any flux.
+        Median in the unit of the flux; NaN if there is no flux.
     """
     good = ~flagged_mask(data, quality_bitmask) & np.isfinite(data.flux) & np.isfinite(data.time)
     chosen = data.flux[good if good.any() else np.isfinite(data.flux)]
@@ -50,7 +50,7 @@ def normalized(data: LightCurveData, quality_bitmask: flags.Bitmask) -> LightCur
     Returns
     -------
     LightCurveData
-        Unchanged if it has no flux.
+        The normalized light curve; unchanged if it has no flux.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def normalized(data: LightCurveData, quality_bitmask: flags.Bitmask) -> LightCur
 def on_one_level(
     records: Sequence[LightCurveData], quality_bitmask: flags.Bitmask
 ) -> list[LightCurveData]:
-    """Bring light curves of one unit to one level.
+    """Bring light curves with the same unit to a common level.
 
     Each is divided by the median of its good cadences. For magnitudes, and if any of the medians is
     zero or negative, the medians are subtracted instead.
@@ -86,7 +86,7 @@ def on_one_level(
     Returns
     -------
     list of LightCurveData
-        Relative flux without a unit, or differences in the unit given.
+        Relative flux without a unit, or differences in the original unit.
     """
     medians = [median_flux(data, quality_bitmask) for data in records]
     subtract = is_magnitude(records[0].unit) or any(median <= 0 for median in medians)
@@ -102,10 +102,10 @@ def on_one_level(
 
 
 def mission_epoch(epoch: float, records: Sequence[LightCurveData]) -> float:
-    """Return an epoch in the mission's time; from 1e6 on it is a BJD (TDB).
+    """Return an epoch in the mission's time; a number of at least 1e6 is a BJD (TDB).
 
-    A number is in the mission's time if the times of the light curves are as large, which those of
-    missions that count seconds can be.
+    If the times of the light curves are as large, the number is in the mission's time. This is
+    possible for missions whose unit is seconds.
 
     Parameters
     ----------

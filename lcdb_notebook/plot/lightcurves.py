@@ -1,4 +1,4 @@
-"""Flux against time with flagged cadences marked, drawn once or updated in place."""
+"""Draw flux against time and mark flagged cadences, once or with updates in place."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Drawing", "Flagged", "hidden_cadences", "plot"]
 
 Flagged: TypeAlias = Literal["apart", "drop", "keep"]
-"""The drawing of flagged cadences: with a mark for each flag, not at all, or like all others."""
+"""Flagged cadences are drawn with a mark for each flag, omitted, or drawn like all others."""
 
 
 def plot(
@@ -44,11 +44,11 @@ def plot(
     Cadences are points without lines, so gaps remain visible. Bad cadences have a mark for each
     flag, and the legend lists the flags with the number of cadences drawn. A cadence with two flags
     has both marks and counts twice; a cadence without flux is not drawn. The six or seven most
-    frequent flags are listed by name, the rest as "other flags".
+    frequent flags are listed by name, the others as "other flags".
 
-    The y axis fits the good cadences: it spans their percentiles 0.5 to 99.5, and whatever is
-    within twice that span beyond, such as a deep eclipse. Points outside are triangles at
-    the edge.
+    The y axis is scaled to the good cadences: it includes their percentiles 0.5 to 99.5, and points
+    outside this range by less than twice its size, such as a deep eclipse. Other points are
+    triangles at the edge.
 
     Magnitudes are drawn as stored, with the brightest on top. The colours are from the colour-blind
     safe palette of Okabe and Ito (2008, https://jfly.uni-koeln.de/color/; Wong 2011, Nature Methods
@@ -59,7 +59,7 @@ def plot(
     light_curves : LightCurveData, lightkurve.LightCurve, Selection, or iterable of these
         One or several light curves.
     ax : matplotlib.axes.Axes, optional
-        Where to draw all light curves. Without it there is a new figure with a panel for each
+        Axes for all light curves. By default, a new figure is created with a panel for each
         observation. Apertures and processing steps share a panel if their units agree, and panels
         of the same target, pipeline and unit share the y axis.
     quality_bitmask : str, int or iterable, optional
@@ -99,7 +99,7 @@ def plot(
 
 
 class Drawing:
-    """A drawing of light curves, as made by :func:`plot`, that can be updated in place.
+    """A drawing of light curves, like that of :func:`plot`, that can be updated in place.
 
     :meth:`update` replaces the points. The figure, its Axes, and anything else on them remain.
 
@@ -108,9 +108,10 @@ class Drawing:
     light_curves : LightCurveData, lightkurve.LightCurve, Selection, or iterable of these
         One or several light curves.
     ax : matplotlib.axes.Axes, optional
-        Where to draw all light curves.
+        Axes for all light curves.
     figure : matplotlib.figure.Figure or SubFigure, optional
-        A figure to fill with panels. Without ``figure`` and ``ax`` there is a new figure.
+        A figure to fill with panels. By default, without ``figure`` and ``ax``, a new figure is
+        created.
     quality_bitmask : str, int or iterable, optional
         Which flags make a cadence bad: "none", "default", "hard" or "hardest", bits, a flag, or
         several flags or names.
@@ -218,7 +219,7 @@ class Drawing:
 
     def _draw(self) -> None:
         records, preset, how = self._records, self._quality_bitmask, self._flagged
-        # Whatever may raise comes first, so that the drawing is unchanged after an exception.
+        # Code that may raise comes first, so that the drawing is unchanged after an exception.
         panels = (
             panels_of(records, joined=self._joined) if self._given is None else one_panel(records)
         )
@@ -257,7 +258,7 @@ class Drawing:
         self._panels = panels
 
     def _clear(self, panels: Sequence[Panel], *, same: bool) -> None:
-        """Remove what was drawn, and replace the Axes if the panels differ."""
+        """Remove all artists, and replace the Axes if the panels differ."""
         for artist in self._drawn:
             artist.remove()
         self._drawn = []

@@ -18,37 +18,37 @@ MOST_PANELS = 40
 """The largest number of panels of a figure, about the number of TESS sectors of a CVZ target."""
 
 WIDTH = 9.0
-"""Inches, which notebooks show at full size."""
+"""Width in inches that notebooks show at full size."""
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Light curves that share one Axes: of one target and unit, usually of one observation."""
+    """Light curves on the same Axes, of one target and unit and usually of one observation."""
 
     records: list[LightCurveData]
     title: str
 
     @property
     def of(self) -> tuple[Any, ...]:
-        """Equal for panels of the same targets, observations and units."""
+        """A key that is equal for panels of the same targets, observations and units."""
         first = self.records[0]
         observations = {data.observation.id for data in self.records}
         return (*self.shares_y_with, first.clock.format_name, frozenset(observations))
 
     @property
     def shares_y_with(self) -> tuple[Any, ...]:
-        """Equal for panels that share the y axis: the same target, unit and pipeline."""
+        """A key that is equal for panels that share the y axis: the same target, unit, pipeline."""
         first = self.records[0]
         return (*star(first), first.unit, first.observation.fields.get("author"))
 
 
 def check_panels(keys: Iterable[Hashable]) -> None:
-    """Check that light curves do not need too many panels.
+    """Check the number of panels that light curves need.
 
     Parameters
     ----------
     keys : iterable
-        For each light curve, a hashable key of its panel: target, observation and unit.
+        Hashable keys of the panels of light curves: target, observation and unit.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def one_panel(records: Sequence[LightCurveData]) -> list[Panel]:
         if len(found) > 1:
             raise AmbiguousError(
                 f"light curves on one Axes must not differ in {what}, got {', '.join(found)}; "
-                "narrow the search, or omit ax for a panel each"
+                "narrow the search, or omit ax to draw separate panels"
             )
     return [Panel(list(records), title(records, distinguishing_fields(records)))]
 

@@ -45,19 +45,19 @@ def quality_timeline(
     *,
     quality_bitmask: flags.Bitmask = "default",
 ) -> Axes:
-    """Draw when each quality flag was set, with a row for each flag in order of the bits.
+    """Draw when each quality flag was set, with one row per flag, in order of the bits.
 
-    A bar spans consecutive cadences. The number on the right counts cadences, once each if several
-    light curves of an observation and target share them. Flags that make a cadence bad have high
-    bars. Cadences without a time are placed by their number.
+    A bar spans consecutive cadences. The number on the right counts cadences; if several light
+    curves of an observation and target share cadences, each is counted once. Flags that make a
+    cadence bad have high bars. Cadences without a time are placed by their number.
 
     Parameters
     ----------
     light_curves : LightCurveData, lightkurve.LightCurve, Selection, or iterable of these
-        The light curves. Read a LightCurve with ``flagged="keep"``, because flagged cadences that
-        were dropped cannot be shown.
+        The light curves. Read LightCurves with ``flagged="keep"``, because dropped cadences cannot
+        be shown.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; without it there is a new figure. Clear it before drawing on it again.
+        Where to draw; by default in a new figure. Clear it before drawing on it again.
     quality_bitmask : str, int or iterable, optional
         Which flags make a cadence bad: "none", "default", "hard" or "hardest", bits, a flag, or
         several flags or names.
@@ -94,7 +94,7 @@ def quality_timeline(
             if row in sampling.flagged:
                 bars += _bars(sampling, sampling.flagged[row])
                 cadences += int(np.count_nonzero(sampling.flagged[row]))
-        # With an edge a single cadence is visible among thousands.
+        # With an edge, a single cadence is visible among thousands.
         ax.broken_barh(
             bars, (number - height / 2, height), facecolors=colour, edgecolors=colour, lw=0.6
         )

@@ -37,7 +37,7 @@ def add(
     derived_from: Any = None,
     **description: Any,
 ) -> Report:
-    """Add a LightCurve to the database, or all those of a DataFrame.
+    """Add a LightCurve, or all light curves of a DataFrame, to the database.
 
     Parameters
     ----------

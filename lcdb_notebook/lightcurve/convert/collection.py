@@ -63,7 +63,7 @@ def to_lightcurves(
     DataError
         If astropy does not know a unit.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
     """
     known = histories or {}
     members = [

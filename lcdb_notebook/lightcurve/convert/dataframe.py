@@ -71,7 +71,7 @@ def to_pandas(
     DataError
         If the missions have different time formats and ``time_format`` is None.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
     """
     import pandas as pd
 

@@ -81,7 +81,7 @@ def to_lightcurve(
     DataError
         If astropy does not know the unit.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
     """
     good, kept = choose(data, quality_bitmask, flagged)
     flux, flux_err = masked(data, good) if flagged == "mask" else (data.flux, errors(data))

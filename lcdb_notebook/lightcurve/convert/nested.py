@@ -101,7 +101,7 @@ def to_nested(
     DataError
         If the missions have different time formats and ``time_format`` is None.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
     """
     nested = optional.required("nested_pandas", extra="nested", needed_by="to_nested()")
     import pandas as pd

@@ -56,7 +56,7 @@ def to_wide(
     Raises
     ------
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
     """
     import pandas as pd
 

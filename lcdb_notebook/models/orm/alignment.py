@@ -1,4 +1,4 @@
-"""Align cadences with an observation's reference, by cadence number and never by position."""
+"""Align arrays with an observation's reference by cadence number, never by position."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.models.orm.array import as_vector
 
-_NAMED = 5  # how many wrong cadences a message lists
+_NAMED = 5  # Number of wrong cadences that a message lists.
 
 
 def cadence_indices(
@@ -75,7 +75,7 @@ def find_cadences(
     cadences
         int64 of shape (n,), in any order.
     reference
-        int64 of shape (m,), each number once, in any order.
+        int64 of shape (m,), unique numbers in any order.
 
     Returns
     -------

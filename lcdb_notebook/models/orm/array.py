@@ -1,4 +1,4 @@
-"""NumpyArray: the column type that maps PostgreSQL arrays to numpy arrays."""
+"""NumpyArray: a column type that maps PostgreSQL arrays to numpy arrays."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _EXACT_BELOW = 2.0**53  # float64 represents every smaller integer exactly
 
 
 class NumpyArray(Indexable, UserDefinedType[npt.NDArray[Any]]):
-    """Column type of one-dimensional numeric arrays, which are numpy arrays in Python.
+    """Column type for one-dimensional numeric arrays, which are numpy arrays in Python.
 
     Parameters
     ----------
@@ -44,15 +44,15 @@ class NumpyArray(Indexable, UserDefinedType[npt.NDArray[Any]]):
 
     Notes
     -----
-    Arrays are selected as text, which numpy parses in one call. psycopg2 by itself would build a
-    list with one Python object per element. NULL elements become NaN in a float array and raise an
-    error in an integer array, since no integer means "missing".
+    Arrays are selected as text, which numpy parses in one call. Otherwise psycopg2 would build a
+    list with one Python object per element. NULL elements become NaN in a float array, and raise an
+    error in an integer array, because integers cannot represent missing values.
 
     To change a stored array, assign a new one: as with every SQLAlchemy column, changes within the
     array are not detected.
 
-    In queries a column has the operators of SQLAlchemy's PostgreSQL ``ARRAY``: an index (from 1), a
-    slice, ``any``, ``all``, ``contains``, ``contained_by``, ``overlap`` and ``+``.
+    In queries, a column has the operators of SQLAlchemy's PostgreSQL ``ARRAY``: an index (from 1),
+    a slice, ``any``, ``all``, ``contains``, ``contained_by``, ``overlap`` and ``+``.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class NumpyArray(Indexable, UserDefinedType[npt.NDArray[Any]]):
     cache_ok = True
     comparator_factory = ArrayOperators
 
-    # Attributes that the operators of SQLAlchemy's ARRAY read from the type.
+    # Attributes that SQLAlchemy's ARRAY operators read from the type.
     zero_indexes = False
     dimensions = 1
 
@@ -151,7 +151,7 @@ def as_vector(value: Any, dtype: np.dtype[Any], what: str = "an array column") -
     Returns
     -------
     numpy.ndarray
-        Of shape (n,); the value itself if it already has this form.
+        Array of shape (n,); the value itself if it already has this form.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def as_vector(value: Any, dtype: np.dtype[Any], what: str = "an array column") -
 
 def _unmasked(value: Any, dtype: np.dtype[Any], what: str) -> npt.NDArray[Any]:
     mask = getattr(value, "mask", None)
-    # A pandas Series has a method of that name.
+    # A pandas Series has a method with this name.
     if mask is not None and not callable(mask) and np.any(mask):
         if dtype.kind != "f":
             raise DataError(f"{what} is {dtype.name}, which cannot represent masked values")
@@ -213,7 +213,7 @@ def _same_numbers(array: npt.NDArray[Any], converted: npt.NDArray[Any]) -> bool:
         return True
     limits = np.iinfo(converted.dtype)
     if array.dtype.kind == "f":
-        # The limit plus one is a power of two, which every float type represents exactly.
+        # The limit plus one is a power of two, which all float types represent exactly.
         inside = (array >= float(limits.min)) & (array < float(limits.max) + 1)
         return bool(inside.all()) and bool((converted == array).all())
     return limits.min <= int(array.min()) and int(array.max()) <= limits.max
@@ -256,15 +256,16 @@ def from_literal(text: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         body = body.replace("NULL", "NaN")
     if dtype.kind == "f":
         return _parsed(body, dtype)
-    # Via int64: a bigint value beyond int32 must not wrap around.
+    # Via int64, because a bigint value outside the range of int32 must not wrap around.
     return as_vector(_parsed(body, np.dtype(np.int64)), dtype, "the stored array")
 
 
 def _parsed(body: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    # fromstring stops an integer at a decimal point, which is not an error at the end of the text.
+    # fromstring stops reading an integer at a decimal point, without an error at the end of the
+    # text.
     whole = dtype.kind == "f" or not ("." in body or "e" in body)
     with warnings.catch_warnings():
-        # Up to numpy 2.2, invalid text is only a warning; the size below reveals it.
+        # Up to numpy 2.2, invalid text only causes a warning; the size below reveals it.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             parsed = np.fromstring(body, dtype=dtype, sep=",") if whole else np.empty(0, dtype)

@@ -13,7 +13,7 @@ __all__ = ["ArrayOperators"]
 if TYPE_CHECKING:
     _Operators = postgresql.ARRAY.Comparator[Any]
 else:
-    # Not generic at run time in the oldest supported SQLAlchemy.
+    # Not a generic class at run time in the oldest supported SQLAlchemy.
     _Operators = postgresql.ARRAY.Comparator
 
 

@@ -56,11 +56,11 @@ class Base(orm.DeclarativeBase):
         str: sa.Text,
         uuid.UUID: sa.Uuid,
     }
-    #: Columns and relationships that identify a row in its ``repr``; never an array.
+    #: Columns and relationships that identify a row in its ``repr``; never arrays.
     __shown__: ClassVar[tuple[str, ...]] = ("id",)
 
     def __repr__(self) -> str:
-        # Only loaded attributes: a repr must not start a query, nor fail on a detached row.
+        # Only loaded attributes, because a repr must not start a query or fail on a detached row.
         state = sa.inspect(self)
         words = [type(self).__name__, *(f"{k}={v}" for k, v in _shown(self, state))]
         if state.identity is None:
@@ -96,7 +96,7 @@ def _label(value: Any) -> str:
 def _check_arrays_when_assigned(
     model: type[Base], key: str, attribute: orm.QueryableAttribute[Any]
 ) -> None:
-    """Convert values assigned to an array column, so that an error shows at the assignment."""
+    """Convert values on assignment to an array column, so that errors are raised there."""
     columns = getattr(attribute.property, "columns", None)
     if not columns or not isinstance(columns[0].type, NumpyArray):
         return

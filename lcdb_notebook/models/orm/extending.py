@@ -1,4 +1,4 @@
-"""Extend models for missions: single-table and joined-table inheritance without pitfalls."""
+"""Extend models for missions with single-table and joined-table inheritance."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _DIALECT: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 class _Claims(UserDict[Any, "orm.Mapper[Any]"]):
-    """Classes by the ``type`` they claim; for any other type, the class being loaded."""
+    """Classes by the ``type`` that they claim; other types map to the class being loaded."""
 
     def __init__(self, claimed: Any, fallback: orm.Mapper[Any]) -> None:
-        # Shared by all subclasses of one base, so that each sees the claims of the others.
+        # All subclasses of a base share it, so that each class has the claims of the others.
         self.data = claimed.data if isinstance(claimed, _Claims) else dict(claimed)
         self._fallback = fallback
 
@@ -30,10 +30,10 @@ class _Claims(UserDict[Any, "orm.Mapper[Any]"]):
 
 
 class _Redefinable(DeclarativeAttributeIntercept):
-    """Metaclass that allows a notebook cell defining a mission's class to be run twice.
+    """Metaclass that allows running a notebook cell that defines a mission's class twice.
 
-    Defining a class of the same name and identity again amends the first class. Two classes may use
-    the same column name if the column has the same type.
+    If a class with the same name and identity is defined again, the first class is updated. Two
+    classes may use the same column name if the column has the same type.
     """
 
     def __new__(
@@ -59,15 +59,15 @@ class _Redefinable(DeclarativeAttributeIntercept):
 class Extensible(metaclass=_Redefinable):
     """Mixin of the three models that missions extend with subclasses.
 
-    It avoids the pitfalls of inheritance in a shared table:
+    It avoids problems of inheritance in a shared table:
 
-    - A row whose ``type`` does not belong to any imported class loads as the class that was
-      queried, where SQLAlchemy would fail.
-    - A field declared ``Mapped[int]`` is nullable in the shared table, where it would otherwise be
-      required in the rows of all other missions too. A CHECK requires it in rows of this type and
-      of types derived from it.
-    - A row in a subclass's separate table is deleted together with the shared row it extends.
-    - A class can be defined again, as when a notebook cell is run twice.
+    - A row whose ``type`` does not belong to any imported class is loaded as the queried class;
+      SQLAlchemy would fail.
+    - A field declared ``Mapped[int]`` is nullable in the shared table. Otherwise it would be
+      required in the rows of all other missions. A CHECK requires it in rows of this type and of
+      types derived from it.
+    - A row in a subclass's separate table is deleted together with the row in the shared table.
+    - A class can be defined again, for example when a notebook cell is run twice.
     """
 
     #: Columns of the shared table that are required in rows of this type.
@@ -87,8 +87,8 @@ class Extensible(metaclass=_Redefinable):
 
 
 def _keep_unclaimed_types(mapper: orm.Mapper[Any]) -> None:
-    # SQLAlchemy warns when it saves a row whose type differs from its class's. Here this is
-    # expected, unless another class claims the type.
+    # SQLAlchemy warns when it saves a row whose type differs from that of its class. This is
+    # expected here, unless another class claims the type.
     validate = mapper._validate_polymorphic_identity
     assert validate is not None
 
@@ -112,7 +112,7 @@ def _require_of_own_type(mapper: orm.Mapper[Any]) -> None:
                 required.add(column.name)
     else:
         _delete_with_shared_row(table)
-    # A subclass with a separate table has no type column there, so its CHECK could not refer to it.
+    # The separate table of a subclass has no type column to which a CHECK could refer.
     mapper.class_.__required__ = frozenset(name for name in required if name in shared.c)
     identity, discriminator = mapper.polymorphic_identity, mapper.polymorphic_on
     if identity is None or discriminator is None:
@@ -120,7 +120,7 @@ def _require_of_own_type(mapper: orm.Mapper[Any]) -> None:
     there = {constraint.info.get("requires") for constraint in shared.constraints}
     for name in sorted(mapper.class_.__required__):
         if (identity, name) not in there:
-            # Naming its columns attaches it to their table.
+            # References to the columns attach the constraint to their table.
             sa.CheckConstraint(
                 sa.or_(discriminator != identity, shared.c[name].is_not(None)),
                 name=f"{identity}_{name}",
@@ -129,9 +129,9 @@ def _require_of_own_type(mapper: orm.Mapper[Any]) -> None:
 
 
 def _delete_with_shared_row(table: sa.FromClause) -> None:
-    """Delete a row of a subclass's separate table together with the row it extends, by default.
+    """By default, delete a row of a subclass's separate table with the row in the shared table.
 
-    Otherwise the database would refuse to delete an observation because of its flags.
+    Otherwise the database would refuse to delete an observation that has such flags.
     """
     for column in table.primary_key:
         for key in column.foreign_keys:
@@ -140,7 +140,7 @@ def _delete_with_shared_row(table: sa.FromClause) -> None:
 
 
 def _declared_columns(name: str, namespace: dict[str, Any]) -> dict[str, sa.Column[Any]]:
-    """Find which columns a class body declares, by declaring them on a temporary base."""
+    """Find the columns that a class body declares, by declaring them on a temporary base."""
     fields = {k: v for k, v in namespace.items() if isinstance(v, orm.MappedColumn)}
     annotations = {
         key: annotation
@@ -196,7 +196,7 @@ def _same_class_again(
     namespace: dict[str, Any],
     columns: dict[str, sa.Column[Any]],
 ) -> type:
-    """Amend a class that is defined again, and return it instead of a second one."""
+    """Update a class that is defined again, and return it instead of a second class."""
     known = mapper.class_
     if known.__name__ != name:
         raise SchemaError(

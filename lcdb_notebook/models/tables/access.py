@@ -1,4 +1,4 @@
-"""Explain why a database seems to have none of the tables: rights and the search path."""
+"""Explain why no tables are visible: permissions and the search path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lcdb_notebook.models import Base
 
 __all__ = ["explain_absence", "explain_rights"]
 
-# The catalogs show every table to every role, whatever it may use.
+# The system catalogs list all tables, even those that the role may not use.
 _ELSEWHERE = sa.text("""
 SELECT nspname, has_schema_privilege(pg_namespace.oid, 'USAGE'), current_user
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -26,12 +26,12 @@ def explain_absence(connection: sa.Connection) -> str:
     Parameters
     ----------
     connection : sqlalchemy.Connection
-        To a database in which no table is visible.
+        Connection to a database without visible tables.
 
     Returns
     -------
     str
-        A sentence that names the missing GRANT or the schema, or how to create the tables.
+        A sentence with the missing GRANT, the schema, or the way to create the tables.
     """
     row = connection.execute(_ELSEWHERE, {"tables": [*Base.metadata.tables]}).one_or_none()
     quote = connection.dialect.identifier_preparer.quote

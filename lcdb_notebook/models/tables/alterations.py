@@ -1,7 +1,7 @@
-"""Write the SQL that would complete the tables of another program, for their owner.
+"""Generate the SQL that completes the tables of another program, for their owner.
 
-It never makes an INSERT of that program fail: a new column may be NULL or has a default in the
-database, and no CHECK is added, as one would bind rows that this package did not write.
+INSERT statements of that program still work: new columns may be NULL or have a default in the
+database, and no CHECK is added, because it would apply to rows of the other program.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["alterations", "refuse_to_alter", "refuse_version_3"]
 
 
 def alterations(connection: sa.Connection) -> list[str]:
-    """Write the SQL that adds what the models need, one statement each.
+    """Generate the SQL statements that add missing tables, columns and indexes.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def _default(dialect: sa.Dialect, column: sa.Column[object]) -> str:
 
 
 def refuse_to_alter(connection: sa.Connection) -> None:
-    """Raise an error that has the SQL which would complete the tables, if there is any.
+    """Raise an error with the SQL that would complete the tables, if anything is missing.
 
     Raises
     ------
@@ -97,7 +97,8 @@ def refuse_to_alter(connection: sa.Connection) -> None:
         raise SchemaError(
             "these tables were not created by lcdb_notebook, so nothing was added to them. They "
             "can be read unchanged, without create=True. If they are yours, "
-            f"db.create(alter=True) runs the following SQL; else ask their owner to run it:{sql}"
+            "db.create(alter=True) runs the following SQL; otherwise ask their owner to run it:"
+            f"{sql}"
         )
 
 

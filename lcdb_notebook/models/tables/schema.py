@@ -40,16 +40,16 @@ class Missing:
 
     tables: list[sa.Table]
     columns: list[Column]
-    #: CHECKs of mission classes on columns that already exist.
+    #: CHECKs of mission classes on existing columns.
     rules: list[sa.CheckConstraint]
 
 
 def create(connection: sa.Connection) -> list[str]:
     """Create the tables, columns and constraints that do not exist yet.
 
-    Nothing that exists is altered or removed, so this is safe on a database with data. It also
-    creates the columns of a newly written mission class; existing rows of its type are unchanged
-    and have no values in them.
+    Existing tables and columns are not altered or removed, so this is safe for a database with
+    data. Columns of a new mission class are also created; they are NULL in existing rows of its
+    type.
 
     Parameters
     ----------
@@ -59,16 +59,16 @@ def create(connection: sa.Connection) -> list[str]:
     Returns
     -------
     list of str
-        What was added: tables by name, columns as ``table.column``, and constraints on columns
-        that already existed as ``table.constraint``.
+        Additions: tables by name, columns as ``table.column``, and constraints on existing columns
+        as ``table.constraint``.
 
     Raises
     ------
     SchemaError
-        If a required column without a default is missing from an existing table: the table belongs
-        to another program, or has to be completed by hand.
+        If a required column without a default is missing from an existing table. The table belongs
+        to another program, or must be completed by hand.
     """
-    # Two notebooks may start on an empty database together: the second waits, then does nothing.
+    # Two notebooks may connect to an empty database at once: the second waits, then does nothing.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.create'))"))
     absent = find_missing(connection)
     refuse_to_guess(absent.columns)
@@ -93,8 +93,8 @@ def missing(connection: sa.Connection) -> list[str]:
 def check(connection: sa.Connection) -> None:
     """Refuse a database from which no light curve can be read.
 
-    Tables and columns that reading can do without may be missing:
-    :data:`lcdb_notebook.models.tables.stored.REQUIRED` has those that it needs.
+    Tables and columns that are not needed for reading may be missing;
+    :data:`lcdb_notebook.models.tables.stored.REQUIRED` lists the required ones.
 
     Parameters
     ----------
@@ -153,8 +153,8 @@ def check(connection: sa.Connection) -> None:
 
 
 def find_missing(connection: sa.Connection) -> Missing:
-    """Find what the models need and the database does not have, along the search path."""
-    # Only the tables of the models: the database may have thousands of others. Views count too.
+    """Find tables, columns and CHECKs of the models that are missing on the search path."""
+    # Only the tables of the models, because the database may have thousands of others. Views count.
     tables = Base.metadata.sorted_tables
     names = [table.name for table in tables]
     existing = by_table(stored_columns(connection))
@@ -183,12 +183,12 @@ def find_missing(connection: sa.Connection) -> Missing:
 
 
 def refuse_to_guess(columns: list[Column]) -> None:
-    """Refuse to add a column to existing rows if its value there is unknown.
+    """Refuse to add a column whose value in existing rows is unknown.
 
     Raises
     ------
     SchemaError
-        Naming the columns.
+        With the names of the columns.
     """
     unknown = [
         column
@@ -220,15 +220,15 @@ def mission_rules(table: sa.Table) -> list[sa.CheckConstraint]:
 
 
 def _name(connection: sa.Connection, rule: sa.CheckConstraint) -> str:
-    # As in DDL: PostgreSQL limits names to 63 bytes, and the dialect shortens longer ones.
+    # Like in DDL: PostgreSQL limits names to 63 bytes, and the dialect shortens longer ones.
     return str(connection.dialect.identifier_preparer.format_constraint(rule))
 
 
 def _keep_arrays_uncompressed(connection: sa.Connection, columns: Iterable[Column]) -> None:
     """Store arrays out of line and uncompressed.
 
-    Compressing floats saves nothing: loading took 4.6 times as long and reading 1.3 times. No
-    query plan uses statistics of these columns either.
+    Compression of floats saves no space: loading took 4.6 times as long, and reading 1.3 times.
+    Query plans do not use statistics of these columns.
     """
     quote = connection.dialect.identifier_preparer.format_column
     for column in columns:
@@ -245,7 +245,7 @@ def _add_column(connection: sa.Connection, column: Column) -> None:
     if column.nullable or not isinstance(default, ScalarElementColumnDefault):
         _alter(connection, column.table, f"ADD COLUMN {definition}")
         return
-    # Existing rows get the default of a new row.
+    # Existing rows get the default value of new rows.
     value = sa.literal(default.arg, column.type).compile(
         dialect=connection.dialect, compile_kwargs={"literal_binds": True}
     )

@@ -14,7 +14,7 @@ from lcdb_notebook.models.tables.stored import StoredColumn, stored_columns
 
 __all__ = ["Difference", "differences"]
 
-# Types that are read alike, in PostgreSQL's words and in SQLAlchemy's.
+# Types that are equivalent for reading, with the names of PostgreSQL and SQLAlchemy.
 _ALIKE = (
     {"smallint", "integer", "bigint"},
     {"real", "double precision", "float", "numeric"},
@@ -27,7 +27,7 @@ _ALIKE = (
     {"boolean"},
 )
 
-# Of those, PostgreSQL's own names that an owner would choose.
+# The names among them that messages show.
 _POSTGRESQL = set[str]().union(*_ALIKE) - {"float", "varchar", "char", "enum", "name", "citext"}
 
 
@@ -40,7 +40,7 @@ class Difference:
     column : str
         The column, as ``table.column``.
     what : str
-        How it differs.
+        The difference.
     blocks : bool, default False
         Whether it prevents reading light curves.
     """
@@ -67,11 +67,11 @@ def differences(connection: sa.Connection) -> list[Difference]:
     Returns
     -------
     list of Difference
-        In the order of tables and columns. A column of another type ``blocks``. A column that may
-        be NULL where the models require a value does not: reading a light curve with such a row
-        raises an error that names it. Nor does a column that the models do not have, which may be
-        a field of a mission class that is not imported; if it is required, the server rejects new
-        rows.
+        Differences in the order of tables and columns. A column with another type ``blocks``. A
+        column that may be NULL although the models require a value does not block; reading a light
+        curve with such a row raises an error that names it. A column that the models do not have
+        does not block either. It may be a field of a mission class that is not imported; if it is
+        required, the server rejects new rows.
     """
     return list(_compared(stored_columns(connection), connection.dialect))
 

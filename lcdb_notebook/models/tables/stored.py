@@ -1,4 +1,4 @@
-"""List the stored columns and types of the tables of a LightcurveDB, made by any program."""
+"""List the columns and types of the tables of a LightcurveDB, created by any program."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ REQUIRED: Mapping[str, frozenset[str]] = {
     "target_specific_time": frozenset({"target_id", "observation_id", "barycentric_julian_dates"}),
 }
 
-# to_regclass finds the table that a query would, along the search path. A domain counts as the type
-# that it is made of.
+# Like a query, to_regclass finds a table on the search path. A domain counts as its base type.
 _COLUMNS = """
 SELECT c.relname AS "table", a.attname AS "column", n.nspname AS "schema",
     c.relkind IN ('r', 'p') AS is_table,
@@ -82,7 +81,8 @@ def stored_columns(connection: sa.Connection, *, further: Sequence[str] = ()) ->
     Returns
     -------
     list of StoredColumn
-        By table and place. Views, foreign and partitioned tables count as tables.
+        Columns in the order of tables and positions. Views, foreign and partitioned tables are
+        included.
     """
     tables = [*(table.name for table in Base.metadata.sorted_tables), *further]
     rows: list[Any] = list(connection.execute(sa.text(_COLUMNS), {"tables": tables}))
@@ -90,7 +90,7 @@ def stored_columns(connection: sa.Connection, *, further: Sequence[str] = ()) ->
 
 
 def by_table(columns: Iterable[StoredColumn]) -> dict[str, dict[str, StoredColumn]]:
-    """Sort columns into their tables, by name."""
+    """Group columns by table and name."""
     tables: dict[str, dict[str, StoredColumn]] = defaultdict(dict)
     for column in columns:
         tables[column.table][column.column] = column

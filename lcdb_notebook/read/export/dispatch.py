@@ -123,7 +123,7 @@ def export(
     DataError
         If arrays cannot be read or contradict each other.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Notes
     -----

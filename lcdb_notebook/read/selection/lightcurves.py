@@ -81,7 +81,7 @@ def lightcurve(
     DataError
         If arrays cannot be read or contradict each other, or astropy does not know the unit.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Examples
     --------
@@ -212,7 +212,7 @@ def lightcurves(
     DataError
         If arrays cannot be read or contradict each other, or astropy does not know a unit.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Examples
     --------

@@ -87,7 +87,7 @@ def export(
     DataError
         If arrays cannot be read or contradict each other.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Notes
     -----
@@ -230,7 +230,7 @@ def plot(
     DataError
         If arrays cannot be read or contradict each other.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Examples
     --------

@@ -113,7 +113,7 @@ def to_pandas(
         If arrays cannot be read or contradict each other, or the missions have different time
         formats and ``time_format`` is None.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def to_nested(
         If arrays cannot be read or contradict each other, or the missions have different time
         formats and ``time_format`` is None.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Examples
     --------

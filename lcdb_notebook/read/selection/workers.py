@@ -107,7 +107,7 @@ def map(  # noqa: A001 - the name of the method
         If the function cannot be pickled, ``database`` contains a password, or the workers read
         another database.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def to_dask(
     DataError
         If the missions have different time formats and ``time_format`` is None.
     ArgumentError
-        If an argument has none of the values above; the message names it.
+        If an argument has an invalid value; the message names the argument.
 
     Examples
     --------

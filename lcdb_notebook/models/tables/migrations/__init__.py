@@ -2,12 +2,13 @@
 
 Tables created by this package are marked with a version in the table ``lcdb_notebook_version``.
 Alembic upgrades them to the newest version and keeps the data. Each step is a file in
-``environment/versions``. A database without that table was created by another program: it is read,
-gets the columns of a mission's class if its owner requests that, and is not altered otherwise.
+``environment/versions``. A database without that table was created by another program. It can be
+read, and is only altered if its owner requests columns for a mission's class.
 
-Pure additions, such as a new table or the columns of a mission's class (which may be defined in a
-single notebook), are made from the models by :func:`lcdb_notebook.models.tables.schema.create`.
-A step is only needed for other changes, and does not touch tables or columns that it does not name.
+Additions, such as a new table or the columns of a mission's class (which may be defined in a
+notebook), do not need a step. They are made from the models by
+:func:`lcdb_notebook.models.tables.schema.create`. A step is only needed for other changes, and does
+not touch tables or columns that it does not name.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ __all__ = ["TABLE", "create", "pending", "refuse_newer", "stored_version", "vers
 TABLE = "lcdb_notebook_version"
 
 ENVIRONMENT = Path(__file__).with_name("environment")
-"""Folder of the steps: ``versions/v0001.py`` leads to version 0001, and so on, without branches."""
+"""Folder of the steps: ``versions/v0001.py`` creates version 0001, and so on, without branches."""
 
 _log = logging.getLogger(__name__)
-# Alembic keeps the running step in a global variable.
+# Alembic stores the running step in a global variable.
 _one_at_a_time = threading.Lock()
 
 
@@ -94,7 +95,7 @@ def pending(connection: sa.Connection, *, own: bool = False) -> bool:
 def create(connection: sa.Connection, *, own: bool = False, alter: bool = False) -> list[str]:
     """Create the tables, or upgrade those that this package created to the newest version.
 
-    Either everything is done or nothing, and by one process at a time.
+    All changes are made or none, and by one process at a time.
 
     Parameters
     ----------
@@ -102,15 +103,15 @@ def create(connection: sa.Connection, *, own: bool = False, alter: bool = False)
         An open connection, in a transaction, that may create tables.
     own : bool, default False
         Whether only this package can have created the tables, as on the embedded server. Tables of
-        the first version, which was not marked, are then marked.
+        the first version, which did not store a version, are then marked.
     alter : bool, default False
         Whether to add to tables that another program created.
 
     Returns
     -------
     list of str
-        What was added from the models: tables by name, columns as ``table.column``, and constraints
-        on columns that already existed as ``table.constraint``.
+        Additions from the models: tables by name, columns as ``table.column``, and constraints on
+        existing columns as ``table.constraint``.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def create(connection: sa.Connection, *, own: bool = False, alter: bool = False)
     UpgradeError
         If rows contradict the newest version; the message names them.
     """
-    # The same lock as in schema.create: a second process waits, and then has nothing to do.
+    # The same lock as in schema.create: a second process waits, and then finds nothing to do.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.create'))"))
     refuse_newer(connection)
     alterations.refuse_version_3(connection)
