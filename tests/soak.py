@@ -186,8 +186,8 @@ class Soak:
                 process.kill()
                 process.join()
         for seed in range(self._clients):
-            if (told := self._progress.read(f"failed-{seed}")) is not None:
-                self._failures.append(f"client {seed}: {told}")
+            if (message := self._progress.read(f"failed-{seed}")) is not None:
+                self._failures.append(f"client {seed}: {message}")
 
     def _report(
         self, accidents: Accidents, connections: Connections, strangers: Strangers | None

@@ -195,11 +195,11 @@ class TestLightkurve:
         from lightkurve import interact_bls
 
         # What a browser would ask for: bokeh serves the application, and here it is run at once.
-        asked: list[Callable[[Document], None]] = []
-        monkeypatch.setattr(interact_bls, "show", lambda app, **_: asked.append(app))
+        applications: list[Callable[[Document], None]] = []
+        monkeypatch.setattr(interact_bls, "show", lambda app, **_: applications.append(app))
         wasp_4.interact_bls(minimum_period=1.2, maximum_period=1.5, resolution=200)
         page = Document()
-        asked[0](page)
+        applications[0](page)
         assert page.roots
         page.validate()
 

@@ -83,8 +83,8 @@ def load(
     added = 0
     with translated("this database"), _connection(bind) as connection:
         with _transaction(connection):
-            there = connection.scalar(_count(targets, sectors)) or 0
-        if there >= each * APERTURES * (1 + STEPS):
+            stored = connection.scalar(_count(targets, sectors)) or 0
+        if stored >= each * APERTURES * (1 + STEPS):
             return 0
         with tqdm(
             total=each,
@@ -112,8 +112,12 @@ def _store(connection: sa.Connection, batch: list[Product]) -> int:
 
 
 def _connection(bind: orm.Session | sa.Engine) -> AbstractContextManager[sa.Connection]:
-    lent = bind.get_bind() if isinstance(bind, orm.Session) else bind
-    return nullcontext(lent) if isinstance(lent, sa.Connection) else lent.connect()
+    connectable = bind.get_bind() if isinstance(bind, orm.Session) else bind
+    return (
+        nullcontext(connectable)
+        if isinstance(connectable, sa.Connection)
+        else connectable.connect()
+    )
 
 
 def _transaction(connection: sa.Connection) -> sa.Transaction:

@@ -221,14 +221,14 @@ def _concerns_one_file(error: LCDBError | sa.exc.DBAPIError) -> bool:
 
 @contextmanager
 def _connection(bind: orm.Session | sa.Engine) -> Iterator[sa.Connection]:
-    lent = bind.get_bind() if isinstance(bind, orm.Session) else bind
-    if isinstance(lent, sa.Connection):
+    connectable = bind.get_bind() if isinstance(bind, orm.Session) else bind
+    if isinstance(connectable, sa.Connection):
         assert isinstance(bind, orm.Session)
         bind.flush()
         yield bind.connection()
         bind.expire_all()
     else:
-        with lent.connect() as connection:
+        with connectable.connect() as connection:
             yield connection
 
 

@@ -193,9 +193,9 @@ def named(*names: object) -> KnownMission | None:
     True
     """
     for name in names:
-        said = str(name).strip().lower()
+        lowered = str(name).strip().lower()
         for mission in MISSIONS.values():
-            if mission.name.lower() == said:
+            if mission.name.lower() == lowered:
                 return mission
     return None
 

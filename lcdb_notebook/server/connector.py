@@ -87,18 +87,18 @@ class Connector:
         psycopg2.OperationalError
             If the connection fails.
         """
-        given = _NOTICE_DEAD_PEERS | dict(arguments)
+        parameters = _NOTICE_DEAD_PEERS | dict(arguments)
         # Used in pg_stat_activity unless PGAPPNAME or the URL sets another name.
-        given.setdefault("fallback_application_name", _APPLICATION_NAME)
+        parameters.setdefault("fallback_application_name", _APPLICATION_NAME)
         # The COPY stream is decoded as UTF-8, regardless of the encoding of the database.
-        given.setdefault("client_encoding", "utf8")
+        parameters.setdefault("client_encoding", "utf8")
         if "PGCONNECT_TIMEOUT" not in os.environ:
-            given.setdefault("connect_timeout", _CONNECT_TIMEOUT)
-        opened = None if self.shared else self._open_direct(given)
+            parameters.setdefault("connect_timeout", _CONNECT_TIMEOUT)
+        opened = None if self.shared else self._open_direct(parameters)
         self.shared = opened is None
-        return opened or self._open_shared(given)
+        return opened or self._open_shared(parameters)
 
-    def _open_direct(self, given: dict[str, Any]) -> Connection | None:
+    def _open_direct(self, parameters: dict[str, Any]) -> Connection | None:
         """Open a connection with startup options; return None if they are not kept."""
         mark = secrets.token_hex(8)
         options = self._settings.startup_options(lcdb_notebook__session=mark)
@@ -106,11 +106,11 @@ class Connector:
         if not self._settings.write:
             factory = reading_cursor(self._where, role_only_reads=self._role_only_reads)
         try:
-            opened = open_connection(given | {"options": options, "cursor_factory": factory})
+            opened = open_connection(parameters | {"options": options, "cursor_factory": factory})
         except psycopg2.OperationalError as error:
             if CLIENT_CHECK in str(error) and CLIENT_CHECK in self._settings.values:
                 self._settings = self._settings.without_client_check()
-                return self._open_direct(given)
+                return self._open_direct(parameters)
             if any(refusal in str(error) for refusal in _REFUSALS):
                 return None
             raise
@@ -128,13 +128,13 @@ class Connector:
             opened.close()
         return opened if kept else None
 
-    def _open_shared(self, given: dict[str, Any]) -> Connection:
+    def _open_shared(self, parameters: dict[str, Any]) -> Connection:
         """Open a connection on which each transaction applies the settings."""
         settings, write = self._settings.local(), self._settings.write
         factory = shared_cursor(self._where, settings, write=write)
         # Also if empty, because libpq would otherwise send PGOPTIONS.
-        given = given | {"options": self._settings.other_options()}
-        opened = open_connection(given | {"cursor_factory": factory})
+        parameters = parameters | {"options": self._settings.other_options()}
+        opened = open_connection(parameters | {"cursor_factory": factory})
         try:
             refuse_old_server(opened.server_version, self._where)
             opened.autocommit = True
@@ -150,7 +150,7 @@ class Connector:
                     f"kept: {reason}. Remove it from the options of the URL or from PGOPTIONS"
                 ) from error
             # If the server is being restarted, any statement may be the first that fails.
-            if not any(self._begins(given) or not self._answers(given) for _ in range(2)):
+            if not any(self._begins(parameters) or not self._answers(parameters) for _ in range(2)):
                 raise ConfigurationError(
                     f"{self._where} answers single statements but ends the connection at BEGIN, as "
                     "a connection pooler does in statement mode. Reading needs transactions: "
@@ -163,14 +163,14 @@ class Connector:
             raise
         return opened
 
-    def _begins(self, given: dict[str, Any]) -> bool:
+    def _begins(self, parameters: dict[str, Any]) -> bool:
         """Return whether a transaction can be begun."""
-        return self._answers(given, "BEGIN")
+        return self._answers(parameters, "BEGIN")
 
-    def _answers(self, given: dict[str, Any], statement: str = "SELECT 1") -> bool:
+    def _answers(self, parameters: dict[str, Any], statement: str = "SELECT 1") -> bool:
         """Return whether a single statement is answered on a new connection."""
         try:
-            again = open_connection(given)
+            again = open_connection(parameters)
         except psycopg2.OperationalError:
             return False
         try:

@@ -37,18 +37,18 @@ ORDER BY t.name
 def one(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare one target's LightCurve with lightkurve reading its file, for each real file."""
     db, report = sky.real
-    wanted, paths = [], []
+    expected, paths = [], []
     for outcome in report.files:
         if outcome.datasets and _lightkurve_reads(outcome.label):
-            wanted.append(_default_flux(db, outcome.datasets))
+            expected.append(_default_flux(db, outcome.datasets))
             paths.append(outcome.label)
     if not paths:
         raise NoDataError("no real file could be read")
     sky.say(f"making a LightCurve of each of {len(paths)} real files")
-    commands = commands_of(partial(_one_by_one, db, wanted))
+    commands = commands_of(partial(_one_by_one, db, expected))
     medians = side_by_side(
         {
-            "ours": Job(partial(_one_by_one, db, wanted)),
+            "ours": Job(partial(_one_by_one, db, expected)),
             "files": Job(partial(_files_one_by_one, paths)),
             "floor": Job(partial(throw_away_unseen, db, commands)),
         },
@@ -132,8 +132,8 @@ def _default_flux(db: lcdb.Database, datasets: Sequence[int]) -> dict[str, Any]:
         return dict(session.execute(query, given).mappings().one())
 
 
-def _one_by_one(db: lcdb.Database, wanted: Sequence[dict[str, Any]]) -> None:
-    for which in wanted:
+def _one_by_one(db: lcdb.Database, expected: Sequence[dict[str, Any]]) -> None:
+    for which in expected:
         db.lightcurve(**which)
 
 

@@ -109,10 +109,10 @@ def _against(
     db = sky.light_curves
     for sector, number, what in _sizes(sky, share):
         sky.say(f"reading {what}, and with {other}")
-        wanted = (
+        criteria = (
             {"sector": sector} if share == 1 else {"sector": sector, "target": range(1, number + 1)}
         )
-        ours = partial(_search, db, **wanted)
+        ours = partial(_search, db, **criteria)
         commands = commands_of(ours)
         medians = side_by_side(
             {
@@ -144,8 +144,8 @@ def _read(selection: lcdb.Selection) -> Read:
     )
 
 
-def _search(db: lcdb.Database, **wanted: Any) -> Read:
-    return _read(db.search(**wanted))
+def _search(db: lcdb.Database, **criteria: Any) -> Read:
+    return _read(db.search(**criteria))
 
 
 def _array_bytes(light_curves: Iterable[lcdb.LightCurveData]) -> int:

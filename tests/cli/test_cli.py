@@ -75,15 +75,15 @@ def test_demo_loads_says_what_is_there_draws_and_tells_how_to_go_on(
     blank_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["demo", "--url", blank_dsn]) == 0
-    said = capsys.readouterr().out
-    assert f"{LIGHT_CURVES} new light curves" in said
-    assert "  targets        24  DEMO\n" in said
-    assert "  observations    8  sector 1 to 2\n" in said
-    assert f"  light curves  {LIGHT_CURVES}\n" in said
-    assert "  photometry      2  DEMO aperture 2px, DEMO aperture 3px\n" in said
-    assert "  processing      2  DEMO DET, DEMO SYS_RM\n" in said
-    assert str(tmp_path / "lcdb_demo.png") in said
-    assert "make lab" in said
+    text = capsys.readouterr().out
+    assert f"{LIGHT_CURVES} new light curves" in text
+    assert "  targets        24  DEMO\n" in text
+    assert "  observations    8  sector 1 to 2\n" in text
+    assert f"  light curves  {LIGHT_CURVES}\n" in text
+    assert "  photometry      2  DEMO aperture 2px, DEMO aperture 3px\n" in text
+    assert "  processing      2  DEMO DET, DEMO SYS_RM\n" in text
+    assert str(tmp_path / "lcdb_demo.png") in text
+    assert "make lab" in text
     assert (tmp_path / "lcdb_demo.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -132,28 +132,28 @@ def test_demo_on_a_server_of_ones_own_ignores_what_else_is_configured(
     monkeypatch.setenv("LCDB_URL", "postgresql://ada:s3cret@localhost:1/shared")
     monkeypatch.setenv("LCDB_DATA", str(own_folder))
     assert main(["demo", "--targets", "1"]) == 0
-    said = capsys.readouterr().out
-    assert f"embedded server in {own_folder}" in said
-    assert "lcdb.connect(embedded=True)" in said
+    text = capsys.readouterr().out
+    assert f"embedded server in {own_folder}" in text
+    assert "lcdb.connect(embedded=True)" in text
 
 
 def test_info_says_which_database_it_is_and_what_it_holds(
     filled: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["info", "--url", filled]) == 0
-    said = capsys.readouterr().out
-    assert str(sa.make_url(filled).database) in said
-    assert "read-only" in said
-    assert f"light curves  {LIGHT_CURVES}" in said
+    text = capsys.readouterr().out
+    assert str(sa.make_url(filled).database) in text
+    assert "read-only" in text
+    assert f"light curves  {LIGHT_CURVES}" in text
 
 
 def test_info_on_an_empty_database_says_how_to_fill_it(
     dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["info", "--url", dsn]) == 0
-    said = capsys.readouterr().out
-    assert "no light curves yet" in said
-    assert "lcdb-notebook ingest" in said
+    text = capsys.readouterr().out
+    assert "no light curves yet" in text
+    assert "lcdb-notebook ingest" in text
 
 
 def test_ingest_takes_files_in_and_says_so(
@@ -203,9 +203,9 @@ def test_ingest_ends_with_1_if_a_file_was_skipped(
 ) -> None:
     (tmp_path / "bad.fits").write_bytes(b"no FITS at all")
     assert main(["ingest", "bad.fits", "--url", dsn]) == 1
-    said = capsys.readouterr().out
-    assert "1 skipped" in said
-    assert "bad.fits: not a FITS file" in said
+    text = capsys.readouterr().out
+    assert "1 skipped" in text
+    assert "bad.fits: not a FITS file" in text
 
 
 def test_ingest_can_stop_at_the_first_bad_file(
@@ -220,7 +220,7 @@ UNREACHABLE = "postgresql://ada:s3cret@localhost:1/stars"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["info", "--url", UNREACHABLE], "localhost"),
         (["info", "--url", "mysql://ada:s3cret@localhost/stars"], "mysql"),
@@ -232,13 +232,13 @@ UNREACHABLE = "postgresql://ada:s3cret@localhost:1/stars"
     ],
 )
 def test_a_persons_mistake_is_told_in_one_line(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
     caught = capsys.readouterr()
     assert caught.err.startswith("lcdb-notebook: ")
     assert caught.err.count("\n") == 1
-    assert all(part in caught.err for part in told.split("..., "))
+    assert all(part in caught.err for part in message.split("..., "))
     assert caught.out == ""
     assert "s3cret" not in caught.err
 
@@ -247,10 +247,10 @@ def test_debug_shows_the_traceback_without_the_password(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["info", "--debug", "--url", UNREACHABLE]) == 2
-    said = capsys.readouterr().err
-    assert "Traceback (most recent call last)" in said
-    assert "ConnectionFailedError" in said
-    assert "s3cret" not in said
+    text = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in text
+    assert "ConnectionFailedError" in text
+    assert "s3cret" not in text
 
 
 def test_a_database_without_tables_is_refused(
@@ -278,9 +278,9 @@ def test_arguments_that_make_no_sense_end_with_2(
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("usage: lcdb-notebook")
-    assert "s3cret" not in said
+    text = capsys.readouterr().err
+    assert text.startswith("usage: lcdb-notebook")
+    assert "s3cret" not in text
 
 
 def test_a_url_where_a_path_is_expected_is_repeated_without_its_password(
@@ -302,16 +302,16 @@ def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--help"])
     assert ended.value.code == 0
-    said = capsys.readouterr().out
-    assert f"  lcdb-notebook {arguments[0] if arguments else 'demo'}" in said
+    text = capsys.readouterr().out
+    assert f"  lcdb-notebook {arguments[0] if arguments else 'demo'}" in text
 
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("demo", "ingest", "info", "backup", "restore"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
-        said = capsys.readouterr().out
-        assert all(option in said for option in ("--url", "--config", "--embedded", "--debug"))
+        text = capsys.readouterr().out
+        assert all(option in text for option in ("--url", "--config", "--embedded", "--debug"))
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
@@ -342,10 +342,10 @@ def test_a_config_file_that_others_can_read_is_warned_of_in_one_line(
     )
     file.chmod(0o644)
     assert main(["info", "--config", str(file)]) == 2
-    said = capsys.readouterr().err.splitlines()
-    warned = [line for line in said if line.startswith("lcdb-notebook: warning: other users of")]
-    assert (len(warned), len(said)) == (1, 2)
-    assert "s3cret" not in "\n".join(said)
+    text = capsys.readouterr().err.splitlines()
+    warned = [line for line in text if line.startswith("lcdb-notebook: warning: other users of")]
+    assert (len(warned), len(text)) == (1, 2)
+    assert "s3cret" not in "\n".join(text)
 
 
 def test_it_runs_as_a_module_with_a_server_of_its_own(own_folder: Path) -> None:

@@ -331,7 +331,7 @@ def test_truth_lists_every_kind_of_star() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "complaint"),
+    ("requested", "complaint"),
     [
         ({"targets": -1}, "targets must be at least 0, got -1"),
         ({"sectors": [1, 0]}, "sectors must be at least 1, got 0"),
@@ -342,10 +342,10 @@ def test_truth_lists_every_kind_of_star() -> None:
     ],
 )
 def test_numbers_that_make_no_sense_are_refused_at_once(
-    asked: dict[str, Any], complaint: str
+    requested: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
-        demo.products(**asked)
+        demo.products(**requested)
 
 
 def test_memory_does_not_grow_with_the_number_of_targets() -> None:

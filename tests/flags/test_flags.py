@@ -196,7 +196,7 @@ def test_no_cadences_give_empty_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "expected"),
+    ("requested", "expected"),
     [
         (None, 0),
         ("NONE", 0),
@@ -216,16 +216,16 @@ def test_no_cadences_give_empty_answers() -> None:
         ([], 0),
     ],
 )
-def test_bits_can_be_asked_for_in_many_ways(asked: Any, expected: int) -> None:
-    bits = flags.bitmask(asked)
+def test_bits_can_be_asked_for_in_many_ways(requested: Any, expected: int) -> None:
+    bits = flags.bitmask(requested)
     assert bits == expected
     assert type(bits) is int
 
 
-@pytest.mark.parametrize("asked", [1.0, True, b"default", object(), ["default", 0.5]])
-def test_what_is_no_bitmask_raises_type_error(asked: Any) -> None:
+@pytest.mark.parametrize("requested", [1.0, True, b"default", object(), ["default", 0.5]])
+def test_what_is_no_bitmask_raises_type_error(requested: Any) -> None:
     with pytest.raises(TypeError, match=r"quality_bitmask must be .*'default', 'hard'"):
-        flags.bitmask(asked)
+        flags.bitmask(requested)
 
 
 @pytest.mark.parametrize("bits", [2**63, -(2**31) - 1])
@@ -235,10 +235,10 @@ def test_bits_beyond_any_quality_array_are_refused(bits: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("misspelt", "meant"), [("defualt", "default"), ("hardst", "hardest"), ("desatt", "DESAT")]
+    ("misspelt", "suggestion"), [("defualt", "default"), ("hardst", "hardest"), ("desatt", "DESAT")]
 )
-def test_a_misspelt_name_lists_the_valid_ones_nearest_first(misspelt: str, meant: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"did you mean {meant}, ") as raised:
+def test_a_misspelt_name_lists_the_valid_ones_nearest_first(misspelt: str, suggestion: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"did you mean {suggestion}, ") as raised:
         flags.bitmask(misspelt)
     for name in (*PRESETS, "DESAT", "INSUFFICIENT_TARGETS", TESS):
         assert name in str(raised.value)

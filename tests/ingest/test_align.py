@@ -78,10 +78,10 @@ def test_arrays_agree_exactly_when_they_differ_in_nan_alone(
     cadence: npt.NDArray[np.int64], data: st.DataObject
 ) -> None:
     values = data.draw(st_np.arrays(float, cadence.size, elements=st.sampled_from([0.5, np.nan])))
-    said = np.isfinite(values)
-    assert agree(cadence, values, cadence[said], values[said])
-    if said.any():
-        first = int(said.argmax())
+    finite = np.isfinite(values)
+    assert agree(cadence, values, cadence[finite], values[finite])
+    if finite.any():
+        first = int(finite.argmax())
         other = values.copy()
         other[first] += 1
         assert not agree(cadence, values, cadence, other)

@@ -133,11 +133,11 @@ def test_what_leads_to_nothing_is_reported_and_the_rest_is_found(
     (tree / "empty").mkdir()
     (tree / "broken.fits").symlink_to(tree / "gone.fits")
     os.mkfifo(tree / "pipe.fits")
-    asked = str(tree / argument)
-    found = find_files([asked, tree / "b.fits"])
+    requested = str(tree / argument)
+    found = find_files([requested, tree / "b.fits"])
     assert found.files == (tree / "b.fits",)
     ((path, why),) = found.problems
-    assert path == asked
+    assert path == requested
     assert reason in why
 
 

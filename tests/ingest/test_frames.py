@@ -57,9 +57,9 @@ def observe(
 
 def ffi(path: Path, cadence: int = 100, **cards: Any) -> Path:
     """Write a full-frame image as SPOC does: an empty primary HDU, then the image."""
-    told = {"TELESCOP": "TESS", "FFIINDEX": cadence, "SECTOR": 1} | cards
+    header_cards = {"TELESCOP": "TESS", "FFIINDEX": cadence, "SECTOR": 1} | cards
     primary, image = fits.PrimaryHDU(), fits.ImageHDU(PIXELS)
-    for key, value in told.items():
+    for key, value in header_cards.items():
         if value is not None:
             primary.header[key] = value
     image.header["CAMERA"], image.header["CCD"] = 2, 3

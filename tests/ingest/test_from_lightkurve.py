@@ -87,8 +87,8 @@ def test_what_lightkurve_reads_says_the_same_as_the_file(
 ) -> None:
     file = read_product(data_folder / FILES[name])
     ours = product_from_lightcurve(read(FILES[name]))
-    for said in ("mission", "catalog", "target", "observation_type", "instrument", "numbered"):
-        assert getattr(ours, said) == getattr(file, said)
+    for name in ("mission", "catalog", "target", "observation_type", "instrument", "numbered"):
+        assert getattr(ours, name) == getattr(file, name)
     assert ours.observation_fields == file.observation_fields
     rows = np.searchsorted(file.cadence, ours.cadence)
     assert 0 < rows.size < file.cadence.size
@@ -331,7 +331,7 @@ def test_the_unit_stands_at_the_head_of_the_description(flux: Any, unit: str) ->
 
 
 @pytest.mark.parametrize(
-    ("changes", "said", "photometry", "processing"),
+    ("changes", "arguments", "photometry", "processing"),
     [
         ({"FLUX_ORIGIN": "pdcsap_flux"}, {}, "SPOC SAP", "PDCSAP"),
         ({"FLUX_ORIGIN": "kspsap_flux", "AUTHOR": "QLP"}, {}, "QLP SAP", "KSPSAP"),
@@ -344,9 +344,9 @@ def test_the_unit_stands_at_the_head_of_the_description(flux: Any, unit: str) ->
     ],
 )
 def test_photometry_and_processing_come_from_the_user_the_metadata_or_the_column(
-    changes: dict[str, str], said: dict[str, str], photometry: str, processing: str | None
+    changes: dict[str, str], arguments: dict[str, str], photometry: str, processing: str | None
 ) -> None:
-    (curve,) = product_from_lightcurve(tess(**changes), **said).curves  # type: ignore[arg-type]
+    (curve,) = product_from_lightcurve(tess(**changes), **arguments).curves  # type: ignore[arg-type]
     found = curve.processing.name if curve.processing else None
     assert (curve.photometry.name, found) == (photometry, processing)
 
@@ -410,7 +410,7 @@ def test_a_plain_light_curve_needs_all_said() -> None:
 
 def test_a_mission_of_ones_own_tells_time_by_its_row(session: orm.Session) -> None:
     session.add(Mission(name="PLATO", time_epoch=2_460_000, time_format_name="plato_test_days"))
-    said: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "mission": "PLATO",
         "catalog": "PIC",
         "photometry": "Mine",
@@ -418,12 +418,12 @@ def test_a_mission_of_ones_own_tells_time_by_its_row(session: orm.Session) -> No
         "instrument": ("PLATO",),
     }
     lc = tess(time=Time([2_460_001.5, 2_460_002.5, 2_460_003.5], format="jd", scale="tdb"))
-    assert add(session, lc, **said).added == 1
+    assert add(session, lc, **arguments).added == 1
     observation = session.scalars(sa.select(Observation)).one()
     (times,) = observation.target_specific_times
     assert times.barycentric_julian_dates.tolist() == [1.5, 2.5, 3.5]
     with pytest.raises(IngestError, match="no mission 'CHEOPS' in this database"):
-        add(session, lc, **(said | {"mission": "CHEOPS"}))
+        add(session, lc, **(arguments | {"mission": "CHEOPS"}))
 
 
 def test_a_folded_light_curve_is_refused_by_name() -> None:

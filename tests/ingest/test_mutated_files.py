@@ -323,10 +323,10 @@ def ingested(
     )
     seconds = time.monotonic() - begun
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    files = {Path(label).name: (status, why, n) for label, status, why, n in told["files"]}
+    summary = json.loads(done.stdout.splitlines()[-1])
+    files = {Path(label).name: (status, why, n) for label, status, why, n in summary["files"]}
     mutants = {path.name for path in folder.iterdir()} - {"loop", "folder.fits"}
-    yield Ingested(engine, refused, files, mutants, told["memory"], seconds)
+    yield Ingested(engine, refused, files, mutants, summary["memory"], seconds)
     engine.dispose()
 
 

@@ -57,7 +57,7 @@ def record(**changes: Any) -> LightCurveData:
     quality[[5, 6]] = 32
     quality[7] = 4096
     quality[8] = 2**20
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "dataset": 3,
         "target": 261136679,
         "catalog": "TIC",
@@ -74,11 +74,11 @@ def record(**changes: Any) -> LightCurveData:
         "quality": {"tess_quality_flag": quality},
         "stored_time": "mission",
     }
-    return LightCurveData(**(told | changes))
+    return LightCurveData(**(fields | changes))
 
 
 def kepler(**changes: Any) -> LightCurveData:
-    told = {
+    fields = {
         "target": 11446443,
         "catalog": "KIC",
         "mission": "Kepler",
@@ -88,13 +88,13 @@ def kepler(**changes: Any) -> LightCurveData:
         "time": record().time - 1200,
         "quality": {"kepler_quality_flag": np.zeros(SIZE, np.int64)},
     }
-    return record(**(told | changes))
+    return record(**(fields | changes))
 
 
 def foreign(**changes: Any) -> LightCurveData:
     """Of a mission that lightkurve does not know, without errors and flags."""
     about = ObservationData(9, "cheops_observation", {}, ("CHEOPS",))
-    told = {
+    fields = {
         "catalog": "HIP",
         "mission": "CHEOPS",
         "clock": OWN,
@@ -105,7 +105,7 @@ def foreign(**changes: Any) -> LightCurveData:
         "quality": {},
         "photometry": None,
     }
-    return record(**(told | changes))
+    return record(**(fields | changes))
 
 
 KINDS = {"TESS": record, "Kepler": kepler, "foreign": foreign}
@@ -226,7 +226,7 @@ def test_each_preset_drops_its_own_cadences(preset: str | int, gone: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("bitmask", "told"),
+    ("bitmask", "stored"),
     [
         (flags.TESSFlag.DESAT, 32),
         (["Desat", "Straylight2"], "Desat,Straylight2"),
@@ -235,9 +235,11 @@ def test_each_preset_drops_its_own_cadences(preset: str | int, gone: int) -> Non
         (None, "none"),
     ],
 )
-def test_the_bitmask_is_told_in_what_a_fits_header_can_hold(bitmask: Any, told: str | int) -> None:
+def test_the_bitmask_is_told_in_what_a_fits_header_can_hold(
+    bitmask: Any, stored: str | int
+) -> None:
     found = convert.to_lightcurve(record(), quality_bitmask=bitmask).meta["QUALITY_BITMASK"]
-    assert found == told
+    assert found == stored
     assert type(found) in (str, int)
 
 

@@ -172,7 +172,7 @@ def test_what_it_remembers_is_plain_and_says_what_the_numbers_are(db: lcdb.Datab
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda frame: frame.drop(columns=["cadenceno"]), "no column 'cadenceno'"),
         (lambda frame: frame.assign(dataset=10**6), "DataSet 1000000 of column 'dataset'"),
@@ -185,17 +185,17 @@ def test_what_it_remembers_is_plain_and_says_what_the_numbers_are(db: lcdb.Datab
     ],
 )
 def test_what_was_spoilt_is_told(
-    db: lcdb.Database, spoil: Callable[[pd.DataFrame], pd.DataFrame], told: str
+    db: lcdb.Database, spoil: Callable[[pd.DataFrame], pd.DataFrame], message: str
 ) -> None:
     frame = db.search(1, sector=1).to_pandas()
     spoilt = spoil(frame)
     spoilt.attrs = frame.attrs
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         lcdb.from_pandas(spoilt)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (None, r"no attrs\['light_curves'\].*new.attrs = old.attrs"),
         ("{", "was modified after to_pandas"),
@@ -205,12 +205,12 @@ def test_what_was_spoilt_is_told(
     ],
 )
 def test_attributes_that_are_lost_or_changed_are_told(
-    db: lcdb.Database, text: str | None, told: str
+    db: lcdb.Database, text: str | None, message: str
 ) -> None:
     frame = db.search(1, sector=1).to_pandas()
     if text is None:
         frame.attrs = {}
     else:
         frame.attrs["light_curves"] = text
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         lcdb.from_pandas(frame)

@@ -118,8 +118,8 @@ def test_particular_bits_are_those_of_the_first_type(given: Any, cadences: list[
 
 def test_what_condemns_is_told_by_type() -> None:
     data = record(tess_quality_flag=TESS, base_quality_flag=BASE, tglc_quality_flag=TGLC)
-    told = {name: bits.tolist() for name, bits in flagged_bits(data, "hard").items()}
-    assert told == {
+    bits_by_type = {name: bits.tolist() for name, bits in flagged_bits(data, "hard").items()}
+    assert bits_by_type == {
         "tess_quality_flag": [0, 32, 4096, 0],
         "base_quality_flag": BASE,
         "tglc_quality_flag": [0] * 4,

@@ -41,12 +41,12 @@ def test_the_schemas_twelve_models_are_exported() -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_every_model_tells_its_attributes(model: type[Base]) -> None:
-    told = model.__doc__ or ""
+    documentation = model.__doc__ or ""
     for parent in model.__mro__:
-        told += parent.__doc__ or "" if parent is not Base else ""
-    untold = [name for name in sa.inspect(model).attrs.keys() if name not in told]  # noqa: SIM118
+        documentation += parent.__doc__ or "" if parent is not Base else ""
+    undocumented = [name for name in sa.inspect(model).attrs.keys() if name not in documentation]  # noqa: SIM118
     assert "Attributes\n" in (model.__doc__ or "")
-    assert not untold
+    assert not undocumented
 
 
 def test_a_repr_names_what_identifies_the_row(sky: Sky) -> None:
@@ -79,13 +79,13 @@ def test_no_repr_starts_a_query_or_shows_an_array(sky: Sky, statements: list[str
         for column in sa.inspect(row).mapper.columns.keys():  # noqa: SIM118
             getattr(row, column)
         statements.clear()
-        said = repr(row)
+        text = repr(row)
         assert not statements
-        assert said.startswith(f"<{type(row).__name__} ")
-        assert "array" not in said
+        assert text.startswith(f"<{type(row).__name__} ")
+        assert "array" not in text
         identity = sa.inspect(row).identity
         assert identity is not None
-        assert str(identity[0]) in said or "name=" in said
+        assert str(identity[0]) in text or "name=" in text
 
 
 @pytest.mark.parametrize("state", ["expired", "detached", "expired and detached", "deleted"])

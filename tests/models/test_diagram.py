@@ -154,13 +154,13 @@ def test_a_column_is_there_as_drawn(inspector: sa.Inspector, field: tuple[str, .
     table = getattr(models, entity).__tablename__
     stored = {column["name"]: column for column in inspector.get_columns(table)}
     assert name in stored
-    column, wanted = getattr(models, entity).__table__.c[name], KINDS.get(kind)
-    if wanted is None:
+    column, expected = getattr(models, entity).__table__.c[name], KINDS.get(kind)
+    if expected is None:
         assert kind == "array"
         assert isinstance(column.type, NumpyArray)
         assert isinstance(stored[name]["type"], sa.ARRAY)
     else:
-        assert isinstance(stored[name]["type"], wanted)
+        assert isinstance(stored[name]["type"], expected)
         # Drawn as int, but a reference has the type of what it refers to.
         big = kind == "bigint" or name == "target_id"
         assert isinstance(stored[name]["type"], sa.BigInteger) is big

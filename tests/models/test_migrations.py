@@ -380,11 +380,11 @@ def upgrading_process(url: str, steps: Path) -> subprocess.Popen[str]:
 
 
 def waiting(connection: sa.Connection) -> int:
-    asked = (
+    query = (
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
         "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     )
-    return int(connection.scalar(sa.text(asked)) or 0)
+    return int(connection.scalar(sa.text(query)) or 0)
 
 
 def test_of_several_threads_that_make_the_tables_at_once_one_does_it(
@@ -597,5 +597,5 @@ def test_alembic_is_loaded_only_to_make_or_upgrade_tables_and_says_nothing(
     )
     command = [sys.executable, "-W", "error::DeprecationWarning:alembic", "-c", code, blank_dsn]
     for loaded in ("True", "False"):
-        said = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert (said.stdout, said.stderr) == (f"{loaded}\n", "")
+        completed = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert (completed.stdout, completed.stderr) == (f"{loaded}\n", "")

@@ -83,14 +83,14 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize(("statement", "told"), CHANGES.values(), ids=CHANGES)
-def test_a_difference_is_named(made: sa.Engine, statement: str, told: str) -> None:
-    assert change(made, statement) == [told]
+@pytest.mark.parametrize(("statement", "difference"), CHANGES.values(), ids=CHANGES)
+def test_a_difference_is_named(made: sa.Engine, statement: str, difference: str) -> None:
+    assert change(made, statement) == [difference]
     with made.connect() as connection:
-        if told.startswith("!"):
+        if difference.startswith("!"):
             with pytest.raises(
                 SchemaError,
-                match=rf"types that cannot be read: .*{re.escape(told[1:])}.*ALTER TABLE",
+                match=rf"types that cannot be read: .*{re.escape(difference[1:])}.*ALTER TABLE",
             ):
                 schema.check(connection)
         else:
@@ -141,14 +141,14 @@ def test_everything_that_differs_is_told_at_once(made: sa.Engine, blank_dsn: str
     with pytest.raises(SchemaError) as raised:
         lcdb.connect(blank_dsn)
     message = str(raised.value)
-    for told in (
+    for difference in (
         "missing from this database: table target_specific_time, "
         "column observation.cadence_reference",
         "dataset.values is text[], and must be double precision[] or numeric[] or real[], "
         "dataset.errors is text[], and must be double precision[] or numeric[] or real[]",
         "do not prevent reading: target.ra is not in the models",
     ):
-        assert told in message
+        assert difference in message
 
 
 def test_another_programs_dataset_is_not_taken_for_it(blank_dsn: str) -> None:

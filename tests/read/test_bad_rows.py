@@ -80,8 +80,8 @@ def test_each_bad_row_is_named_where_errors_are_raised(
 ) -> None:
     for star, (statement, _) in OF_A_STAR.items():
         spoil(db, star, statement)
-    for star, (_, told) in OF_A_STAR.items():
-        with pytest.raises(DataError, match=re.escape(told)) as raised:
+    for star, (_, error_text) in OF_A_STAR.items():
+        with pytest.raises(DataError, match=re.escape(error_text)) as raised:
             read(db.search(star))
         assert re.match(rf"DataSet \d+ \(DEMO {star}, observation \d+\)", str(raised.value))
     assert len(read(db.search(8))) > 0
@@ -102,8 +102,8 @@ def test_all_bad_rows_are_skipped_with_one_warning_that_names_each(
     bad = {id_ for id_, star in whole.items() if star in OF_A_STAR}
     assert message.startswith(f"{len(bad)} of {len(whole)} light curves")
     assert {int(n) for n in re.findall(r"DataSet (\d+)", message)} == bad
-    for _, told in OF_A_STAR.values():
-        assert told in message
+    for _, error_text in OF_A_STAR.values():
+        assert error_text in message
 
 
 def add_unknown_flags(db: lcdb.Database, star: int) -> None:
@@ -209,11 +209,11 @@ def test_a_catalog_number_is_understood_as_it_comes(
 def check_refused(call: Callable[[lcdb.Database, Any], Any], db: lcdb.Database, odd: Any) -> None:
     with pytest.raises((TypeError, NotFoundError)) as raised:
         call(db, odd)
-    told = str(raised.value)
+    error_text = str(raised.value)
     (one,) = odd[-1:] if isinstance(odd, list) else [odd]
     named = (repr(one), str(one)[:20], type(one).__name__)
-    assert any(name in told for name in named if name), told
-    assert "catalog" in told or "observation" in told or "DataSet" in told
+    assert any(name in error_text for name in named if name), error_text
+    assert "catalog" in error_text or "observation" in error_text or "DataSet" in error_text
     assert not db.session.in_transaction()
 
 
@@ -242,13 +242,13 @@ def test_no_light_curve_is_stored_under_what_is_no_catalog_number(
     lc.meta["PROCESSING"] = "another"
     for name in ("LABEL", "OBJECT", "TICID", "KEPLERID"):
         lc.meta.pop(name, None)
-    said = {"target": odd} if how == "argument" else {}
+    arguments = {"target": odd} if how == "argument" else {}
     if how == "metadata":
         lc.meta["TARGETID"] = odd
     with pytest.raises(
         IngestError, match=r"target must be from 0|catalog number|too large|the target is unknown"
     ):
-        stars.add(lc, **said)
+        stars.add(lc, **arguments)
     assert len(stars.targets()) == 1
 
 

@@ -194,8 +194,8 @@ def test_lightkurve_reads_from_fits_what_the_database_gives(
             assert str(theirs.flux.unit) == str(ours.flux.unit)
             assert np.array_equal(ours.meta["QUALITY_MASK"], theirs.meta["QUALITY_MASK"])
             author = ours.meta["AUTHOR"]
-            said = {k: v for k, v in ours.meta.items() if not isinstance(v, np.ndarray)}
-            for key, value in (said | ALWAYS_SAID.get(author, {})).items():
+            metadata = {k: v for k, v in ours.meta.items() if not isinstance(v, np.ndarray)}
+            for key, value in (metadata | ALWAYS_SAID.get(author, {})).items():
                 # Always "pdcsap_flux" and the like: what the reader was asked for, not what it got.
                 if key != "FLUX_ORIGIN":
                     assert theirs.meta[key] == value, key

@@ -224,11 +224,11 @@ def test_a_reader_that_fails_leaves_nothing_running(session: orm.Session) -> Non
 def test_progress_is_told_in_light_curves(session: orm.Session, stored: dict[str, Any]) -> None:
     import threading
 
-    told: list[int] = []
+    counts: list[int] = []
     seen = threading.Event()
 
     def note(received: int) -> None:
-        told.append(received)
+        counts.append(received)
         seen.set()
 
     session.execute(
@@ -246,4 +246,4 @@ def test_progress_is_told_in_light_curves(session: orm.Session, stored: dict[str
     arrays = fetch(session, **stored, meanwhile=note)
     assert len(arrays.datasets) == 2
     assert seen.is_set()
-    assert set(told) <= {0, 1, 2}
+    assert set(counts) <= {0, 1, 2}

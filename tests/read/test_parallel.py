@@ -220,9 +220,9 @@ def test_light_curves_are_made_as_asked_and_with_their_lineage(
         **ways,
     )
     by_id = {lc.meta["DATASET"]: lc for lc in found.lightcurves(**how)}
-    for dataset, told in zip(done["dataset"], done["result"], strict=True):
+    for dataset, value in zip(done["dataset"], done["result"], strict=True):
         lc = by_id[dataset]
-        assert told == (len(lc), "jd", lc.meta["LINEAGE"], "hardest")
+        assert value == (len(lc), "jd", lc.meta["LINEAGE"], "hardest")
 
 
 def test_results_of_all_kinds_become_columns() -> None:
@@ -477,12 +477,12 @@ def test_an_interrupt_ends_all_processes_and_leaves_the_database_usable(
     try:
         wait_until(begun.exists)
         program.send_signal(signal.SIGINT)
-        said, _ = program.communicate(timeout=SECONDS)
+        output, _ = program.communicate(timeout=SECONDS)
     finally:
         for one in [*psutil.Process().children(recursive=True)]:
             if one.pid == program.pid:
                 one.kill()
-    assert said.splitlines() == ["[]", "12"]
+    assert output.splitlines() == ["[]", "12"]
     wait_until(lambda: connections(url) == 0)
 
 

@@ -12,8 +12,8 @@ from lcdb_notebook.read import progress
 from lcdb_notebook.read.progress import Progress
 
 
-def shown(capsys: pytest.CaptureFixture[str], wanted: bool | None, *steps: int) -> str:
-    with Progress(10, "light curve", wanted) as bar:
+def shown(capsys: pytest.CaptureFixture[str], progress: bool | None, *steps: int) -> str:
+    with Progress(10, "light curve", progress) as bar:
         for done in steps:
             bar.show(done)
     return capsys.readouterr().err

@@ -37,7 +37,7 @@ SessionScope = Callable[[], Any]
 def product(target: int, sector: int, **changes: Any) -> Product:
     """Two light curves of a star, six cadences each."""
     flux = 1000 * target + np.arange(SIZE, dtype=float)
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "label": f"TIC {target}, sector {sector}",
         "mission": "TESS",
         "catalog": "TIC",
@@ -53,7 +53,7 @@ def product(target: int, sector: int, **changes: Any) -> Product:
             Curve(APERTURE, PDCSAP, 0, flux + 0.5, None),
         ),
     }
-    return Product(**(told | changes))
+    return Product(**(fields | changes))
 
 
 @pytest.fixture
@@ -307,9 +307,9 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("statement", "told"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("statement", "error_text"), BROKEN.values(), ids=BROKEN)
 def test_lengths_that_disagree_are_an_error_that_names_them(
-    session_scope: SessionScope, statement: str, told: str
+    session_scope: SessionScope, statement: str, error_text: str
 ) -> None:
     dataset, observation = first_of(session_scope)
     with session_scope() as session:
@@ -318,7 +318,7 @@ def test_lengths_that_disagree_are_an_error_that_names_them(
         read_all(session_scope)
     message = str(raised.value)
     assert message.startswith(f"DataSet {dataset} (TIC 101, observation {observation})")
-    assert told in message
+    assert error_text in message
     assert "6 " in message
 
 
@@ -369,13 +369,13 @@ REFUSED = {
         "its base_quality_flag have NULL elements",
     ),
 }
-every_refusal = pytest.mark.parametrize(("statement", "told"), REFUSED.values(), ids=REFUSED)
+every_refusal = pytest.mark.parametrize(("statement", "error_text"), REFUSED.values(), ids=REFUSED)
 
 
 @every_refusal
 @pytest.mark.parametrize("chunk_bytes", [None, 1], ids=["at once", "in chunks"])
 def test_arrays_that_are_no_light_curve_are_an_error_that_says_why(
-    session_scope: SessionScope, statement: str, told: str, chunk_bytes: int | None
+    session_scope: SessionScope, statement: str, error_text: str, chunk_bytes: int | None
 ) -> None:
     dataset, observation = first_of(session_scope)
     with session_scope() as session:
@@ -383,17 +383,17 @@ def test_arrays_that_are_no_light_curve_are_an_error_that_says_why(
     with pytest.raises(DataError) as raised:
         read_all(session_scope, chunk_bytes=chunk_bytes)
     assert f"DataSet {dataset} (TIC 101, observation {observation})" in str(raised.value)
-    assert told in str(raised.value)
+    assert error_text in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("statement", "told"),
+    ("statement", "error_text"),
     [*BROKEN.values(), *REFUSED.values()],
     ids=[*BROKEN, *REFUSED],
 )
 @pytest.mark.parametrize("chunk_bytes", [None, 1], ids=["at once", "in chunks"])
 def test_the_others_are_read_if_bad_ones_may_be_skipped(
-    session_scope: SessionScope, statement: str, told: str, chunk_bytes: int | None
+    session_scope: SessionScope, statement: str, error_text: str, chunk_bytes: int | None
 ) -> None:
     everything = read_all(session_scope)
     dataset, observation = first_of(session_scope)
@@ -403,7 +403,7 @@ def test_the_others_are_read_if_bad_ones_may_be_skipped(
         left = read_all(session_scope, "skip", chunk_bytes=chunk_bytes)
     assert len(caught) == 1
     message = str(caught[0].message)
-    assert told in message
+    assert error_text in message
     assert caught[0].filename == __file__
     gone = {data.dataset for data in everything} - {data.dataset for data in left}
     assert dataset in gone

@@ -251,7 +251,7 @@ def test_the_text_says_how_many_and_shows_the_first(db: lcdb.Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("search", "told"),
+    ("search", "error_text"),
     [
         ({"target": 999}, "0 light curves: no target 999 in catalogs DEMO, TIC"),
         ({"processing": "DEMO DTE"}, "0 light curves: no processing method named 'DEMO DTE'"),
@@ -260,12 +260,12 @@ def test_the_text_says_how_many_and_shows_the_first(db: lcdb.Database) -> None:
     ],
 )
 def test_the_text_says_why_there_is_nothing_instead_of_failing(
-    db: lcdb.Database, search: dict[str, Any], told: str
+    db: lcdb.Database, search: dict[str, Any], error_text: str
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert told in repr(db.search(**search))
-        assert told in db.search(**search)._repr_html_().replace("&#x27;", "'")
+        assert error_text in repr(db.search(**search))
+        assert error_text in db.search(**search)._repr_html_().replace("&#x27;", "'")
 
 
 class Tags(HTMLParser):
@@ -311,8 +311,14 @@ def test_several_where_one_was_wanted_are_shown(db: lcdb.Database) -> None:
         db.search(1, sector=1).lightcurve()
     message = str(raised.value)
     assert message.startswith("expected one light curve, found 6; narrow the search")
-    for told in ("DEMO aperture 2px", "DEMO aperture 3px", "DEMO SYS_RM", "raw", "lightcurves()"):
-        assert told in message
+    for error_text in (
+        "DEMO aperture 2px",
+        "DEMO aperture 3px",
+        "DEMO SYS_RM",
+        "raw",
+        "lightcurves()",
+    ):
+        assert error_text in message
 
 
 def test_very_many_where_one_was_wanted_are_not_all_fetched(
@@ -328,11 +334,11 @@ def test_very_many_where_one_was_wanted_are_not_all_fetched(
 
 
 def test_a_number_in_two_catalogs_asks_which(db: lcdb.Database) -> None:
-    told = r"500 is in two catalogs, DEMO and TIC.*catalog='DEMO' or catalog='TIC'"
+    error_text = r"500 is in two catalogs, DEMO and TIC.*catalog='DEMO' or catalog='TIC'"
     for read in ("lightcurve", "lightcurves", "to_pandas"):
-        with pytest.raises(AmbiguousError, match=told):
+        with pytest.raises(AmbiguousError, match=error_text):
             getattr(db.search(500), read)()
-    with pytest.raises(AmbiguousError, match=told):
+    with pytest.raises(AmbiguousError, match=error_text):
         list(db.search(500))
     assert db.search(500).table["catalog"].tolist() == ["DEMO", "TIC"]
     assert db.search("TIC 500").lightcurve().label == "TIC 500"

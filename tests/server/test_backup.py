@@ -160,9 +160,9 @@ def test_a_restored_database_is_read_and_written_as_before(dump: Path, blank_dsn
 def test_the_planner_knows_the_restored_tables(dump: Path, blank_dsn: str) -> None:
     restore(blank_dsn, dump)
     with connected(blank_dsn) as connection:
-        asked = "SELECT reltuples FROM pg_class WHERE relname = 'dataset'"
+        query = "SELECT reltuples FROM pg_class WHERE relname = 'dataset'"
         rows = connection.scalar(sa.text("SELECT count(*) FROM dataset"))
-        assert connection.scalar(sa.text(asked)) == rows
+        assert connection.scalar(sa.text(query)) == rows
 
 
 def test_empty_tables_as_connecting_makes_them_are_replaced(
@@ -263,8 +263,8 @@ def test_marks_that_one_server_makes_on_its_columns_do_not_stop_another(
     restore(blank_dsn, file, replace=True, trust=True)
     assert passed_on[0].count(b"pg_attver") >= 2
     with connected(blank_dsn) as connection:
-        asked = "SELECT attoptions FROM pg_attribute WHERE attrelid = 'target'::regclass"
-        kept = connection.scalar(sa.text(f"{asked} AND attname = 'name'"))
+        query = "SELECT attoptions FROM pg_attribute WHERE attrelid = 'target'::regclass"
+        kept = connection.scalar(sa.text(f"{query} AND attname = 'name'"))
         assert kept is not None
         assert "n_distinct=8" in kept
 
@@ -356,11 +356,11 @@ def test_a_damaged_file_is_refused_in_one_line_and_changes_nothing(
     file = tmp_path / "damaged.dump"
     file.write_bytes(damage(dump.read_bytes()))
     assert main(["restore", str(file), "--url", blank_dsn]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith(f"lcdb-notebook: {file} is ")
-    assert "damaged" in said.err
-    assert said.err.count("\n") == 1
+    text = capsys.readouterr()
+    assert text.out == ""
+    assert text.err.startswith(f"lcdb-notebook: {file} is ")
+    assert "damaged" in text.err
+    assert text.err.count("\n") == 1
     assert contents(blank_dsn) == {}
 
 
@@ -458,7 +458,7 @@ def test_on_a_full_disk_no_half_is_left(filled: str, tmp_path: Path) -> None:
 @contextmanager
 def kept_waiting(url: str, program: str) -> Iterator[Callable[[], bool]]:
     """Lock a table that the program wants; give the question whether it waits for it."""
-    asked = sa.text(
+    query = sa.text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
         "AND datname = current_database() AND application_name = :program"
     )
@@ -466,7 +466,7 @@ def kept_waiting(url: str, program: str) -> Iterator[Callable[[], bool]]:
     watching = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
     with connected(url) as connection, watching.connect() as watch:
         connection.exec_driver_sql("LOCK TABLE dataset IN ACCESS EXCLUSIVE MODE")
-        yield lambda: bool(watch.scalar(asked, {"program": program}))
+        yield lambda: bool(watch.scalar(query, {"program": program}))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

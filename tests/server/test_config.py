@@ -59,12 +59,12 @@ def libpq_arguments(address: config.Address) -> dict[str, Any]:
 
 def everything_said(error: BaseException) -> str:
     """Give all that a traceback, its causes and the objects in them could print."""
-    said = "".join(traceback.format_exception(error))
+    text = "".join(traceback.format_exception(error))
     chained: BaseException | None = error
     while chained is not None:
-        said += repr(chained) + repr(chained.args) + repr(vars(chained))
+        text += repr(chained) + repr(chained.args) + repr(vars(chained))
         chained = chained.__cause__ or chained.__context__
-    return said
+    return text
 
 
 # --- the order ------------------------------------------------------------------------------
@@ -138,18 +138,18 @@ def test_lcdb_data_moves_the_embedded_server(home: Path, tmp_path: Path) -> None
     assert config.resolve(embedded=True, environ=environ, home=home).folder == tmp_path
 
 
-@pytest.mark.parametrize("wanted", [True, "path"])
+@pytest.mark.parametrize("expected", [True, "path"])
 def test_embedded_wins_over_file_and_environment(
-    wanted: bool | str, home: Path, write_conf: Callable[..., Path], tmp_path: Path
+    expected: bool | str, home: Path, write_conf: Callable[..., Path], tmp_path: Path
 ) -> None:
     write_conf()
     environ = {"LCDB_URL": "postgresql://elsewhere/x", "PGHOST": "elsewhere"}
     folder = tmp_path / "db"
     address = config.resolve(
-        embedded=folder if wanted == "path" else True, environ=environ, home=home
+        embedded=folder if expected == "path" else True, environ=environ, home=home
     )
     assert address.url is None
-    assert (address.folder == folder) == (wanted == "path")
+    assert (address.folder == folder) == (expected == "path")
 
 
 def test_the_embedded_servers_folder_is_absolute(home: Path) -> None:

@@ -93,14 +93,14 @@ STATEMENTS: dict[str, tuple[list[str], type[errors.LCDBError], str]] = {
 }
 
 
-@pytest.mark.parametrize(("sql", "error", "told"), STATEMENTS.values(), ids=STATEMENTS)
+@pytest.mark.parametrize(("sql", "error", "message"), STATEMENTS.values(), ids=STATEMENTS)
 def test_what_the_server_says_becomes_an_error_of_ours(
-    connection: sa.Connection, sql: list[str], error: type[Exception], told: str
+    connection: sa.Connection, sql: list[str], error: type[Exception], message: str
 ) -> None:
     *before, last = sql
     for statement in before:
         connection.execute(sa.text(statement))
-    with pytest.raises(error, match=told) as raised, translated(WHERE):
+    with pytest.raises(error, match=message) as raised, translated(WHERE):
         connection.execute(sa.text(last))
     assert type(raised.value) is error
     assert WHERE in str(raised.value)
@@ -108,16 +108,16 @@ def test_what_the_server_says_becomes_an_error_of_ours(
     connection.invalidate()
 
 
-@pytest.mark.parametrize(("sql", "error", "told"), STATEMENTS.values(), ids=STATEMENTS)
+@pytest.mark.parametrize(("sql", "error", "message"), STATEMENTS.values(), ids=STATEMENTS)
 def test_so_does_what_the_driver_itself_raises(
-    connection: sa.Connection, sql: list[str], error: type[Exception], told: str
+    connection: sa.Connection, sql: list[str], error: type[Exception], message: str
 ) -> None:
     driver: Any = connection.connection.driver_connection
     *before, last = sql
     with driver.cursor() as cursor:
         for statement in before:
             cursor.execute(statement)
-        with pytest.raises(error, match=told), translated(WHERE):
+        with pytest.raises(error, match=message), translated(WHERE):
             cursor.execute(last)
     connection.invalidate()
 

@@ -201,8 +201,10 @@ def test_the_owner_may_take_any_role(server: embedded.Server) -> None:
 
 def test_the_tools_for_a_backup_are_of_the_servers_version(server: embedded.Server) -> None:
     for name in ("pg_dump", "pg_restore"):
-        said = subprocess.run([embedded.binary(name), "--version"], capture_output=True, check=True)
-        assert query(server, "SHOW server_version") in said.stdout.decode()
+        completed = subprocess.run(
+            [embedded.binary(name), "--version"], capture_output=True, check=True
+        )
+        assert query(server, "SHOW server_version") in completed.stdout.decode()
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
@@ -378,16 +380,16 @@ def test_roots_server_runs_under_an_account_that_nobody_can_log_in_to(
 def test_roots_closed_folder_stays_closed_and_the_data_go_elsewhere() -> None:
     with scratch() as closed:
         closed.mkdir(mode=0o700)
-        asked = closed / "db"
-        with embedded.start(asked) as server:
+        chosen = closed / "db"
+        with embedded.start(chosen) as server:
             try:
                 assert query(server, "SELECT 1") == 1
                 assert server.folder.parent == folders.ROOTS_FOLDER
                 assert mode(server.folder) == 0o700
                 assert mode(closed) == 0o700
-                assert not asked.exists()
+                assert not chosen.exists()
                 assert "Permission denied" in stranger_says(sockets_of(server)).stderr
-                with embedded.start(asked) as again:
+                with embedded.start(chosen) as again:
                     assert again.folder == server.folder
             finally:
                 server.stop()
@@ -406,10 +408,10 @@ def test_programs_in_roots_closed_folder_are_copied_for_all_to_run_and_root_to_c
     for path in closed.rglob("*"):
         path.chmod(0o770)
     programs = accounts.copy_programs(closed / wheel.name, folder)
-    said = subprocess.run(
+    completed = subprocess.run(
         [programs / "initdb", "--version"], user=NOBODY, group=NOBODY, cwd="/", check=True
     )
-    assert said.returncode == 0
+    assert completed.returncode == 0
     for path in [folder, *folder.rglob("*")]:
         assert path.is_symlink() or (path.stat().st_uid == 0 and not mode(path) & 0o022)
     assert accounts.copy_programs(closed / wheel.name, folder) == programs
@@ -435,10 +437,10 @@ def test_an_ordinary_user_gets_a_server_of_their_own() -> None:
         pytest.skip(f"other users cannot run {sys.executable}")
     with scratch() as folder:
         folder.parent.chmod(0o777)
-        said = subprocess.run(
+        completed = subprocess.run(
             [*command, folder], capture_output=True, text=True, check=True, **outsider
         )
-        assert said.stdout.split()[0] == str(NOBODY)
+        assert completed.stdout.split()[0] == str(NOBODY)
         assert postmaster(folder) is None
 
 

@@ -209,8 +209,8 @@ def soon(kind: type[LCDBError], match: str, *, again: bool = True) -> Iterator[l
     with pytest.raises(kind, match=match) as raised:
         yield fault
     assert fault[-1].seconds() < SOON
-    told = str(raised.value)
-    assert "Traceback" not in told
+    message = str(raised.value)
+    assert "Traceback" not in message
     if again and isinstance(raised.value, ConnectionFailedError):
         assert "the next call reconnects automatically" in raised.value.__notes__
 

@@ -338,8 +338,8 @@ def test_other_calls_of_a_cursor_are_looked_at_too(db: lcdb.Database) -> None:
 def test_the_url_cannot_ask_for_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wish = "-c default_transaction_read_only=off"
     monkeypatch.setenv("PGOPTIONS", wish)
-    asked = sa.make_url(url).update_query_dict({"options": wish})
-    for address in (asked, url):
+    requested = sa.make_url(url).update_query_dict({"options": wish})
+    for address in (requested, url):
         with lcdb.connect(address) as db, pytest.raises(ReadOnlyError):
             run(db, WRITE)
 
@@ -416,19 +416,19 @@ def test_writing_is_asked_for_by_one_argument(blank_dsn: str) -> None:
 
 
 @pytest.mark.parametrize("write", [False, True], ids=["read-only", "writable"])
-@pytest.mark.parametrize("told", ["argument", "url", "environment", "nothing"])
+@pytest.mark.parametrize("origin", ["argument", "url", "environment", "nothing"])
 def test_the_server_is_told_a_name_on_every_connection(
-    url: str, write: bool, told: str, monkeypatch: pytest.MonkeyPatch
+    url: str, write: bool, origin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "lcdb_notebook" if told == "nothing" else "vetting of TOIs"
+    name = "lcdb_notebook" if origin == "nothing" else "vetting of TOIs"
     address, argument = sa.make_url(url), None
-    if told == "argument":
+    if origin == "argument":
         argument = name
-    if told in ("url", "argument"):
-        inside = name if told == "url" else "not this one"
+    if origin in ("url", "argument"):
+        inside = name if origin == "url" else "not this one"
         address = address.update_query_dict({"application_name": inside})
-    if told in ("environment", "url"):
-        monkeypatch.setenv("PGAPPNAME", name if told == "environment" else "not this one")
+    if origin in ("environment", "url"):
+        monkeypatch.setenv("PGAPPNAME", name if origin == "environment" else "not this one")
     with lcdb.connect(address, write=write, application_name=argument, statement_timeout=77) as db:
         engines = [db.session.get_bind(), db._engine]
         for engine in engines:

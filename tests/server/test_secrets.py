@@ -174,14 +174,14 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def everything_said(error: BaseException) -> str:
     """Give all that a traceback, its causes and the objects in them could print."""
-    said = "".join(traceback.format_exception(error))
+    text = "".join(traceback.format_exception(error))
     chained: list[BaseException] = [error]
     for one in chained:
-        said += f"{one!r} {one} {one.args!r} {vars(one)!r} {getattr(one, '__notes__', '')}"
+        text += f"{one!r} {one} {one.args!r} {vars(one)!r} {getattr(one, '__notes__', '')}"
         chained += [
             e for e in (one.__cause__, one.__context__) if e is not None and e not in chained
         ]
-    return said
+    return text
 
 
 # --- what can be looked at ----------------------------------------------------------------------
@@ -310,9 +310,9 @@ def test_no_error_tells_it_nor_its_causes(
     caplog.set_level(logging.DEBUG)
     with pytest.raises((LCDBError, sa.exc.SQLAlchemyError)) as caught:
         fail(server)
-    said = everything_said(caught.value)
-    assert len(said) > 100
-    assert TELLTALE not in said
+    text = everything_said(caught.value)
+    assert len(text) > 100
+    assert TELLTALE not in text
     assert TELLTALE not in caplog.text
 
 
@@ -410,9 +410,9 @@ def test_no_command_prints_it(
             str(server.write_conf(**{"password": SECRET + "wrong"} if wrong else {})),
         ]
     assert main(arguments) == (2 if wrong else 0)
-    said = capsys.readouterr()
-    assert ("Traceback" in said.err) == wrong
-    assert TELLTALE not in said.out + said.err
+    text = capsys.readouterr()
+    assert ("Traceback" in text.err) == wrong
+    assert TELLTALE not in text.out + text.err
 
 
 @contextmanager
@@ -495,8 +495,8 @@ def connect_by(
 
 
 def in_tls(db: lcdb.Database) -> bool:
-    asked = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-    return bool(db.session.scalar(sa.text(asked)))
+    query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    return bool(db.session.scalar(sa.text(query)))
 
 
 @pytest.mark.parametrize("way", WAYS)

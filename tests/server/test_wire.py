@@ -551,17 +551,17 @@ def test_writing_a_long_stream_takes_the_memory_of_a_block() -> None:
 
 
 def test_rows_are_asked_for_only_as_the_stream_is_read() -> None:
-    asked = []
+    pulled = []
 
     def rows() -> Iterator[tuple[Any]]:
         for k in range(100):
-            asked.append(k)
+            pulled.append(k)
             yield (np.zeros(10_000),)
 
     writer = wire.RowWriter([wire.FLOAT8_ARRAY], rows())
-    assert not asked
+    assert not pulled
     assert len(writer.read(1000)) == 1000
-    assert len(asked) == 3
+    assert len(pulled) == 3
 
 
 def test_a_reader_that_failed_takes_nothing_more() -> None:
@@ -690,7 +690,7 @@ def test_psycopg2_reads_what_copy_has_written(
 def test_awkward_arrays_are_the_same_by_copy_and_by_text_both_ways(
     cursor: Any, array: list[float] | None
 ) -> None:
-    wanted = table([(None if array is None else np.array(array),)])
+    expected = table([(None if array is None else np.array(array),)])
     cursor.execute("CREATE TEMP TABLE awkward (it float8[]) ON COMMIT DROP")
     with wire.RowWriter([wire.FLOAT8_ARRAY], [(array,)]) as writer:
         cursor.copy_expert("COPY awkward FROM STDIN (FORMAT binary)", writer)
@@ -698,8 +698,8 @@ def test_awkward_arrays_are_the_same_by_copy_and_by_text_both_ways(
     cursor.execute("SELECT it FROM awkward")
     text = [(None if one is None else np.array(one, "f8"),) for (one,) in cursor.fetchall()]
     cursor.connection.rollback()
-    assert table(copied) == wanted
-    assert table(text) == wanted
+    assert table(copied) == expected
+    assert table(text) == expected
 
 
 @settings(max_examples=60, deadline=None)

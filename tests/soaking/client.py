@@ -197,13 +197,13 @@ class _Client:
                 self._compare(key, self._known[key].record, int(row["sum"]))
 
     def _records(self, db: lcdb.Database, targets: list[int]) -> None:
-        wanted = {key for target in targets for key in self._of_target[target]}
+        missing = {key for target in targets for key in self._of_target[target]}
         for data in db.search(targets, catalog=CATALOG, sector=SECTOR).read(progress=False):
             exposure = int(data.observation.fields["exptime"])
             key = Key(data.target, exposure, str(data.photometry), data.processing or "raw")
             self._compare(key, self._known[key].record, _sum(data)["sum"])
-            wanted.remove(key)
-        assert not wanted, f"lost: {wanted}"
+            missing.remove(key)
+        assert not missing, f"lost: {missing}"
 
     def _compare(self, key: Key, right: int, found: int) -> None:
         assert found == right, f"{key} is not what was written"

@@ -219,16 +219,16 @@ def _compare(
     for result in results:
         assert result.file is not None
         assert result.cadence is not None
-        there = taken.get(result.cadence)
-        if there is not None:
+        existing = taken.get(result.cadence)
+        if existing is not None:
             result.status = "unchanged"
-            result.frame = there
-            differing = _differing(there, result)
+            result.frame = existing
+            differing = _differing(existing, result)
             if differing:
                 result.frame = None
                 result.reason = (
-                    f"frame {f'{there.id} ' if there.id else ''}({there.file_path}) of type "
-                    f"{type_!r} already has cadence {result.cadence}, with another "
+                    f"frame {f'{existing.id} ' if existing.id else ''}({existing.file_path}) of "
+                    f"type {type_!r} already has cadence {result.cadence}, with another "
                     f"{' and '.join(differing)}; pass another frame_class="
                 )
             continue
@@ -249,15 +249,15 @@ def _compare(
         )
 
 
-def _differing(there: FITSFrame, result: _Result) -> list[str]:
+def _differing(existing: FITSFrame, result: _Result) -> list[str]:
     assert result.file is not None
     differing = []
-    if there.file_path is None or there.file_path.resolve() != result.file.path.resolve():
+    if existing.file_path is None or existing.file_path.resolve() != result.file.path.resolve():
         differing.append("file")
-    if there.observation_id != result.observation:
+    if existing.observation_id != result.observation:
         differing.append("observation")
     columns = result.file.columns
-    return differing + [n for n in columns if not np.array_equal(getattr(there, n), columns[n])]
+    return differing + [n for n in columns if not np.array_equal(getattr(existing, n), columns[n])]
 
 
 def _further_fields(frame_class: type[FITSFrame], file: FrameFile) -> dict[str, Any]:

@@ -274,8 +274,8 @@ def _same_rows(pair: Pair, cadence: IntVector, product: Product) -> bool:
 
 
 def _new_observation(key: ObservationKey) -> ObservationPlan:
-    nothing = np.empty(0, np.int64)
-    return ObservationPlan(key, None, nothing, nothing)
+    no_cadences = np.empty(0, np.int64)
+    return ObservationPlan(key, None, no_cadences, no_cadences)
 
 
 def _key(curve: Curve) -> CurveKey:

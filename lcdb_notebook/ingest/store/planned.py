@@ -152,8 +152,8 @@ class SharedPlan:
             raise IngestError(self.problem)
         sampling, fields = self.sampling, dict(self.fields)
         if shared.quality:
-            nothing = np.full(shared.cadence.size, np.nan)
-            new = Sampling(shared.cadence, nothing, shared.quality)
+            no_times = np.full(shared.cadence.size, np.nan)
+            new = Sampling(shared.cadence, no_times, shared.quality)
             sampling = new if sampling is None else sampling.merged(new, "in what is stored")
         for name, value in shared.fields.items():
             known = fields.setdefault(name, value)

@@ -69,9 +69,9 @@ def _planned(
     if not flags or observation.problem:
         return known
     order = np.argsort(observation.stored)
-    nothing = np.full(observation.reference.size, np.nan)
+    no_times = np.full(observation.reference.size, np.nan)
     quality = {name: array[order].astype(np.int32) for name, (_, array) in flags.items()}
-    sampling = Sampling(observation.reference, nothing, quality)
+    sampling = Sampling(observation.reference, no_times, quality)
     rows = {name: id_ for name, (id_, _) in flags.items()}
     return replace(known, sampling=sampling, stored=sampling, rows=rows)
 

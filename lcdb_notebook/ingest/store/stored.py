@@ -181,8 +181,8 @@ def _take_flags(
     pair.quality[flag_type] = id_
     if pair.problem or not _fits(observation, pair, quality, f"quality_flag_array {id_}"):
         return
-    nothing = np.full(observation.reference.size, np.nan)
-    sampling = pair.sampling or Sampling(observation.reference, nothing)
+    no_times = np.full(observation.reference.size, np.nan)
+    sampling = pair.sampling or Sampling(observation.reference, no_times)
     flags = quality[np.argsort(observation.stored)].astype(np.int32)
     pair.sampling = Sampling(
         sampling.cadence, sampling.time, {**sampling.quality, flag_type: flags}

@@ -117,9 +117,9 @@ def _require_of_own_type(mapper: orm.Mapper[Any]) -> None:
     identity, discriminator = mapper.polymorphic_identity, mapper.polymorphic_on
     if identity is None or discriminator is None:
         return
-    there = {constraint.info.get("requires") for constraint in shared.constraints}
+    existing_checks = {constraint.info.get("requires") for constraint in shared.constraints}
     for name in sorted(mapper.class_.__required__):
-        if (identity, name) not in there:
+        if (identity, name) not in existing_checks:
             # References to the columns attach the constraint to their table.
             sa.CheckConstraint(
                 sa.or_(discriminator != identity, shared.c[name].is_not(None)),

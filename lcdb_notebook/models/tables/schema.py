@@ -108,19 +108,19 @@ def check(connection: sa.Connection) -> None:
         lists all differences and how to resolve them. Also if the role may not read a table, or
         the database is not a LightcurveDB.
     """
-    there = by_table(stored_columns(connection))
-    if not there:
+    stored = by_table(stored_columns(connection))
+    if not stored:
         raise SchemaError(explain_absence(connection))
     tables = [table for table in Base.metadata.sorted_tables if table.name in REQUIRED]
-    absent = [f"table {table.name}" for table in tables if table.name not in there]
-    keyed = has_keys(there)
+    absent = [f"table {table.name}" for table in tables if table.name not in stored]
+    keyed = has_keys(stored)
     absent += [
         f"column {column}"
         for table in tables
         for column in table.c
-        if table.name in there
+        if table.name in stored
         and column.name in REQUIRED[table.name]
-        and column.name not in there[table.name]
+        and column.name not in stored[table.name]
         and not (keyed and str(column) == "dataset.id")
     ]
     unreadable = [
@@ -146,9 +146,9 @@ def check(connection: sa.Connection) -> None:
             "Its owner can convert them (ALTER TABLE ... ALTER COLUMN ... TYPE ...), or make a "
             "view of the right types in a schema that comes first in your search_path."
         )
-    beside = [str(one) for one in different if not one.blocks]
-    if beside:
-        problems.append(f"Other differences, which do not prevent reading: {', '.join(beside)}.")
+    harmless = [str(one) for one in different if not one.blocks]
+    if harmless:
+        problems.append(f"Other differences, which do not prevent reading: {', '.join(harmless)}.")
     raise SchemaError(" ".join(problems))
 
 

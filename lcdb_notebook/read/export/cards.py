@@ -80,7 +80,7 @@ def write(header: Header, meta: Mapping[str, Any], form: Mapping[str, Any]) -> N
     Arrays, such as QUALITY_MASK, are left out.
     """
     before = {card.keyword.upper() for card in header.cards}
-    beside: dict[str, Any] = {}
+    remaining: dict[str, Any] = {}
     for key, value in meta.items():
         of_the_file = _OF_THE_FILE.fullmatch(key.upper()) is not None
         if key in before:
@@ -88,8 +88,8 @@ def write(header: Header, meta: Mapping[str, Any], form: Mapping[str, Any]) -> N
         else:
             written = not of_the_file and put(header, key, value)
         if not written and _is_plain(value):
-            beside[key] = value
-    text = json.dumps({"form": form, "meta": beside}, separators=(",", ":"))
+            remaining[key] = value
+    text = json.dumps({"form": form, "meta": remaining}, separators=(",", ":"))
     # astropy has misread both of these characters at the end of a card.
     header[KEYWORD] = text.replace("'", r"\u0027").replace("&", r"\u0026")
 
@@ -102,8 +102,8 @@ def read(header: Header) -> tuple[dict[str, Any], dict[str, Any] | None]:
             value = card.value
             meta[card.keyword] = None if type(value).__name__ == "Undefined" else value
     try:
-        beside = json.loads(header[KEYWORD])
-        return meta | beside["meta"], beside["form"]
+        remaining = json.loads(header[KEYWORD])
+        return meta | remaining["meta"], remaining["form"]
     except (KeyError, TypeError, ValueError):
         return meta, None
 

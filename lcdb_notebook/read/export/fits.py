@@ -290,5 +290,7 @@ def _same_presets(flag_type: str, readers: str) -> bool:
     named = 0
     for flag in flags.flag_class(flag_type):
         named |= flag.value
-    theirs, its = flags.presets(readers), flags.presets(flag_type)
-    return all((theirs[preset] ^ its[preset]) & named == 0 for preset in its)
+    reader_presets, type_presets = flags.presets(readers), flags.presets(flag_type)
+    return all(
+        (reader_presets[preset] ^ type_presets[preset]) & named == 0 for preset in type_presets
+    )

@@ -150,11 +150,11 @@ class Layout:
         ExportError
             If the columns differ; the message lists the differences.
         """
-        ours, theirs = (
+        expected, found = (
             {(field.name, str(_bare(field.type))) for field in one} for one in (self.schema, schema)
         )
-        if ours != theirs:
-            differing = sorted({name for name, _ in ours ^ theirs})
+        if expected != found:
+            differing = sorted({name for name, _ in expected ^ found})
             raise ExportError(
                 f"its columns differ from those of this selection ({', '.join(differing)}), and "
                 "all files of a folder must have the same columns"

@@ -154,7 +154,7 @@ def _exported(folder: Path, found: Found, layout: Layout, *, overwrite: bool) ->
         for path in sorted(inside.glob("*.parquet")):
             try:
                 layout.check(pq.read_schema(path))
-                held = pq.read_table(
+                rows_of_file = pq.read_table(
                     path, columns=[*layout.identity], partitioning=None
                 ).to_pylist()
             except ExportError as error:
@@ -163,21 +163,21 @@ def _exported(folder: Path, found: Found, layout: Layout, *, overwrite: bool) ->
                 raise ExportError(
                     f"{path} is not a Parquet file or is damaged; remove it ({error})"
                 ) from error
-            ours = [one for one in held if one["dataset"] in selected]
-            for one in ours:
+            selected_rows = [one for one in rows_of_file if one["dataset"] in selected]
+            for one in selected_rows:
                 if layout.identify(selected[one["dataset"]]) != one:
                     raise ExportError(
                         f"{path} was exported from another database: there, DataSet "
                         f"{one['dataset']} is {one}; export into another folder"
                     )
             if not overwrite:
-                exported |= {one["dataset"]: path for one in ours}
-            elif ours and len(ours) < len(held):
+                exported |= {one["dataset"]: path for one in selected_rows}
+            elif selected_rows and len(selected_rows) < len(rows_of_file):
                 raise ExportError(
-                    f"{path} also contains {len(held) - len(ours)} light curves that are not in "
-                    "this selection and would be lost; export into another folder"
+                    f"{path} also contains {len(rows_of_file) - len(selected_rows)} light curves "
+                    "that are not in this selection and would be lost; export into another folder"
                 )
-            elif ours:
+            elif selected_rows:
                 path.unlink()
     return exported
 
@@ -238,7 +238,7 @@ def _write(
         atomic_write(path) as partial,
         pq.ParquetWriter(partial, layout.schema, **layout.packing) as file,
         # pyarrow compresses without Python's lock, while the next light curves are read.
-        ThreadPoolExecutor(1, "lcdb-parquet") as beside,
+        ThreadPoolExecutor(1, "lcdb-parquet") as writer,
     ):
         under_way: Future[None] | None = None
         for group in _groups(chain([first], part), statuses, on_error):
@@ -246,7 +246,7 @@ def _write(
             written += [data.dataset for data, _ in group]
             if under_way is not None:
                 under_way.result()
-            under_way = beside.submit(file.write_table, table)
+            under_way = writer.submit(file.write_table, table)
         if under_way is not None:
             under_way.result()
     if not written:

@@ -182,13 +182,13 @@ def _address(which: Source) -> sa.URL:
         found = config.resolve(**how).url  # type: ignore[arg-type]
         assert found is not None
         return found
-    theirs = read_url(which.where, "the database of the notebook")
-    hosts = theirs.query.get("host", theirs.host) or ""
+    caller_url = read_url(which.where, "the database of the notebook")
+    hosts = caller_url.query.get("host", caller_url.host) or ""
     if str(hosts).startswith("/"):
-        return theirs
+        return caller_url
     try:
         own = config.resolve(embedded=False).url
     except ConfigurationError:
-        return theirs
+        return caller_url
     assert own is not None
     return own

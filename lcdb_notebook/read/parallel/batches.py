@@ -130,8 +130,8 @@ class Batches:
             return False
         if self._silent_since is None:
             self._silent_since = now
-        due = now + _WAITS[min(batch.waits, len(_WAITS) - 1)]
-        self._later.append((due, replace(batch, waits=batch.waits + 1, since=since)))
+        retry_at = now + _WAITS[min(batch.waits, len(_WAITS) - 1)]
+        self._later.append((retry_at, replace(batch, waits=batch.waits + 1, since=since)))
         self._later.sort(key=lambda one: one[0])
         return True
 

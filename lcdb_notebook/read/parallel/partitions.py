@@ -164,7 +164,7 @@ def _meta(
 ) -> pd.DataFrame:
     """Build an empty DataFrame with the columns and types of the result, without reading."""
     samples: dict[tuple[Any, ...], LightCurveData] = {}
-    nothing = np.zeros(1)
+    placeholder = np.zeros(1)
     for row in found.rows:
         about, _ = found.observations[row.observation]
         key = (row.catalog, row.observation, row.photometry, row.processing)
@@ -183,9 +183,9 @@ def _meta(
                     row.processing,
                     row.unit,
                     np.zeros(1, np.int64),
-                    nothing,
-                    nothing,
-                    nothing,
+                    placeholder,
+                    placeholder,
+                    placeholder,
                     quality,
                     "mission",
                     positions=dict.fromkeys(placed, nothing),

@@ -187,8 +187,8 @@ class _Run:
 
     def _hand_out(self) -> None:
         workers = self._executor.size()
-        most = 1 if workers == 1 and not self._executor.lost else _AHEAD * workers
-        while len(self._under_way) < most:
+        limit = 1 if workers == 1 and not self._executor.lost else _AHEAD * workers
+        while len(self._under_way) < limit:
             batch = self._batches.next(workers, [*self._under_way.values()])
             if batch is None:
                 return

@@ -157,10 +157,10 @@ class Selection:
 
     def _overview(self) -> tuple[str, pd.DataFrame | None]:
         """Return a headline and a table of the first rows, or the reason why it is empty."""
-        few = self._search.cut(slice(0, _ROWS_SHOWN))
+        first_rows = self._search.cut(slice(0, _ROWS_SHOWN))
         try:
             with self._search.sessions.session_scope() as session:
-                found = self._search.kept or few.found(session)
+                found = self._search.kept or first_rows.found(session)
                 missing = self._search.missing(session)
         except NotFoundError as error:
             return f"0 light curves: {error}", None

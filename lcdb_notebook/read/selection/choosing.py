@@ -131,7 +131,7 @@ def coverage(self: Rows, *, per: str = "sector") -> pd.DataFrame:
 
     with self._search.sessions.session_scope() as session:
         table = self._search.found(session).table()
-    wanted = list(dict.fromkeys(self._search.wanted.numbers or ()))
+    numbers = list(dict.fromkeys(self._search.wanted.numbers or ()))
     if len(table) and per not in table:
         raise ArgumentError(f"per must be a field of the observations, got {per!r}")
     several = len(set(table.get("catalog", ()))) > 1

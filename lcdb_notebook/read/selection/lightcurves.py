@@ -127,8 +127,8 @@ def _only_one(self: Rows, session: orm.Session) -> Found:
         If there are several rows, or none.
     """
     search = self._search
-    few = search if search.kept is not None else search.cut(slice(0, _ROWS_COMPARED + 1))
-    found = few.found(session)
+    first_rows = search if search.kept is not None else search.cut(slice(0, _ROWS_COMPARED + 1))
+    found = first_rows.found(session)
     found.require()
     missing = search.missing(session)
     explain.check_one_catalog(found.rows, search.wanted)

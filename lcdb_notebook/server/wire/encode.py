@@ -113,15 +113,15 @@ class RowWriter:
     def _encode(self, rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
         """Build the stream, in non-empty blocks of about :data:`BLOCK_BYTES`."""
         parts: list[bytes | memoryview] = [_HEAD]
-        held = len(_HEAD)
+        encoded_bytes = len(_HEAD)
         for row in rows:
             encoded = encode_row(self._fields, row, self.rows)
             self.rows += 1
             parts += encoded
-            held += sum(map(len, encoded))
-            if held >= BLOCK_BYTES:
+            encoded_bytes += sum(map(len, encoded))
+            if encoded_bytes >= BLOCK_BYTES:
                 yield b"".join(parts)
-                parts, held = [], 0
+                parts, encoded_bytes = [], 0
         yield b"".join([*parts, TRAILER])
 
 

@@ -89,19 +89,19 @@ class Layout:
         available = (end - start) // self.size
         found, window = 0, _FIRST_WINDOW
         while found < available:
-            asked = alike = min(window, available - found)
+            compared = equal = min(window, available - found)
             first = start + found * self.size
             for offset, expected in self.fixed:
                 seen = np.ndarray(
-                    (alike, len(expected)), np.uint8, buffer, first + offset, (self.size, 1)
+                    (equal, len(expected)), np.uint8, buffer, first + offset, (self.size, 1)
                 )
                 same = seen == expected
                 if not same.all():
-                    alike = int(same.all(axis=1).argmin())
-                    if not alike:
+                    equal = int(same.all(axis=1).argmin())
+                    if not equal:
                         break
-            found += alike
-            if alike < asked:
+            found += equal
+            if equal < compared:
                 break
             window *= 4
         return found
