@@ -82,6 +82,17 @@ BANNED = {
     r"\bbe it\b": "whether",
     r"\bso as (?:it|they)\b": "the way",
     r"\bleft to itself\b": "by default",
+    r"\bwhatever (?:else|the|its?|their|they|is|was|became)\b": "any, regardless of, even if",
+    r"\bhowever (?:it|they)\b": "even if it, regardless of how it",
+    r"\bin place of\b": "instead of",
+    r"\bif need be\b": "if necessary",
+    r"\b(?:grows?|growing) with time\b": "increases with time",
+    r"\bfrom the root down\b": "from the root",
+    r"\bfrom (?:\d\w*|sector \d+) on\b": "of at least ..., from sector ...",
+    r"\bwhere (?:there (?:is|are|was|were)|nothing|(?-i:none))\b": "if there is, for missing ...",
+    r"\bwhat (?:is|was) stored\b": "the stored data",
+    r"\bmeant\b(?! (?:to|for|as)\b)": "intended, suggested",
+    r"\bof (?:no|little) use\b": "useless, not useful",
 }
 # A docstring begins with what the function does for its caller.
 OPENINGS = r"\A\s*(?:Give|Gives|Let|Have|Ask|Lend|Hand)\b"

@@ -214,7 +214,7 @@ def dataframe(
     pandas.DataFrame
         One row per cadence: ``time, flux, flux_err, cadenceno, quality``, a column for each
         further flag type, then ``dataset, target, photometry, processing`` and the observation
-        fields that grow with time (``sector``). Fluxes and errors are as stored, magnitudes
+        fields that increase with time (``sector``). Fluxes and errors are as stored, magnitudes
         included; ``attrs`` hold the mission, the time format and scale, the units and the type of
         ``quality``.
 

@@ -66,7 +66,7 @@ class QLPFlagV1(QualityFlag):
 
 
 class QLPFlagV2(QualityFlag):
-    """QLP's files from sector 56 on (DET, SYS_RM), type ``qlp_quality_flag_v2``.
+    """QLP's files from sector 56 (DET, SYS_RM), type ``qlp_quality_flag_v2``.
 
     QLP's two bits moved to 2**29 and 2**30, where they do not collide with SPOC's. Only 2**30 is
     part of presets ("hard" and "hardest"), because ``lightkurve.io.qlp`` uses only this one. 2**29

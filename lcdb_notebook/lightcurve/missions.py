@@ -55,7 +55,7 @@ class KnownMission:
     quality_column : str
         Column of these flags in the mission's own files.
     instrument : tuple of (str, str or None)
-        Levels of the instrument tree from the root down, each with the header card of its number.
+        Levels of the instrument tree from the root, with the header cards of their numbers.
     exposures : mapping of float to int
         Nominal exposure times by the seconds between two cadences.
     launch : float
@@ -92,7 +92,7 @@ class KnownMission:
 
 
 # Epoch and header cards: TESS Science Data Products Description Document (EXP-TESS-ARC-ICD-0014),
-# sections 3 and 5. Two orbits of 13.7 days a sector; from sector 97 on there are four.
+# sections 3 and 5. A sector has two orbits of 13.7 days; from sector 97, it has four.
 TESS = KnownMission(
     name="TESS",
     telescope="TESS",

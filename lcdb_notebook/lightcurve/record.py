@@ -117,8 +117,8 @@ class LightCurveData:
     cadence : numpy.ndarray of int64
         Cadence numbers.
     time : numpy.ndarray of float64
-        Barycentric times in the mission's format (``clock.format_name``), scale TDB; NaN where
-        there is none.
+        Barycentric times in the mission's format (``clock.format_name``), scale TDB; NaN for
+        missing times.
     flux : numpy.ndarray of float64
         Flux in ``unit``; NaN for missing measurements.
     flux_err : numpy.ndarray of float64 or None

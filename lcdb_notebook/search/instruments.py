@@ -72,7 +72,7 @@ def as_tree(rows: Sequence[Row]) -> InstrumentTree:
     Returns
     -------
     InstrumentTree
-        ``name``, ``part_of`` (from the root down), ``depth`` and ``id``.
+        ``name``, ``part_of`` (from the root), ``depth`` and ``id``.
     """
     by_id = {id_: (name, parent) for id_, name, parent in rows}
     parts: dict[UUID | None, list[UUID]] = {}

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 __all__ = ["first_words", "statements", "tokens"]
 
-# Lexical structure of SQL (PostgreSQL manual, chapter 4.1). All characters from 128 on can be part
-# of identifiers, including those that Python does not consider letters.
+# Lexical structure of SQL (PostgreSQL manual, chapter 4.1). All characters above 127 can be part of
+# identifiers, including those that Python does not consider letters.
 _TOKEN = re.compile(
     r"""
     (?P<word> [A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]* )

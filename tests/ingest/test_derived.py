@@ -253,7 +253,7 @@ def test_of_a_dataframe_all_goes_in_or_nothing(db: lcdb.Database) -> None:
     db.add(lc, derived_from=True, processing="halved")
     frame["flux"] /= 2
     before = len(db.search())
-    with pytest.raises(IngestError, match=f"of DEMO {last} differs from what is stored"):
+    with pytest.raises(IngestError, match=f"of DEMO {last} differs from the stored one"):
         add(db.session, frame, derived_from=True, processing="halved")
     # In the transaction of a session, too, which goes on.
     assert len(db.search()) == before

@@ -315,7 +315,7 @@ def test_a_different_light_curve_of_the_same_name_is_refused(
         (first,), (second,) = store(connection, [product()]), store(connection, [other])
     assert (first.status, second.status) == ("added", "skipped")
     which = "another file in this batch" if together else f"dataset {first.datasets[0]}"
-    assert f"Aperture, raw of TIC 1 differs from what is stored ({which})" in second.reason
+    assert f"Aperture, raw of TIC 1 differs from the stored one ({which})" in second.reason
     assert count(connection, DataSet) == 2
 
 
@@ -651,13 +651,13 @@ def test_store_refuses_a_part_with_other_values(connection: sa.Connection) -> No
     store(connection, [product(1, (1, 2, 3), part=True)])
     overlapping = product(1, (3, 4), part=True)
     overlapping.curves[0].flux[0] += 1
-    assert "differs from what is stored" in str(refusal(connection, overlapping))
+    assert "differs from the stored one" in str(refusal(connection, overlapping))
     assert statuses(connection, product(1, (3, 4), part=True)) == ["added"]
 
 
 def test_store_joins_files_only_if_they_are_parts(connection: sa.Connection) -> None:
     store(connection, [product(1, (1, 2, 3))])
-    assert "differs from what is stored" in str(refusal(connection, product(1, (4, 5))))
+    assert "differs from the stored one" in str(refusal(connection, product(1, (4, 5))))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Packed:
     buffers : list of numpy.ndarray
         Times (float64), fluxes (float32), and sixteen flags in each further array (uint16).
     errors : numpy.ndarray
-        float32, NaN where there are none.
+        float32; NaN for missing errors.
     """
 
     records: list[LightCurveData]

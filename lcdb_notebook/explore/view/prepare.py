@@ -122,7 +122,7 @@ def in_mission_time(settings: Settings, records: Sequence[LightCurveData]) -> Se
     Parameters
     ----------
     settings : Settings
-        Their epoch is a BJD from 1e6 on.
+        An epoch of at least 1e6 is a BJD.
     records : sequence of LightCurveData
         The light curves.
 

@@ -45,7 +45,7 @@ class Settings:
     period : float or None, optional
         The period in days to fold on; None does not fold.
     epoch : float or None, optional
-        A time of phase 0, in the mission's time or as BJD (from 1e6 on), which explorers convert;
+        A time of phase 0, in the mission's time or as BJD (at least 1e6), which explorers convert;
         None is the first cadence.
 
     Raises

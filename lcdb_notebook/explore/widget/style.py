@@ -85,7 +85,7 @@ _KEEP_KEYS = (
 )
 
 
-# In place of a widget that does not exist, JupyterLab writes "Error displaying widget" or "Loading
+# Instead of a widget that does not exist, JupyterLab writes "Error displaying widget" or "Loading
 # widget..." into a panel without elements. It is hidden, since the static version is shown below.
 _HIDE_MISSING_WIDGET = (
     "<style>.jp-OutputArea:has(.lcdb-static) > .jp-OutputArea-child"

@@ -196,7 +196,7 @@ class Plan:
                 return stored[0], stored[0].joined(cadence, curve)
         if stored:
             raise ConflictError(
-                f"{_name(key)} of {product.catalog} {product.target} differs from what is stored "
+                f"{_name(key)} of {product.catalog} {product.target} differs from the stored one "
                 f"({_which(stored[0].dataset)}); delete it first, or use another name"
             )
         return self._new(curve, cadence)
@@ -292,4 +292,4 @@ def _which(dataset: int) -> str:
 
 def _where(product: Product, observation: ObservationPlan) -> str:
     number = f"observation {observation.id}" if observation.id else "another file in this batch"
-    return f"in what is stored of {product.catalog} {product.target} ({number})"
+    return f"in the stored data of {product.catalog} {product.target} ({number})"

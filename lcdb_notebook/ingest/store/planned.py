@@ -154,7 +154,7 @@ class SharedPlan:
         if shared.quality:
             no_times = np.full(shared.cadence.size, np.nan)
             new = Sampling(shared.cadence, no_times, shared.quality)
-            sampling = new if sampling is None else sampling.merged(new, "in what is stored")
+            sampling = new if sampling is None else sampling.merged(new, "in the stored data")
         for name, value in shared.fields.items():
             known = fields.setdefault(name, value)
             if known is not value and known != value:

@@ -27,8 +27,8 @@ __all__ = ["Layout"]
 
 _MEANING = {
     "time": "mid-time of the cadence, barycentric, scale TDB, in the mission's format; NaN: none",
-    "flux": "as stored; NaN where nothing was measured",
-    "flux_err": "one standard deviation, as stored; NaN where there is none",
+    "flux": "as stored; NaN for missing measurements",
+    "flux_err": "one standard deviation, as stored; NaN if unknown",
     "cadenceno": "cadence number",
     "quality": "bits of the type in the column flag_type",
     **dict.fromkeys(POSITIONS.values(), "position of the star on the detector"),

@@ -144,7 +144,7 @@ def fitted(
     session: orm.Session, statement: layout.Statement, target_filter: TargetFilter
 ) -> layout.Statement:
     """Fit a statement on these targets to the database of a session."""
-    # Flags of an observation count for all targets in it, whatever else is filtered.
+    # Flags of an observation count for all targets in it, regardless of other filters.
     everywhere = target_filter.flagged is not None
     return layout.present(session, statement, target_filter.criteria, everywhere=everywhere)
 

@@ -3,7 +3,7 @@
 ``dataset`` and ``datasethierarchy`` have a partition for each observation, possibly thousands. A
 statement without the ids of observations would open and lock all of them. Criteria are therefore
 resolved to ids on the small tables first; keys are read from a few partitions at a time; and a
-statement then gets the keys in place of the table.
+statement then gets the keys instead of the table.
 """
 
 from __future__ import annotations

@@ -306,7 +306,7 @@ def _matches(asked: Shape) -> list[sa.ColumnElement[bool]]:
 
 
 def chronology() -> list[str]:
-    """Return the names of the fields that grow with time, of all observation classes."""
+    """Return the names of the fields of all observation classes that increase with time."""
     return [column.name for column in _chronology()]
 
 

@@ -1,4 +1,4 @@
-"""The conditions of a search on each table, with named parameters in place of values."""
+"""The conditions of a search on each table, with named parameters instead of values."""
 
 from __future__ import annotations
 
