@@ -125,7 +125,7 @@ class Assembly:
     pair : Pair
         The target and the observation, by id.
     observation : ObservationData
-        What is known of it.
+        The observation.
     parameters : mapping of str to StarParameter
         Quantities of the star.
     positions : mapping of int to str

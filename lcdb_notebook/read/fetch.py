@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 # Length of the part of a statement that errors show; its ids grow with the selection.
 _SHOWN = 200
 
-# The table that a row of the stream is from; the first field of every row.
+# The table of a row of the stream; the first field of every row.
 CADENCES, TIMES, FLAGS, DATASET, VERSION, POSITIONS = range(6)
 
 _FIELDS = (

@@ -139,7 +139,7 @@ def is_for_all(observation: str, *, by_type: bool) -> str:
 def of_pairs(
     table: str, pairs: Sequence[tuple[int, int]], *, pruned: bool = False, also: str = ""
 ) -> str:
-    """Return the FROM items for a table's rows of pairs, each looked up in the index.
+    """Return the FROM items for the rows of pairs in a table, looked up in the index.
 
     For a plain join of a few thousand pairs, the planner reads the whole table, because it expects
     many matches and small rows (the arrays are stored out of line). OFFSET prevents it from merging

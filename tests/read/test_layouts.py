@@ -548,7 +548,7 @@ def test_writing_into_lightcurvedb_3_is_refused(layout_copy: str) -> None:
     with pytest.raises(SchemaError, match="LightcurveDB 3, which lcdb_notebook only reads"):
         lcdb.connect(layout_copy, write=True, create=True)
     with lcdb.connect(layout_copy, write=True) as db:
-        with pytest.raises(SchemaError, match=r"add\(\) cannot write to LightcurveDB 3, whose"):
+        with pytest.raises(SchemaError, match=r"add\(\) cannot write to LightcurveDB 3, because"):
             db.add(None)
         with pytest.raises(SchemaError, match="LightcurveDB 3"):
             db.create(alter=True)

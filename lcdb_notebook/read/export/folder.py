@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ready", "report", "write_folder"]
 
-# Increased when files are written differently, so that older ones are written again.
+# Increased when the contents of files change, so that older files are written again.
 _EDITION = 2
 
 # Number of rows whose histories are queried and whose files are checked at once.

@@ -45,7 +45,7 @@ class Layout:
     missions : mapping of uuid.UUID to tuple of (str, Clock)
         For each mission id, its name and clock.
     flag_types : set of frozenset of str
-        Each combination of types of flags that a light curve has.
+        The combinations of flag types that occur in light curves.
     positions : collection of str, optional
         Names of the columns of positions that light curves may have.
 

@@ -188,7 +188,7 @@ def _meta(
                     placeholder,
                     quality,
                     "mission",
-                    positions=dict.fromkeys(placed, nothing),
+                    positions=dict.fromkeys(placed, placeholder),
                 )
     distinct = list({id(data): data for data in samples.values()}.values())
     everything = {**settings, "quality_bitmask": "none", "flagged": "keep"}

@@ -141,9 +141,9 @@ def coverage(self: Rows, *, per: str = "sector") -> pd.DataFrame:
         counts.columns.name = per
     else:
         counts = pd.crosstab(rows, table[per])
-    if wanted and not several:
+    if numbers and not several:
         # Aliases were found without being named.
-        names = [*wanted, *(name for name in counts.index if name not in set(wanted))]
+        names = [*numbers, *(name for name in counts.index if name not in set(numbers))]
         counts = counts.reindex(names, fill_value=0).rename_axis("target")
     return counts
 

@@ -97,10 +97,10 @@ def to_pandas(
     pandas.DataFrame
         One row per cadence: ``time, flux, flux_err, cadenceno, quality``, a column for each
         further flag type, ``centroid_col`` and ``centroid_row`` if positions are stored, then
-        ``dataset, target, photometry, processing`` and the observation fields that grow with time
-        (``sector``). ``catalog`` and ``flag_type`` are included where they differ between rows.
-        Fluxes and errors are as stored, magnitudes included; ``attrs`` hold the mission, the time
-        format and scale, the units, which of them were inferred, and the type of ``quality``.
+        ``dataset, target, photometry, processing`` and the observation fields that increase with
+        time (``sector``). ``catalog`` and ``flag_type`` are included if they differ between rows.
+        Fluxes, magnitudes and errors have the stored values. ``attrs`` contain the mission, the
+        time format and scale, the units, which of them were inferred, and the type of ``quality``.
         :func:`lcdb_notebook.from_pandas` converts the DataFrame back to LightCurves.
 
         With ``wide=True``, one row per cadence of each target and observation, and for each light
@@ -177,8 +177,8 @@ def to_nested(
         ``photometry, processing, unit``, and the nested column ``lightcurve`` with ``time, flux,
         flux_err, cadenceno, quality``, a field for each further flag type, and ``centroid_col`` and
         ``centroid_row`` if positions are stored. ``unit_inferred`` is included if a unit was
-        inferred. Fluxes and errors are as stored. A light curve without remaining cadences is an
-        empty list.
+        inferred. Fluxes and errors have the stored values. A light curve without remaining cadences
+        is an empty list.
 
     Raises
     ------
