@@ -37,8 +37,8 @@ _MOST_DIGITS = 100
 def as_list(value: Any, argument: str) -> list[Any]:
     """Return the values of an argument as a list, which is empty for None; refuse an empty list.
 
-    An empty list usually comes from a filter that kept nothing. A search that ignored it would find
-    everything instead.
+    An empty list usually comes from a filter that removed everything. If it were ignored, the
+    search would find everything instead.
     """
     if value is None:
         return []
@@ -56,7 +56,7 @@ def as_list(value: Any, argument: str) -> list[Any]:
 def targets(
     target: Any,
 ) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None, tuple[str, ...]]:
-    """Read ``target``: catalog numbers or else ids of Target rows, and the catalogs named."""
+    """Read ``target``: catalog numbers, or ids of Target rows, and the named catalogs."""
     if target is None:
         return None, None, ()
     numbers: list[int] = []
@@ -91,7 +91,7 @@ def _catalog_number(value: Any) -> tuple[str | None, int]:
             raise ArgumentError(
                 f"{value!r} is not a catalog number; use 261136679 or 'TIC 261136679'"
             )
-        # int() refuses more than some thousand digits; the first ones decide the range check.
+        # int() refuses thousands of digits; the first digits are sufficient for the range check.
         catalog, number = match[1], int(match[2].lstrip("0")[:_MOST_DIGITS] or 0)
     elif isinstance(value, int | np.integer) and not isinstance(value, bool):
         number = int(value)
@@ -111,7 +111,7 @@ def _id(stored: Any) -> Any:
     """Return the primary key of an object without a query."""
     identity = sa.inspect(stored).identity
     if identity is None:
-        raise ArgumentError(f"{stored!r} is not in the database yet; flush the session first")
+        raise ArgumentError(f"{stored!r} has not been stored yet; flush the session first")
     return identity[0]
 
 
@@ -129,12 +129,12 @@ def name_of(value: Any, model: type[Any], argument: str) -> str:
 def processing_name(value: Any) -> str | None:
     """Return the name of a processing method; None for raw photometry."""
     name = name_of(value, ProcessingMethod, "processing")
-    # An object means its own name, even if that is "raw".
+    # An object represents its name, even if that is "raw".
     return None if isinstance(value, str) and name.lower() == RAW else name
 
 
 def is_word_for_raw(value: Any) -> bool:
-    """Return whether this is the word "raw", which could also be a processing method's name."""
+    """Return whether this is the word "raw", which can also be the name of a processing method."""
     return isinstance(value, str) and value is not RAW and value.lower() == RAW
 
 
@@ -174,7 +174,7 @@ def observations(value: Any) -> tuple[tuple[int, ...], tuple[str, ...]]:
 
 
 def field_values(name: str, value: Any, columns: Sequence[sa.Column[Any]]) -> tuple[Any, ...]:
-    """Return the values to match in a field of observations, checked against its type."""
+    """Return the values to match in a field of observations, after a check of their types."""
     if value is None:
         return (None,)
     kinds = {column.type.python_type for column in columns}
@@ -190,7 +190,7 @@ def field_values(name: str, value: Any, columns: Sequence[sa.Column[Any]]) -> tu
 
 
 def _is_a(value: Any, kind: type[Any]) -> bool:
-    # In Python True equals 1, in PostgreSQL it does not.
+    # True equals 1 in Python, but not in PostgreSQL.
     if isinstance(value, bool) or kind is bool:
         return isinstance(value, bool) and kind is bool
     if kind in (int, float, decimal.Decimal):

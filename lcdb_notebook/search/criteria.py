@@ -1,4 +1,4 @@
-"""Criteria of a search, made from its arguments without any query."""
+"""Criteria of a search, built from its arguments without a query."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from lcdb_notebook.search.arguments import (
 
 __all__ = ["Criteria", "Fields", "criteria", "observation_fields"]
 
-#: Columns that a search may name, by field.
+#: Columns that a search may use, by field.
 Fields = Mapping[str, Sequence[sa.Column[Any]]]
 
 _SEARCH_ARGUMENTS = ("target", "catalog", "observation", "instrument", "photometry", "processing")
@@ -44,23 +44,24 @@ class Criteria:
     numbers : tuple of int, optional
         Catalog numbers; None matches all targets.
     target_ids : tuple of int, optional
-        Ids of targets given as objects.
+        Ids of targets that were passed as objects.
     catalogs, photometry : tuple of str
         Names.
     processing : tuple of (str or None)
         Names; None means raw photometry.
     raw_by_word : bool
-        Whether raw photometry was requested by the word "raw", which may also be a method's name.
+        Whether raw photometry was requested by the word "raw", which may also be the name of a
+        method.
     observations : tuple of int
         Ids.
     types : tuple of str
-        Polymorphic identities of the observation classes given.
+        Polymorphic identities of the requested observation classes.
     instruments : tuple of str or uuid.UUID
         Names or ids; their parts are included.
     without_positions : bool
         Whether DataSets that are positions of the star are left out.
     aliases : bool
-        Whether targets that are the same star as one that is named match, too.
+        Whether other targets that are the same star as a requested one also match.
     fields : mapping of str to tuple of object
         Values to match, by column of the observation classes.
     columns : mapping of str to sequence of sqlalchemy.Column
@@ -106,16 +107,16 @@ def criteria(
     without : collection of str, default ()
         Arguments that this method does not accept.
     known_fields : mapping of str to sequence of sqlalchemy.Column, optional
-        The fields of observations in the database; those of all mapped classes unless given.
+        The fields of observations in the database; by default those of all mapped classes.
 
     Raises
     ------
     SchemaError
-        If a keyword is a field of a mapped class which the database does not have.
+        If a keyword is a field of a mapped class that the database does not have.
     ArgumentError
         If a keyword is not a column of any observation class, or a value has the wrong type.
-        If a list is empty, a target or an observation is not stored yet, or the target and
-        ``catalog`` name different catalogs.
+        If a list is empty, a target or an observation has not been stored, or the target and
+        ``catalog`` are in different catalogs.
     TargetNotFoundError, LightCurveNotFoundError
         If a number is out of the range of catalog numbers or observation ids.
 
@@ -175,7 +176,7 @@ def _refuse_absent_field(name: str, known: Fields) -> None:
 
 
 def observation_fields() -> dict[str, list[sa.Column[Any]]]:
-    """Return the columns of all observation classes that a search may name, by name.
+    """Return the columns of all observation classes that a search may use, by name.
 
     Classes defined since the last call are included. Arrays and JSON are excluded because they
     cannot be compared with a value. A name may belong to columns of several classes, if each class

@@ -1,4 +1,4 @@
-"""Explain why a search found nothing, or found more than one star, and what to do."""
+"""Explain why a search has no results, or finds several stars, and what to do."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from lcdb_notebook.search.criteria import Criteria
 
 __all__ = ["check_one_catalog", "check_raw", "explain", "missing_numbers"]
 
-# Targets are counted up to here; beyond, the planner's estimate is shown: counting reads a table.
+# Larger numbers of targets are the planner's estimate, because counting reads the whole table.
 _COUNTED = 10_000
 
 _FILL = (
-    "this database has no light curves yet. Add some with db.ingest(paths), on a database opened "
-    "by lcdb.connect(write=True), or with `lcdb-notebook demo`"
+    "this database has no light curves yet. Add some with db.ingest(paths), after "
+    "lcdb.connect(write=True), or with `lcdb-notebook demo`"
 )
 
 
 def explain(session: orm.Session, wanted: Criteria) -> LCDBError:
-    """Find the first criterion that nothing in the database matches, in three statements.
+    """Find the first criterion without a match in the database, in three statements.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def explain(session: orm.Session, wanted: Criteria) -> LCDBError:
 
 
 def missing_numbers(session: orm.Session, wanted: Criteria) -> list[int]:
-    """List the requested catalog numbers that are in none of the searched catalogs."""
+    """List the requested catalog numbers that do not exist in the searched catalogs."""
     numbers = list(dict.fromkeys(wanted.numbers or ()))
     statement = sa.select(Target.name).where(sql.any_of(Target.name, numbers))
     if wanted.catalogs:
@@ -93,7 +93,7 @@ def check_one_catalog(rows: Iterable[Any], wanted: Criteria) -> None:
     Raises
     ------
     AmbiguousError
-        If it does; the message contains the number and the catalogs.
+        If it matches several; the message contains the number and the catalogs.
     """
     if wanted.numbers is None or wanted.aliases:
         return
@@ -108,12 +108,12 @@ def check_one_catalog(rows: Iterable[Any], wanted: Criteria) -> None:
 
 
 def check_raw(rows: Iterable[Any]) -> None:
-    """Refuse ``processing="raw"`` where a processing method has that name.
+    """Refuse ``processing="raw"`` if a processing method has that name.
 
     Raises
     ------
     AmbiguousError
-        Naming the two meanings.
+        With the two meanings.
     """
     for row in rows:
         if row.processing is not None and row.processing.lower() == RAW:
@@ -132,7 +132,7 @@ def _names(session: orm.Session) -> dict[str, list[str]]:
         "photometric source": PhotometricSource,
         "processing method": ProcessingMethod,
     }
-    # In the order of the key: a scan from the start of a table with many deleted rows is slow.
+    # In the order of the key, because scanning a table with many deleted rows is slow.
     some = sa.select(DataSet.id).order_by(DataSet.id).limit(1).subquery()
     arms = [sa.select(sa.literal("light curve").label("kind"), sa.literal("").label("name"))]
     arms[0] = arms[0].select_from(some)

@@ -1,4 +1,4 @@
-"""InstrumentTree: a DataFrame of instruments that a notebook shows as a tree. Imports pandas."""
+"""InstrumentTree: a DataFrame of instruments, shown as a tree in notebooks. Imports pandas."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = tuple[UUID, str, UUID | None]
 
 
 class InstrumentTree(pd.DataFrame):
-    r"""A DataFrame of instruments, each below the one it is part of, shown as a tree in a notebook.
+    r"""A DataFrame of instruments that notebooks show as a tree; parts follow their instrument.
 
     Operations of pandas (selecting rows, sorting) return an ordinary DataFrame.
 
@@ -34,7 +34,7 @@ class InstrumentTree(pd.DataFrame):
 
     def _lines(self) -> Iterator[str]:
         depths = self["depth"].tolist()
-        # From the last row up: at which depths more instruments follow before the branch ends.
+        # Depths at which more instruments follow in the branch, computed from the last row up.
         to_come: set[int] = set()
         stems: list[str] = []
         for depth in reversed(depths):
@@ -58,10 +58,10 @@ class InstrumentTree(pd.DataFrame):
 
 
 def as_tree(rows: Sequence[Row]) -> InstrumentTree:
-    """Arrange instruments so that each follows the one it is part of.
+    """Arrange instruments so that parts follow their instrument.
 
     A database may contain instruments that are part of themselves. A warning names the members of
-    such a circle, which is listed from one of them on.
+    such a circle, which is listed beginning with one of them.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def as_tree(rows: Sequence[Row]) -> InstrumentTree:
     circles: list[str] = []
     for id_, _, _ in rows:
         if id_ not in listed:
-            # Only members of a circle, and their parts, are not listed yet: follow the parents.
+            # The remaining instruments are members of a circle and their parts: follow the parents.
             above = [id_]
             while (parent := by_id[above[-1]][1]) is not None and parent not in above:
                 above.append(parent)

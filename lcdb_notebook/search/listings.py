@@ -42,7 +42,7 @@ __all__ = [
     "targets",
 ]
 
-# Rows are counted up to here; beyond, the planner's estimate is used: counting reads a table.
+# Larger numbers of rows are the planner's estimate, because counting reads the whole table.
 _COUNTED = 1_000_000
 
 
@@ -192,8 +192,8 @@ def _of_observations(statement: Any, observation_id: Any, wanted: Criteria) -> A
 def summary(session: orm.Session) -> pd.DataFrame:
     """Summarise a database, in four statements: ``what``, ``number``, ``exact`` and ``which``.
 
-    One row each for targets (which catalogs), observations (which sectors, quarters, ...), light
-    curves, photometric sources and processing methods (their names). Beyond a million rows the
+    There is one row each for targets (with catalogs), observations (with sectors, quarters, ...),
+    light curves, photometric sources and processing methods (with names). Above a million rows, the
     number is PostgreSQL's estimate and not ``exact``.
     """
     import pandas as pd
@@ -278,7 +278,7 @@ def _frame(
     result = session.execute(fitted, None if wanted is None else sql.parameters(wanted))
     names = list(result.keys())
     columns = list(zip(*result.all(), strict=True)) or [()] * len(names)
-    # pandas would convert integers beside a None to float64, which is too short for Gaia numbers.
+    # With a None, pandas would convert integers to float64, which cannot represent Gaia numbers.
     kinds = [object if any(value is None for value in values) else None for values in columns]
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""Parameters of stars, and the targets that are the same star."""
+"""Parameters of stars, and aliases: targets that are the same star."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["aliases", "parameters", "with_aliases"]
 def parameters(
     session: orm.Session, targets: Collection[int]
 ) -> dict[int, dict[str, StarParameter]]:
-    """Read the parameters of stars, in one statement; none where the database has no such tables.
+    """Read the parameters of stars, in one statement; empty if the database does not have them.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def parameters(
     Returns
     -------
     dict of int to dict of str to StarParameter
-        By id of the target, and name. Numbers that are not finite are left out.
+        Parameters by id of the target, and name. Numbers that are not finite are left out.
     """
     statement = layout.of(session).parameters
     if statement is None or not targets:
@@ -55,17 +55,17 @@ def _finite(value: Any) -> float | None:
 
 
 def with_aliases(session: orm.Session, wanted: Criteria) -> Criteria:
-    """Return criteria for the targets named, by id, and for those that are the same star.
+    """Return criteria for the named targets and their aliases, by id.
 
-    Aliases of aliases are not included: in LightcurveDB one old entry of a catalog may be an alias
-    of two stars.
+    Aliases of aliases are not included, because an old entry of a catalog in LightcurveDB may be an
+    alias of two stars.
 
     Parameters
     ----------
     session : sqlalchemy.orm.Session
         The session.
     wanted : Criteria
-        Those of a search. Without ``aliases``, or without a target, they are returned unchanged.
+        Criteria of a search. Without ``aliases``, or without a target, they are returned unchanged.
 
     Raises
     ------
@@ -126,8 +126,8 @@ def aliases(session: orm.Session, targets: Sequence[int]) -> Mapping[int, list[s
 def _require_aliases(session: orm.Session) -> None:
     if not layout.of(session).has_aliases:
         raise SchemaError(
-            "aliases=True needs the table alias (target_id, counterpart_id), which this database "
-            "does not have or the role may not read; omit aliases="
+            "aliases=True needs the table alias (target_id, counterpart_id), which does not exist "
+            "in this database or cannot be read by the role; omit aliases="
         )
 
 
@@ -140,7 +140,7 @@ _LINKED = sa.text(
 
 
 def _linked(session: orm.Session, targets: Sequence[int]) -> dict[int, list[int]]:
-    """Return the ids of the other targets in the pairs that targets are in, on either side."""
+    """Return the ids of the other targets in pairs with the given ones."""
     linked: dict[int, list[int]] = {}
     for one, other in session.connection().execute(_LINKED, {"targets": [*targets]}):
         linked.setdefault(one, []).append(other)

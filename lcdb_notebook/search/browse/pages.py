@@ -1,4 +1,4 @@
-"""Pages of targets in the order of their numbers, found by keyset (not by offset)."""
+"""Pages of targets in the order of their numbers, with keyset pagination."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def page(
     target_filter : TargetFilter
         The filter.
     size : int, default 100
-        Number of targets at most.
+        Maximum number of targets.
     after, before : TargetRow, optional
         The target adjacent to the page; at most one of the two.
     """

@@ -81,15 +81,15 @@ class TargetFilter:
 
 
 def beginning_with(digits: str) -> list[tuple[int, int]]:
-    """Return the ranges of numbers that begin with some digits, both ends included, in order.
+    """Return the ranges of numbers that begin with some digits, in order, including both ends.
 
-    Numbers that begin with "2611" are 2611, 26110 to 26119, and so on: at most 19 ranges, for each
-    of which the ordinary index is used.
+    Numbers that begin with "2611" are 2611, 26110 to 26119, and so on. There are at most 19 ranges,
+    which are looked up in the ordinary index.
 
     Raises
     ------
     ArgumentError
-        If the text contains anything but digits.
+        If the text contains anything except digits.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def fitted(
 
 
 def flag_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool]]:
-    """Return the condition that a target has flags, or that it has none."""
+    """Return the condition that a target has flags, or does not have flags."""
     if target_filter.flagged is None:
         return []
     own = sa.select(_flags.c.id).where(_flags.c.target_id == _target.c.id)

@@ -1,9 +1,9 @@
-"""LightcurveDB 3: DataSets by key, and its partitioned tables given constants to prune by.
+"""LightcurveDB 3: DataSets by key, and constants for the pruning of its partitioned tables.
 
 ``dataset`` and ``datasethierarchy`` have a partition for each observation, possibly thousands. A
-statement without the ids of observations would open and lock all of them. Criteria are therefore
-resolved to ids on the small tables first; keys are read from a few partitions at a time; and a
-statement then gets the keys instead of the table.
+statement without the ids of observations would open and lock all of them. Therefore criteria are
+first resolved to ids with the small tables, and keys are read from a few partitions at a time. Then
+the statement gets the keys instead of the table.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _KEY = "observation_id, target_id, photometric_method_id, processing_method_id"
 
 
 def parse_keys(ids: Iterable[DataSetId]) -> list[DataSetKey]:
-    """Read the keys among ids; an integer is the id of no DataSet in these databases."""
+    """Read the keys among ids; an integer does not identify a DataSet in these databases."""
     return [DataSetKey.parse(id_) for id_ in ids if isinstance(id_, str)]
 
 
@@ -58,7 +58,7 @@ class Keyed:
     dataset : str
         The table of DataSets.
     hierarchy : str or None
-        The table of what was derived from what; LightcurveDB 3.3 has none.
+        The table of lineage; LightcurveDB 3.3 has none.
     presented : tuple of sqlalchemy.CTE
         The other tables.
     """
@@ -77,10 +77,10 @@ class Keyed:
         session : sqlalchemy.orm.Session
             The session.
         criteria : Criteria
-            Those on targets, observations and methods make the table small; the statement itself
-            has to have all of them still.
+            Criteria on targets, observations and methods make the table small; the statement must
+            still contain all criteria.
         everywhere : bool, default False
-            Of all observations and methods.
+            Include all observations and methods.
         """
         observations = self._observations(session, Criteria() if everywhere else criteria)
         methods = {} if everywhere else self._methods(session, criteria)
@@ -99,11 +99,11 @@ class Keyed:
         return _constants(keys)
 
     def among(self, session: orm.Session, ids: Sequence[DataSetId]) -> sa.CTE:
-        """Present those DataSets that exist, of some ids."""
+        """Present the existing DataSets among some ids."""
         return _constants(self.existing(session, parse_keys(ids)))
 
     def existing(self, session: orm.Session, keys: Sequence[DataSetKey]) -> list[DataSetKey]:
-        """Return those of some keys that are in the table."""
+        """Return the keys that exist in the table."""
         wanted: dict[int, list[DataSetKey]] = {}
         for key in dict.fromkeys(keys):
             wanted.setdefault(key.observation, []).append(key)
@@ -121,7 +121,7 @@ class Keyed:
         return found
 
     def any_one(self, session: orm.Session) -> sa.CTE:
-        """Present one DataSet, if there is any."""
+        """Present a single DataSet, if there is one."""
         for observations in _batches(self._observations(session, Criteria())):
             statement = sa.text(
                 f"SELECT {_KEY} FROM {self.dataset} "

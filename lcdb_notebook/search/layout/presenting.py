@@ -1,4 +1,4 @@
-"""The SQL that presents a database's tables in the shape of this package's own."""
+"""SQL that presents the tables of a database in the shape of this package's tables."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lcdb_notebook.search.layout.beside import Beside
 
 __all__ = ["presentations"]
 
-# What a column that a database does not have would hold; NULL unless given.
+# Values of missing columns; NULL by default.
 _DEFAULTS = {"mission.time_unit": "'d'", "photometric_source.description": "''"}
 _DEFAULTS["processing_method.description"] = "''"
 
-# Of LightcurveDB 3; each query is given its part of these.
+# Tables of LightcurveDB 3; each query gets the required part of them.
 _PARTITIONED = {"dataset", "datasethierarchy", "target_specific_time"}
-# There, row 0 means that there is none.
+# There, the row 0 means that there is no value.
 _NUMBERED_FROM_0 = {"photometric_source", "processing_method"}
 
 Tables = Mapping[str, Mapping[str, StoredColumn]]
@@ -65,7 +65,7 @@ def presentations(
 
 
 def _cte(name: str, sql: str) -> sa.CTE:
-    # A colon in an identifier begins no parameter.
+    # A colon in an identifier does not begin a parameter.
     text = sa.text(sql.replace(":", r"\:"))
     return text.columns().cte(name).prefix_with("NOT MATERIALIZED")
 
@@ -81,7 +81,7 @@ def _complete(
     there: Mapping[str, StoredColumn],
     beside: Beside | None,
 ) -> str:
-    """Select what the table has, and for what it has not, what is beside it, or NULL."""
+    """Select the columns of the table, and for missing columns those of other tables, or NULL."""
     quote = dialect.identifier_preparer.quote
     fields: dict[str, tuple[str, Any]] = {} if beside is None else beside.fields
     columns = []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["draw", "draw_planned", "svg"]
 
 _SMALLEST_FONT = 3.5
-# Inches. The second is the size of a figure in which labels would be too small to read.
+# Sizes in inches. In a figure of the second size, labels would be too small to read.
 _LARGEST_SIDE, _OF_DOTS = 40.0, (10.0, 7.0)
 _BULGE = 20.0
 
@@ -42,12 +42,12 @@ def draw(lineage: Drawable, ax: Axes | None = None) -> Axes:
 
 
 def svg(lineage: Drawable) -> str:
-    """Return the drawing as SVG, with letters as shapes, so that it needs no fonts."""
+    """Return the drawing as SVG, with letters as shapes, so that it does not need fonts."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     planned = layout(lineage)
-    # A Figure not registered with pyplot, or a notebook would show it twice.
+    # The Figure is not registered with pyplot; otherwise a notebook would show it twice.
     ax = _new_axes(Figure, planned)
     draw_planned(lineage, planned, ax)
     figure = ax.figure
@@ -70,7 +70,7 @@ def _new_axes(make: Any, planned: Layout) -> Axes:
 
 
 def draw_planned(lineage: Drawable, planned: Layout, ax: Axes) -> dict[DataSetId, Point] | None:
-    """Draw a lineage for which there is a layout.
+    """Draw a lineage with a given layout.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def _box(ax: Axes, id_: DataSetId, planned: Layout, scale: float, *, asked: bool
         ha="center",
         va="center",
         fontsize=FONT * scale,
-        # A dollar sign in a name does not start a formula.
+        # A dollar sign in a name must not start a formula.
         parse_math=False,
         zorder=3,
     )

@@ -1,4 +1,4 @@
-"""Lineage: DataSets and the links between them, as a graph that a notebook draws."""
+"""Lineage: DataSets and the links between them, as a graph that notebooks draw."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 class Lineage:
     """DataSets with all their ancestors and descendants, to any depth.
 
-    ``db.lineage(...)`` returns one. A notebook draws it. Its methods accept the id of a DataSet, a
+    ``db.lineage(...)`` returns it, and notebooks draw it. Its methods accept the id of a DataSet, a
     DataSet, or a light curve read by this package.
 
     Attributes
@@ -46,7 +46,7 @@ class Lineage:
         have the attributes ``target``, ``catalog``, ``observation`` (its id), ``photometry``,
         ``processing`` (None is raw) and ``cadences``. All links between the nodes are included.
     recorded : bool
-        Whether the database records lineage. LightcurveDB 3.3 does not; each DataSet then is a
+        Whether the database records lineage. LightcurveDB 3.3 does not; each DataSet is then a
         single node.
 
     Examples
@@ -81,8 +81,8 @@ class Lineage:
     def cycles(self) -> tuple[tuple[DataSetId, ...], ...]:
         """Ids of DataSets that descend from themselves by mistake, one tuple per cycle.
 
-        Each tuple begins with its lowest id. Of several cycles through the same DataSets, one is
-        listed.
+        Each tuple begins with its lowest id. If there are several cycles through the same DataSets,
+        one of them is listed.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Write the history of light curves, from raw photometry on, as one line of text each."""
+"""Write the history of light curves, beginning with raw photometry, as one line of text each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Made = tuple[str | None, str | None]  # photometry and processing
 
 _MOST_STEPS = 12
 _MOST_BESIDE = 4
-# Beyond this number only the nearest ancestors are listed; a light curve usually has five or six.
+# Beyond this number, only the nearest ancestors are listed; a light curve usually has five or six.
 _MOST_ANCESTORS = 50
 
 
@@ -45,9 +45,9 @@ def histories(session: orm.Session, records: Sequence[Processed]) -> dict[DataSe
     Returns
     -------
     dict of int to str
-        By id of the DataSet, such as ``SPOC SAP raw #11 -> PDCSAP #12``. Several sources of one
-        step are joined by " + ". Long histories are shortened. The text is ASCII if the names are,
-        as FITS headers require.
+        Histories by id of the DataSet, such as ``SPOC SAP raw #11 -> PDCSAP #12``. Several sources
+        of a step are joined by " + ". Long histories are shortened. The text is ASCII, which FITS
+        headers require, if the names are ASCII.
     """
     if not records:
         return {}
@@ -88,7 +88,7 @@ def _history(
 def _nearest(
     id_: DataSetId, sources: Mapping[DataSetId, set[DataSetId]]
 ) -> tuple[dict[DataSetId, set[DataSetId]], bool]:
-    """Return the links among a DataSet and its nearest ancestors, and whether these are all."""
+    """Return the links among a DataSet and its nearest ancestors, and whether they are complete."""
     reached: dict[DataSetId, None] = {id_: None}
     waiting = deque([id_])
     while waiting and len(reached) <= _MOST_ANCESTORS:
@@ -111,7 +111,7 @@ def _steps(id_: DataSetId, sources: Mapping[DataSetId, set[DataSetId]]) -> list[
         (id_, iter(sorted(sources.get(id_, ()), key=in_order)))
     ]
     entered = {id_}
-    # Depth first without recursion, since a history may be longer than Python's stack allows.
+    # Depth first without recursion, because a history may be longer than Python's stack allows.
     while waiting:
         here, rest = waiting[-1]
         further = next((one for one in rest if one not in entered), None)

@@ -13,7 +13,7 @@ __all__ = ["FONT", "PADDING", "Drawable", "Layout", "Point", "layout"]
 
 Point: TypeAlias = tuple[float, float]
 Link: TypeAlias = tuple[DataSetId, DataSetId]
-#: A DataSet, or a gap in a layer for a link that passes it: (source, derived, layer).
+#: A DataSet, or a gap in a layer for a link that passes through: (source, derived, layer).
 Slot: TypeAlias = "DataSetId | tuple[DataSetId, DataSetId, int]"
 
 # Points (1/72 inch).
@@ -25,7 +25,7 @@ _BETWEEN_LAYERS = 46.0
 _MARGIN = 8.0
 
 _SWEEPS = 7
-# With more gaps than this, the links could not be followed by eye anyway.
+# With more gaps than this, links cannot be followed by eye.
 _MOST_GAPS = 2000
 
 
@@ -135,7 +135,7 @@ def _layers(lineage: Drawable) -> list[list[Slot]]:
     height: dict[Slot, float] = {}
     for layer in layers:
         height |= _heights(layer)
-    # Forwards first and last: DataSets derived from the same one then end up together.
+    # Forwards first and last, so that DataSets with the same source are placed together.
     for sweep in range(_SWEEPS):
         linked = after if sweep % 2 else before
         for layer in reversed(layers) if sweep % 2 else layers:

@@ -1,4 +1,4 @@
-"""Outputs of a Lineage: a DataFrame, a flowchart, drawings, and how a notebook shows it."""
+"""Outputs of a Lineage: a DataFrame, a flowchart, drawings, and the display in notebooks."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = [
 #: Attributes of nodes, in the order of a row.
 CARRIED = ("target", "catalog", "observation", "photometry", "processing", "cadences")
 
-#: A notebook draws lineages of up to this many DataSets; larger ones are counted by level.
+#: Notebooks draw lineages of up to this many DataSets, and count larger ones by level.
 MOST_DRAWN = 60
 
 
 class Graph(Drawable, Protocol):
-    """The part of a Lineage that its outputs need."""
+    """The attributes of a Lineage that its outputs use."""
 
     recorded: bool
 
@@ -121,8 +121,8 @@ def plot(self: Graph, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     ax : matplotlib.axes.Axes, optional
-        Where to draw; by default a new figure of suitable size. Labels shrink to fit into
-        smaller Axes, and are replaced by dots if they would become illegible.
+        Where to draw; by default a new figure of suitable size. In smaller Axes, labels are
+        smaller, and dots replace them if they would be illegible.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def repr_html(self: Graph) -> str:
 
 
 def headline(self: Graph) -> str:
-    """Describe the lineage in a line."""
+    """Describe the lineage in one line."""
     nodes = self.graph.nodes.values()
     stars = {f"{node['catalog']} {node['target']}" for node in nodes}
     whose = f" ({stars.pop()})" if len(stars) == 1 else ""
@@ -188,7 +188,7 @@ def _number(count: int, noun: str) -> str:
 
 
 def _node(id_: DataSetId) -> str:
-    """Return the name of a node in Mermaid, which has no colons."""
+    """Return the name of a node in Mermaid, which must not have colons."""
     return f"d{id_}".replace(":", "_")
 
 

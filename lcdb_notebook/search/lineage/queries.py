@@ -54,7 +54,7 @@ def lineage(session: orm.Session, datasets: Any) -> Lineage:
     ids = resolve_ids(datasets)
     arranged = layout.of(session)
     keyed = arranged.keyed
-    # Those of the other kind are ids of no DataSet in this database.
+    # Ids of the other kind do not identify DataSets in this database.
     known = [id_ for id_ in ids if isinstance(id_, str) == (keyed is not None)]
     presented = () if keyed is None else keyed.family(session, known, everywhere=True)
     statement = arranged.present(family(known), *presented)
@@ -76,8 +76,8 @@ def lineage(session: orm.Session, datasets: Any) -> Lineage:
 def family(ids: Sequence[DataSetId]) -> sa.Select[tuple[Any, ...]]:
     """Select DataSets with all their ancestors and descendants, one row each, without arrays.
 
-    ``sources`` are the ids of the DataSets that each was derived from, separated by commas. UNION
-    drops rows found before, so that the recursion ends even if the data contain a cycle.
+    ``sources`` are the ids of the sources of a DataSet, separated by commas. UNION drops rows that
+    were found before, so that the recursion ends even if the data contain a cycle.
     """
     above = _closure(ids, "above", of=_link.c.child_dataset_id, give=_link.c.source_dataset_id)
     below = _closure(ids, "below", of=_link.c.source_dataset_id, give=_link.c.child_dataset_id)
@@ -90,7 +90,8 @@ def family(ids: Sequence[DataSetId]) -> sa.Select[tuple[Any, ...]]:
         .select_from(known.join(made, sa.true()))
         .cte("member")
     )
-    # Once per observation, since the cardinality of a cadence_reference means reading the array.
+    # Once per observation, because the cardinality of a cadence_reference requires reading the
+    # array.
     each = sa.select(member.c.observation_id).distinct().cte("each")
     counted = _for_each(
         each,
@@ -165,7 +166,7 @@ def ancestry(*, keys: bool = False) -> sa.Select[tuple[Any, ...]]:
 def _closure(
     ids: Sequence[DataSetId], name: str, *, of: sa.ColumnElement[int], give: sa.ColumnElement[int]
 ) -> sa.CTE:
-    """Collect the ids of DataSets, and of all others that can be reached from them by links."""
+    """Collect the ids of DataSets, and of all DataSets that can be reached from them by links."""
     asked = any_of(_dataset.c.id, ids, keys=are_keys(ids))
     found = sa.select(_dataset.c.id).where(asked).cte(name, recursive=True)
     step = _for_each(found, sa.select(give.label("id")).where(of == found.c.id), f"{name}_next")

@@ -29,14 +29,14 @@ def resolve_ids(datasets: Any) -> list[DataSetId]:
     Returns
     -------
     list of int or str
-        The ids; the texts of keys in LightcurveDB 3.
+        The ids; in LightcurveDB 3 the texts of keys.
 
     Raises
     ------
     ArgumentError
-        If the argument is of another type, or an empty list.
+        If the argument has another type, or is an empty list.
     LightCurveNotFoundError
-        If a LightCurve was not read by this package, a DataSet is not stored yet, or an id is out
+        If a LightCurve was not read by this package, a DataSet has not been stored, or an id is out
         of range.
 
     Examples

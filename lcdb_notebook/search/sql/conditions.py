@@ -52,7 +52,7 @@ _instrument = Instrument.__table__
 
 @dataclass(frozen=True)
 class Field:
-    """A field of observations that a search names.
+    """A field of observations that a search uses.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def parameters(wanted: Criteria) -> dict[str, Any]:
 def any_of(
     column: Any, numbers: Sequence[DataSetId] | str, *, keys: bool = False
 ) -> sa.ColumnElement[bool]:
-    """Return the condition that a column is one of many integers, which are sent as one array.
+    """Return the condition that a column is one of many integers, which are sent as an array.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def any_of(
     numbers : sequence of int or str
         The integers, or the name of a parameter for them.
     keys : bool, default False
-        Whether they are the texts of keys instead.
+        Whether they are texts of keys.
 
     Examples
     --------
@@ -170,7 +170,7 @@ def any_of(
 
 
 def are_keys(ids: Sequence[DataSetId]) -> bool:
-    """Check whether ids are the texts of keys, as in LightcurveDB 3."""
+    """Return whether ids are texts of keys, as in LightcurveDB 3."""
     return any(isinstance(id_, str) for id_ in ids)
 
 
@@ -206,7 +206,7 @@ def target_matches(asked: Shape) -> Conditions:
 def method_matches(asked: Shape) -> Conditions:
     """Return the conditions on the joined tables of photometric sources and processing methods.
 
-    The planner takes half the time that it takes for conditions on the table of DataSets.
+    Planning takes half as long as for conditions on the table of DataSets.
     """
     conditions = _methods_match(
         asked,
@@ -214,7 +214,7 @@ def method_matches(asked: Shape) -> Conditions:
         lambda: _in(_processing.c.name, "processing"),
     )
     if "raw_by_word" in asked.asked:
-        # Methods with that name are found too, so that the ambiguity is noticed.
+        # Methods with that name are also found, so that the ambiguity is detected.
         method = _processing.alias("called_raw")
         called_raw = sa.select(method.c.id).where(sa.func.lower(method.c.name) == RAW)
         conditions[-1] |= _dataset.c.processing_method_id.in_(called_raw)
@@ -250,7 +250,7 @@ def same_row(table: Any) -> sa.ColumnElement[bool]:
 
 
 def _instruments_below(asked: Shape) -> sa.Select[tuple[uuid.UUID]]:
-    """Select the ids of instruments given by name or id, and of all their parts."""
+    """Select the ids of instruments by name or id, and of all their parts."""
     given = {"instrument_names": _instrument.c.name, "instrument_ids": _instrument.c.id}
     below = (
         sa.select(_instrument.c.id)
