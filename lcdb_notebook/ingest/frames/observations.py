@@ -20,7 +20,7 @@ def tess_observations(session: orm.Session, places: Set[Place]) -> dict[Place, l
     if not places:
         return {}
     part, whole = orm.aliased(Instrument), orm.aliased(Instrument)
-    # In other programs' tables the sector may be beside an observation, whatever its type.
+    # In other programs' tables the sector may be beside an observation of any type.
     column = Observation.__table__.c.sector
     statement = (
         sa.select(Observation.id, column, whole.name, part.name)
