@@ -265,7 +265,7 @@ class _Run:
         return True
 
     def _end(self, error: ConnectionFailedError) -> None:
-        """Keep what is done or was read; the server has not answered for :data:`PATIENCE`."""
+        """Keep the available results; the server has not answered for :data:`PATIENCE`."""
         self._given_up = error
         read = {id_ for batch in self._under_way.values() for id_ in batch.datasets}
         rest = tuple(set(self._keys) - set(self._outcomes) - read)

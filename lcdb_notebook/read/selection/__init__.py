@@ -125,7 +125,7 @@ class Selection:
         Raises
         ------
         LightCurveIndexError
-            If there is no light curve of that number.
+            If there is no light curve with this number.
         """
         if isinstance(which, slice):
             return Selection(self._search.cut(which))

@@ -80,7 +80,7 @@ class Account:
         Raises
         ------
         PermissionError
-            If the account may not execute it.
+            If the account may not execute the program.
         EmbeddedServerError
             If it takes longer than ``timeout`` seconds.
         """
