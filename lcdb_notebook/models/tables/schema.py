@@ -124,9 +124,9 @@ def check(connection: sa.Connection) -> None:
         and not (keyed and str(column) == "dataset.id")
     ]
     unreadable = [
-        qualified(there, name) or name
+        qualified(stored, name) or name
         for name, columns in REQUIRED.items()
-        if any(c.column in columns and not c.readable for c in there.get(name, {}).values())
+        if any(c.column in columns and not c.readable for c in stored.get(name, {}).values())
     ]
     if unreadable:
         raise SchemaError(explain_rights(connection, unreadable))
