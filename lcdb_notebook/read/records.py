@@ -179,7 +179,7 @@ class _Shared:
 
 
 def by_pair(rows: Sequence[Row]) -> Iterator[tuple[Pair, list[Row]]]:
-    """Group consecutive rows of one target in one observation."""
+    """Group consecutive rows of a target in an observation."""
     group: list[Row] = []
     pair: Pair | None = None
     for row in rows:
@@ -201,7 +201,7 @@ def _chunks(found: Found, chunk_bytes: int | None) -> Iterator[Sequence[Row]]:
     chunk: list[Row] = []
     size = 0
     for (_, observation), group in by_pair(found.rows):
-        # A cadence is 12 bytes on the wire, as value, as error and as time, and 8 as flags.
+        # In the stream, a cadence has 12 bytes as value, error or time, and 8 bytes as flags.
         bytes_ = found.observations[observation][1] * (24 * len(group) + 20)
         if chunk and size + bytes_ > chunk_bytes:
             yield chunk

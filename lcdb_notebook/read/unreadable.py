@@ -27,7 +27,7 @@ __all__ = ["Unreadable", "find_unreadable"]
 
 @dataclass(slots=True)
 class Unreadable:
-    """Reasons why arrays of DataSets, of targets in observations or of observations are bad."""
+    """Reasons why arrays of DataSets, of targets in observations or of observations are invalid."""
 
     datasets: dict[DataSetId, str] = field(default_factory=dict)
     pairs: dict[Pair, str] = field(default_factory=dict)
@@ -41,10 +41,10 @@ def find_unreadable(
     pairs: Sequence[Pair],
     observations: Sequence[int],
 ) -> Unreadable:
-    """Find the rows that made :func:`fetch` fail, in one statement.
+    """Find the rows that caused an error in :func:`fetch`, in one statement.
 
-    PostgreSQL enforces neither one dimension nor elements that are not NULL, so a table may have
-    arrays that do not fit a light curve.
+    PostgreSQL enforces neither the number of dimensions nor elements that are not NULL, so tables
+    may contain arrays that are not valid in a light curve.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def run_copy(cursor: Any, statement: str, file: Any, *, size: int) -> None:
     Raises
     ------
     psycopg2.Error
-        If the server refuses, or is gone.
+        If the server reports an error, or the connection is lost.
     """
     with _quiet():
         cursor.copy_expert(statement, file, size=size)

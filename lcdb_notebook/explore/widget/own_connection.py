@@ -63,7 +63,7 @@ def own_connection(
     Raises
     ------
     LCDBError
-        In place of the driver's errors; a StatementTimeoutError for a statement that takes longer.
+        Instead of errors of the driver; a StatementTimeoutError for a statement that takes longer.
     """
     with sessions.session_scope() as session:
         bind = session.get_bind()

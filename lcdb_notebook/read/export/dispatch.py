@@ -97,7 +97,7 @@ def export(
         the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
         median. False keeps magnitudes.
     overwrite : bool, optional
-        Write every file again, also those that are complete already.
+        Write all files again, even complete ones.
     wide : bool, optional
         Put the light curves of a target and observation side by side, in columns.
     on_error : {"raise", "skip"}, optional

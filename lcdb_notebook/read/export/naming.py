@@ -91,14 +91,15 @@ def table_name(row: Named, mission: str, observation: ObservationData, ending: s
     mission : str
         Name of its mission.
     observation : ObservationData
-        The observation it belongs to.
+        The observation of the DataSet.
     ending : str
         "fits", "hdf5".
 
     Returns
     -------
     str
-        As :func:`file_name`, with the observation's id in place of what names a light curve.
+        As :func:`file_name`, with the observation's id instead of the parts that name a light
+        curve.
     """
     words = _observed(row, mission, observation)
     words = [*(word for word in words if not word.startswith("obs")), f"obs{observation.id}"]

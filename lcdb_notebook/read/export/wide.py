@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TABLES", "write_wide"]
 
-# Increased when files are written differently, so that older ones are written again.
+# Increased when the contents of files change, so that older files are written again.
 _EDITION = 1
 
 

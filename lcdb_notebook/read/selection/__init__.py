@@ -30,11 +30,11 @@ _ROWS_SHOWN = 20
 class Selection:
     """The DataSets that match a search: lazy, sliceable, iterable.
 
-    The database is queried when the selection is first used, and what was found is kept. No arrays
-    are read before :meth:`read`, :meth:`to_pandas`, :meth:`lightcurve` or another method
-    that returns them. The order is: catalog number, start of the observation, photometry,
-    processing (raw first). Shown in a notebook, a selection of more than 10,000 light curves has an
-    estimate of their number, such as "about 4,000,000"; ``len(selection)`` counts them.
+    The database is queried on first use, and the result is kept. Arrays are not read before
+    :meth:`read`, :meth:`to_pandas`, :meth:`lightcurve` or another method that returns them. The
+    order is: catalog number, start of the observation, photometry, processing (raw first). Shown in
+    a notebook, a selection of more than 10,000 light curves has an estimate of their number, such
+    as "about 4,000,000"; ``len(selection)`` counts them.
 
     Examples
     --------

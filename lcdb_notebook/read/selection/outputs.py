@@ -41,8 +41,8 @@ def export(
         Created if it does not exist.
     format : {"fits", "ecsv", "csv", "parquet", "hdf5"}, optional
         "fits", "ecsv" and "csv" write one file per light curve, which
-        :func:`lcdb_notebook.read_lightcurve` reads back. "parquet" writes one dataset with a row
-        per light curve and all numbers as stored, for pyarrow, DuckDB and nested-pandas; it needs
+        :func:`lcdb_notebook.read_lightcurve` can read. "parquet" writes one dataset with a row per
+        light curve and all numbers as stored, for pyarrow, DuckDB and nested-pandas; it needs
         ``flagged="keep"`` and no ``time_format``. "hdf5" needs ``wide=True``.
     quality_bitmask : str, int, enum.IntFlag or iterable of these, or None
         Which quality flags mark a cadence as flagged: ``"none"``, ``"default"``, ``"hard"`` or
@@ -60,7 +60,7 @@ def export(
         the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
         median. False keeps magnitudes.
     overwrite : bool, optional
-        Write every file again, also those that are complete already.
+        Write all files again, even complete ones.
     wide : bool, optional
         Put the light curves of a target and observation side by side, in columns.
     on_error : {"raise", "skip"}, optional
@@ -95,9 +95,10 @@ def export(
     ``to_pandas(wide=True)`` with the same arguments: fluxes as stored. ``Table.read`` of astropy
     reads them (pandas reads CSV, with ``comment="#"``, and Parquet).
 
-    By default every cadence is in the file with its flags, also those whose time is NaN, which
-    readers of light curves leave out; ``flagged="drop"`` leaves both out here. FITS files of TESS
-    and Kepler always have times in the mission's format, and remember ``time_format``.
+    By default, files contain all cadences with their flags, including those whose time is NaN,
+    which are dropped when a light curve is read. ``flagged="drop"`` leaves out flagged cadences and
+    those without a time. FITS files of TESS and Kepler always have times in the mission's format;
+    ``time_format`` is stored in the header and applied when the file is read.
 
     Each file is written completely or not at all, even after an error, the stop button or ``kill
     -9``, and the same call continues the export. If an array was changed in the database and its
