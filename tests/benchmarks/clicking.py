@@ -280,7 +280,8 @@ def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
     watch = _of(PIXELS, FIGURE=FIGURE)
     times = []
     for round_ in range(rounds + 1):
-        node = int(first) + 10_000_000 + 100 + round_
+        # The first of them has other numbers than what is shown.
+        node = int(first) + 10_000_000 + 101 + round_
         stage.ask("0")
         stage.page.evaluate(SETTLED, watch)
         act = _of(PRESS, NODE=str(node))
