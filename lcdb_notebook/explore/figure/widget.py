@@ -248,6 +248,7 @@ class Figure(anywidget.AnyWidget):
     def close(self) -> None:
         """Close the figure and release its arrays."""
         super().close()
+        self.unobserve_all()
         self._packed = pack([])
         self.records, self._objects, self._given = [], [], None
 
