@@ -24,7 +24,6 @@ __all__ = ["Assembly", "Chunk"]
 
 Vector = npt.NDArray[Any]
 
-_NO_PARAMETERS: Mapping[str, StarParameter] = MappingProxyType({})
 _NO_POSITIONS: Mapping[int, str] = MappingProxyType({})
 
 
@@ -103,7 +102,7 @@ class Chunk:
                 self.unreadable,
                 pair,
                 about,
-                self._parameters.get(row.target_id, _NO_PARAMETERS),
+                self._parameters.get(row.target_id, {}),
                 self._positions,
             )
         mission = self._missions.get(row.host_mission_id)
@@ -138,8 +137,8 @@ class Assembly:
         unreadable: Unreadable,
         pair: Pair,
         observation: ObservationData,
-        parameters: Mapping[str, StarParameter] = _NO_PARAMETERS,
-        positions: Mapping[int, str] = _NO_POSITIONS,
+        parameters: Mapping[str, StarParameter],
+        positions: Mapping[int, str],
     ) -> None:
         self._arrays = arrays
         self._unfit = unreadable

@@ -559,6 +559,7 @@ def test_a_dataframe_says_in_its_attributes_what_its_numbers_are() -> None:
         "time_format": "btjd",
         "time_scale": "tdb",
         "unit": ["electron / s"],
+        "unit_inferred": [],
         "flag_type": "tess_quality_flag",
         "quality_bitmask": "default",
         "flagged": "drop",

@@ -124,7 +124,7 @@ def test_read_with_a_preset_takes_any_bit_of_an_unregistered_type_and_warns_once
     add_unknown_flags(db, 2)
     with pytest.warns(UserWarning, match=r"'nobody_knows_flag'.*register") as caught:
         both = read(db.search([1, 2]))
-    assert len(caught) == 1
+    assert sum("nobody_knows_flag" in str(one.message) for one in caught) == 1
     good, bad = read(db.search(1)), read(db.search(2))
     assert len(good) > 0
     if isinstance(both, pd.DataFrame):

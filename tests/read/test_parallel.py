@@ -439,7 +439,7 @@ def test_workers_that_read_another_database_are_found_out(
 
 def test_map_reports_a_database_that_workers_cannot_reach(db: lcdb.Database, client: Any) -> None:
     nowhere = "postgresql://ada@127.0.0.1:1/nothing"
-    with pytest.raises(ConnectionFailedError, match="Workers connect to PostgreSQL themselves"):
+    with pytest.raises(ConnectionFailedError, match="Workers connect to PostgreSQL directly"):
         db.search().map(middle, client=client, database=nowhere)
 
 

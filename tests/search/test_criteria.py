@@ -181,7 +181,7 @@ def test_an_object_that_is_not_stored_yet_says_what_to_do(argument: str) -> None
         "observation": TESSObservation(sector=1),
         "instrument": Instrument(name="x"),
     }
-    with pytest.raises(ValueError, match="not in the database yet; flush the session"):
+    with pytest.raises(ValueError, match="has not been stored yet; flush the session"):
         criteria(**{argument: new[argument]})
 
 

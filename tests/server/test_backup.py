@@ -223,7 +223,7 @@ def test_the_command_backs_up_and_restores(
 ) -> None:
     file = tmp_path / "lcdb.dump"
     assert main(["backup", str(file), "--url", filled]) == 0
-    assert f"into {file} (" in capsys.readouterr().out
+    assert f"to {file} (" in capsys.readouterr().out
     assert main(["restore", str(file), "--url", blank_dsn]) == 0
     assert f"Restored {file}" in capsys.readouterr().out
     assert contents(blank_dsn) == contents(filled)
