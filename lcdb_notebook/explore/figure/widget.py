@@ -247,8 +247,10 @@ class Figure(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Close the figure and release its arrays."""
+        for made in (self, self.layout):
+            made.unobserve_all()
+        self.layout.close()
         super().close()
-        self.unobserve_all()
         self._packed = pack([])
         self.records, self._objects, self._given = [], [], None
 

@@ -21,6 +21,7 @@ from lcdb_notebook.search.browse.target_filter import (
     flag_conditions,
     number_conditions,
     parameters,
+    target_conditions,
 )
 from lcdb_notebook.search.constants import Constants, constants
 from lcdb_notebook.search.size import COUNTED, Size, planned_rows, size_of
@@ -29,6 +30,12 @@ __all__ = ["count"]
 
 # DataSets, or targets, from which the number of targets is estimated.
 _SAMPLE = 2_000
+
+# Targets of a sample that must match for a fraction of them to be an estimate.
+_ENOUGH = 100
+
+# Multiples of the golden ratio, less their integers, are spread evenly and follow no period.
+_GOLDEN_RATIO = 0.6180339887498949
 
 # Targets that are looked at to count those with flags.
 _LOOKED_AT = 30_000
@@ -44,7 +51,8 @@ def count(session: orm.Session, target_filter: TargetFilter) -> Size:
 
     Targets that have certain light curves are estimated from the number of these light curves,
     which the planner knows from its statistics, and from the number that each target has among the
-    first of them. How many targets have flags is estimated from the first of them, too.
+    first of them. How many targets have flags is estimated from targets spread over all ids, as
+    the first targets often have the same observations.
     """
     asked = sql.shape(target_filter.criteria)
     ids = constants(session, target_filter.criteria)
@@ -53,14 +61,48 @@ def count(session: orm.Session, target_filter: TargetFilter) -> Size:
     whole = _count_all(session, target_filter, ids)
     if target_filter.flagged is None:
         return whole
-    exact = whole <= _LOOKED_AT
+    if whole > _LOOKED_AT:
+        spread = _flagged_in_spread(session, target_filter)
+        if spread is not None:
+            return Size(round(whole * spread), exact=False)
     some = _targets(target_filter, ids)
+    exact = whole <= _LOOKED_AT
     if not exact:
         some = some.order_by(_target.c.name).limit(sa.literal_column(str(_SAMPLE)))
     with_flags = sa.select(sa.func.count()).select_from(_flagged_among(some, target_filter))
     statement = fitted(session, with_flags, target_filter)
     number: int = session.scalar(statement, parameters(target_filter)) or 0
     return Size(number) if exact else Size(round(whole * number / _SAMPLE), exact=False)
+
+
+def _flagged_in_spread(session: orm.Session, target_filter: TargetFilter) -> float | None:
+    """Return which fraction of targets has flags, or has none; None if too few are found.
+
+    The targets are looked up by their primary key, at ids that are spread over all of the table.
+    """
+    turns = sa.func.generate_series(1, _SAMPLE).column_valued("n") * _GOLDEN_RATIO
+    low = sa.select(sa.func.min(_target.c.id)).scalar_subquery()
+    high = sa.select(sa.func.max(_target.c.id)).scalar_subquery()
+    place = low + sa.func.floor((turns - sa.func.floor(turns)) * (high - low + 1))
+    spread = sa.select(sa.cast(place, sa.BigInteger).label("id")).distinct().subquery("spread")
+    anywhere = target_filter.without("flags")
+    conditions = [*number_conditions(anywhere), *target_conditions(anywhere)]
+    joined: sa.FromClause = _target
+    if anywhere.criteria.catalogs:
+        joined = _target.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+    found = (
+        sa.select(_target.c.id.label("target_id"))
+        .select_from(joined.join(spread, spread.c.id == _target.c.id))
+        .where(*conditions)
+    )
+    flagged = _flagged_among(sa.select(found.cte("found").c.target_id), target_filter)
+    statement = sa.select(
+        sa.select(sa.func.count()).select_from(found.subquery("looked_at")).scalar_subquery(),
+        sa.select(sa.func.count()).select_from(flagged).scalar_subquery(),
+    )
+    given = parameters(target_filter)
+    number, with_flags = session.execute(fitted(session, statement, target_filter), given).one()
+    return with_flags / number if number >= _ENOUGH else None
 
 
 def _count_all(session: orm.Session, target_filter: TargetFilter, ids: Constants) -> Size:
@@ -106,8 +148,11 @@ def _count_seen(session: orm.Session, target_filter: TargetFilter, ids: Constant
             if datasets < round(2 * COUNTED * each):
                 return Size(flagged)
         everything = _count_all(session, target_filter, ids)
-        found = min(max(expected, datasets) / each, everything)
-        return Size(round(max(targets, found) * flagged / targets), exact=False)
+        found = max(targets, min(max(expected, datasets) / each, everything))
+        spread = None
+        if target_filter.flagged is not None:
+            spread = _flagged_in_spread(session, target_filter)
+        return Size(round(found * (flagged / targets if spread is None else spread)), exact=False)
     return Size(flagged)
 
 
