@@ -440,7 +440,7 @@ def test_what_was_closed_says_so(url: str, call: str) -> None:
     db.close()
     with pytest.raises(ConnectionFailedError, match="was closed; open it again"):
         len(getattr(db, call)())
-    assert not backends(url)
+    wait_until(lambda: not backends(url))
 
 
 def test_a_database_that_nobody_holds_leaves_no_connection(url: str) -> None:

@@ -23,7 +23,19 @@ UNREADABLE = "hlsp_twirlfs_tess_ffi_s0057-0000001400694779_tess_v01_llc.fits.gz"
 FILES = [path for path in sorted(DATA.rglob("*.fits.gz")) if path.name != UNREADABLE]
 PRESETS = ("none", "default", "hard", "hardest")
 
-every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name[:70])
+# Of each pipeline and mission, the others repeat with other numbers what the shortest proves.
+SHORTEST = {
+    (path.parent.name, path.name[:4]): path
+    for path in sorted(FILES, key=lambda path: path.stat().st_size, reverse=True)
+}.values()
+
+every_file = pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.name[:70], marks=[] if path in SHORTEST else pytest.mark.slow)
+        for path in FILES
+    ],
+)
 pytestmark = [
     pytest.mark.skipif(not FILES, reason=f"no real light curves in {DATA} (LCDB_TEST_DATA)"),
     pytest.mark.filterwarnings("ignore::UserWarning:lightkurve"),

@@ -94,6 +94,7 @@ def release(steps: Path, code: str = SECOND) -> None:
 def build_first_version(engine: sa.Engine) -> None:
     """Make the tables by the first step, whatever the models are by now, and mark them."""
     with engine.begin() as connection:
+        skip_before_15(connection)
         migrations._run("upgrade", "0001", connection)
 
 

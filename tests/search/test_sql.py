@@ -689,8 +689,9 @@ def test_no_statement_of_an_explorer_reads_or_sorts_a_large_table(
     for statement, plan in explained:
         shown = f"{statement}\n{json.dumps(plan, indent=1)[:5000]}"
         assert not full_scans(plan) & BIG, shown
-        # A page, or the light curves by which at most 10,000 targets are counted.
-        assert sorted_rows(plan) <= (200 if action == "page" else 150_000), shown
+        # A page, or the light curves by which at most 10,000 targets are counted. PostgreSQL 14
+        # sorts each of them three times for the CCD, the camera and the instrument.
+        assert sorted_rows(plan) <= (200 if action == "page" else 300_000), shown
 
 
 OF_VALUES = {

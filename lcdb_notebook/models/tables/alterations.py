@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine.mock import MockConnection
-from sqlalchemy.schema import CreateColumn, CreateIndex, DropConstraint
+from sqlalchemy.schema import CreateColumn, CreateIndex
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from lcdb_notebook.errors import SchemaError
@@ -50,7 +50,9 @@ def _statements(dialect: sa.Dialect, absent: schema.Missing) -> Iterator[str]:
             if default := _default(dialect, column):
                 yield f"ALTER TABLE {quote(table.name)} ALTER {quote(column.name)} SET{default}"
         for rule in schema.mission_rules(table):
-            yield text(DropConstraint(rule))
+            # SQLAlchemy 2.0 leaves a constraint that has a DropConstraint out of new tables.
+            name = dialect.identifier_preparer.format_constraint(rule)
+            yield f"ALTER TABLE {quote(table.name)} DROP CONSTRAINT {name}"
     for column in absent.columns:
         definition = f"{CreateColumn(column).compile(dialect=dialect)}{_default(dialect, column)}"
         yield f"ALTER TABLE {quote(str(column.table))} ADD COLUMN {definition}"
