@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.schema import CreateTable
 
 import lcdb_notebook as lcdb
 from lcdb_notebook.errors import SchemaError
@@ -24,6 +25,7 @@ from lcdb_notebook.models import (
     Target,
 )
 from lcdb_notebook.models.tables import schema
+from lcdb_notebook.models.tables.alterations import alterations
 
 TABLES = [
     "mission",
@@ -337,3 +339,14 @@ def test_the_errors_reach_whoever_connects(blank_dsn: str) -> None:
         lcdb.connect(blank_dsn)
     with lcdb.connect(blank_dsn, write=True, create=True) as db:
         assert db.create() == []
+
+
+def test_alterations_leave_the_checks_of_tables_that_are_created_afterwards(
+    blank: sa.Engine,
+) -> None:
+    with blank.connect() as connection:
+        assert any("DROP CONSTRAINT" in statement for statement in alterations(connection))
+    table = Observation.__table__
+    assert isinstance(table, sa.Table)
+    created = str(CreateTable(table).compile(dialect=blank.dialect))
+    assert "ck_observation_tess_observation_sector" in created
