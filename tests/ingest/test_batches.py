@@ -4,7 +4,8 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightkurve
@@ -284,28 +285,37 @@ def test_a_session_on_a_connection_decides_by_itself(
     assert count(engine, DataSet) == 0
 
 
+@contextmanager
+def once_one_waits(engine: sa.Engine, kind: str, act: Callable[[], object]) -> Iterator[None]:
+    """Call a function in another thread once a connection waits for a lock of this kind."""
+    waiting = sa.text(
+        "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted "
+        "AND locktype = :kind AND datname = current_database()"
+    )
+
+    def watch() -> None:
+        with engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            while connection.scalar(waiting, {"kind": kind}) is None:
+                pass
+        act()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    yield
+    watcher.join()
+
+
 def test_an_interrupt_ends_an_ingest_that_waits_for_another_writer(
     own_engine: sa.Engine, star_files: list[Path]
 ) -> None:
     other = own_engine.connect()
     other.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.store'))")
-    waiting = sa.text(
-        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
-        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
-
-    def interrupt_once_it_waits() -> None:
-        with own_engine.connect() as connection:
-            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            while connection.scalar(waiting) is None:
-                pass
-        os.kill(os.getpid(), signal.SIGINT)
-
-    watcher = threading.Thread(target=interrupt_once_it_waits)
-    watcher.start()
-    with pytest.raises(KeyboardInterrupt):
+    with (
+        once_one_waits(own_engine, "advisory", lambda: os.kill(os.getpid(), signal.SIGINT)),
+        pytest.raises(KeyboardInterrupt),
+    ):
         ingest(own_engine, star_files)
-    watcher.join()
     other.close()
     assert count(own_engine, Target) == 0
     assert ingest(own_engine, star_files).added == 6
@@ -322,25 +332,11 @@ def test_times_that_another_program_stores_meanwhile_are_found_in_a_second_attem
     other = own_engine.connect()
     # Not committed: nobody else sees it, but the unique key waits for it.
     other.execute(sa.insert(TargetSpecificTime), [dict(row) for row in rows])
-    waiting = sa.text(
-        "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted "
-        "AND locktype = 'transactionid' AND datname = current_database()"
-    )
-
-    def commit_once_it_waits() -> None:
-        with own_engine.connect() as connection:
-            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            while connection.scalar(waiting) is None:
-                pass
-        other.commit()
-
-    watcher = threading.Thread(target=commit_once_it_waits)
-    watcher.start()
-    if how == "ingest":
-        report = ingest(own_engine, qlp, on_error="raise")
-    else:
-        report = add(own_engine, lightkurve.read(qlp))
-    watcher.join()
+    with once_one_waits(own_engine, "transactionid", other.commit):
+        if how == "ingest":
+            report = ingest(own_engine, qlp, on_error="raise")
+        else:
+            report = add(own_engine, lightkurve.read(qlp))
     other.close()
     assert report.added == 1
     assert count(own_engine, TargetSpecificTime) == 1
