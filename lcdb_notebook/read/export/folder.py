@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from astropy.table import Table
 
-__all__ = ["ready", "report", "write_folder"]
+__all__ = ["find", "ready", "report", "write_folder"]
 
 # Increased when the contents of files change, so that older files are written again.
 _EDITION = 2
@@ -97,12 +97,7 @@ def write_folder(
         The report of :func:`lcdb_notebook.read.export.export`.
     """
     settings = _Settings(format, quality_bitmask, flagged, time_format, as_flux)
-    with search.sessions.session_scope() as session:
-        found = search.found(session)
-        found.require()
-        missions = results.missions(session)
-        url = session.get_bind().engine.url
-        database = url.set(username=None, password=None).render_as_string()
+    found, missions, database = find(search)
     where = ready(Path(folder).expanduser())
     rows: list[tuple[str, str, int | None, str]] = []
     with (
@@ -117,10 +112,23 @@ def write_folder(
             ):
                 rows.append((str(where / file.name), status, size, reason))
                 bar.show(len(rows))
-    skipped = [reason for _, status, _, reason in rows if status == "skipped"]
-    if skipped:
-        warn(f"{len(skipped)} of {len(rows)} light curves were skipped: " + "; ".join(skipped))
     return report(found.rows, rows)
+
+
+def find(search: Search) -> tuple[Found, Mapping[UUID, tuple[str, Clock]], str]:
+    """Return the rows of a search, the missions, and the URL of the database without a user.
+
+    Raises
+    ------
+    LightCurveNotFoundError
+        If there are no rows.
+    """
+    with search.sessions.session_scope() as session:
+        found = search.found(session)
+        found.require()
+        url = session.get_bind().engine.url
+        database = url.set(username=None, password=None).render_as_string()
+        return found, results.missions(session), database
 
 
 def ready(folder: Path) -> Path:
@@ -237,9 +245,12 @@ def record_table(data: LightCurveData, settings: _Settings, history: str) -> Tab
 def report(
     rows: Sequence[Row], statuses: Sequence[tuple[str, str, int | None, str]]
 ) -> pd.DataFrame:
-    """Return a DataFrame of rows with their file, status, size in bytes, and the reason."""
+    """Return rows with their file, status, size in bytes, and the reason; warn of skipped ones."""
     import pandas as pd
 
+    skipped = [reason for _, status, _, reason in statuses if status == "skipped"]
+    if skipped:
+        warn(f"{len(skipped)} of {len(statuses)} light curves were skipped: " + "; ".join(skipped))
     return pd.DataFrame(
         {
             "dataset": [row.dataset for row in rows],

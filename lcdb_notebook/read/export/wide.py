@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError, optional
-from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.convert.columns import plain
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.export.atomic_write import atomic_write
-from lcdb_notebook.read.export.folder import ready, report
+from lcdb_notebook.read.export.folder import find, ready, report
 from lcdb_notebook.read.export.manifest import Manifest, fingerprint
 from lcdb_notebook.read.export.naming import table_name
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, by_pair, outcomes
-from lcdb_notebook.search import results
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
@@ -102,12 +100,7 @@ def write_wide(
         "flagged": flagged,
         "time_format": time_format,
     }
-    with search.sessions.session_scope() as session:
-        found = search.found(session)
-        found.require()
-        missions = results.missions(session)
-        url = session.get_bind().engine.url
-        database = url.set(username=None, password=None).render_as_string()
+    found, missions, database = find(search)
     where = ready(Path(folder).expanduser())
     groups: list[tuple[str, str, list[Row]]] = []
     for (_, observation), rows in by_pair(found.rows):
@@ -153,9 +146,6 @@ def write_wide(
                         for why in reasons
                     ]
                 bar.show(len(statuses))
-    skipped = [reason for _, status, _, reason in statuses if status == "skipped"]
-    if skipped:
-        warn(f"{len(skipped)} of {len(statuses)} light curves were skipped: " + "; ".join(skipped))
     return report(found.rows, statuses)
 
 

@@ -61,12 +61,12 @@ def count(session: orm.Session, target_filter: TargetFilter) -> Size:
     whole = _count_all(session, target_filter, ids)
     if target_filter.flagged is None:
         return whole
-    if whole > _LOOKED_AT:
+    exact = whole <= _LOOKED_AT
+    if not exact:
         spread = _flagged_in_spread(session, target_filter)
         if spread is not None:
             return Size(round(whole * spread), exact=False)
     some = _targets(target_filter, ids)
-    exact = whole <= _LOOKED_AT
     if not exact:
         some = some.order_by(_target.c.name).limit(sa.literal_column(str(_SAMPLE)))
     with_flags = sa.select(sa.func.count()).select_from(_flagged_among(some, target_filter))
