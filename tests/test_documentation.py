@@ -44,7 +44,12 @@ def blocks(page: Path) -> list[str]:
 
 @pytest.mark.usefixtures("at_home")
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[] if page.stem == "README" else pytest.mark.slow)
+        for page in PAGES
+        if blocks(page)
+    ],
 )
 def test_blocks_of_python_run_on_the_demonstration_data(page: Path) -> None:
     with lcdb.connect() as db:

@@ -61,7 +61,10 @@ class FrontEnd(ABC):
     def __init__(self, browser: Browser, server: Server) -> None:
         self.server = server
         self.misdeeds = Misdeeds()
-        self.page: Page = browser.new_context(viewport=WIDE).new_page()  # type: ignore[arg-type]
+        # Pages of one context share what the browser has loaded and compiled: JupyterLab, above all.
+        context = browser.contexts[0] if browser.contexts else browser.new_context()
+        self.page: Page = context.new_page()
+        self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]
         self.page.set_default_timeout(1000 * SECONDS)
         self.misdeeds.watch(self.page)
         self._client: BlockingKernelClient | None = None
@@ -126,7 +129,7 @@ class FrontEnd(ABC):
     def close(self) -> None:
         """Close the page; its kernel ends with the server."""
         self.hang_up()
-        self.page.context.close()
+        self.page.close()
         self._beside.shutdown()
 
     def _connect(self, kernel: str) -> BlockingKernelClient:

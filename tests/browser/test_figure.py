@@ -11,12 +11,10 @@ from playwright.sync_api import expect
 from .stage import Lab, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from playwright.sync_api import Locator
-
-    from .stage import FrontEnd
 
 ONE = (
     "db.search(1, sector=1, exptime=120, photometry='DEMO aperture 2px', processing='DEMO SYS_RM')"
@@ -234,24 +232,27 @@ def test_two_views_follow_each_other_and_closing_removes_both(stage: Stage) -> N
     roots.first.wait_for(state="detached")
 
 
+@pytest.fixture
+def lab(stage: Stage) -> Iterator[Lab]:
+    """JupyterLab, whose theme the test may change."""
+    lab = stage.front_end
+    assert isinstance(lab, Lab)
+    yield lab
+    lab.theme(dark=False)
+
+
+# The theme of a page of Voilà is a part of its address.
+@pytest.mark.parametrize("shared_stage", ["lab"], indirect=True)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_the_figure_has_the_colours_of_the_theme(
-    new_front_end: Callable[[str], FrontEnd], demo_dsn: str, dark: bool, tmp_path: Path
+    stage: Stage, lab: Lab, dark: bool, tmp_path: Path
 ) -> None:
-    lab = new_front_end("lab")
-    assert isinstance(lab, Lab)
-    connected = f"import lcdb_notebook as lcdb\ndb = lcdb.connect({demo_dsn!r})\n"
-    cell = f"{connected}f = {BOTH}.figure()\nf"
-    lab.open(f"figure_{'dark' if dark else 'light'}", cell, dark=dark)
-    root = lab.page.locator(".lcdb-interactive")
-    root.wait_for()
-    lab.page.wait_for_function(
-        "Number(document.querySelector('.lcdb-interactive')?.dataset.pictures) > 0"
-    )
+    lab.theme(dark=dark)
+    shown = Shown(stage, f"{BOTH}.figure()")
     # The lightness of the axes, which are opaque, in the middle of the frame.
-    ink = lab.page.evaluate(
+    ink = stage.page.evaluate(
         """() => {
-          const canvas = document.querySelector('.lcdb-if-canvas > canvas');
+          const canvas = document.querySelector('.stage .lcdb-if-canvas > canvas');
           const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
           let sum = 0, n = 0;
           for (let i = 0; i < data.length; i += 4) {
@@ -262,7 +263,7 @@ def test_the_figure_has_the_colours_of_the_theme(
         }"""
     )
     assert (ink > 127) == dark
-    root.screenshot(path=tmp_path / "figure.png")
+    shown.root.screenshot(path=tmp_path / "figure.png")
 
 
 def test_the_figure_follows_the_width_of_the_page(shown: Shown) -> None:

@@ -20,7 +20,6 @@ SCROLLED = """box => {
 }"""
 
 
-@pytest.mark.parametrize("shared_stage", ["lab", "voila"], indirect=True)
 def test_a_planet_is_found_cleaned_traced_folded_and_carried_on(stage: Stage) -> None:
     page = stage.page
     page.set_viewport_size({"width": 1440, "height": 900})

@@ -407,17 +407,22 @@ def mutations(original: bytes, seed: int) -> bytes:
     return bytes(damaged)
 
 
-def test_damaged_files_are_read_or_refused_and_nothing_else(qlp: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "seeds", [range(60), pytest.param(range(60, 250), marks=pytest.mark.slow)], ids=["some", "more"]
+)
+def test_damaged_files_are_read_or_refused_and_nothing_else(
+    qlp: Path, tmp_path: Path, seeds: range
+) -> None:
     original = content(qlp / CCD / "LC" / STAR)
     path = tmp_path / "star.h5"
     readable = 0
-    for seed in range(250):
+    for seed in seeds:
         path.write_bytes(mutations(original, seed))
         # Any other exception, and any warning, fails the test.
         with suppress(IngestError):
             read_product(path)
             readable += 1
-    assert 20 < readable < 230
+    assert 0.1 < readable / len(seeds) < 0.9
 
 
 def test_a_text_heap_that_the_library_would_never_leave_is_refused(

@@ -82,7 +82,9 @@ def test_ingest_of_to_fits_joins_the_file_by_author_and_photometry(
     assert len(session.scalars(sa.select(Observation)).all()) == 1
 
 
-@pytest.mark.parametrize("ending", ["fits", "fits.gz", "ecsv", "csv", "parquet"])
+@pytest.mark.parametrize(
+    "ending", ["fits", "fits.gz", pytest.param("ecsv", marks=pytest.mark.slow), "csv", "parquet"]
+)
 def test_ingest_of_what_write_lightcurve_wrote_changes_nothing(
     session: orm.Session, data_folder: Path, tmp_path: Path, ending: str
 ) -> None:

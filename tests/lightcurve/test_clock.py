@@ -76,7 +76,11 @@ print("well")
 
 
 @pytest.mark.parametrize(
-    "first", ["import lightkurve", "", pytest.param("import astropy.time", marks=pytest.mark.slow)]
+    "first",
+    [
+        "import lightkurve",
+        *(pytest.param(first, marks=pytest.mark.slow) for first in ("", "import astropy.time")),
+    ],
 )
 def test_lightkurves_formats_are_reused_whoever_comes_first(first: str) -> None:
     use = """

@@ -191,7 +191,7 @@ def server_with_postgres_fdw() -> Iterator[sa.URL]:
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("layout", ["2.x", "3.1"])
+@pytest.mark.parametrize("layout", [pytest.param("2.x", marks=pytest.mark.slow), "3.1"])
 def test_read_takes_foreign_tables(
     all_layouts: Any, sky: Any, server_with_postgres_fdw: sa.URL, layout: str
 ) -> None:
@@ -463,7 +463,7 @@ def test_export_writes_what_can_be_read_back(
     assert str(lc.meta["DATASET"]) == str(found.datasets[0])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_map_reads_every_light_curve(db: lcdb.Database, workers: int) -> None:
     found = db.search(STAR, photometry="TGLC Aperture Large")
     done = found.map(lambda lc: lc.flux.value[0], workers=workers, quality_bitmask="none")

@@ -97,6 +97,10 @@ def some_ways(*quick: str) -> list[Any]:
     return [kind if kind in quick else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
 
 
+# The cluster is there already; processes take seconds to start, and repeat it.
+SENT_BACK = some_ways("dask")[1:]
+
+
 def middle(lc: Any) -> float:
     return float(np.nanmedian(lc.flux.value))
 
@@ -162,7 +166,7 @@ def test_failures_are_rows_and_the_others_are_not_lost(
     assert done[done["error"].isna()]["cadences"].eq(60).all()
 
 
-@pytest.mark.parametrize("ways", some_ways("here", "processes"), indirect=True)
+@pytest.mark.parametrize("ways", some_ways("here"), indirect=True)
 def test_the_first_failure_ends_it_where_that_is_asked_for(
     db: lcdb.Database, ways: dict[str, Any]
 ) -> None:
@@ -174,7 +178,10 @@ def test_the_first_failure_ends_it_where_that_is_asked_for(
     assert any(note.startswith("of DataSet ") for note in caught.value.__notes__)
 
 
-def test_an_exception_that_cannot_be_pickled_is_told_all_the_same(db: lcdb.Database) -> None:
+@pytest.mark.parametrize("ways", SENT_BACK, indirect=True)
+def test_an_exception_that_cannot_be_pickled_is_told_all_the_same(
+    db: lcdb.Database, ways: dict[str, Any]
+) -> None:
     class OddError(Exception):
         def __init__(self, one: int, two: int) -> None:
             super().__init__(f"{one} and {two}")
@@ -183,10 +190,8 @@ def test_an_exception_that_cannot_be_pickled_is_told_all_the_same(db: lcdb.Datab
         raise OddError(1, 2)
 
     with pytest.raises(LCDBError, match=r"OddError: 1 and 2; of DataSet \d+, DEMO 1"):
-        db.search(1).map(odd, datasets="record", on_error="raise", workers=2)
-    assert set(db.search(1).map(odd, datasets="record", workers=2)["error"]) == {
-        "OddError: 1 and 2"
-    }
+        db.search(1).map(odd, datasets="record", on_error="raise", **ways)
+    assert set(db.search(1).map(odd, datasets="record", **ways)["error"]) == {"OddError: 1 and 2"}
 
 
 def test_a_light_curve_that_cannot_be_read_is_a_row(new_database: Callable[[], str]) -> None:
@@ -195,7 +200,7 @@ def test_a_light_curve_that_cannot_be_read_is_a_row(new_database: Callable[[], s
         store(db.session.connection(), list(demo.products(3, cadences=60)))
         db.session.execute(sa.text("UPDATE dataset SET values = values[1:9] WHERE id = 5"))
         db.session.commit()
-        done = db.search().map(size, datasets="record", workers=2).set_index("dataset")
+        done = db.search().map(size, datasets="record", workers=1).set_index("dataset")
         assert done["error"].notna().sum() == 1
         assert done["error"][5].startswith("DataError: DataSet 5 (")
         with pytest.raises(lcdb.errors.DataError, match="DataSet 5"):
@@ -254,11 +259,14 @@ def test_quantities_are_brought_to_one_unit_and_named_values_keep_out_of_the_way
     assert done["curve"].iloc[0].tolist() == [0, 1, 2]
 
 
-def test_a_result_that_cannot_be_sent_back_is_a_failure(db: lcdb.Database) -> None:
+@pytest.mark.parametrize("ways", SENT_BACK, indirect=True)
+def test_a_result_that_cannot_be_sent_back_is_a_failure(
+    db: lcdb.Database, ways: dict[str, Any]
+) -> None:
     done = db.search(1, processing="raw").map(
         lambda one: threading.Lock() if one.observation.fields["sector"] == 1 else 1,
         datasets="record",
-        workers=2,
+        **ways,
     )
     failed = done[done["sector"] == 1]
     assert failed["error"].str.startswith("the result cannot be pickled: TypeError").all()
@@ -405,7 +413,8 @@ def test_each_worker_has_one_connection_and_none_is_left(
     wait_until(lambda: connections(url) == 0)
 
 
-def test_workers_cannot_write(db: lcdb.Database) -> None:
+@pytest.mark.parametrize("ways", SENT_BACK, indirect=True)
+def test_workers_cannot_write(db: lcdb.Database, ways: dict[str, Any]) -> None:
     def settings(_: Any) -> str:
         from lcdb_notebook.read.parallel import address
 
@@ -413,7 +422,7 @@ def test_workers_cannot_write(db: lcdb.Database) -> None:
         with reader.session_scope() as session:
             return str(session.execute(sa.text("SHOW transaction_read_only")).scalar_one())
 
-    assert set(db.search(1).map(settings, datasets="record", workers=2)["result"]) == {"on"}
+    assert set(db.search(1).map(settings, datasets="record", **ways)["result"]) == {"on"}
 
 
 def test_workers_that_read_another_database_are_found_out(
@@ -535,9 +544,10 @@ def test_no_light_curves_are_an_error(db: lcdb.Database) -> None:
 
 @pytest.mark.parametrize(
     "layout",
-    ["3.1", *(pytest.param(name, marks=pytest.mark.slow) for name in ("2.x", "3.3"))],
+    ["2.x", "3.1", "3.3"],
     indirect=True,
 )
+@pytest.mark.slow
 def test_a_cluster_reads_every_layout(layout_dsn: str, client: Any) -> None:
     where = sa.make_url(layout_dsn).render_as_string(hide_password=False)
     with lcdb.connect(layout_dsn) as db:

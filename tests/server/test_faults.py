@@ -665,7 +665,7 @@ def files(data_folder: Path, tmp_path: Path) -> list[Path]:
     return made
 
 
-@pytest.mark.parametrize("after", [0, 2])
+@pytest.mark.parametrize("after", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_a_client_killed_in_an_ingest_leaves_whole_files_which_the_next_completes(
     new_database: Callable[[], str], files: list[Path], after: int
 ) -> None:
@@ -918,7 +918,9 @@ def client() -> Iterator[Any]:
         yield client
 
 
-@pytest.fixture(params=["here", "processes", "dask"])
+@pytest.fixture(
+    params=["here", *(pytest.param(name, marks=pytest.mark.slow) for name in ("processes", "dask"))]
+)
 def ways(request: pytest.FixtureRequest, server: Server) -> dict[str, Any]:
     """Arguments of map() for each of the three kinds of workers."""
     if request.param == "dask":

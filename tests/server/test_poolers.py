@@ -81,6 +81,8 @@ POOLERS = {
     for mode in ("session", "transaction", "statement")
     for lenient in (True, False)
 }
+# The pooler that most people have, and the one that allows least; the others are between them.
+MOST_UNLIKE = ("transaction-lenient", "statement-strict")
 
 
 def started(direct: sa.URL, name: str) -> Iterator[sa.URL]:
@@ -199,7 +201,13 @@ def write_methods(url: sa.URL) -> None:
 CLIENTS = (read_curves, read_frames, use_session, explore, map_curves, write_methods)
 
 
-@pytest.mark.parametrize("name", POOLERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in MOST_UNLIKE else pytest.mark.slow)
+        for name in POOLERS
+    ],
+)
 def test_clients_and_strangers_share_a_pooler(
     direct: sa.URL, untouched: dict[str, str], name: str
 ) -> None:

@@ -114,7 +114,13 @@ SILENT_CALLS: dict[str, Callable[[lcdb.Database], Any]] = {
 
 
 @pytest.mark.parametrize("call", SILENT_CALLS.values(), ids=SILENT_CALLS)
-@pytest.mark.parametrize("write", [False, True], ids=["read-only", "writable"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(False, id="read-only"),
+        pytest.param(True, id="writable", marks=pytest.mark.slow),
+    ],
+)
 def test_interrupt_returns_the_prompt_while_the_server_is_stopped(
     folder: embedded.Server, call: Callable[[lcdb.Database], Any], write: bool
 ) -> None:
@@ -173,7 +179,13 @@ def through(new_database: Callable[[], str]) -> Iterator[FrozenProxy]:
         yield proxy
 
 
-@pytest.mark.parametrize("call", SILENT_CALLS.values(), ids=SILENT_CALLS)
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(call, id=name, marks=[] if name == "read" else pytest.mark.slow)
+        for name, call in SILENT_CALLS.items()
+    ],
+)
 def test_interrupt_returns_the_prompt_while_the_network_is_frozen(
     through: FrozenProxy, call: Callable[[lcdb.Database], Any]
 ) -> None:
