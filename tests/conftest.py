@@ -277,8 +277,8 @@ def _database(server_url: sa.URL, template: str = "template0") -> Iterator[str]:
     # Each statement has its own connection: some databases live as long as the run, and a server
     # has a hundred connections for all of them.
     with _engine(server_url).connect() as connection:
-        # template0, because others may have put tables into template1. Copied as files, its pages are
-        # not logged one by one; version 14 has no other way.
+        # template0, because others may have put tables into template1. Copied as files, its pages
+        # are not logged one by one; version 14 has no other way.
         files = " STRATEGY FILE_COPY" if _version(connection) >= (15,) else ""
         connection.exec_driver_sql(
             f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'{files}"
@@ -350,10 +350,29 @@ def blank_dsn(server_url: sa.URL) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def _with_tables(server_url: sa.URL) -> Iterator[str]:
+    """Name of a database with empty tables, to which nothing is ever connected again."""
+    with _database(server_url) as url:
+        with connect(url, write=True, create=True):
+            pass
+        yield str(sa.make_url(url).database)
+
+
+@pytest.fixture
+def empty_dsn(server_url: sa.URL, _with_tables: str) -> Iterator[str]:
+    """URL of a database with empty tables that only this test knows.
+
+    It is a copy, which takes a quarter of the time of ``connect(blank_dsn, create=True)``.
+    """
+    with _database(server_url, _with_tables) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def dsn(server_url: sa.URL) -> Iterator[str]:
     """URL of a database with empty tables, shared by all tests: leave it as it was.
 
-    A test that commits into it takes ``blank_dsn`` instead.
+    A test that commits into it takes ``empty_dsn`` instead.
     """
     with _database(server_url) as url:
         with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:

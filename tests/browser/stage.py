@@ -61,7 +61,7 @@ class FrontEnd(ABC):
     def __init__(self, browser: Browser, server: Server) -> None:
         self.server = server
         self.misdeeds = Misdeeds()
-        # Pages of one context share what the browser has loaded and compiled: JupyterLab, above all.
+        # Pages of one context share what the browser has loaded and compiled, JupyterLab above all.
         context = browser.contexts[0] if browser.contexts else browser.new_context()
         self.page: Page = context.new_page()
         self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]

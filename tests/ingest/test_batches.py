@@ -29,16 +29,13 @@ from lcdb_notebook.models import (
     Target,
     TargetSpecificTime,
 )
-from lcdb_notebook.models.tables import schema
 
 SECTOR_24 = "hlsp_qlp_tess_ffi_s0024-0000000188589164_tess_v01_llc.fits.gz"
 
 
 @pytest.fixture
-def own_engine(blank_dsn: str) -> Iterator[sa.Engine]:
-    engine = sa.create_engine(blank_dsn)
-    with engine.begin() as connection:
-        schema.create(connection)
+def own_engine(empty_dsn: str) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(empty_dsn)
     yield engine
     engine.dispose()
 

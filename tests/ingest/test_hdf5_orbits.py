@@ -26,7 +26,6 @@ from lcdb_notebook.ingest.readers.find_files import find_files
 from lcdb_notebook.ingest.readers.hdf5_orbits import sector_of
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import DataSet, Observation, QualityFlagArray, TESSObservation
-from lcdb_notebook.models.tables import schema
 
 ORBIT = Path("orbit-147/ffi")
 CCD = ORBIT / "cam1/ccd1"
@@ -40,10 +39,8 @@ def qlp(data_folder: Path) -> Path:
 
 
 @pytest.fixture
-def own_engine(blank_dsn: str) -> Iterator[sa.Engine]:
-    engine = sa.create_engine(blank_dsn)
-    with engine.begin() as connection:
-        schema.create(connection)
+def own_engine(empty_dsn: str) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(empty_dsn)
     yield engine
     engine.dispose()
 
@@ -558,11 +555,11 @@ def test_a_stored_flag_array_of_another_length_stops_the_file(
 
 
 @pytest.fixture
-def db(own_engine: sa.Engine, qlp: Path, blank_dsn: str) -> Iterator[Database]:
+def db(own_engine: sa.Engine, qlp: Path, empty_dsn: str) -> Iterator[Database]:
     import lcdb_notebook as lcdb
 
     ingest(own_engine, qlp)
-    with lcdb.connect(blank_dsn) as db:
+    with lcdb.connect(empty_dsn) as db:
         yield db
 
 

@@ -27,8 +27,8 @@ KEPLER = "kepler/kplr011446443-2009131105131_llc.fits.gz"
 
 
 @pytest.fixture
-def db(blank_dsn: str) -> Iterator[lcdb.Database]:
-    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+def db(empty_dsn: str) -> Iterator[lcdb.Database]:
+    with lcdb.connect(empty_dsn, write=True, create=True) as db:
         yield db
 
 

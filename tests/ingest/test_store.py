@@ -32,7 +32,6 @@ from lcdb_notebook.models import (
     TargetSpecificTime,
     TESSObservation,
 )
-from lcdb_notebook.models.tables import schema
 
 APERTURE = Named("Aperture", "[electron / s] Simple aperture photometry")
 DETRENDED = Named("Detrended", "[] Slow trends removed")
@@ -708,10 +707,8 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_products(
     assert numbers[0] == numbers[1] <= 40
 
 
-def test_two_writers_make_one_observation(blank_dsn: str) -> None:
-    engine = sa.create_engine(blank_dsn)
-    with engine.begin() as connection:
-        schema.create(connection)
+def test_two_writers_make_one_observation(empty_dsn: str) -> None:
+    engine = sa.create_engine(empty_dsn)
     barrier = threading.Barrier(2)
     outcomes: list[str] = []
 
@@ -732,10 +729,9 @@ def test_two_writers_make_one_observation(blank_dsn: str) -> None:
     engine.dispose()
 
 
-def test_readers_see_the_old_arrays_until_the_writer_commits(blank_dsn: str) -> None:
-    engine = sa.create_engine(blank_dsn)
+def test_readers_see_the_old_arrays_until_the_writer_commits(empty_dsn: str) -> None:
+    engine = sa.create_engine(empty_dsn)
     with engine.begin() as connection:
-        schema.create(connection)
         store(connection, [product(1)])
     with engine.connect() as reader, engine.connect() as writer:
         # It would wait for a writer that blocks readers.

@@ -15,11 +15,9 @@ from lcdb_notebook.models.tables.schema_diff import differences
 
 
 @pytest.fixture
-def made(blank_dsn: str) -> Iterator[sa.Engine]:
+def made(empty_dsn: str) -> Iterator[sa.Engine]:
     """A database with the tables as they should be."""
-    engine = sa.create_engine(blank_dsn)
-    with engine.begin() as connection:
-        schema.create(connection)
+    engine = sa.create_engine(empty_dsn)
     yield engine
     engine.dispose()
 
@@ -130,7 +128,7 @@ def test_a_view_of_the_right_types_is_no_difference(made: sa.Engine) -> None:
     )
 
 
-def test_everything_that_differs_is_told_at_once(made: sa.Engine, blank_dsn: str) -> None:
+def test_everything_that_differs_is_told_at_once(made: sa.Engine, empty_dsn: str) -> None:
     change(
         made,
         "ALTER TABLE dataset ALTER values TYPE text[], ALTER errors TYPE text[]",
@@ -139,7 +137,7 @@ def test_everything_that_differs_is_told_at_once(made: sa.Engine, blank_dsn: str
         "DROP TABLE target_specific_time",
     )
     with pytest.raises(SchemaError) as raised:
-        lcdb.connect(blank_dsn)
+        lcdb.connect(empty_dsn)
     message = str(raised.value)
     for difference in (
         "missing from this database: table target_specific_time, "

@@ -25,9 +25,9 @@ CADENCES = 50
 
 
 @pytest.fixture
-def db(blank_dsn: str) -> Iterator[lcdb.Database]:
+def db(empty_dsn: str) -> Iterator[lcdb.Database]:
     """Eight stars in one sector, three light curves each of one aperture, and others."""
-    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True, create=True) as db:
         store(db.session.connection(), list(demo.products(8, sectors=[1], cadences=CADENCES)))
         db.session.commit()
         yield db

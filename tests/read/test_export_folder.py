@@ -49,9 +49,9 @@ def db(url: str) -> Iterator[lcdb.Database]:
 
 
 @pytest.fixture
-def writable(blank_dsn: str) -> Iterator[lcdb.Database]:
+def writable(empty_dsn: str) -> Iterator[lcdb.Database]:
     """A small database that only this test knows."""
-    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True, create=True) as db:
         demo.load(db.session, targets=1, sectors=[1])
         yield db
 

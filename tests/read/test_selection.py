@@ -635,11 +635,11 @@ def pipelines(url: str) -> None:
 
 
 @pytest.fixture
-def star(blank_dsn: str) -> Iterator[lcdb.Selection]:
+def star(empty_dsn: str) -> Iterator[lcdb.Selection]:
     """A star in sector 1 by SPOC (20 and 120 s) and QLP (two orbits), in sector 2 by QLP alone."""
-    with lcdb.connect(blank_dsn, write=True, create=True):
-        pipelines(blank_dsn)
-    with lcdb.connect(blank_dsn) as db:
+    with lcdb.connect(empty_dsn, write=True, create=True):
+        pipelines(empty_dsn)
+    with lcdb.connect(empty_dsn) as db:
         yield db.search(900)
 
 
@@ -757,7 +757,7 @@ def test_lightcurve_joins_the_orbits_of_one_sector(star: lcdb.Selection) -> None
     ],
 )
 def test_read_knows_or_infers_the_unit_where_the_description_has_none(
-    blank_dsn: str, name: str, flux: list[float], unit: str, tmp_path: Path
+    empty_dsn: str, name: str, flux: list[float], unit: str, tmp_path: Path
 ) -> None:
     product = Product(
         label="TIC 7",
@@ -775,7 +775,7 @@ def test_read_knows_or_infers_the_unit_where_the_description_has_none(
             Curve(Named("Small", "x"), Named(name, "x"), 0, np.array(flux), None),
         ),
     )
-    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True, create=True) as db:
         store(db.session.connection(), [product])
         db.session.execute(sa.text("UPDATE photometric_source SET description = 'x'"))
         db.session.execute(sa.text("UPDATE processing_method SET description = 'x'"))

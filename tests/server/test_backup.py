@@ -572,7 +572,11 @@ CODE = {
     ),
 }
 # By the list of an archive, by a function's name, and by a quoted one; the others repeat these.
-FOUND_DIFFERENTLY = ("a function in a check", "a function of PostgreSQL in a check", "a quoted name")
+FOUND_DIFFERENTLY = (
+    "a function in a check",
+    "a function of PostgreSQL in a check",
+    "a quoted name",
+)
 
 
 @pytest.mark.parametrize(

@@ -203,10 +203,7 @@ CLIENTS = (read_curves, read_frames, use_session, explore, map_curves, write_met
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[] if name in MOST_UNLIKE else pytest.mark.slow)
-        for name in POOLERS
-    ],
+    [pytest.param(name, marks=[] if name in MOST_UNLIKE else pytest.mark.slow) for name in POOLERS],
 )
 def test_clients_and_strangers_share_a_pooler(
     direct: sa.URL, untouched: dict[str, str], name: str
