@@ -96,7 +96,8 @@ class Soak:
                 writers.begin(db, self._progress)
             proxy = stack.enter_context(FrozenProxy(server.url(reading=True)))
             accidents = Accidents(server, proxy)
-            pooled = stack.enter_context(pooler(server.url()))
+            log = self._progress.folder / "pgbouncer.log"
+            pooled = stack.enter_context(pooler(server.url(), log))
             if pooled is None:
                 say("without a pooler: PgBouncer is not installed")
             strangers = Strangers(pooled, accidents.explain) if pooled is not None else None
@@ -120,6 +121,12 @@ class Soak:
             self._failures.append(f"{connections.most_pooled} connections of the pooler")
         self._report(accidents, connections, strangers)
         print(f"{time.monotonic() - began:.0f} s in all")
+        if self._failures:
+            over = time.monotonic()
+            for at, took, name in accidents.last:
+                print(f"{over - at:.1f} s ago, for {took:.1f} s: {name}", file=sys.stderr)
+            if log.exists():
+                print("PgBouncer:", log.read_text()[-6000:], sep="\n", file=sys.stderr)
         for failure in self._failures:
             print(f"FAILED: {failure}", file=sys.stderr)
         return 1 if self._failures else 0

@@ -40,7 +40,13 @@ logfile = {folder}/log
 
 @contextmanager
 def pgbouncer(
-    server: sa.URL, mode: str, *, lenient: bool, size: int = 3, users: tuple[str, ...] = ()
+    server: sa.URL,
+    mode: str,
+    *,
+    lenient: bool,
+    size: int = 3,
+    users: tuple[str, ...] = (),
+    log: Path | None = None,
 ) -> Iterator[sa.URL]:
     """Run a PgBouncer until the end of the block.
 
@@ -56,6 +62,8 @@ def pgbouncer(
         The number of server connections for each user and database.
     users : tuple of str, optional
         The roles that may connect beside that of the URL.
+    log : pathlib.Path, optional
+        Where its log is kept after the end.
 
     Yields
     ------
@@ -111,4 +119,6 @@ def pgbouncer(
     finally:
         process.terminate()
         process.wait()
+        if log is not None:
+            shutil.copyfile(folder / "log", log)
         shutil.rmtree(folder, ignore_errors=True)

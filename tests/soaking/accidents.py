@@ -7,7 +7,7 @@ import random
 import signal
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -57,6 +57,8 @@ class Accidents:
         self._over = threading.Event()
         self._outages: list[tuple[float, float]] = []
         self.happened: Counter[str] = Counter()
+        #: When each began and how long it took, the last ones: seconds, and its name.
+        self.last: deque[tuple[float, float, str]] = deque(maxlen=20)
         #: What was raised in the thread of the accidents.
         self.failure: BaseException | None = None
 
@@ -91,8 +93,11 @@ class Accidents:
                 for accident in self._chance.sample(coming, len(coming)):
                     if self._over.wait(self._chance.uniform(0, 2 * _EVERY)):
                         return
+                    name = accident.__name__.strip("_").replace("_", " ")
+                    began = time.monotonic()
                     accident()
-                    self.happened[accident.__name__.strip("_").replace("_", " ")] += 1
+                    self.last.append((began, time.monotonic() - began, name))
+                    self.happened[name] += 1
         except BaseException as error:
             self.failure = error
 

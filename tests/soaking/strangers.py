@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -81,7 +82,10 @@ class Strangers:
             self._over.set()
             for thread in threads:
                 thread.join()
-        self._look_at_all()
+        try:
+            self._look_at_all()
+        except psycopg2.Error as error:
+            self.harm.append(f"another program cannot connect any more: {error}".rstrip())
 
     def _connect(self) -> Any:
         connection = psycopg2.connect(
@@ -136,7 +140,7 @@ class Strangers:
 
 
 @contextmanager
-def pooler(server: sa.URL) -> Iterator[sa.URL | None]:
+def pooler(server: sa.URL, log: Path) -> Iterator[sa.URL | None]:
     """Run a PgBouncer in front of a database, if it is installed; yield its URL.
 
     It is in transaction mode and ignores options: what is set on a connection reaches others.
@@ -145,6 +149,8 @@ def pooler(server: sa.URL) -> Iterator[sa.URL | None]:
     ----------
     server : sqlalchemy.engine.URL
         The database, as a superuser.
+    log : pathlib.Path
+        Where the log of PgBouncer is kept after the end.
     """
     if PGBOUNCER is None:
         yield None
@@ -153,7 +159,7 @@ def pooler(server: sa.URL) -> Iterator[sa.URL | None]:
     with engine.connect() as connection:
         for statement in _PREPARE:
             connection.exec_driver_sql(statement)
-    with pgbouncer(server, "transaction", lenient=True, size=SIZE, users=(ROLE,)) as url:
+    with pgbouncer(server, "transaction", lenient=True, size=SIZE, users=(ROLE,), log=log) as url:
         yield url.set(username=ROLE)
 
 
