@@ -262,11 +262,6 @@ def _engine(url: sa.URL) -> sa.Engine:
     return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
 
 
-def _version(connection: sa.Connection) -> tuple[int, ...]:
-    version: tuple[int, ...] = connection.dialect.server_version_info  # type: ignore[attr-defined]
-    return version
-
-
 @contextmanager
 def _database(server_url: sa.URL, template: str = "template0") -> Iterator[str]:
     """Create a database and drop it afterwards, whoever may still be connected.
@@ -279,7 +274,8 @@ def _database(server_url: sa.URL, template: str = "template0") -> Iterator[str]:
     with _engine(server_url).connect() as connection:
         # template0, because others may have put tables into template1. Copied as files, its pages
         # are not logged one by one; version 14 has no other way.
-        files = " STRATEGY FILE_COPY" if _version(connection) >= (15,) else ""
+        version = connection.dialect.server_version_info
+        files = " STRATEGY FILE_COPY" if version is not None and version >= (15,) else ""
         connection.exec_driver_sql(
             f"CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'{files}"
         )
