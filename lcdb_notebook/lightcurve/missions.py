@@ -10,6 +10,7 @@ from types import MappingProxyType
 from lcdb_notebook.lightcurve.clock import Clock
 
 __all__ = [
+    "ALL_QUARTERS",
     "CATALOGS",
     "K2",
     "KEPLER",
@@ -140,6 +141,9 @@ KEPLER = KnownMission(
     launch=_KEPLER_LAUNCH,
 )
 
+ALL_QUARTERS = "kepler_mission_observation"
+"""Polymorphic identity of Kepler light curves that were stitched from several quarters."""
+
 # As Kepler; campaigns of 80 days, of which 9 to 11 were split into parts numbered 91 to 112.
 K2 = KnownMission(
     name="K2",
@@ -170,6 +174,7 @@ CATALOGS: Mapping[str, str] = MappingProxyType(
         "TIC": "TESS Input Catalog",
         "KIC": "Kepler Input Catalog",
         "EPIC": "Ecliptic Plane Input Catalog (K2)",
+        "Gaia DR2": "Gaia data release 2, source_id",
         "Gaia DR3": "Gaia data release 3, source_id",
         "DEMO": "Synthetic targets of lcdb_notebook.demo",
     }

@@ -19,13 +19,20 @@ Flagged: TypeAlias = Literal["drop", "mask", "keep"]
 FLAGGED = ("drop", "mask", "keep")
 
 # lightkurve masks by the spacecraft's flags, so these precede the flags of a pipeline.
-_SECOND_CHOICE = ("tglc_quality_flag", "tglc_quality_flags", "base_quality_flag")
+_SECOND_CHOICE = (
+    "tglc_quality_flag",
+    "tglc_quality_flags",
+    "tasoc_pixel_quality_flag",
+    "kbonus_flatten_flag",
+    "base_quality_flag",
+)
 
 
 def primary_type(data: LightCurveData) -> str | None:
     """Return the flag type that becomes the ``quality`` column; None if there are no flags.
 
-    The first in alphabetical order; the base type and TGLC's flags only if there are no others.
+    The first in alphabetical order; the base type and the second types of pipelines only if there
+    are no others.
     """
     return first_type(data.quality)
 

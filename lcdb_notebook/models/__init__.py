@@ -12,7 +12,12 @@ from lcdb_notebook.models.dataset import (
 from lcdb_notebook.models.frame import FITSFrame
 from lcdb_notebook.models.instrument import Instrument
 from lcdb_notebook.models.mission import Mission, MissionCatalog, Target
-from lcdb_notebook.models.missions import K2Observation, KeplerObservation, TESSObservation
+from lcdb_notebook.models.missions import (
+    K2Observation,
+    KeplerMissionObservation,
+    KeplerObservation,
+    TESSObservation,
+)
 from lcdb_notebook.models.observation import Observation, TargetSpecificTime
 from lcdb_notebook.models.orm.array import NumpyArray
 from lcdb_notebook.models.orm.base import Base
@@ -25,6 +30,7 @@ __all__ = [
     "FITSFrame",
     "Instrument",
     "K2Observation",
+    "KeplerMissionObservation",
     "KeplerObservation",
     "Mission",
     "MissionCatalog",

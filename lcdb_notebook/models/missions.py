@@ -61,6 +61,23 @@ class KeplerObservation(Observation):
     exptime: orm.Mapped[int | None] = orm.mapped_column(use_existing_column=True)
 
 
+class KeplerMissionObservation(Observation):
+    """Several Kepler quarters, which a pipeline stitched to one light curve per target.
+
+    Attributes
+    ----------
+    author, exptime : str or None, int or None
+        The pipeline ("KBONUS-BKG", "KEPSEISMIC") and its exposure time in seconds, named as in
+        ``lightkurve.search_lightcurve``.
+    """
+
+    __mapper_args__ = {"polymorphic_identity": "kepler_mission_observation"}  # noqa: RUF012
+    __shown__ = ("id", "type", "author", "exptime")
+
+    author: orm.Mapped[str | None] = orm.mapped_column(use_existing_column=True)
+    exptime: orm.Mapped[int | None] = orm.mapped_column(use_existing_column=True)
+
+
 class K2Observation(Observation):
     """A K2 campaign on one channel.
 

@@ -367,7 +367,7 @@ TABLE = False
         (QLP, TABLE, "EXTNAME", "OTHER", "unknown pipeline .*table OTHER"),
         (TESS_SPOC, TABLE, "EXTNAME", "PIXELS", "a target pixel file, not a light curve"),
         (TESS_SPOC, PRIMARY, "CREATOR", "1 TargetPixelExporterPipelineModule", "target pixel file"),
-        (QLP, PRIMARY, "ORIGIN", "CDIPS", "unknown pipeline .*ORIGIN CDIPS"),
+        (QLP, PRIMARY, "ORIGIN", "K2VARCAT", "unknown pipeline .*ORIGIN K2VARCAT"),
         (QLP, PRIMARY, "TELESCOP", "Kepler", "TELESCOP must be TESS, got 'Kepler'"),
         (QLP, PRIMARY, "SECTOR", None, "SECTOR must be an integer from 1 to 9999, but is missing"),
         (QLP, PRIMARY, "SECTOR", "24", "SECTOR must be .* got '24'"),

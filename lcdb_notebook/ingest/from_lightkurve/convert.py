@@ -12,9 +12,16 @@ import numpy as np
 
 from lcdb_notebook.errors import ArgumentError, IngestError
 from lcdb_notebook.ingest.from_lightkurve import metadata, times
-from lcdb_notebook.ingest.from_lightkurve.origins import methods, quality_types
+from lcdb_notebook.ingest.from_lightkurve.origins import (
+    author_of,
+    flux_column,
+    methods,
+    quality_types,
+)
 from lcdb_notebook.ingest.product import Curve, Product
+from lcdb_notebook.ingest.readers.dates import check_dates
 from lcdb_notebook.ingest.readers.kepler import in_parts
+from lcdb_notebook.ingest.readers.pipelines import by_author
 from lcdb_notebook.lightcurve import missions
 from lcdb_notebook.lightcurve.clock import Clock
 
@@ -79,7 +86,9 @@ def product_from_lightcurve(
         metadata.check_not_stitched(lightcurve)
         known = missions.named(mission) if mission else metadata.known_mission(meta, name)
         mission = known.telescope if known else str(mission)
-        kind = observation_type or (known.observation_type if known else None)
+        pipeline = by_author(author_of(meta) or "")
+        kind = observation_type or (pipeline.observation_type if pipeline else None)
+        kind = kind or (known.observation_type if known else None)
         if kind is None:
             raise IngestError(
                 f"the class of observations of mission {mission} is unknown; pass observation_type="
@@ -88,25 +97,30 @@ def product_from_lightcurve(
         cadence = metadata.cadence_numbers(lightcurve)
         time = times.mission_time(lightcurve.time, _clock(known, clock, mission))
         if known is not None:
-            times.check_dates(time, known)
+            check_dates(time, known)
         # Without cadence numbers, rows are sorted by time; rows without a time come last.
         order = np.argsort(time if cadence is None else cadence, kind="stable")
         time = time[order]
         exposure = times.exposure_time(meta, time, known, numbered=cadence is not None)
-        fields = metadata.observation_fields(meta, known, exposure, observation_fields or {})
+        fields = metadata.observation_fields(meta, known, exposure, observation_fields or {}, kind)
         times.check_span(time, known, fields)
-        author = str(fields.get("author") or meta.get("AUTHOR") or "")
+        author = str(fields.get("author") or author_of(meta) or "")
         unit = getattr(lightcurve.flux, "unit", None)
         source, method = methods(
             meta, author, "" if unit is None else unit.to_string(), photometry, processing
         )
         quality = {
-            flag_type: metadata.flag_bits(lightcurve[column])
+            flag_type: metadata.quality_bits(lightcurve, column)
             for flag_type, column in quality_types(
                 lightcurve.colnames, author, fields, kind, str(meta.get("QUALITY_TYPE") or "")
             ).items()
         }
-        flux, flux_err = metadata.flux_and_error(lightcurve, str(meta.get("FLUX_ORIGIN") or ""))
+        column = flux_column(meta, author)
+        flux, flux_err = metadata.flux_and_error(
+            lightcurve,
+            str(meta.get("FLUX_ORIGIN") or "").lower(),
+            (column.error or "").lower() if column else "",
+        )
         curve = Curve(
             source, method, None, flux[order], None if flux_err is None else flux_err[order]
         )

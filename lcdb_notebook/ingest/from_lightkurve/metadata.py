@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.errors import IngestError
+from lcdb_notebook.ingest.from_lightkurve.origins import author_of
 from lcdb_notebook.ingest.product import FloatVector, IntVector, as_flags
+from lcdb_notebook.ingest.readers.cdips import letter_flags
+from lcdb_notebook.ingest.readers.headers import run_in_name
+from lcdb_notebook.ingest.readers.pipelines import by_author
 from lcdb_notebook.lightcurve import missions
 from lcdb_notebook.lightcurve.missions import K2, KEPLER, TESS, KnownMission
 
@@ -29,6 +34,9 @@ def known_mission(meta: Meta, class_name: str) -> KnownMission:
     IngestError
         If all of them are unknown.
     """
+    pipeline = by_author(author_of(meta) or "")
+    if pipeline is not None and pipeline.mission is not None:
+        return pipeline.mission
     known = missions.named(meta.get("MISSION"), meta.get("TELESCOP"))
     if known is not None:
         return known
@@ -96,7 +104,12 @@ def cadence_numbers(lightcurve: Any) -> IntVector | None:
         return None
     column = lightcurve["cadenceno"]
     numbers = np.asarray(getattr(column, "value", column))
-    if np.ma.getmaskarray(column).any() or numbers.dtype.kind not in "iu":
+    if np.ma.getmaskarray(column).any():
+        return None
+    if numbers.dtype.kind == "f" and np.all(numbers % 1 == 0):
+        # EVEREST writes them as floating-point numbers.
+        numbers = numbers.astype(np.int64)
+    if numbers.dtype.kind not in "iu":
         return None
     if numbers.size > 1 and (numbers == numbers[0]).all():
         # TGLC's second version has zeros.
@@ -116,12 +129,17 @@ def cadence_numbers(lightcurve: Any) -> IntVector | None:
 def check_not_stitched(lightcurve: Any) -> None:
     """Reject a light curve of several observations, which has columns that ``stitch`` adds.
 
+    Pipelines that stitch all quarters are accepted.
+
     Raises
     ------
     IngestError
         If it was stitched.
     """
     fields = dict.fromkeys(m.field for m in missions.MISSIONS.values())
+    whole = by_author(author_of(lightcurve.meta) or "")
+    if whole is not None and whole.observation_type is not None:
+        return
     for name in (*fields, "orbit_number", "dataset"):
         if name not in lightcurve.colnames:
             continue
@@ -136,12 +154,19 @@ def check_not_stitched(lightcurve: Any) -> None:
 
 
 def observation_fields(
-    meta: Meta, known: KnownMission | None, exposure: int | None, given: Mapping[str, Any]
+    meta: Meta,
+    known: KnownMission | None,
+    exposure: int | None,
+    given: Mapping[str, Any],
+    kind: str,
 ) -> dict[str, Any]:
-    """Find the values of a known mission's columns; values from the user take precedence."""
+    """Find the values of the columns of an observation of the type ``kind`` of a known mission.
+
+    Values from the user take precedence.
+    """
     if known is None:
         return dict(given)
-    author = meta.get("AUTHOR")
+    author = author_of(meta)
     if author in (*missions.MISSIONS, None):
         # Missions are not pipelines, except Kepler and K2; lightkurve calls K2's author Kepler.
         author = None if known is TESS else known.name
@@ -153,8 +178,11 @@ def observation_fields(
             "cosmic_ray_mitigation": bool(mitigated) if mitigated is not None else None,
         }
     fields |= given
-    if known.field not in fields:
+    if known.field not in fields and kind == known.observation_type:
         number = as_integer(meta.get(known.field_key))
+        pipeline = by_author(str(author))
+        if number is None and pipeline is not None and pipeline.sparse_headers:
+            number = run_in_name(known, os.path.basename(str(meta.get("FILENAME") or "")))  # noqa: PTH119
         if number is None:
             raise IngestError(
                 f"the {known.field} is unknown (no {known.field_key}); pass "
@@ -166,6 +194,7 @@ def observation_fields(
 
 def instrument_path(meta: Meta, known: KnownMission | None, mission: str) -> tuple[str, ...]:
     """Return the names of the instrument from the root, like the file readers."""
+    pipeline = by_author(author_of(meta) or "")
     path: list[str] = []
     for name, key in known.instrument if known else ((mission, None),):
         number = None if key is None else as_integer(meta.get(key))
@@ -173,6 +202,8 @@ def instrument_path(meta: Meta, known: KnownMission | None, mission: str) -> tup
             path.append(name)
         elif number is not None:
             path.append(f"{name} {number}")
+        elif pipeline is not None and pipeline.sparse_headers:
+            break
         else:
             raise IngestError(
                 f"the {name.lower()} is unknown (no {key}); pass "
@@ -181,20 +212,34 @@ def instrument_path(meta: Meta, known: KnownMission | None, mission: str) -> tup
     return tuple(path)
 
 
-def flux_and_error(lightcurve: Any, origin: str) -> tuple[FloatVector, FloatVector | None]:
+def flux_and_error(
+    lightcurve: Any, origin: str, error: str = ""
+) -> tuple[FloatVector, FloatVector | None]:
     """Return flux and error; None for the error if it is missing or belongs to another flux.
 
-    lightkurve assigns the errors of QLP's detrended flux to the raw flux.
+    lightkurve assigns the errors of QLP's detrended flux to the raw flux, and ignores those of
+    CDIPS, which are in the column ``error``.
     """
     flux_err = _floats(lightcurve.flux_err)
     columns = lightcurve.colnames
     if np.isnan(flux_err).all():
-        return _floats(lightcurve.flux), None
+        flux = _floats(lightcurve.flux)
+        unchanged = {origin, error} <= {*columns} and np.array_equal(
+            flux, _floats(lightcurve[origin]), equal_nan=True
+        )
+        return flux, _floats(lightcurve[error]) if unchanged else None
     if origin in columns and f"{origin}_err" not in columns:
         others = [name for name in columns if name.endswith("_flux_err")]
         if any(np.array_equal(flux_err, _floats(lightcurve[n]), equal_nan=True) for n in others):
             return _floats(lightcurve.flux), None
     return _floats(lightcurve.flux), flux_err
+
+
+def quality_bits(lightcurve: Any, columns: str | tuple[str, ...]) -> Any:
+    """Return the flags of a column, or of several columns of letters, as int32; or None."""
+    if isinstance(columns, str):
+        return flag_bits(lightcurve[columns])
+    return letter_flags([np.ma.filled(np.ma.asarray(lightcurve[name]), "") for name in columns])
 
 
 def _floats(column: Any) -> FloatVector:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time as system_time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,19 +17,6 @@ from lcdb_notebook.lightcurve.missions import KEPLER, TESS, KnownMission
 
 # From this sector on, sectors have four orbits instead of two.
 _LONG_SECTORS, _LONG_SECTOR_DAYS = 97, 64.0
-
-# Times that users often pass without a format: the offset to JD, and the remedy.
-_OTHER_TIMES = (
-    (0.0, "full Julian dates", "pass them as astropy.time.Time(..., format='jd', scale='tdb')"),
-    (
-        2_400_000.5,
-        "modified Julian dates",
-        "pass them as astropy.time.Time(..., format='mjd', scale='tdb')",
-    ),
-    (2_450_000.0, "JD - 2450000", "add 2450000"),
-    (2_440_000.0, "JD - 2440000", "add 2440000"),
-)
-_UNIX_EPOCH, _YEAR = 2_440_587.5, 365.25
 
 
 def mission_time(time: Any, clock: Clock) -> FloatVector:
@@ -52,45 +39,6 @@ def mission_time(time: Any, clock: Clock) -> FloatVector:
     return np.where(masked, np.nan, np.asarray(getattr(numbers, "unmasked", numbers), dtype=float))
 
 
-def check_dates(time: FloatVector, mission: KnownMission) -> None:
-    """Reject times before the mission's launch, or more than a year in the future.
-
-    Parameters
-    ----------
-    time
-        float64 of shape (cadences,), in the mission's format; may have NaN.
-    mission
-        The mission.
-
-    Raises
-    ------
-    IngestError
-        If there are such times. The message suggests the format that they may have.
-    """
-    finite = time[np.isfinite(time)]
-    if finite.size == 0:
-        return
-    first, last = float(finite.min()), float(finite.max())
-    latest = system_time.time() / SECONDS_PER_DAY + _UNIX_EPOCH + _YEAR
-
-    def possible(zero: float) -> bool:
-        return mission.launch <= first + zero and last + zero <= latest
-
-    epoch = float(mission.clock.epoch)
-    if possible(epoch):
-        return
-    name = mission.clock.format_name.upper()
-    looks = next(
-        (f". They look like {what}: {cure}" for zero, what, cure in _OTHER_TIMES if possible(zero)),
-        "",
-    )
-    raise IngestError(
-        f"times must be {name} (BJD - {epoch:.0f}) between the launch of {mission.telescope}, "
-        f"{mission.launch - epoch:.0f}, and a year from now, {latest - epoch:.0f}; "
-        f"got {first:.10g} to {last:.10g}{looks}"
-    )
-
-
 def exposure_time(
     meta: Meta, time: FloatVector, known: KnownMission | None, *, numbered: bool
 ) -> int | None:
@@ -103,19 +51,20 @@ def exposure_time(
         return nominal
     finite = time[np.isfinite(time)]
     steps = np.diff(finite)
-    seconds = float(np.median(steps)) * SECONDS_PER_DAY if steps.size else np.nan
+    step = float(np.median(steps)) * SECONDS_PER_DAY if steps.size else np.nan
+    found = [step]
     days = meta.get("TIMEDEL")
     if numbered and isinstance(days, int | float) and not isinstance(days, bool):
-        seconds = days * SECONDS_PER_DAY
-    try:
-        return nominal_exposure(seconds, known or KEPLER, "its times")
-    except IngestError:
-        return round(seconds) if np.isfinite(seconds) else None
+        found.insert(0, days * SECONDS_PER_DAY)
+    for seconds in found:
+        with suppress(IngestError):
+            return nominal_exposure(seconds, known or KEPLER, "its times")
+    return round(found[0]) if np.isfinite(found[0]) else None
 
 
 def check_span(time: FloatVector, known: KnownMission | None, fields: Mapping[str, Any]) -> None:
     """Reject a light curve that is longer than one observation of the mission."""
-    if known is None:
+    if known is None or known.field not in fields:
         return
     longest = known.longest_days
     if known is TESS and fields[known.field] >= _LONG_SECTORS:

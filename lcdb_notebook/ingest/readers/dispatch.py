@@ -15,18 +15,18 @@ from lcdb_notebook.ingest.readers.find_files import AnyPath
 from lcdb_notebook.ingest.readers.hdf5_orbits import read_orbit
 from lcdb_notebook.ingest.readers.headers import text, value
 from lcdb_notebook.ingest.readers.other_files import (
-    TO_FITS,
     has_light_curve,
     read_described,
     read_exported,
+    written_by_lightkurve,
 )
 from lcdb_notebook.ingest.readers.pipelines import PIPELINES
-from lcdb_notebook.ingest.readers.table import LightCurveTable, open_table
+from lcdb_notebook.ingest.readers.table import AN_IMAGE, LightCurveTable, is_image, open_table
 from lcdb_notebook.read.export.fits import CREATOR
 
 
 def read_product(path: AnyPath, description: Mapping[str, Any] | None = None) -> Product:
-    """Read one light-curve file of SPOC, TESS-SPOC, QLP, TGLC, Kepler or K2, or of lightkurve.
+    """Read one light-curve file of a supported pipeline, or of lightkurve.
 
     The pipeline is recognized by the headers, so FITS files may be renamed.
 
@@ -90,14 +90,24 @@ def _read_fits(path: Path, description: Mapping[str, Any]) -> Product:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", AstropyWarning)
         table = open_table(path)
-        if text(table.primary, "CREATOR") == CREATOR:
+        # The pipeline is found before the checksums are verified, because some pipelines copied
+        # their cards from other files.
+        pipeline = next((p for p in PIPELINES if p.recognizes(table.primary, table.header)), None)
+        if pipeline is not None:
+            if not pipeline.copied_cards:
+                table.check_sums()
+            return pipeline.read(table)
+        creator = text(table.primary, "CREATOR")
+        if _is_pixels(table) or "FoldedLightCurve" in creator:
+            raise IngestError(_why_unknown(table))
+        if creator == CREATOR:
+            table.check_sums()
             return read_exported(path)
-        for pipeline in PIPELINES:
-            if pipeline.recognizes(table.primary, table.header):
-                return pipeline.read(table)
-        if "to_fits()" in text(table.primary, "CREATOR"):
-            return read_described(table, {"photometry": TO_FITS} | dict(description))
-        if description and not _is_pixels(table):
+        if "to_fits()" in creator:
+            table.check_sums()
+            return read_described(table, written_by_lightkurve(table) | dict(description))
+        if description:
+            table.check_sums()
             return read_described(table, description)
         raise IngestError(_why_unknown(table))
 
@@ -112,6 +122,16 @@ def _why_unknown(table: LightCurveTable) -> str:
     """Describe a file that no pipeline's reader recognizes."""
     if _is_pixels(table):
         return "this is a target pixel file, not a light curve"
+    if "FoldedLightCurve" in text(table.primary, "CREATOR"):
+        return "a folded light curve has phases instead of times; ingest it before folding"
+    if is_image(table.primary) and not has_light_curve(table):
+        return f"this is {AN_IMAGE}"
+    if "TCE" in text(table.header, "EXTNAME"):
+        return (
+            "this is a data validation time series, in which SPOC detrended and folded the light "
+            "curve for each planet candidate; ingest the light curve itself (_lc.fits), "
+            "from which it was made"
+        )
     keys = ("TELESCOP", "ORIGIN", "CREATOR")
     found = [f"{key} {text(table.primary, key) or 'missing'}" for key in keys]
     found.append(f"table {text(table.header, 'EXTNAME') or 'unnamed'}")

@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.product import Curve, FloatVector, Named, Product
+from lcdb_notebook.ingest.product import FloatVector, Named, Product
+from lcdb_notebook.ingest.readers.flux_columns import FluxColumn, derived
 from lcdb_notebook.ingest.readers.headers import catalog_number, release, value
 from lcdb_notebook.ingest.readers.table import LightCurveTable
 from lcdb_notebook.ingest.readers.times import check_clock, check_times
 from lcdb_notebook.lightcurve.missions import KnownMission
 
-__all__ = ["ELECTRONS", "RELATIVE", "aperture_curves", "build_product", "target_number"]
+__all__ = ["ELECTRONS", "RELATIVE", "aperture_columns", "build_product", "target_number"]
 
 ELECTRONS = "electron / s"
 RELATIVE = ""
 
-_PDCSAP = Named(
-    "PDCSAP",
+_PDCSAP = (
     f"[{ELECTRONS}] Presearch data conditioning of simple aperture photometry: systematics that a "
-    "CCD's stars share are removed, and dilution by neighbours is corrected",
+    "CCD's stars share are removed, and dilution by neighbours is corrected"
 )
 
 
@@ -29,28 +29,47 @@ def build_product(
     table: LightCurveTable,
     *,
     mission: KnownMission,
+    time: FloatVector | None = None,
     cadence_column: str | None = "CADENCENO",
     **fields: Any,
 ) -> Product:
-    """Build the Product of a sorted table, and check its times and cadence numbers."""
+    """Build the Product of a sorted table, and check its times and cadence numbers.
+
+    Parameters
+    ----------
+    table
+        Rows sorted by cadence number.
+    mission
+        The mission.
+    time
+        Times in the mission's format, if the file has them in another one, or without a reference;
+        by default the column TIME, whose reference is checked.
+    cadence_column
+        Column of the cadence numbers; None if there is none.
+    **fields
+        The other fields of the Product.
+    """
     if cadence_column is None:
         cadence = np.arange(len(table), dtype=np.int64)
     else:
-        cadence = table.integers(cadence_column)
+        cadence = table.whole_numbers(cadence_column)
         if cadence[0] < 0:
             raise IngestError(f"cadence number {cadence[0]} is negative")
-    check_clock(table.header, mission)
-    time = table.floats("TIME")
+    if time is None:
+        check_clock(table.header, mission)
+        time = table.floats("TIME")
     check_times(cadence, time, mission)
     return Product(
-        label=table.label,
-        mission=mission.telescope,
-        observation_type=mission.observation_type,
-        cadence=cadence,
-        time=time,
-        numbered=cadence_column is not None,
-        release=release(table.primary),
-        **fields,
+        **{
+            "label": table.label,
+            "mission": mission.telescope,
+            "observation_type": mission.observation_type,
+            "cadence": cadence,
+            "time": time,
+            "numbered": cadence_column is not None,
+            "release": release(table.primary),
+            **fields,
+        }
     )
 
 
@@ -59,14 +78,8 @@ def target_number(table: LightCurveTable, mission: KnownMission) -> int:
     return catalog_number(value(table.primary, mission.catalog_key), mission.catalog_key)
 
 
-def aperture_curves(table: LightCurveTable, author: str) -> tuple[Curve, ...]:
-    """Read SAP and PDCSAP fluxes, as written by the pipelines of Kepler and TESS."""
-
-    def column(name: str) -> FloatVector:
-        return table.floats(name, ELECTRONS)
-
+def aperture_columns(author: str) -> tuple[FluxColumn, ...]:
+    """Return the SAP and PDCSAP columns, as written by the pipelines of Kepler and TESS."""
     aperture = Named(f"{author} SAP", f"[{ELECTRONS}] Simple aperture photometry")
-    return (
-        Curve(aperture, None, None, column("SAP_FLUX"), column("SAP_FLUX_ERR")),
-        Curve(aperture, _PDCSAP, 0, column("PDCSAP_FLUX"), column("PDCSAP_FLUX_ERR")),
-    )
+    raw = FluxColumn("SAP_FLUX", aperture, error="SAP_FLUX_ERR")
+    return raw, derived("PDCSAP_FLUX", raw, "PDCSAP", _PDCSAP, "PDCSAP_FLUX_ERR")

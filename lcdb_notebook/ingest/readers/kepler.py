@@ -6,13 +6,23 @@ from typing import Any
 
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import Product
-from lcdb_notebook.ingest.readers.fits_product import aperture_curves, build_product, target_number
+from lcdb_notebook.ingest.readers.fits_product import (
+    aperture_columns,
+    build_product,
+    target_number,
+)
+from lcdb_notebook.ingest.readers.flux_columns import FluxColumn, read_curves
 from lcdb_notebook.ingest.readers.headers import Header, instrument_path, integer, text, value
 from lcdb_notebook.ingest.readers.table import LightCurveTable
 from lcdb_notebook.ingest.readers.times import nominal_exposure, time_step
 from lcdb_notebook.lightcurve.missions import K2, KEPLER, KnownMission
 
-__all__ = ["in_parts", "read", "recognizes"]
+__all__ = ["COLUMNS", "FLAGS", "in_parts", "read", "recognizes"]
+
+COLUMNS: dict[str, tuple[FluxColumn, ...]] = {
+    mission.name: aperture_columns(mission.name) for mission in (KEPLER, K2)
+}
+FLAGS = {KEPLER.flag_type: "quality"}
 
 
 def recognizes(primary: Header, header: Header) -> bool:
@@ -43,7 +53,7 @@ def read(table: LightCurveTable) -> Product:
         catalog=mission.catalog,
         target=target_number(table, mission),
         quality={mission.flag_type: table.quality(mission.quality_column)},
-        curves=aperture_curves(table, mission.name),
+        curves=read_curves(table, COLUMNS[mission.name]),
         part=in_parts(mission, fields["exptime"]),
     )
 

@@ -11,9 +11,11 @@ import numpy as np
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.from_lightkurve.convert import product_from_lightcurve
 from lcdb_notebook.ingest.product import FloatVector, Product
+from lcdb_notebook.ingest.readers.flux_columns import column_unit
 from lcdb_notebook.ingest.readers.headers import Header, text, value
 from lcdb_notebook.ingest.readers.table import LightCurveTable
 from lcdb_notebook.ingest.readers.times import SECONDS_PER_DAY
+from lcdb_notebook.lightcurve import missions
 
 TO_FITS = "lightkurve to_fits"
 """Photometry of files written by lightkurve, which do not contain the original name."""
@@ -104,6 +106,12 @@ def read_described(table: LightCurveTable, description: Mapping[str, Any]) -> Pr
     return _labelled(product, table.label)
 
 
+def written_by_lightkurve(table: LightCurveTable) -> dict[str, Any]:
+    """Return the description of a file of ``to_fits``, as ``lightkurve.read`` interprets it."""
+    mission = missions.named(value(table.primary, "MISSION"), value(table.primary, "TELESCOP"))
+    return {"photometry": TO_FITS, "quality_type": mission.flag_type if mission else None}
+
+
 def has_light_curve(table: LightCurveTable) -> bool:
     """Return whether a table has fluxes, and times with a reference."""
     return (
@@ -173,11 +181,4 @@ def _reference(header: Header) -> float | None:
 def _quantity(table: LightCurveTable, column: str) -> Any:
     from astropy import units
 
-    written = text(table.header, f"TUNIT{table.numbers[column]}")
-    if written.lower().replace(" ", "") in ("e-/s", "e/s", "electrons/s"):
-        written = "electron / s"
-    try:
-        unit = units.Unit(written) if written else units.dimensionless_unscaled
-    except ValueError:
-        raise IngestError(f"the unit of column {column}, {written!r}, is unknown") from None
-    return units.Quantity(table.floats(column), unit)
+    return units.Quantity(table.floats(column), units.Unit(column_unit(table, column)))

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.product import Curve, Named, Product
-from lcdb_notebook.ingest.readers.fits_product import RELATIVE, build_product, target_number
+from lcdb_notebook.ingest.product import Named, Product
+from lcdb_notebook.ingest.readers.fits_product import build_product, target_number
+from lcdb_notebook.ingest.readers.flux_columns import FluxColumn, derived, read_curves
 from lcdb_notebook.ingest.readers.headers import Header, qlp_flag_type, tess_observation, text
 from lcdb_notebook.ingest.readers.table import LightCurveTable
 from lcdb_notebook.ingest.readers.times import nominal_exposure, time_step
 from lcdb_notebook.lightcurve.missions import TESS
 
-__all__ = ["read", "recognizes"]
+__all__ = ["COLUMNS", "read", "recognizes"]
+
+_SAP = FluxColumn(
+    "SAP_FLUX", Named("QLP SAP", "[] Aperture photometry of difference images, relative flux")
+)
+_SYS_RM = derived("SYS_RM_FLUX", _SAP, "SYS_RM", "[] Instrumental systematics removed (QLP)")
+
+
+def _detrended(method: str, what: str, source: FluxColumn) -> tuple[FluxColumn, ...]:
+    return (
+        derived(f"{method}_FLUX", source, method, f"[] {what}", f"{method}_FLUX_ERR"),
+        *(
+            derived(f"{method}_FLUX_{ending}", source, f"{method}_{ending}", f"[] {what}, {size}")
+            for ending, size in (("SML", "smaller aperture"), ("LAG", "larger aperture"))
+        ),
+    )
+
+
+_EARLY = (_SAP, *_detrended("KSPSAP", "Slow trends removed by a spline (QLP)", _SAP))
+_LATE = (_SAP, _SYS_RM, *_detrended("DET", "Systematics and slow trends removed (QLP)", _SYS_RM))
+COLUMNS = {"QLP": (*_LATE, *_EARLY[1:])}
 
 
 def recognizes(primary: Header, header: Header) -> bool:
@@ -26,26 +47,10 @@ def read(table: LightCurveTable) -> Product:
     exposure = nominal_exposure(time_step(table.header), TESS, "TIMEDEL")
     fields = tess_observation(table.primary, "QLP", exposure)
     table = table.sorted_by("CADENCENO")
-    aperture = Named("QLP SAP", "[] Aperture photometry of difference images, relative flux")
-    curves = [Curve(aperture, None, None, table.floats("SAP_FLUX", RELATIVE))]
-
-    def derive(name: str, column: str, description: str, source: int, error: str = "") -> None:
-        flux = table.floats(column, RELATIVE)
-        flux_err = table.floats(error, RELATIVE) if error else None
-        curves.append(Curve(aperture, Named(name, f"[] {description}"), source, flux, flux_err))
-
-    if ("KSPSAP_FLUX" in table) == ("DET_FLUX" in table):
+    if "SAP_FLUX" in table and ("KSPSAP_FLUX" in table) == ("DET_FLUX" in table):
         raise IngestError(
             "a QLP file must have exactly one of the columns KSPSAP_FLUX and DET_FLUX"
         )
-    if "DET_FLUX" in table:
-        derive("SYS_RM", "SYS_RM_FLUX", "Instrumental systematics removed (QLP)", 0)
-        method, what, source = "DET", "Systematics and slow trends removed (QLP)", 1
-    else:
-        method, what, source = "KSPSAP", "Slow trends removed by a spline (QLP)", 0
-    derive(method, f"{method}_FLUX", what, source, f"{method}_FLUX_ERR")
-    for ending, size in (("SML", "smaller"), ("LAG", "larger")):
-        derive(f"{method}_{ending}", f"{method}_FLUX_{ending}", f"{what}, {size} aperture", source)
     flag_type = qlp_flag_type(fields["observation_fields"][TESS.field])
     return build_product(
         table,
@@ -53,5 +58,5 @@ def read(table: LightCurveTable) -> Product:
         catalog=TESS.catalog,
         target=target_number(table, TESS),
         quality={flag_type: table.quality(TESS.quality_column)},
-        curves=tuple(curves),
+        curves=read_curves(table, _LATE if "DET_FLUX" in table else _EARLY),
     )

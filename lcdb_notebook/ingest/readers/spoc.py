@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from lcdb_notebook.ingest.product import Product
-from lcdb_notebook.ingest.readers.fits_product import aperture_curves, build_product, target_number
+from lcdb_notebook.ingest.readers.fits_product import (
+    aperture_columns,
+    build_product,
+    target_number,
+)
+from lcdb_notebook.ingest.readers.flux_columns import FluxColumn, read_curves
 from lcdb_notebook.ingest.readers.headers import Header, tess_observation, text
 from lcdb_notebook.ingest.readers.table import LightCurveTable
 from lcdb_notebook.ingest.readers.times import nominal_exposure, time_step
 from lcdb_notebook.lightcurve.missions import TESS
 
-__all__ = ["read", "recognizes"]
+__all__ = ["COLUMNS", "FLAGS", "read", "recognizes"]
+
+COLUMNS: dict[str, tuple[FluxColumn, ...]] = {
+    author: aperture_columns(author) for author in ("SPOC", "TESS-SPOC")
+}
+FLAGS = {TESS.flag_type: "quality"}
 
 
 def recognizes(primary: Header, header: Header) -> bool:
@@ -36,5 +46,5 @@ def read(table: LightCurveTable) -> Product:
         catalog=TESS.catalog,
         target=target_number(table, TESS),
         quality={TESS.flag_type: table.quality(TESS.quality_column)},
-        curves=aperture_curves(table, author),
+        curves=read_curves(table, COLUMNS[author]),
     )

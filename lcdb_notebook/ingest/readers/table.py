@@ -13,7 +13,7 @@ import io
 import re
 import stat
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,16 @@ _SIZE = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8, "C": 8,
 _SIZE |= {"P": 8, "Q": 16}
 _NUMPY = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 
+# For messages.
+AN_IMAGE = "an image, not a light curve; use db.add_frames() for images"
+
 # How the pipelines write electrons per second and dimensionless.
 _UNITS = {
     "electron / s": frozenset({"e-/s", "e/s", "electron/s", "electrons/s"}),
     "": frozenset({"unitless", "dimensionless", "1"}),
+    "mag": frozenset(),
+    "ppm": frozenset(),
+    "adu": frozenset(),
 }
 
 
@@ -56,6 +62,10 @@ class LightCurveTable:
         Structured array of shape (cadences,), big-endian as in the file; fields in upper case.
     numbers
         Number of each column in the header, from 1, by upper-case name.
+    content
+        The file, decompressed.
+    places
+        Headers of the two HDUs, each with its position in the file: astropy's ``hdu.fileinfo()``.
     """
 
     label: str
@@ -63,6 +73,8 @@ class LightCurveTable:
     header: Header
     rows: npt.NDArray[np.void]
     numbers: Mapping[str, int]
+    content: bytes
+    places: Sequence[tuple[Header, dict[str, Any]]]
 
     def __contains__(self, column: str) -> bool:
         return column.upper() in self.numbers
@@ -78,8 +90,8 @@ class LightCurveTable:
         column
             Its name, in any case.
         unit
-            The unit that its TUNIT card must have, if there is one: ``"electron / s"``, or ``""``
-            for dimensionless. None ignores the card.
+            The unit that its TUNIT card must have, if there is one: ``"electron / s"``, ``"mag"``,
+            ``"ppm"``, ``"adu"``, or ``""`` for dimensionless. None ignores the card.
 
         Raises
         ------
@@ -88,12 +100,30 @@ class LightCurveTable:
         """
         values = self._column(column, "f", "floating-point numbers")
         if unit is not None:
-            written = text(self.header, f"TUNIT{self.numbers[column.upper()]}")
+            written = self.unit(column)
             known = {unit.replace(" ", "")} | _UNITS[unit]
             if written and written.lower().replace(" ", "") not in known:
                 expected = unit or "no unit"
                 raise IngestError(f"column {column} must be in {expected}, got {written!r}")
         return values.astype(np.float64)
+
+    def unit(self, column: str) -> str:
+        """Return the TUNIT card of a column; "" if there is none."""
+        return text(self.header, f"TUNIT{self.numbers[column.upper()]}")
+
+    def texts(self, column: str) -> npt.NDArray[np.bytes_]:
+        """Return a column of text, without trailing spaces."""
+        return np.char.rstrip(self._column(column, "S", "text"))
+
+    def whole_numbers(self, column: str) -> IntVector:
+        """Return a column of integers, or of floating-point numbers without fractions, as int64."""
+        if self._column(column, "iuf", "numbers").dtype.kind != "f":
+            return self.integers(column)
+        values = self.floats(column)
+        wrong = ~np.isfinite(values) | (values % 1 != 0) | (np.abs(values) >= 2**53)
+        if wrong.any():
+            raise IngestError(f"column {column} must contain integers, got {values[wrong][0]}")
+        return values.astype(np.int64)
 
     def integers(self, column: str) -> IntVector:
         """Return an integer column as native int64; raise IngestError like :meth:`floats`."""
@@ -110,11 +140,17 @@ class LightCurveTable:
 
     def quality(self, column: str) -> npt.NDArray[np.int32]:
         """Return an integer column of flags as int32; unsigned numbers keep their bits."""
-        return as_flags(self.integers(column), f"column {column}")
+        return as_flags(self.whole_numbers(column), f"column {column}")
 
-    def sorted_by(self, column: str) -> LightCurveTable:
-        """Sort the rows by a column of integers; raises IngestError for duplicates."""
-        keys = self.integers(column)
+    def sorted_by(self, column: str, *, floats: bool = False) -> LightCurveTable:
+        """Sort the rows by a column of integers, which may be stored as floating-point numbers.
+
+        Raises
+        ------
+        IngestError
+            If there are duplicates, or other numbers.
+        """
+        keys = self.whole_numbers(column) if floats else self.integers(column)
         if np.all(keys[1:] > keys[:-1]):
             return self
         order = np.argsort(keys, kind="stable")
@@ -122,7 +158,23 @@ class LightCurveTable:
         twice = keys[1:][keys[1:] == keys[:-1]]
         if twice.size:
             raise IngestError(f"{column} {twice[0]} is in more than one row")
-        return replace(self, rows=self.rows[order])
+        return self.selected(order)
+
+    def selected(self, rows: npt.NDArray[Any]) -> LightCurveTable:
+        """Return the table of some rows, given by a mask or by indices."""
+        return replace(self, rows=self.rows[rows])
+
+    def with_finite(self, column: str) -> LightCurveTable:
+        """Return the rows in which a column of floating-point numbers is finite, at least one."""
+        finite = np.isfinite(self.floats(column))
+        if not finite.any():
+            raise IngestError(f"all {len(self)} values of {column} are NaN")
+        return self if finite.all() else self.selected(finite)
+
+    def check_sums(self) -> None:
+        """Raise IngestError if the bytes of an HDU do not match its CHECKSUM or DATASUM."""
+        for header, place in self.places:
+            checksum.check(self.content, header, place)
 
     def _column(self, column: str, kinds: str, what: str) -> npt.NDArray[Any]:
         number = self.numbers.get(column.upper())
@@ -164,9 +216,8 @@ def open_table(path: Path) -> LightCurveTable:
     Raises
     ------
     IngestError
-        If it is not a FITS file, is truncated, its first extension is not a binary table, or its
-        bytes do not match their CHECKSUM. Damaged headers can also raise other errors of astropy,
-        which ``read_product`` translates.
+        If it is not a FITS file, is truncated, or its first extension is not a binary table.
+        Damaged headers can also raise other errors of astropy, which ``read_product`` translates.
     """
     from astropy.io import fits
 
@@ -183,12 +234,15 @@ def open_table(path: Path) -> LightCurveTable:
         try:
             table = hdus[1]
         except IndexError:
+            if is_image(primary):
+                raise IngestError(f"this is {AN_IMAGE}") from None
             raise IngestError(
                 "the file has no extension with a light curve; it may be truncated"
             ) from None
         if not isinstance(table, fits.BinTableHDU):
             raise IngestError(
-                f"the first extension is a {type(table).__name__}, not a binary table"
+                f"the first extension is a {type(table).__name__}, not a binary table; the file "
+                f"may be {AN_IMAGE}"
             )
         header, start = table.header, table.fileinfo()["datLoc"]
         places = ((primary, hdus[0].fileinfo()), (header, table.fileinfo()))
@@ -199,10 +253,14 @@ def open_table(path: Path) -> LightCurveTable:
     present = max(len(content) - start, 0) // dtype.itemsize
     if present < count:
         raise IngestError(f"truncated: the file has {present} of {count} rows")
-    for of_hdu, place in places:
-        checksum.check(content, of_hdu, place)
     rows = np.frombuffer(content, dtype, count, start)
-    return LightCurveTable(str(path), primary, header, rows, numbers)
+    return LightCurveTable(str(path), primary, header, rows, numbers, content, places)
+
+
+def is_image(header: Header) -> bool:
+    """Return whether an HDU has an image."""
+    axes = value(header, "NAXIS", 0)
+    return isinstance(axes, int) and axes >= 2
 
 
 def file_content(path: Path, largest: int | None = None) -> bytes:
@@ -253,7 +311,11 @@ def _row_type(header: Header) -> tuple[np.dtype[np.void], dict[str, int]]:
             raise IngestError(f"two columns are named {name}")
         repeat, letter = int(match[1] or 1), match[2]
         size = (repeat + 7) // 8 if letter == "X" else repeat * _SIZE[letter]
-        fields.append((name, _NUMPY[letter] if repeat == 1 and letter in _NUMPY else f"V{size}"))
+        if letter == "A" and size:
+            fields.append((name, f"S{size}"))
+        else:
+            single = repeat == 1 and letter in _NUMPY
+            fields.append((name, _NUMPY[letter] if single else f"V{size}"))
         numbers[name] = number
         width += size
     if width != integer(header, "NAXIS1", 1, 2**31 - 1):

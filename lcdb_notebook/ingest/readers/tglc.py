@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 
-from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.product import Curve, Named, Product
-from lcdb_notebook.ingest.readers.fits_product import ELECTRONS, RELATIVE, build_product
+from lcdb_notebook.ingest.product import Named, Product
+from lcdb_notebook.ingest.readers.fits_product import ELECTRONS, build_product
+from lcdb_notebook.ingest.readers.flux_columns import FluxColumn, derived, read_curves
 from lcdb_notebook.ingest.readers.headers import (
     Header,
     catalog_number,
@@ -17,10 +17,26 @@ from lcdb_notebook.ingest.readers.headers import (
     value,
 )
 from lcdb_notebook.ingest.readers.table import LightCurveTable
-from lcdb_notebook.ingest.readers.times import SECONDS_PER_DAY, nominal_exposure
+from lcdb_notebook.ingest.readers.times import exposure_of_steps
 from lcdb_notebook.lightcurve.missions import TESS
 
-__all__ = ["read", "recognizes"]
+__all__ = ["COLUMNS", "FLAGS", "read", "recognizes"]
+
+
+def _columns(name: str, raw: str, calibrated: str, how: str) -> tuple[FluxColumn, ...]:
+    description = f"[{ELECTRONS}] {how} with neighbouring Gaia stars removed (TGLC)"
+    source = FluxColumn(raw, Named(name, description))
+    removed = "[] Slow trends removed, median scaled to one (TGLC)"
+    return source, derived(calibrated, source, "TGLC CAL", removed)
+
+
+COLUMNS = {
+    "TGLC": (
+        *_columns("TGLC PSF", "psf_flux", "cal_psf_flux", "PSF photometry"),
+        *_columns("TGLC aperture", "aperture_flux", "cal_aper_flux", "Aperture photometry"),
+    )
+}
+FLAGS = {TESS.flag_type: "tess_flags", "tglc_quality_flag": "tglc_flags"}
 
 
 def recognizes(primary: Header, header: Header) -> bool:
@@ -37,38 +53,19 @@ def read(table: LightCurveTable) -> Product:
     if numbered:
         table = table.sorted_by("cadence_num")
     # TIMEDEL is wrong in these files: it is 0.02236 d, but the rows are 0.02083 d apart.
-    time = table.floats("time")
-    steps = np.diff(time[np.isfinite(time)])
-    if steps.size == 0:
-        raise IngestError("too few finite times to compute the exposure time")
-    step = float(np.median(steps)) * SECONDS_PER_DAY
-    exposure = nominal_exposure(step, TESS, "the median step of time")
+    exposure = exposure_of_steps(table.floats("time"), TESS)
     ticid = text(table.primary, "TICID")
     if re.fullmatch(r"[+-]?[0-9]+", ticid):
         catalog, target = TESS.catalog, catalog_number(int(ticid), "TICID")
     else:
         catalog = "Gaia DR3"
         target = catalog_number(value(table.primary, "GAIADR3"), "GAIADR3")
-    calibrated = Named("TGLC CAL", "[] Slow trends removed, median scaled to one (TGLC)")
-    curves: list[Curve] = []
-    for name, raw, derived, how in (
-        ("TGLC PSF", "psf_flux", "cal_psf_flux", "PSF photometry"),
-        ("TGLC aperture", "aperture_flux", "cal_aper_flux", "Aperture photometry"),
-    ):
-        photometry = Named(name, f"[{ELECTRONS}] {how} with neighbouring Gaia stars removed (TGLC)")
-        curves.append(Curve(photometry, None, None, table.floats(raw, ELECTRONS)))
-        curves.append(
-            Curve(photometry, calibrated, len(curves) - 1, table.floats(derived, RELATIVE))
-        )
     return build_product(
         table,
         **tess_observation(table.primary, "TGLC", exposure),
         catalog=catalog,
         target=target,
-        quality={
-            TESS.flag_type: table.quality("TESS_flags"),
-            "tglc_quality_flag": table.quality("TGLC_flags"),
-        },
-        curves=tuple(curves),
+        quality={flag_type: table.quality(column) for flag_type, column in FLAGS.items()},
+        curves=read_curves(table, COLUMNS["TGLC"]),
         cadence_column="cadence_num" if numbered else None,
     )

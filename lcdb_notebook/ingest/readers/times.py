@@ -6,7 +6,9 @@ import numpy as np
 
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import FloatVector, IntVector
+from lcdb_notebook.ingest.readers.dates import check_dates
 from lcdb_notebook.ingest.readers.headers import Header, text, value
+from lcdb_notebook.ingest.readers.table import LightCurveTable
 from lcdb_notebook.lightcurve.missions import KnownMission
 
 SECONDS_PER_DAY = 86_400
@@ -15,11 +17,13 @@ SECONDS_PER_DAY = 86_400
 _LARGEST_TIME = 1e6
 
 
-def check_clock(header: Header, mission: KnownMission) -> None:
+def check_clock(header: Header, mission: KnownMission, *, strict: bool = True) -> None:
     """Check that times are days of TDB since the mission's reference BJD.
 
     The cards are those of FITS Standard 4.0, section 9, with BJD instead of JD. The fraction is
     BJDREFF in files of SPOC and Kepler, and BJDREFR in files of QLP and TGLC.
+
+    Without ``strict``, TIMESYS and TIMEUNIT may be missing.
 
     Raises
     ------
@@ -37,8 +41,23 @@ def check_clock(header: Header, mission: KnownMission) -> None:
             f"({mission.clock.format_name.upper()}), got a reference of {zero}"
         )
     for key, expected in (("TIMESYS", "TDB"), ("TIMEUNIT", "d")):
-        if text(header, key) != expected:
+        if text(header, key) != expected and (strict or text(header, key)):
             raise IngestError(f"header card {key} must be {expected!r}, got {text(header, key)!r}")
+
+
+def unreferenced_times(table: LightCurveTable, column: str, mission: KnownMission) -> FloatVector:
+    """Read times in the mission's format from a file that may have no reference for them.
+
+    Raises
+    ------
+    IngestError
+        If there is a reference, and it is another one; or if the times are impossible.
+    """
+    if value(table.header, "BJDREFI") is not None:
+        check_clock(table.header, mission, strict=False)
+    time = table.floats(column)
+    check_dates(time, mission)
+    return time
 
 
 def time_step(header: Header) -> float:
@@ -74,6 +93,21 @@ def nominal_exposure(seconds: float, mission: KnownMission, origin: str) -> int:
             f"{mission.name} has {known} s"
         )
     return mission.exposures[nearest]
+
+
+def exposure_of_steps(time: FloatVector, mission: KnownMission) -> int:
+    """Return the mission's nominal exposure time nearest to the median step of the times.
+
+    Raises
+    ------
+    IngestError
+        If there are fewer than two finite times, or no exposure time within 1 per cent.
+    """
+    steps = np.diff(time[np.isfinite(time)])
+    if steps.size == 0:
+        raise IngestError("too few finite times to compute the exposure time")
+    step = float(np.median(steps)) * SECONDS_PER_DAY
+    return nominal_exposure(step, mission, "the median step of time")
 
 
 def check_times(cadence: IntVector, time: FloatVector, mission: KnownMission) -> None:
