@@ -24,6 +24,7 @@ from lcdb_notebook.explore.figure import figure
 from lcdb_notebook.models.tables import migrations, schema
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.criteria import Fields
+from lcdb_notebook.search.lightkurve_words import WORDS
 from lcdb_notebook.server.driver_errors import READ_ONLY_ADVICE, translated
 from lcdb_notebook.server.engine import create_tables, make_engine
 from lcdb_notebook.server.fork import is_own, renew_after_fork
@@ -222,7 +223,7 @@ class Database:
     def _fields(self, named: Iterable[str]) -> Fields:
         """Return the fields of observations; read them again if a named field is missing."""
         known = layout.of(self._session).fields
-        if not known.keys() >= {*named}:
+        if not known.keys() >= {*named} - WORDS:
             with self.session_scope() as session:
                 known = layout.learn(session.connection(), self._engine).fields
         return known

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from lcdb_notebook.database.protocol import Open
+from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.read.selection import Selection
 from lcdb_notebook.search import lineage as _lineage
 from lcdb_notebook.search.criteria import criteria
@@ -29,6 +31,7 @@ def search(
     photometry: Any = None,
     processing: Any = None,
     aliases: bool = False,
+    limit: int | None = None,
     **observation_fields: Any,
 ) -> Selection:
     """Find light curves.
@@ -53,6 +56,8 @@ def search(
     aliases : bool, optional
         Include other targets that are the same star, where the database has aliases (LightcurveDB
         3).
+    limit : int, optional
+        Maximum number of rows; None lists all.
     **observation_fields
         Fields of observation classes, such as ``sector=1``, ``sector=[1, 2]`` or ``author="QLP"``.
         None matches observations in which the field is not set.
@@ -71,6 +76,12 @@ def search(
         If a list is empty, or the target and ``catalog`` name different catalogs.
     SchemaError
         When the Selection is used, if ``aliases=True`` and the database has no aliases.
+
+    Notes
+    -----
+    The arguments of ``lightkurve.search_lightcurve`` are also accepted: ``mission="TESS"``,
+    ``exptime`` or ``cadence`` as ``"fast"``, ``"short"`` or ``"long"``, and any case of
+    ``author="spoc"``.
 
     Examples
     --------
@@ -96,7 +107,9 @@ def search(
         checked = replace(checked, aliases=True)
     if not checked.processing and self._has_positions():
         checked = replace(checked, without_positions=True)
-    return Selection(Search(self, checked))
+    if limit is not None and (isinstance(limit, bool) or operator.index(limit) < 1):
+        raise ArgumentError(f"limit must be at least 1, got {limit!r}")
+    return Selection(Search(self, checked, limit=limit))
 
 
 def explore(

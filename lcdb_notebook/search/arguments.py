@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import ArgumentError, LightCurveNotFoundError, TargetNotFoundError
+from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.record import RAW
 from lcdb_notebook.models import Instrument, Observation, ProcessingMethod, Target
+from lcdb_notebook.search.lightkurve_words import catalog_name
 
 __all__ = [
     "RAW",
@@ -62,7 +64,18 @@ def targets(
     numbers: list[int] = []
     ids: list[int] = []
     catalogs: set[str] = set()
-    for one in as_list(target, "target"):
+    values = as_list(target, "target")
+    present = [one for one in values if not _is_missing(one)]
+    if not present:
+        raise ArgumentError(
+            f"target must be a catalog number, got only missing values such as {values[0]!r}"
+        )
+    if len(present) < len(values):
+        warn(
+            f"{len(values) - len(present)} of {len(values)} targets are missing values (None, NaN "
+            "or masked), which are skipped"
+        )
+    for one in present:
         if isinstance(one, Target):
             ids.append(_id(one))
             continue
@@ -82,17 +95,35 @@ def targets(
     return (None, tuple(ids), ()) if ids else (tuple(numbers), None, tuple(catalogs))
 
 
+def _is_missing(value: Any) -> bool:
+    """Return whether a value is a gap in a column: None, NaN, pandas.NA, or masked."""
+    if value is None or value is np.ma.masked:
+        return True
+    # A comparison with pandas.NA is NA, which has no truth value.
+    return type(value).__name__ == "NAType" or (isinstance(value, float) and value != value)
+
+
 def _catalog_number(value: Any) -> tuple[str | None, int]:
-    """Read 261136679, "261136679" or "TIC 261136679"."""
+    """Read 261136679, 261136679.0, "261136679", "TIC 261136679" or "kplr011446443"."""
     catalog = None
     if isinstance(value, str):
         match = re.fullmatch(r"\s*([A-Za-z][\w .-]*?)?\s*([0-9]+)\s*", value)
         if match is None:
             raise ArgumentError(
-                f"{value!r} is not a catalog number; use 261136679 or 'TIC 261136679'"
+                f"{value!r} is not a catalog number; use 261136679 or 'TIC 261136679'. "
+                f"astroquery finds the number of a name in a network: Catalogs.query_object("
+                f"{value!r}, radius=0.001, catalog='TIC')['ID'][0], from astroquery.mast"
             )
         # int() refuses thousands of digits; the first digits are sufficient for the range check.
         catalog, number = match[1], int(match[2].lstrip("0")[:_MOST_DIGITS] or 0)
+        catalog = catalog and catalog_name(catalog)
+    elif isinstance(value, float | np.floating) and float(value).is_integer():
+        if abs(float(value)) >= 2**53:
+            raise ArgumentError(
+                f"the catalog number {value!r} is a floating-point number that is too large to be "
+                "exact; pass integers (in pandas, read the column with dtype='Int64')"
+            )
+        number = int(value)
     elif isinstance(value, int | np.integer) and not isinstance(value, bool):
         number = int(value)
     else:

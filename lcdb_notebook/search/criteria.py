@@ -26,6 +26,7 @@ from lcdb_notebook.search.arguments import (
     processing_name,
     targets,
 )
+from lcdb_notebook.search.lightkurve_words import WORDS, mission_names, translated
 
 __all__ = ["Criteria", "Fields", "criteria", "observation_fields"]
 
@@ -52,6 +53,8 @@ class Criteria:
     raw_by_word : bool
         Whether raw photometry was requested by the word "raw", which may also be the name of a
         method.
+    missions : tuple of str
+        Names in lower case, with which the types of observations begin.
     observations : tuple of int
         Ids.
     types : tuple of str
@@ -71,6 +74,7 @@ class Criteria:
     numbers: tuple[int, ...] | None = None
     target_ids: tuple[int, ...] | None = None
     catalogs: tuple[str, ...] = ()
+    missions: tuple[str, ...] = ()
     observations: tuple[int, ...] = ()
     types: tuple[str, ...] = ()
     instruments: tuple[str | uuid.UUID, ...] = ()
@@ -132,13 +136,16 @@ def criteria(
     known = observation_fields() if known_fields is None else known_fields
     values = (target, catalog, observation, instrument, photometry, processing)
     given = zip(_SEARCH_ARGUMENTS, values, strict=True)
-    taken = [name for name in _SEARCH_ARGUMENTS if name not in without] + sorted(known)
+    taken = [name for name in _SEARCH_ARGUMENTS if name not in without]
+    taken += sorted({*known, *(WORDS if "observation" not in without else ())})
     for name in [*(name for name, value in given if value is not None), *fields]:
         if name not in taken:
             _refuse_absent_field(name, known)
             raise ArgumentError(
                 f"{caller} got an unknown argument {name!r}; it takes {', '.join(taken)}"
             )
+    mission = fields.get("mission") if "mission" not in known else None
+    fields = translated(fields, known)
     catalog_numbers, ids, named_catalogs = targets(target)
     catalogs = tuple(name_of(c, MissionCatalog, "catalog") for c in as_list(catalog, "catalog"))
     if catalogs and named_catalogs and catalogs != named_catalogs:
@@ -151,6 +158,7 @@ def criteria(
         numbers=catalog_numbers,
         target_ids=ids,
         catalogs=catalogs or named_catalogs,
+        missions=() if mission is None else mission_names(mission),
         observations=ids_of_observations,
         types=types,
         instruments=tuple(instrument_key(i) for i in as_list(instrument, "instrument")),

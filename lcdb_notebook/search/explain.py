@@ -175,6 +175,7 @@ def _criteria_text(wanted: Criteria) -> str:
         "target": wanted.numbers or (),
         "targets of id": wanted.target_ids or (),
         "catalog": wanted.catalogs,
+        "mission": wanted.missions,
         "observation": (*wanted.observations, *wanted.types),
         "instrument": wanted.instruments,
         "photometry": wanted.photometry,

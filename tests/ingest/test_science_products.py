@@ -82,7 +82,11 @@ def cdips(path: Path) -> Path:
         }
     columns |= {"TMID_BJD": ("D", "day", TESS_TIME + 2457000)}
     columns |= {"CCDTEMP": ("D", "degcelcius", FLUX), "NTEMPS": ("J", "unitless", BITS)}
-    primary: dict[str, Any] = TESS | {"ORIGIN": "Bouma&Hartman|CDIPS", "TICID": "93270923", "TIMESYS": "TDB"}
+    primary: dict[str, Any] = TESS | {
+        "ORIGIN": "Bouma&Hartman|CDIPS",
+        "TICID": "93270923",
+        "TIMESYS": "TDB",
+    }
     primary |= {"TIMEUNIT": "d", "BJDREFI": 0, "BJDREFF": 0, "OBJECT": "3064530810048196352"}
     primary |= {"Gaia-ID": "3064530810048196352"}
     name = "hlsp_cdips_tess_ffi_gaiatwo0003064530810048196352-0006-cam2-ccd3_tess_v01_llc.fits"
@@ -245,7 +249,9 @@ def session(engine: sa.Engine) -> Iterator[orm.Session]:
 
 def opened(path: Path, preset: str = "default") -> Any:
     # K2SFF and KEPSEISMIC have no flags.
-    options: dict[str, Any] = {} if "k2sff" in path.name or "seismic" in path.name else {"quality_bitmask": preset}
+    options: dict[str, Any] = (
+        {} if "k2sff" in path.name or "seismic" in path.name else {"quality_bitmask": preset}
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return lightkurve.read(path, **options)

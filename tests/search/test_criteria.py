@@ -97,7 +97,7 @@ def test_numbers_of_several_catalogs_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "target",
-    [True, np.True_, 1.0, np.float64(1), [1, 2.5], "pi Men", "", "TIC", "1.5", b"1", len, None],
+    [True, np.True_, 1.5, np.float64(2.5), [1, 2.5], "pi Men", "", "TIC", "1.5", b"1", len, None],
     ids=repr,
 )
 def test_what_is_no_number_is_refused_by_name(target: Any) -> None:

@@ -125,6 +125,7 @@ def parameters(wanted: Criteria) -> dict[str, Any]:
         "catalogs": wanted.catalogs or None,
         "observations": wanted.observations or None,
         "types": wanted.types or None,
+        "missions": wanted.missions or None,
         "instrument_names": [i for i in instruments if isinstance(i, str)] or None,
         "instrument_ids": [i for i in instruments if isinstance(i, uuid.UUID)] or None,
         "photometry": wanted.photometry or None,
@@ -184,6 +185,9 @@ def observation_matches(asked: Shape) -> Conditions:
         which.append(_in(_observation.c.type, "types"))
     if which:
         conditions.append(sa.or_(*which))
+    if "missions" in asked.asked:
+        # The types of all missions are named like tess_observation.
+        conditions.append(_in(sa.func.split_part(_observation.c.type, "_", 1), "missions"))
     if asked.asked & {"instrument_names", "instrument_ids"}:
         conditions.append(_observation.c.instrument_id.in_(_instruments_below(asked)))
     for name, field in asked.fields:
