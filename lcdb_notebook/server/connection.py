@@ -45,16 +45,16 @@ class _Streaming(psycopg2_cursor):
         connection: Any = self.connection
         try:
             super().close()
+            if self._streams and not connection.closed:
+                self._streams = False
+                if connection.streams == 1:
+                    connection.rollback()
+                elif connection.streams:
+                    connection.streams -= 1
         except psycopg2.Error:
-            # A lost connection has no cursor to close, and SQLAlchemy would log the error.
+            # A lost connection has nothing to close or to end, and SQLAlchemy would log the error.
             if not connection.closed:
                 raise
-        if self._streams and not connection.closed:
-            self._streams = False
-            if connection.streams == 1:
-                connection.rollback()
-            elif connection.streams:
-                connection.streams -= 1
 
 
 @functools.cache

@@ -881,6 +881,20 @@ def test_yield_per_may_be_left_before_its_end(db: lcdb.Database, server: Server)
     all_is_well(db)
 
 
+def test_a_failed_stream_is_closed_though_its_connection_was_lost(
+    db: lcdb.Database, server: Server
+) -> None:
+    connection: Any = db.session.connection().connection.dbapi_connection
+    cursor = connection.cursor("failed")
+    with pytest.raises(psycopg2.Error, match="division by zero"):
+        cursor.execute("SELECT 1 / 0")
+    server.ask(f"SELECT pg_terminate_backend({connection.info.backend_pid}, 10000)")
+    cursor.close()
+    with soon(ConnectionFailedError, "terminat|closed"):
+        db.session.execute(sa.text("SELECT 1"))
+    all_is_well(db)
+
+
 # A function over many light curves
 
 
