@@ -31,8 +31,8 @@ class Chunk:
     """The arrays of some rows, assembled into light curves while further arrays arrive.
 
     While a light curve is assembled, the server sends the next one. Shared arrays (cadences, times,
-    flags) normally arrive first. If one of them arrives late, everything is assembled again at the
-    end.
+    flags) of an observation normally arrive before its light curves. If one of them arrives late,
+    everything is assembled again at the end.
 
     Parameters
     ----------
@@ -76,16 +76,24 @@ class Chunk:
         kinds, ids, *_ = rows.columns
         assert isinstance(kinds, np.ndarray)
         if not (kinds == DATASET).all():
-            if self._made:
+            if self._in_order and self._are_late(rows):
                 self._in_order = False
                 self._made.clear()
                 self._assemblies.clear()
         elif self._in_order:
             assert isinstance(ids, np.ndarray)
-            for id_ in ids.tolist():
+            for id_ in map(self.arrays.dataset, ids.tolist()):
                 row = self._rows.get(id_)
                 if row is not None:
                     self._made[id_] = self._make(row)
+
+    def _are_late(self, rows: wire.Rows) -> bool:
+        """Return whether a light curve of one of their observations was assembled before."""
+        assembled = {observation for _, observation in self._assemblies}
+        return bool(assembled) and any(
+            (id_ if observation is None else observation) in assembled
+            for _, id_, observation, *_ in rows
+        )
 
     def light_curve(self, row: Row) -> LightCurveData | DataError:
         """Return the light curve of a row, only once, or the reason why it cannot be read."""

@@ -86,12 +86,15 @@ class Arrays:
     #: DataSets by their position in the stream, from 1; None if the stream has their ids.
     by_place: Sequence[DataSetId] | None = None
 
+    def dataset(self, sent: int) -> DataSetId:
+        """Return the id of a DataSet in the stream."""
+        return sent if self.by_place is None else self.by_place[sent - 1]
+
     def take(self, rows: wire.Rows) -> None:
         """Store a run of rows of the stream by their ids."""
         for kind, id_, observation, floats, errors, cadences, flags, flag_type in rows:
             if kind == DATASET:
-                known = id_ if self.by_place is None else self.by_place[id_ - 1]
-                self.datasets[known] = (floats, errors)
+                self.datasets[self.dataset(id_)] = (floats, errors)
             elif kind == TIMES:
                 self.times.setdefault((id_, observation), []).append(floats)
             elif kind == FLAGS:
@@ -164,7 +167,7 @@ def fetch(
         return arrays
     for part in parts(datasets, pairs, observations):
         arrays.by_place = part[0]
-        reader = wire.RowReader(_FIELDS, arrays.take)
+        reader = wire.RowReader(_FIELDS, take or arrays.take)
         sql = _statement(*part, versions, **given, keyed=arranged.keyed)
         copy_out(session, sql, reader, tick)
         versions = ()

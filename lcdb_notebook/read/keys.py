@@ -21,8 +21,8 @@ __all__ = [
 ]
 
 #: Number of observations that one statement reads. It locks the partitions of DataSets and of
-#: times, and all of their indexes: about 35 locks.
-AT_ONCE = 4
+#: times, and all of their indexes: six locks for each observation, and fifteen others.
+AT_ONCE = 7
 
 #: DataSets, pairs (target, observation) and observations that one statement reads.
 Part = tuple[list[DataSetId], list[tuple[int, int]], list[int]]

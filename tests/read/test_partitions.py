@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,9 +14,14 @@ from sqlalchemy import event
 
 import lcdb_notebook as lcdb
 from lcdb_notebook.cli.info import summary
+from lcdb_notebook.errors import DataError
+from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.read.assemble import Chunk
 from lcdb_notebook.search import browse
 from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.layout.keyed import Keyed
+from lcdb_notebook.search.rows import Row
 
 MOST_LOCKS = 64
 """What PostgreSQL has room for in each connection, unless it is configured otherwise."""
@@ -131,3 +137,39 @@ def test_light_curves_are_those_of_the_same_rows_without_partitions(
             assert (one.photometry, one.processing) == (other.photometry, other.processing)
             assert (one.flux == other.flux).all()
             assert (one.time == other.time).all()
+
+
+def test_light_curves_are_assembled_while_the_next_arrive(
+    db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assembled: list[bool] = []
+    light_curve = Chunk.light_curve
+
+    def recorded(chunk: Chunk, row: Row) -> LightCurveData | DataError:
+        assembled.append(row.dataset in chunk._made)
+        return light_curve(chunk, row)
+
+    monkeypatch.setattr(Chunk, "light_curve", recorded)
+    assert len(list(db.search(STAR))) == 300
+    assert assembled == [True] * 300
+
+
+def test_an_interrupt_ends_a_search_of_all_partitions(
+    db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[list[int]] = []
+
+    def slow(_: Any, observations: list[int]) -> str:
+        sent.append(observations)
+        if len(sent) == 2:
+            _thread.interrupt_main()
+        seconds = 60 * (len(sent) == 2)
+        rows = f"SELECT 1::bigint AS target_id FROM pg_sleep({seconds})"
+        return f"SELECT 1, 1, 1, 1 FROM ({rows}) r WHERE false = (target_id IS NULL)"
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Keyed, "_in_partitions", slow)
+        with pytest.raises(KeyboardInterrupt):
+            len(db.search(STAR).table)
+    assert len(sent) == 2
+    assert len(db.search(STAR).table) == 300

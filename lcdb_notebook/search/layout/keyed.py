@@ -25,6 +25,7 @@ from lcdb_notebook.models import (
 )
 from lcdb_notebook.search import sql
 from lcdb_notebook.search.criteria import Criteria
+from lcdb_notebook.search.layout.partitions import array, batches, rows
 
 __all__ = ["AT_ONCE", "MOST_KEYS", "Keyed", "parse_keys"]
 
@@ -107,40 +108,33 @@ class Keyed:
         wanted: dict[int, list[DataSetKey]] = {}
         for key in dict.fromkeys(keys):
             wanted.setdefault(key.observation, []).append(key)
-        found = []
-        for observations in _batches(wanted):
-            some = [key for observation in observations for key in wanted[observation]]
-            statement = sa.text(
-                f"SELECT {_KEY} FROM unnest(CAST(:o AS int[]), CAST(:t AS bigint[]), "
-                f"CAST(:p AS int[]), CAST(:m AS int[])) AS k ({_KEY}) JOIN {self.dataset} d "
-                f"USING ({_KEY}) WHERE d.observation_id = ANY(CAST(:here AS int[]))"
+
+        def statement(here: list[int]) -> str:
+            some = [key for observation in here for key in wanted[observation]]
+            types = ("int", "bigint", "int", "int")
+            columns = zip(zip(*some, strict=True), types, strict=True)
+            arrays = ", ".join(array(column, type_) for column, type_ in columns)
+            return (
+                f"SELECT {_KEY} FROM unnest({arrays}) AS k ({_KEY}) JOIN {self.dataset} d "
+                f"USING ({_KEY}) WHERE d.observation_id = ANY({array(here, 'int')})"
             )
-            given = dict(zip("otpm", map(list, zip(*some, strict=True)), strict=True))
-            rows = session.connection().execute(statement, given | {"here": observations})
-            found += [DataSetKey(*row) for row in rows]
-        return found
+
+        return [DataSetKey(*row) for row in rows(session, wanted, statement, at_once=AT_ONCE)]
 
     def any_one(self, session: orm.Session) -> sa.CTE:
         """Present a single DataSet, if there is one."""
-        for observations in _batches(self._observations(session, Criteria())):
-            statement = sa.text(
-                f"SELECT {_KEY} FROM {self.dataset} "
-                "WHERE observation_id = ANY(CAST(:here AS int[])) LIMIT 1"
-            )
-            row = session.connection().execute(statement, {"here": observations}).first()
-            if row is not None:
-                return _constants([DataSetKey(*row)])
-        return _constants([])
+        observations = self._observations(session, Criteria())
+        found = rows(session, observations, self._in_partitions, at_once=AT_ONCE, most=1)
+        return _constants([DataSetKey(*row) for row in found])
 
     def count(self, session: orm.Session, most: int) -> int:
         """Count DataSets, a few partitions at a time, until there are more than ``most``."""
         counted = 0
-        for observations in _batches(self._observations(session, Criteria())):
+        for some in batches(self._observations(session, Criteria()), AT_ONCE):
             statement = sa.text(
-                f"SELECT count(*) FROM (SELECT FROM {self.dataset} "
-                "WHERE observation_id = ANY(CAST(:here AS int[])) LIMIT :most) AS first_ones"
+                f"SELECT count(*) FROM ({self._in_partitions(some)} LIMIT :most) AS first_ones"
             )
-            given = {"here": observations, "most": most + 1 - counted}
+            given = {"most": most + 1 - counted}
             counted += session.connection().scalar(statement, given) or 0
             if counted > most:
                 break
@@ -183,16 +177,17 @@ class Keyed:
         columns = ", ".join(
             f"{end}_{column}" for end in ("source", "child") for column in _KEY.split(", ")
         )
-        statement = sa.text(
-            f"SELECT {columns} FROM {self.hierarchy} "
-            "WHERE source_observation_id = ANY(CAST(:here AS int[])) AND "
-            "(source_target_id = ANY(CAST(:targets AS bigint[])) "
-            "OR child_target_id = ANY(CAST(:targets AS bigint[])))"
-        )
-        for some in _batches(observations, _LINKS_AT_ONCE):
-            given = {"here": some, "targets": list(targets)}
-            for row in session.connection().execute(statement, given):
-                yield DataSetKey(*row[:4]), DataSetKey(*row[4:])
+        of_targets = array(targets, "bigint")
+
+        def statement(here: list[int]) -> str:
+            return (
+                f"SELECT {columns} FROM {self.hierarchy} "
+                f"WHERE source_observation_id = ANY({array(here, 'int')}) AND "
+                f"(source_target_id = ANY({of_targets}) OR child_target_id = ANY({of_targets}))"
+            )
+
+        for row in rows(session, observations, statement, at_once=_LINKS_AT_ONCE):
+            yield DataSetKey(*row[:4]), DataSetKey(*row[4:])
 
     def _scan(
         self,
@@ -204,27 +199,24 @@ class Keyed:
         """Read keys a few partitions at a time; None if those of all targets are too many."""
         if targets is None and len(observations) <= _TOGETHER:
             return None
-        text = f"SELECT {_KEY} FROM {self.dataset} WHERE observation_id = ANY(CAST(:here AS int[]))"
+        also = "".join(f" AND {name} = ANY({array(ids, 'int')})" for name, ids in methods.items())
         if targets is not None:
-            text += " AND target_id = ANY(CAST(:targets AS bigint[]))"
-        for column in methods:
-            text += f" AND {column} = ANY(CAST(:{column} AS int[]))"
-        if targets is None:
-            text += " LIMIT :most"
-        statement = sa.text(text)
-        keys: list[DataSetKey] = []
-        if targets is not None and not targets:
-            return keys
-        for some in _batches(observations):
-            given: dict[str, Any] = {"here": some, **methods}
-            if targets is None:
-                given["most"] = MOST_KEYS + 1 - len(keys)
-            else:
-                given["targets"] = list(targets)
-            keys += [DataSetKey(*row) for row in session.connection().execute(statement, given)]
-            if targets is None and len(keys) > MOST_KEYS:
-                return None
-        return keys
+            also += f" AND target_id = ANY({array(targets, 'bigint')})"
+            if not targets:
+                return []
+        most = MOST_KEYS + 1 if targets is None else None
+        found = rows(
+            session,
+            observations,
+            lambda here: self._in_partitions(here) + also,
+            at_once=AT_ONCE,
+            most=most,
+        )
+        return None if len(found) == most else [DataSetKey(*row) for row in found]
+
+    def _in_partitions(self, observations: Sequence[int]) -> str:
+        here = array(observations, "int")
+        return f"SELECT {_KEY} FROM {self.dataset} WHERE observation_id = ANY({here})"
 
     def _fitted(self, statement: sa.Select[Any]) -> sa.Select[Any]:
         return statement.add_cte(*self.presented)
@@ -265,12 +257,6 @@ class Keyed:
                 found[column] = list(session.connection().execute(statement).scalars())
                 found[column] += [0] if None in names else []
         return found
-
-
-def _batches(observations: Iterable[int], size: int | None = None) -> Iterator[list[int]]:
-    ids, size = list(observations), size or AT_ONCE
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
 
 
 def _constants(keys: Sequence[DataSetKey]) -> sa.CTE:
