@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
@@ -23,6 +25,10 @@ __all__ = [
 #: Number of observations that one statement reads. It locks the partitions of DataSets and of
 #: times, and all of their indexes: six locks for each observation, and fifteen others.
 AT_ONCE = 7
+
+# Combinations of ids that are read by their ids, without a join. Planning for partitions then takes
+# a third of the time, but each row is compared with all ids.
+_COMBINED = 1_000
 
 #: DataSets, pairs (target, observation) and observations that one statement reads.
 Part = tuple[list[DataSetId], list[tuple[int, int]], list[int]]
@@ -51,7 +57,8 @@ def parts(
         part(observation)[2].append(observation)
     for pair in pairs:
         part(pair[1])[1].append(pair)
-    for key in parse_keys(datasets):
+    # In this order, all combinations of a few ids can be recognized.
+    for key in sorted(parse_keys(datasets)):
         part(key.observation)[0].append(str(key))
     several = list(by_observation.values())
     for start in range(0, len(several), AT_ONCE):
@@ -84,10 +91,31 @@ def _from_keys(table: str, datasets: Sequence[DataSetId]) -> str:
 
 
 def of_datasets(datasets: Sequence[DataSetId], keyed: Keyed | None) -> tuple[str, str]:
-    """Return the column that identifies a DataSet in the stream, and the FROM clause."""
-    if keyed is not None:
+    """Return the number of a DataSet in the stream, and the FROM clause.
+
+    The number is the id, or for keys their position from 1.
+    """
+    if keyed is None:
+        return "id", f"dataset WHERE id = ANY ('{literal(datasets)}'::int[])"
+    keys = parse_keys(datasets)
+    distinct = [list(dict.fromkeys(column)) for column in zip(*keys, strict=True)]
+    if not 0 < len(keys) <= _COMBINED or not _are_all(keys, distinct):
         return "n", f"{_from_keys(keyed.dataset, datasets)} d"
-    return "id", f"dataset WHERE id = ANY ('{literal(datasets)}'::int[])"
+    names = ("observation_id", "target_id", "photometric_method_id", "processing_method_id")
+    arrays = [
+        f"'{literal(ids)}'::{'bigint' if ids is distinct[1] else 'int'}[]" for ids in distinct
+    ]
+    place = "0"
+    for name, array, ids in zip(names, arrays, distinct, strict=True):
+        place = f"({place} * {len(ids)} + array_position({array}, {name}) - 1)"
+    matches = " AND ".join(f"{n} = ANY ({a})" for n, a in zip(names, arrays, strict=True))
+    return f"{place} + 1", f"{keyed.dataset} WHERE {matches}"
+
+
+def _are_all(rows: Sequence[tuple[int, ...]], columns: Sequence[Sequence[int]]) -> bool:
+    """Return whether rows are all combinations of their columns, in order."""
+    size = math.prod(map(len, columns))
+    return size == len(rows) and list(rows) == list(itertools.product(*columns))
 
 
 def of_positions(
@@ -145,6 +173,14 @@ def of_pairs(
     many matches and small rows (the arrays are stored out of line). OFFSET prevents it from merging
     the inner query, so that only an index lookup is possible.
     """
+    if pruned and 0 < len(pairs) <= _COMBINED:
+        columns = [list(dict.fromkeys(column)) for column in zip(*pairs, strict=True)]
+        if _are_all(sorted(pairs), [sorted(column) for column in columns]):
+            some_targets, some = map(literal, columns)
+            return (
+                f"(SELECT * FROM {table} WHERE target_id = ANY ('{some_targets}'::bigint[]) "
+                f"AND observation_id = ANY ('{some}'::int[]){also})"
+            )
     targets = literal(target for target, _ in pairs)
     seen_by = literal(observation for _, observation in pairs)
     # Constants, so that the planner can choose partitions.

@@ -19,6 +19,15 @@ sys.path.append(str(Path(__file__).parents[1] / "layouts"))
 STAR = 1001
 """It has 300 light curves, in 50 observations."""
 
+CROWD = 400
+"""Other stars in each observation; real ones have thousands."""
+
+# What the search by number has to find, in the words of SQL, and by a single statement.
+_BARE = """
+SELECT observation_id, photometric_method_id, processing_method_id FROM dataset
+WHERE target_id = ANY (ARRAY(SELECT id FROM target WHERE catalog_id = 1 AND name = %s))
+"""
+
 
 class _Fresh:
     """A database that is opened again for each measurement, with nothing known to the server."""
@@ -26,9 +35,18 @@ class _Fresh:
     def __init__(self, url: sa.URL) -> None:
         self._url = url
         self.db = lcdb.connect(url)
+        self._bare = outside_transactions(url)
 
     def close(self) -> None:
         self.db.close()
+
+    def bare_again(self) -> None:
+        self._bare.close()
+        self._bare = outside_transactions(self._url)
+
+    def bare(self) -> int:
+        """Search by plain SQL, which locks all partitions."""
+        return len(self._bare.exec_driver_sql(_BARE, (STAR,)).all())
 
     def connect(self) -> None:
         self.db = lcdb.connect(self._url)
@@ -46,22 +64,30 @@ def partitions(sky: Sky, repeat: int) -> Iterator[Row]:
     sky.say("connecting, searching and reading")
     fresh = _Fresh(parted)
     connecting = side_by_side({"connect": Job(fresh.connect, fresh.close)}, repeat)
-    searching = side_by_side({"first": Job(lambda: _search(fresh.db), fresh.again)}, repeat)
+    searching = side_by_side(
+        {
+            "first": Job(lambda: _search(fresh.db), fresh.again),
+            "bare": Job(fresh.bare, fresh.bare_again),
+        },
+        repeat,
+    )
     again = side_by_side(
         {
             "again": Job(lambda: _search(fresh.db)),
+            "bare": Job(fresh.bare),
             "sector": Job(lambda: len(fresh.db.search(STAR, sector=1).table) * 0 + 300),
         },
         repeat,
     )
     what = f"of a LightcurveDB 3 with {number:,} partitions of each table"
-    for work, seconds, goal in (
-        (f"connect() {what}", connecting["connect"], 1000),
-        (f"search by number {what}, first on a connection", searching["first"], 500),
-        (f"search by number {what}, again", again["again"], 500),
-        (f"search by number and sector {what}", again["sector"], 50),
+    plain = "the keys alone by a plain SQL statement, which locks all partitions"
+    yield _row(f"connect() {what}", connecting["connect"], 1000)
+    for when, found, bare in (
+        ("first on a connection", searching["first"], searching["bare"]),
+        ("again", again["again"], again["bare"]),
     ):
-        yield Row(work, "", "ms", 1e3 * seconds, goal, duration(seconds), "")
+        yield _row(f"search by number {what}, {when}", found, 500, plain, duration(bare))
+    yield _row(f"search by number and sector {what}", again["sector"], 50)
     selections = {"parted": fresh.db.search(STAR), "flat": flat.search(STAR)}
     for selection in selections.values():
         _search_kept(selection)
@@ -79,6 +105,10 @@ def partitions(sky: Sky, repeat: int) -> Iterator[Row]:
     flat.close()
 
 
+def _row(work: str, seconds: float, goal: float, against: str = "", other: str = "") -> Row:
+    return Row(work, against, "ms", 1e3 * seconds, goal, duration(seconds), other)
+
+
 def _filled(sky: Sky, name: str, number: int, *, partitioned: bool) -> sa.URL:
     # In the folder beside, with the SQL.
     from partitions import fill
@@ -86,7 +116,7 @@ def _filled(sky: Sky, name: str, number: int, *, partitioned: bool) -> sa.URL:
     sky.say(f"filling a database of {number:,} observations{' with partitions' * partitioned}")
     url = sky.blank_database(name)
     with outside_transactions(url) as connection:
-        fill(connection, number, partitioned=partitioned)
+        fill(connection, number, partitioned=partitioned, crowd=CROWD)
     return url
 
 
