@@ -6,6 +6,8 @@ import time
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from lcdb_notebook.search.size import Size
+
 __all__ = ["Bar", "Progress"]
 
 _PATIENCE = 1.0
@@ -26,8 +28,8 @@ class Progress:
 
     Parameters
     ----------
-    total : int
-        Number of items.
+    total : int or Size
+        Number of items. If it is an estimate, there may be more.
     unit : str
         Name of an item.
     progress : bool or None
@@ -36,6 +38,7 @@ class Progress:
 
     def __init__(self, total: int, unit: str, progress: bool | None) -> None:
         self._total = total
+        self._is_estimate = isinstance(total, Size) and not total.exact
         self._unit = unit
         self._progress = progress
         self._began = time.monotonic()
@@ -51,6 +54,8 @@ class Progress:
             if not self._bar.disable:
                 self._bar.start_t -= time.monotonic() - self._began
         if self._bar is not None:
+            if self._is_estimate:
+                self._total = self._bar.total = max(self._total, done)
             self._bar.update(min(done, self._total) - self._bar.n)
 
     def __enter__(self) -> Self:

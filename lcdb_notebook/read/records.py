@@ -20,6 +20,7 @@ from lcdb_notebook.read.unreadable import Unreadable, find_unreadable
 from lcdb_notebook.search import layout, stars
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
+from lcdb_notebook.search.streaming import Pages
 
 __all__ = ["CHUNK_BYTES", "OnError", "by_pair", "outcomes", "records"]
 
@@ -35,7 +36,7 @@ _KEPT_BYTES = 16 * 2**20
 
 def records(
     session_scope: Callable[[], AbstractContextManager[orm.Session]],
-    found: Found,
+    rows: Pages,
     missions: Mapping[UUID, tuple[str, Clock]],
     *,
     chunk_bytes: int | None = CHUNK_BYTES,
@@ -49,12 +50,12 @@ def records(
     ----------
     session_scope : callable
         Context manager with the session for each chunk; its uncommitted rows are included.
-    found : Found
+    rows : Pages
         The rows of the search.
     missions : mapping of uuid.UUID to tuple of (str, Clock)
         For each mission id, its name and clock.
     chunk_bytes : int or None, default CHUNK_BYTES
-        Bytes of arrays to fetch with each statement; None fetches all at once.
+        Bytes of arrays to fetch with each statement; None fetches those of a page at once.
     on_error : OnError, default "raise"
         "raise" stops at the first light curve whose arrays cannot be read or contradict each
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
@@ -69,8 +70,10 @@ def records(
         If arrays contradict each other; it names the DataSet, the observation and the lengths.
     """
     refused: list[str] = []
-    with Progress(len(found.rows), "light curve", progress) as bar:
-        for made in outcomes(session_scope, found, missions, chunk_bytes=chunk_bytes, bar=bar):
+    number = 0
+    with Progress(rows.size, "light curve", progress) as bar:
+        for made in outcomes(session_scope, rows.found, missions, chunk_bytes=chunk_bytes, bar=bar):
+            number += 1
             if check is not None and isinstance(made, LightCurveData):
                 try:
                     check(made)
@@ -83,14 +86,12 @@ def records(
             else:
                 refused.append(str(made))
     if refused:
-        warn(
-            f"{len(refused)} of {len(found.rows)} light curves were skipped: " + "; ".join(refused)
-        )
+        warn(f"{len(refused)} of {number} light curves were skipped: " + "; ".join(refused))
 
 
 def outcomes(
     session_scope: Callable[[], AbstractContextManager[orm.Session]],
-    found: Found,
+    pages: Iterable[Found],
     missions: Mapping[UUID, tuple[str, Clock]],
     *,
     chunk_bytes: int | None = CHUNK_BYTES,
@@ -98,13 +99,14 @@ def outcomes(
 ) -> Iterator[LightCurveData | DataError]:
     """Read each row, in order, as a light curve or the reason why it cannot be read.
 
-    The parameters are those of :func:`records`; ``bar`` shows the progress.
+    The parameters are those of :func:`records`, with the rows in pages; ``bar`` shows the progress.
     """
     shared = _Shared()
     done = 0
-    for rows in _chunks(found, chunk_bytes):
+    for found, rows in _chunks(pages, chunk_bytes):
+        is_part = found.is_page or len(rows) < len(found.rows)
         with session_scope() as session:
-            shared.keep_versions = len(rows) < len(found.rows) and layout.of(session).versioned
+            shared.keep_versions = is_part and layout.of(session).versioned
             chunk = _fetch(session, rows, found, missions, shared, bar, done)
             while shared.forget_changed(chunk):
                 # Another client wrote between two chunks; only a single statement is consistent.
@@ -193,23 +195,26 @@ def by_pair(rows: Sequence[Row]) -> Iterator[tuple[Pair, list[Row]]]:
         yield pair, group
 
 
-def _chunks(found: Found, chunk_bytes: int | None) -> Iterator[Sequence[Row]]:
+def _chunks(
+    pages: Iterable[Found], chunk_bytes: int | None
+) -> Iterator[tuple[Found, Sequence[Row]]]:
     """Split between targets and observations, so that times are never read twice."""
-    if chunk_bytes is None:
-        yield found.rows
-        return
-    chunk: list[Row] = []
-    size = 0
-    for (_, observation), group in by_pair(found.rows):
-        # In the stream, a cadence has 12 bytes as value, error or time, and 8 bytes as flags.
-        bytes_ = found.observations[observation][1] * (24 * len(group) + 20)
-        if chunk and size + bytes_ > chunk_bytes:
-            yield chunk
-            chunk, size = [], 0
-        chunk += group
-        size += bytes_
-    if chunk:
-        yield chunk
+    for found in pages:
+        if chunk_bytes is None:
+            yield found, found.rows
+            continue
+        chunk: list[Row] = []
+        size = 0
+        for (_, observation), group in by_pair(found.rows):
+            # In the stream, a cadence has 12 bytes as value, error or time, and 8 bytes as flags.
+            bytes_ = found.observations[observation][1] * (24 * len(group) + 20)
+            if chunk and size + bytes_ > chunk_bytes:
+                yield found, chunk
+                chunk, size = [], 0
+            chunk += group
+            size += bytes_
+        if chunk:
+            yield found, chunk
 
 
 def _fetch(

@@ -50,14 +50,14 @@ class Search:
     ) -> None:
         self.sessions = sessions
         self.wanted = wanted
-        self._limit = limit
-        self._offset = offset
+        self.limit = limit
+        self.offset = offset
         self.kept: Found | None = None
 
     def found(self, session: orm.Session) -> Found:
         """Return the results; the first time, warn of requested targets that do not exist."""
         if self.kept is None:
-            self.kept = find(session, self.wanted, limit=self._limit, offset=self._offset)
+            self.kept = find(session, self.wanted, limit=self.limit, offset=self.offset)
             missing = self.missing(session)
             if missing:
                 warn(missing)
@@ -78,7 +78,7 @@ class Search:
             return len(self.kept.rows)
         with self.sessions.session_scope() as session:
             wanted = stars.with_aliases(session, self.wanted)
-            statement, values = sql.count(wanted, limit=self._limit, offset=self._offset)
+            statement, values = sql.count(wanted, limit=self.limit, offset=self.offset)
             counted: int = session.scalar(layout.present(session, statement, wanted), values)
         return counted
 
@@ -94,13 +94,13 @@ class Search:
                 rows,
                 sql.parameters(wanted),
                 present=partial(layout.present, session, criteria=wanted),
-                limit=self._limit,
-                offset=self._offset,
+                limit=self.limit,
+                offset=self.offset,
             )
 
     def is_whole(self) -> bool:
         """Check whether this is a search, and not a range of its rows."""
-        return self._limit is None and self._offset == 0
+        return self.limit is None and self.offset == 0
 
     def one(self, number: int) -> Search | None:
         """Return one row as another search, or None if there is none of that number.
@@ -120,9 +120,9 @@ class Search:
         part = self.cut(slice(0, 1) if backwards else slice(number, number + 1))
         with self.sessions.session_scope() as session:
             if part.kept is None:
-                offset = -1 - number if backwards else part._offset
+                offset = -1 - number if backwards else part.offset
                 part.kept = find(
-                    session, self.wanted, limit=part._limit, offset=offset, backwards=backwards
+                    session, self.wanted, limit=part.limit, offset=offset, backwards=backwards
                 )
         return part if part.kept.rows else None
 
@@ -142,10 +142,10 @@ class Search:
         # Rows are counted only if an end is negative.
         start, stop, _ = which.indices(self.count() if min(ends, default=0) < 0 else _MOST)
         length = None if which.stop is None else max(0, stop - start)
-        if self._limit is not None:
-            left = max(0, self._limit - start)
+        if self.limit is not None:
+            left = max(0, self.limit - start)
             length = left if length is None else min(length, left)
-        part = Search(self.sessions, self.wanted, limit=length, offset=self._offset + start)
+        part = Search(self.sessions, self.wanted, limit=length, offset=self.offset + start)
         if self.kept is not None:
             part.kept = self.kept.part(start, None if length is None else start + length)
         return part

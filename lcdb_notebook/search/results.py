@@ -53,11 +53,14 @@ class Found:
         The observations of the rows by id, each with its number of cadences.
     why : LCDBError, optional
         The error that explains why there are no rows, if that is known.
+    is_page : bool, default False
+        Whether other rows of the search follow.
     """
 
     rows: Sequence[Row]
     observations: Mapping[int, tuple[ObservationData, int]]
     why: LCDBError | None = None
+    is_page: bool = False
 
     def part(self, start: int, stop: int | None) -> Found:
         """Return the rows from ``start`` up to, and excluding, ``stop``."""
@@ -105,6 +108,7 @@ def find(
     limit: int | None,
     offset: int,
     backwards: bool = False,
+    after: int | None = None,
 ) -> Found:
     """Run a search, in at most two statements, or four if nothing is found.
 
@@ -120,6 +124,8 @@ def find(
         Number of rows to skip.
     backwards : bool, default False
         Begin at the last row.
+    after : int, optional
+        Find only larger catalog numbers.
 
     Raises
     ------
@@ -129,11 +135,14 @@ def find(
         If ``processing="raw"`` could mean light curves without processing, or a method.
     """
     asked = stars.with_aliases(session, wanted)
-    statement, values = sql.datasets(asked, limit=limit, offset=offset, backwards=backwards)
+    statement, values = sql.datasets(
+        asked, limit=limit, offset=offset, backwards=backwards, after=after
+    )
     fitted = layout.present(session, statement, asked)
     rows: Sequence[Any] = session.connection().execute(fitted, values).all()
     if not rows:
-        why = explain.explain(session, wanted) if offset == 0 and limit != 0 else None
+        is_first = offset == 0 and limit != 0 and after is None
+        why = explain.explain(session, wanted) if is_first else None
         if why is not None and not isinstance(why, LightCurveNotFoundError):
             raise why
         return Found((), {}, why)

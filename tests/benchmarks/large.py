@@ -68,6 +68,10 @@ def _looks() -> dict[str, Callable[[lcdb.Database], object]]:
             db.search(sector=1, processing="DET")
         ),
         "`db.search(sector=1)[-1]`": lambda db: db.search(sector=1)[-1],
+        "the first light curve of `db.search().read()`": lambda db: next(db.search().read()),
+        "the first light curve of `db.search(sector=1).read()`": lambda db: next(
+            db.search(sector=1).read()
+        ),
         "the explorer's first page": partial(_browse, browse.page),
     }
     for facet in FACETS:

@@ -26,6 +26,7 @@ from lcdb_notebook.read.fetch import Arrays
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import missions
+from lcdb_notebook.search.streaming import Pages
 
 SIZE = 6
 APERTURE = Named("SPOC SAP", "[electron / s] Simple aperture photometry")
@@ -87,7 +88,7 @@ def stream(
     with session_scope() as session:
         found = Search(Lender(session_scope), criteria()).found(session)
         known = missions(session)
-    return records.records(session_scope, found, known, on_error=on_error, **options)
+    return records.records(session_scope, Pages.of(found), known, on_error=on_error, **options)
 
 
 def dataset_ids(session_scope: SessionScope) -> list[int]:
@@ -442,7 +443,7 @@ def test_null_arrays_that_light_curves_share_are_named(
     change(session_scope, f"ALTER TABLE {table} ALTER {column} DROP NOT NULL")
     change(session_scope, f"UPDATE {table} SET {column} = NULL")
     with pytest.raises(DataError, match=f"its {what} NULL"):
-        list(records.records(session_scope, found, known))
+        list(records.records(session_scope, Pages.of(found), known))
 
 
 def test_a_light_curve_that_was_deleted_since_it_was_found_is_named(

@@ -484,6 +484,11 @@ LOOKUPS: dict[str, Callable[[lcdb.Database], Any]] = {
     "lightcurve": lambda db: db.lightcurve(7 * 77),
     "lightcurves": lambda db: db.lightcurves(MANY[:20]),
     "read 500": lambda db: list(db.search(MANY)),
+    "the first light curve of everything": lambda db: next(db.search().read()),
+    "the first light curve of a method": lambda db: next(db.search(processing="DET").read()),
+    "the first light curve of ten sectors": lambda db: next(
+        db.search(sector=list(range(3, 13))).read()
+    ),
     "read a sector": lambda db: list(db.search(sector=4, processing="DET")),
     "targets by number": lambda db: db.targets(7 * 77),
     "targets by 500 numbers": lambda db: db.targets(MANY),

@@ -38,8 +38,8 @@ def selection_code(selection: Selection, *, name: str = "db") -> str:
     """
     search = selection._search
     written = call(f"{name}.search", search_arguments(search.wanted, name=name))
-    start = search._offset
-    stop = None if search._limit is None else start + search._limit
+    start = search.offset
+    stop = None if search.limit is None else start + search.limit
     if start == 0 and stop is None:
         return written
     return f"{written}[{start or ''}:{'' if stop is None else stop}]"

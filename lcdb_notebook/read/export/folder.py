@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -29,12 +30,13 @@ from lcdb_notebook.search import lineage, results, stars
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
+from lcdb_notebook.search.streaming import Pages, pages
 
 if TYPE_CHECKING:
     import pandas as pd
     from astropy.table import Table
 
-__all__ = ["find", "ready", "report", "write_folder"]
+__all__ = ["Status", "Written", "find", "ready", "write_folder"]
 
 # Increased when the contents of files change, so that older files are written again.
 _EDITION = 2
@@ -97,25 +99,23 @@ def write_folder(
         The report of :func:`lcdb_notebook.read.export.export`.
     """
     settings = _Settings(format, quality_bitmask, flagged, time_format, as_flux)
-    found, missions, database = find(search)
+    rows, missions, database = find(search)
     where = ready(Path(folder).expanduser())
-    rows: list[tuple[str, str, int | None, str]] = []
-    with (
-        Manifest(where) as manifest,
-        Progress(len(found.rows), "light curve", progress) as bar,
-    ):
-        for start in range(0, len(found.rows), _BATCH):
-            part = found.part(start, start + _BATCH)
-            files = _files(search, part, missions, settings, database)
-            for file, status, size, reason in _written(
-                search, found, missions, settings, where, manifest, files, overwrite, on_error
-            ):
-                rows.append((str(where / file.name), status, size, reason))
-                bar.show(len(rows))
-    return report(found.rows, rows)
+    written = Written()
+    with Manifest(where) as manifest, Progress(rows.size, "light curve", progress) as bar:
+        for found in rows.found:
+            for start in range(0, len(found.rows), _BATCH):
+                part = found.part(start, start + _BATCH)
+                files = _files(search, part, missions, settings, database)
+                for file, status, size, reason in _written(
+                    search, found, missions, settings, where, manifest, files, overwrite, on_error
+                ):
+                    written.add([file.row], (str(where / file.name), status, size, reason))
+                    bar.show(len(written))
+    return written.report()
 
 
-def find(search: Search) -> tuple[Found, Mapping[UUID, tuple[str, Clock]], str]:
+def find(search: Search) -> tuple[Pages, Mapping[UUID, tuple[str, Clock]], str]:
     """Return the rows of a search, the missions, and the URL of the database without a user.
 
     Raises
@@ -123,12 +123,12 @@ def find(search: Search) -> tuple[Found, Mapping[UUID, tuple[str, Clock]], str]:
     LightCurveNotFoundError
         If there are no rows.
     """
+    rows = pages(search)
+    rows.require()
     with search.sessions.session_scope() as session:
-        found = search.found(session)
-        found.require()
         url = session.get_bind().engine.url
         database = url.set(username=None, password=None).render_as_string()
-        return found, results.missions(session), database
+        return rows, results.missions(session), database
 
 
 def ready(folder: Path) -> Path:
@@ -196,7 +196,7 @@ def _written(
     )
     with Progress(0, "light curve", False) as silent:
         made = outcomes(
-            search.sessions.session_scope, missing, missions, chunk_bytes=_CHUNK_BYTES, bar=silent
+            search.sessions.session_scope, [missing], missions, chunk_bytes=_CHUNK_BYTES, bar=silent
         )
         for file, size in zip(files, sizes, strict=True):
             if size is not None:
@@ -242,25 +242,45 @@ def record_table(data: LightCurveData, settings: _Settings, history: str) -> Tab
     return table
 
 
-def report(
-    rows: Sequence[Row], statuses: Sequence[tuple[str, str, int | None, str]]
-) -> pd.DataFrame:
-    """Return rows with their file, status, size in bytes, and the reason; warn of skipped ones."""
-    import pandas as pd
+def _intern(name: str | None) -> str | None:
+    """Return the same object for equal names, of which there are few."""
+    return None if name is None else intern(name)
 
-    skipped = [reason for _, status, _, reason in statuses if status == "skipped"]
-    if skipped:
-        warn(f"{len(skipped)} of {len(statuses)} light curves were skipped: " + "; ".join(skipped))
-    return pd.DataFrame(
-        {
-            "dataset": [row.dataset for row in rows],
-            "target": [row.target for row in rows],
-            "catalog": [row.catalog for row in rows],
-            "photometry": [row.photometry for row in rows],
-            "processing": [processing_label(row.processing) for row in rows],
-            "file": [file for file, _, _, _ in statuses],
-            "status": [status for _, status, _, _ in statuses],
-            "bytes": pd.array([size for _, _, size, _ in statuses], dtype="Int64"),
-            "reason": [reason for _, _, _, reason in statuses],
-        }
-    )
+
+Status = tuple[str, str, int | None, str]
+"""The file of a light curve, its status and size in bytes, and the reason if it was skipped."""
+
+
+class Written:
+    """What was done with each light curve."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, rows: Iterable[Row], *statuses: Status) -> None:
+        """Add rows with their statuses."""
+        self._rows += [
+            (
+                row.dataset,
+                row.target,
+                *map(_intern, (row.catalog, row.photometry, processing_label(row.processing))),
+                *status,
+            )
+            for row, status in zip(rows, statuses, strict=True)
+        ]
+
+    def report(self) -> pd.DataFrame:
+        """Return a DataFrame of the rows and statuses; warn of skipped ones."""
+        import pandas as pd
+
+        names = ["dataset", "target", "catalog", "photometry", "processing"]
+        names += ["file", "status", "bytes", "reason"]
+        frame = pd.DataFrame(self._rows, columns=names)
+        frame["bytes"] = frame["bytes"].astype("Int64")
+        reasons = frame.loc[frame["status"] == "skipped", "reason"]
+        if len(reasons):
+            warn(f"{len(reasons)} of {len(frame)} light curves were skipped: {'; '.join(reasons)}")
+        return frame

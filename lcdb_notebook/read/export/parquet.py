@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from lcdb_notebook.errors import DataError, ExportError, optional
 from lcdb_notebook.errors.arguments import check_choice
-from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.export.atomic_write import atomic_write, remove_stale
-from lcdb_notebook.read.export.folder import report
+from lcdb_notebook.read.export.folder import Status, Written
 from lcdb_notebook.read.export.layout import Layout
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
@@ -39,7 +38,7 @@ FILE_BYTES = 256 * 2**20
 # Number of rows whose histories are queried at once.
 _HISTORIES = 5_000
 
-Statuses = dict[DataSetId, tuple[str, str, int | None, str]]
+Statuses = dict[DataSetId, Status]
 
 
 def export_parquet(
@@ -108,20 +107,16 @@ def export_parquet(
     with Progress(len(found.rows), "light curve", progress) as bar:
         arrays = outcomes(
             search.sessions.session_scope,
-            Found(rows, found.observations),
+            [Found(rows, found.observations)],
             missions,
             bar=_Offset(bar, len(exported)),
         )
         histories = _histories(search, rows)
         for part in _parts(zip(rows, arrays, histories, strict=True)):
             _write(where, layout, part, statuses, on_error)
-    skipped = [reason for _, status, _, reason in statuses.values() if status == "skipped"]
-    if skipped:
-        warn(
-            f"{len(skipped)} of {len(found.rows)} light curves were skipped: " + "; ".join(skipped)
-        )
-    frame: pd.DataFrame = report(found.rows, [statuses[row.dataset] for row in found.rows])
-    return frame
+    written = Written()
+    written.add(found.rows, *(statuses[row.dataset] for row in found.rows))
+    return written.report()
 
 
 @dataclass(frozen=True)

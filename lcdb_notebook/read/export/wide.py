@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError, optional
 from lcdb_notebook.lightcurve import convert
+from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.columns import plain
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.export.atomic_write import atomic_write
-from lcdb_notebook.read.export.folder import find, ready, report
+from lcdb_notebook.read.export.folder import Status, Written, find, ready
 from lcdb_notebook.read.export.manifest import Manifest, fingerprint
 from lcdb_notebook.read.export.naming import table_name
 from lcdb_notebook.read.progress import Progress
@@ -100,53 +103,81 @@ def write_wide(
         "flagged": flagged,
         "time_format": time_format,
     }
-    found, missions, database = find(search)
+    rows, missions, database = find(search)
     where = ready(Path(folder).expanduser())
-    groups: list[tuple[str, str, list[Row]]] = []
-    for (_, observation), rows in by_pair(found.rows):
-        about, cadences = found.observations[observation]
-        mission, _ = missions.get(rows[0].host_mission_id, ("", None))
-        made_from = {
-            **settings,
-            "quality_bitmask": plain(quality_bitmask),
-            "edition": _EDITION,
-            "database": database,
-            "target": (rows[0].catalog, rows[0].target, mission),
-            "observation": (observation, dict(about.fields), about.instrument, cadences),
-            "curves": [(r.dataset, r.photometry, r.processing, r.unit) for r in rows],
-        }
-        name = table_name(rows[0], mission, about, format)
-        groups.append((name, fingerprint(made_from), rows))
-    statuses: list[tuple[str, str, int | None, str]] = []
-    with Manifest(where) as manifest, Progress(len(found.rows), "light curve", progress) as bar:
-        sizes = [None if overwrite else manifest.has(name, made) for name, made, _ in groups]
-        lists = [rows for (*_, rows), size in zip(groups, sizes, strict=True) if size is None]
-        missing = [row for rows in lists for row in rows]
-        with Progress(0, "light curve", False) as silent:
-            read = outcomes(
-                search.sessions.session_scope,
-                Found(missing, found.observations),
-                missions,
-                bar=silent,
-            )
-            for (name, made, rows), size in zip(groups, sizes, strict=True):
-                path = where / name
-                if size is not None:
-                    statuses += [(str(path), "kept", size, "")] * len(rows)
-                else:
-                    good, reasons = _readable(read, len(rows), on_error)
+    made_from = {
+        **settings,
+        "quality_bitmask": plain(quality_bitmask),
+        "edition": _EDITION,
+        "database": database,
+    }
+    written = Written()
+    with Manifest(where) as manifest, Progress(rows.size, "light curve", progress) as bar:
+        for found in rows.found:
+            tables = _tables(found, missions, made_from, format)
+            sizes = [None if overwrite else manifest.has(one.name, one.made) for one in tables]
+            missing = [
+                row
+                for one, size in zip(tables, sizes, strict=True)
+                if size is None
+                for row in one.rows
+            ]
+            with Progress(0, "light curve", False) as silent:
+                read = outcomes(
+                    search.sessions.session_scope,
+                    [replace(found, rows=missing)],
+                    missions,
+                    bar=silent,
+                )
+                for one, size in zip(tables, sizes, strict=True):
+                    path = where / one.name
+                    if size is not None:
+                        written.add(one.rows, *[(str(path), "kept", size, "")] * len(one.rows))
+                        continue
+                    good, reasons = _readable(read, len(one.rows), on_error)
                     if good:
                         frame = convert.to_wide(good, **settings)
                         with atomic_write(path) as part:
                             TABLES[format](frame, part)
                             size = part.stat().st_size
-                        manifest.add(name, size, made)
-                    statuses += [
+                        manifest.add(one.name, size, one.made)
+                    statuses: list[Status] = [
                         (str(path), "skipped" if why else "written", None if why else size, why)
                         for why in reasons
                     ]
-                bar.show(len(statuses))
-    return report(found.rows, statuses)
+                    written.add(one.rows, *statuses)
+                    bar.show(len(written))
+    return written.report()
+
+
+class _Wide(NamedTuple):
+    """A table of the export: its name, its fingerprint, and the rows of its columns."""
+
+    name: str
+    made: str
+    rows: list[Row]
+
+
+def _tables(
+    found: Found,
+    missions: Mapping[UUID, tuple[str, Clock]],
+    made_from: Mapping[str, Any],
+    format: str,  # noqa: A002 - named as in export()
+) -> list[_Wide]:
+    """Return the tables of some rows, with fingerprints of their contents."""
+    tables = []
+    for (_, observation), rows in by_pair(found.rows):
+        about, cadences = found.observations[observation]
+        mission, _ = missions.get(rows[0].host_mission_id, ("", None))
+        made = {
+            **made_from,
+            "target": (rows[0].catalog, rows[0].target, mission),
+            "observation": (observation, dict(about.fields), about.instrument, cadences),
+            "curves": [(r.dataset, r.photometry, r.processing, r.unit) for r in rows],
+        }
+        name = table_name(rows[0], mission, about, format)
+        tables.append(_Wide(name, fingerprint(made), rows))
+    return tables
 
 
 def _readable(

@@ -113,7 +113,7 @@ def read_partition(
             missions = results.missions(session)
             histories = lineage.histories(session, found.rows)
         known = {id_: (own.get(id_, one), size) for id_, (one, size) in found.observations.items()}
-        for data in outcomes(session_scope, Found(found.rows, known), missions, bar=silent):
+        for data in outcomes(session_scope, [Found(found.rows, known)], missions, bar=silent):
             if isinstance(data, LightCurveData):
                 made.append(data)
             elif on_error == "raise":

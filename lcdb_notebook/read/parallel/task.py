@@ -132,7 +132,7 @@ def _reports(source: Source, packed: Packed, datasets: tuple[DataSetId, ...]) ->
     found = Found(found.rows, known)
     rows = iter(found.rows)
     with Progress(0, "light curve", False) as silent:
-        for data in outcomes(lambda: reading(source), found, missions, bar=silent):
+        for data in outcomes(lambda: reading(source), [found], missions, bar=silent):
             row = next(rows)
             yield (
                 row.dataset,

@@ -18,6 +18,7 @@ from lcdb_notebook.read.selection.counting import counted
 from lcdb_notebook.search import explain, results
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.size import Size
+from lcdb_notebook.search.streaming import all_rows, pages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,12 +183,11 @@ class Selection:
         check_choice("on_error", on_error, ("raise", "skip"))
         search = self._search
         with search.sessions.session_scope() as session:
-            found = search.found(session)
-            explain.check_one_catalog(found.rows, search.wanted)
+            rows = all_rows(search, session) if chunk_bytes is None else pages(search)
             missions = results.missions(session)
         return records(
             search.sessions.session_scope,
-            found,
+            rows.each(lambda found: explain.check_one_catalog(found.rows, search.wanted)),
             missions,
             chunk_bytes=chunk_bytes,
             on_error=on_error,

@@ -15,6 +15,7 @@ from lcdb_notebook.read.selection.protocol import Rows
 from lcdb_notebook.read.selection.several import warn_of_several
 from lcdb_notebook.search import explain, lineage, results
 from lcdb_notebook.search.results import Found
+from lcdb_notebook.search.streaming import Pages
 
 if TYPE_CHECKING:
     import lightkurve
@@ -94,7 +95,9 @@ def lightcurve(
     with self._search.sessions.session_scope() as session:
         found = _only_one(self, session)
         missions = results.missions(session)
-        data, *others = records(lambda: nullcontext(session), found, missions, chunk_bytes=None)
+        data, *others = records(
+            lambda: nullcontext(session), Pages.of(found), missions, chunk_bytes=None
+        )
         histories = lineage.histories(session, [data, *others])
     if others:
         orbits = convert.to_lightcurves(

@@ -72,10 +72,10 @@ def export(
     Returns
     -------
     pandas.DataFrame
-        One row per light curve, in the order of ``table``: ``dataset, target, catalog, photometry,
-        processing, file, status, bytes, reason``. The status is "written"; "kept" if a complete
-        file already existed, with the same settings, from the same DataSet of the same database; or
-        "skipped", with the reason.
+        One row per light curve, in the order of :meth:`read`: ``dataset, target, catalog,
+        photometry, processing, file, status, bytes, reason``. The status is "written"; "kept" if a
+        complete file already existed, with the same settings, from the same DataSet of the same
+        database; or "skipped", with the reason.
 
     Raises
     ------

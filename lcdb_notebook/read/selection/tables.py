@@ -26,7 +26,8 @@ def read(
     """Iterate over the light curves as plain records, in bounded memory.
 
     Arrays are fetched a few megabytes at a time, with separate statements. Between statements,
-    nothing is held open on the server, so you can make other calls in the loop.
+    nothing is held open on the server, so you can make other calls in the loop. More than 20,000
+    light curves are also found a page at a time, so that the first one comes at once.
 
     Parameters
     ----------
@@ -39,8 +40,12 @@ def read(
     Yields
     ------
     LightCurveData
-        One record for each DataSet, in the order of ``table``: numpy arrays of cadence numbers,
-        times, fluxes, errors and quality flags of all cadences, including flagged ones.
+        One record for each DataSet: numpy arrays of cadence numbers, times, fluxes, errors and
+        quality flags of all cadences, including flagged ones. They are in the order of ``table``,
+        except more than 20,000 light curves of a search that names observations (``sector=``,
+        ``instrument=``, ...) and was not found before: these come observation by observation, each
+        in the order in which its targets were stored. In LightcurveDB 2 and 3, this is the order of
+        all searches of more than 20,000 light curves.
 
     Raises
     ------

@@ -69,6 +69,8 @@ class Layout:
         Whether it knows which targets are the same star.
     flags_by_type : bool
         Whether the index of quality flags begins with their type, as LightcurveDB's own does.
+    by_number : bool
+        Whether an index of targets begins with their number, and DataSets are found by target.
     """
 
     presented: Mapping[str, sa.CTE]
@@ -83,6 +85,7 @@ class Layout:
     parameters: sa.TextClause | None = None
     has_aliases: bool = False
     flags_by_type: bool = False
+    by_number: bool = True
 
     def present(self, statement: Statement, *others: sa.CTE) -> Statement:
         """Fit a statement to the database.
@@ -243,6 +246,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         keyed,
         *beside_targets(tables),
         flags_by_type,
+        by_number and keyed is None,
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout

@@ -12,21 +12,19 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.models import (
     DataSet,
-    Instrument,
-    Mission,
     MissionCatalog,
     Observation,
     PhotometricSource,
     ProcessingMethod,
     Target,
 )
-from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
+from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.sql.conditions import (
+    Asked,
     Shape,
     any_of,
     are_keys,
@@ -37,6 +35,13 @@ from lcdb_notebook.search.sql.conditions import (
     same_row,
     shape,
     target_matches,
+)
+from lcdb_notebook.search.sql.observations import (
+    chronology,
+    chronology_columns,
+    missions,
+    observation_ids,
+    observations,
 )
 
 __all__ = [
@@ -51,6 +56,7 @@ __all__ = [
     "datasets_of",
     "matching",
     "missions",
+    "observation_ids",
     "observation_matches",
     "observations",
     "parameters",
@@ -59,9 +65,6 @@ __all__ = [
     "target_matches",
 ]
 
-#: A statement and the values of its parameters: ``connection.execute(*asked)``.
-Asked = tuple[sa.Select[tuple[Any, ...]], dict[str, Any]]
-
 # Table objects, not classes: these statements list columns and never build ORM objects.
 _dataset = DataSet.__table__
 _target = Target.__table__
@@ -69,34 +72,35 @@ _catalog = MissionCatalog.__table__
 _observation = Observation.__table__
 _photometry = PhotometricSource.__table__
 _processing = ProcessingMethod.__table__
-_instrument = Instrument.__table__
-_mission = Mission.__table__
-
-# Levels of a tree of instruments; TESS has three.
-_DEEPEST = 20
 
 #: A unit in brackets at the beginning of a description, as in comments of FITS headers.
 _UNIT_PATTERN = r"^\s*\[([^]]*)\]"
 
 
 def datasets(
-    wanted: Criteria, *, limit: int | None = None, offset: int = 0, backwards: bool = False
+    wanted: Criteria,
+    *,
+    limit: int | None = None,
+    offset: int = 0,
+    backwards: bool = False,
+    after: int | None = None,
 ) -> Asked:
     """Select the matching DataSets, one row each, without arrays.
 
     They are in the order of catalog number, catalog, start of the observation, photometry,
     processing (raw first), id. The start of an observation is the ``__chronology__`` of its class,
-    then its first cadence number. With ``backwards`` they are in the opposite order.
+    then its first cadence number. With ``backwards`` they are in the opposite order; with
+    ``after``, only those of larger catalog numbers are selected.
 
     With a limit, the planner walks the index on the numbers of targets (forwards or backwards),
     finds the DataSets of each by the index on target and observation, and sorts those of one number
     at a time. Where it expects that few DataSets match, it reads all of these by the index on
     observations or methods, and sorts them.
     """
-    page = {"limit": limit, "offset": offset or None}
+    page = {"limit": limit, "offset": offset or None, "after": after}
     page = {name: rows for name, rows in page.items() if rows is not None}
     statement = _datasets(
-        shape(wanted), _chronology(), *(name in page for name in _PAGE), backwards
+        shape(wanted), chronology_columns(), *(name in page for name in _PAGE), backwards
     )
     return statement, parameters(wanted) | page
 
@@ -121,31 +125,7 @@ def count(wanted: Criteria, *, limit: int | None = None, offset: int = 0) -> Ask
     return counted, values
 
 
-def observations(ids: Sequence[int], fields: Fields | None = None) -> Asked:
-    """Select observations: their fields, instrument path and number of cadences.
-
-    Arrays and JSON are left out. The fields of all classes are columns, NULL for other types.
-
-    Parameters
-    ----------
-    ids : sequence of int
-        Ids of observations.
-    fields : mapping of str to sequence of sqlalchemy.Column, optional
-        The fields that the database has; those of all mapped classes unless given.
-    """
-    known = observation_fields() if fields is None else fields
-    columns = tuple(c for found in known.values() for c in found)
-    return _observations(columns), {"ids": list(ids)}
-
-
-@lru_cache(maxsize=1)
-def missions() -> sa.Select[tuple[Any, ...]]:
-    """Select all missions, with the columns of their time formats."""
-    names = ("id", "name", "time_format_name", "time_unit", "time_epoch", "time_epoch_format")
-    return sa.select(*(_mission.c[name] for name in (*names, "time_epoch_scale")))
-
-
-_PAGE = ("limit", "offset")
+_PAGE = ("limit", "offset", "after")
 
 
 @lru_cache(maxsize=256)
@@ -154,6 +134,7 @@ def _datasets(
     chronology: tuple[sa.Column[Any], ...],
     limited: bool,
     moved: bool,
+    further: bool,
     backwards: bool,
 ) -> sa.Select[tuple[Any, ...]]:
     opening = _observation.alias("opening")
@@ -182,6 +163,8 @@ def _datasets(
         .where(*_matches(asked))
         .order_by(*ordered)
     )
+    if further:
+        statement = statement.where(_target.c.name > sa.bindparam("after", type_=sa.BigInteger))
     if limited:
         statement = statement.limit(sa.bindparam("limit", type_=sa.Integer))
     return statement.offset(sa.bindparam("offset", type_=sa.Integer)) if moved else statement
@@ -242,54 +225,6 @@ def _described(rows: sa.FromClause) -> sa.Select[tuple[Any, ...]]:
     ).select_from(rows)
 
 
-@lru_cache(maxsize=8)
-def _observations(fields: tuple[sa.Column[Any], ...]) -> sa.Select[tuple[Any, ...]]:
-    above = (
-        sa.select(
-            _observation.c.instrument_id.label("leaf"),
-            _observation.c.instrument_id.label("id"),
-            sa.literal(0).label("depth"),
-        )
-        .where(any_of(_observation.c.id, "ids"))
-        .distinct()
-        .cte("above", recursive=True)
-    )
-    above = above.union(
-        sa.select(above.c.leaf, _instrument.c.parent_id, above.c.depth + 1)
-        .join(_instrument, _instrument.c.id == above.c.id)
-        # The schema allows an instrument that is part of itself: limit the recursion.
-        .where(_instrument.c.parent_id.is_not(None), above.c.depth < _DEEPEST)
-    )
-    path = (
-        sa.select(
-            above.c.leaf,
-            sa.func.array_agg(aggregate_order_by(_instrument.c.name, above.c.depth.desc())).label(
-                "path"
-            ),
-        )
-        .join(_instrument, _instrument.c.id == above.c.id)
-        .group_by(above.c.leaf)
-        .subquery("path")
-    )
-    source: sa.FromClause = _observation.outerjoin(
-        path, path.c.leaf == _observation.c.instrument_id
-    )
-    for table in dict.fromkeys(column.table for column in fields):
-        if table is not _observation:
-            source = source.outerjoin(table, same_row(table))
-    return (
-        sa.select(
-            _observation.c.id,
-            _observation.c.type,
-            sa.func.cardinality(_observation.c.cadence_reference).label("cadences"),
-            path.c.path.label("instrument"),
-            *(column.label(f"{column.table.name}.{column.name}") for column in fields),
-        )
-        .select_from(source)
-        .where(any_of(_observation.c.id, "ids"))
-    )
-
-
 def _datasets_joined() -> sa.FromClause:
     """Join DataSets with their targets, catalogs, observations and methods."""
     return (
@@ -303,18 +238,3 @@ def _datasets_joined() -> sa.FromClause:
 
 def _matches(asked: Shape) -> list[sa.ColumnElement[bool]]:
     return [*observation_matches(asked), *target_matches(asked), *method_matches(asked)]
-
-
-def chronology() -> list[str]:
-    """Return the names of the fields of all observation classes that increase with time."""
-    return [column.name for column in _chronology()]
-
-
-def _chronology() -> tuple[sa.Column[Any], ...]:
-    columns: dict[str, sa.Column[Any]] = {}
-    for mapper in sa.inspect(Observation).self_and_descendants:
-        for name in mapper.class_.__chronology__:
-            column = mapper.columns[name]
-            if column.table is _observation:
-                columns[name] = column
-    return tuple(columns.values())

@@ -25,6 +25,7 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search.criteria import Criteria, observation_fields
 
 __all__ = [
+    "Asked",
     "Field",
     "Shape",
     "any_of",
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 Conditions = list[sa.ColumnElement[bool]]
+
+#: A statement and the values of its parameters: ``connection.execute(*asked)``.
+Asked = tuple[sa.Select[tuple[Any, ...]], dict[str, Any]]
 
 # Table objects instead of classes: statements select columns and never build ORM objects.
 _dataset = DataSet.__table__

@@ -1,0 +1,128 @@
+"""The SQL of observations and missions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from lcdb_notebook.models import Instrument, Mission, Observation
+from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
+from lcdb_notebook.search.sql.conditions import (
+    Asked,
+    any_of,
+    observation_matches,
+    parameters,
+    same_row,
+    shape,
+)
+
+__all__ = ["chronology", "chronology_columns", "missions", "observation_ids", "observations"]
+
+_observation = Observation.__table__
+_instrument = Instrument.__table__
+_mission = Mission.__table__
+
+# Levels of a tree of instruments; TESS has three.
+_DEEPEST = 20
+
+
+def observations(ids: Sequence[int], fields: Fields | None = None) -> Asked:
+    """Select observations: their fields, instrument path and number of cadences.
+
+    Arrays and JSON are left out. The fields of all classes are columns, NULL for other types.
+
+    Parameters
+    ----------
+    ids : sequence of int
+        Ids of observations.
+    fields : mapping of str to sequence of sqlalchemy.Column, optional
+        The fields that the database has; those of all mapped classes unless given.
+    """
+    known = observation_fields() if fields is None else fields
+    columns = tuple(c for found in known.values() for c in found)
+    return _observations(columns), {"ids": list(ids)}
+
+
+@lru_cache(maxsize=1)
+def missions() -> sa.Select[tuple[Any, ...]]:
+    """Select all missions, with the columns of their time formats."""
+    names = ("id", "name", "time_format_name", "time_unit", "time_epoch", "time_epoch_format")
+    return sa.select(*(_mission.c[name] for name in (*names, "time_epoch_scale")))
+
+
+def observation_ids(wanted: Criteria) -> Asked:
+    """Select the ids of the observations that a search names, in order of time, then of id."""
+    statement = (
+        sa.select(_observation.c.id)
+        .where(*observation_matches(shape(wanted)))
+        .order_by(*(c.nulls_first() for c in chronology_columns()), _observation.c.id)
+    )
+    return statement, parameters(wanted)
+
+
+def chronology() -> list[str]:
+    """Return the names of the fields of all observation classes that increase with time."""
+    return [column.name for column in chronology_columns()]
+
+
+def chronology_columns() -> tuple[sa.Column[Any], ...]:
+    """Return the fields of all observation classes that increase with time, as columns."""
+    columns: dict[str, sa.Column[Any]] = {}
+    for mapper in sa.inspect(Observation).self_and_descendants:
+        for name in mapper.class_.__chronology__:
+            column = mapper.columns[name]
+            if column.table is _observation:
+                columns[name] = column
+    return tuple(columns.values())
+
+
+@lru_cache(maxsize=8)
+def _observations(fields: tuple[sa.Column[Any], ...]) -> sa.Select[tuple[Any, ...]]:
+    above = (
+        sa.select(
+            _observation.c.instrument_id.label("leaf"),
+            _observation.c.instrument_id.label("id"),
+            sa.literal(0).label("depth"),
+        )
+        .where(any_of(_observation.c.id, "ids"))
+        .distinct()
+        .cte("above", recursive=True)
+    )
+    above = above.union(
+        sa.select(above.c.leaf, _instrument.c.parent_id, above.c.depth + 1)
+        .join(_instrument, _instrument.c.id == above.c.id)
+        # The schema allows an instrument that is part of itself: limit the recursion.
+        .where(_instrument.c.parent_id.is_not(None), above.c.depth < _DEEPEST)
+    )
+    path = (
+        sa.select(
+            above.c.leaf,
+            sa.func.array_agg(aggregate_order_by(_instrument.c.name, above.c.depth.desc())).label(
+                "path"
+            ),
+        )
+        .join(_instrument, _instrument.c.id == above.c.id)
+        .group_by(above.c.leaf)
+        .subquery("path")
+    )
+    source: sa.FromClause = _observation.outerjoin(
+        path, path.c.leaf == _observation.c.instrument_id
+    )
+    for table in dict.fromkeys(column.table for column in fields):
+        if table is not _observation:
+            source = source.outerjoin(table, same_row(table))
+    return (
+        sa.select(
+            _observation.c.id,
+            _observation.c.type,
+            sa.func.cardinality(_observation.c.cadence_reference).label("cadences"),
+            path.c.path.label("instrument"),
+            *(column.label(f"{column.table.name}.{column.name}") for column in fields),
+        )
+        .select_from(source)
+        .where(any_of(_observation.c.id, "ids"))
+    )

@@ -1,0 +1,259 @@
+"""The rows of a search in pages, so that a long search is never held as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
+from lcdb_notebook.models import DataSet, PhotometricSource, ProcessingMethod
+from lcdb_notebook.search import explain, layout, sql
+from lcdb_notebook.search.constants import Constants, constants
+from lcdb_notebook.search.criteria import Criteria
+from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.results import Found, find, find_again
+from lcdb_notebook.search.size import Size, planned_rows
+
+__all__ = ["MOST_COLLECTED", "Pages", "all_rows", "pages"]
+
+#: Rows that are found and sorted together, in half a second and 15 MB.
+MOST_COLLECTED = 20_000
+
+# Catalog numbers whose rows are found together.
+_NUMBERS_AT_ONCE = 1_000
+
+# Rows of the first page, so that the first light curve comes soon, and of the largest.
+_FIRST_PAGE, _LARGEST_PAGE = 200, 5_000
+
+_dataset = DataSet.__table__
+_photometry = PhotometricSource.__table__
+_processing = ProcessingMethod.__table__
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The rows of a search.
+
+    Parameters
+    ----------
+    size : Size
+        Their number, which may be an estimate.
+    found : iterable of Found
+        The rows, in one page or in several; can be iterated once.
+    """
+
+    size: Size
+    found: Iterable[Found]
+
+    @classmethod
+    def of(cls, found: Found) -> Self:
+        """Return rows in one page."""
+        return cls(Size(len(found.rows)), [found])
+
+    def require(self) -> None:
+        """Raise the error that explains why there are no rows, if this is known now."""
+        if isinstance(self.found, Sequence):
+            for page in self.found:
+                page.require()
+
+    def each(self, check: Callable[[Found], object]) -> Self:
+        """Call a function for each page: now if there is one, otherwise when it is reached."""
+        if isinstance(self.found, Sequence):
+            for page in self.found:
+                check(page)
+            return self
+
+        def checked() -> Iterator[Found]:
+            for page in self.found:
+                check(page)
+                yield page
+
+        return replace(self, found=checked())
+
+
+def all_rows(search: Search, session: orm.Session) -> Pages:
+    """Find all rows of a search, in one page."""
+    return Pages.of(search.found(session))
+
+
+def pages(search: Search) -> Pages:
+    """Find the rows of a search, in pages if there are more than 20,000.
+
+    Rows that were found before, those of named targets and those of short searches come in the
+    order of :func:`lcdb_notebook.search.sql.datasets`. So do those of a long slice, and of a long
+    search that names no observations: each page continues at a catalog number, by the index on the
+    numbers of targets. Other long searches come observation by observation, each in the order of
+    the ids of targets, as targets of some observations cannot be found in the order of their
+    numbers without reading all others.
+
+    Parameters
+    ----------
+    search : Search
+        The search. Its rows are kept only if they come in one page.
+
+    Raises
+    ------
+    NotFoundError
+        If a requested name or number does not exist in the database.
+    """
+    with search.sessions.session_scope() as session:
+        whole, expected = _collected(search, session)
+        if whole is not None:
+            return Pages.of(whole)
+        by_number = layout.of(session).by_number and not (
+            search.is_whole() and sql.observation_matches(sql.shape(search.wanted))
+        )
+    if search.wanted.numbers is not None:
+        found = _of_numbers(search)
+    else:
+        found = _by_number(search) if by_number else _by_observation(search)
+    return Pages(Size(expected, exact=False), _explained(search, found))
+
+
+def _collected(search: Search, session: orm.Session) -> tuple[Found | None, int]:
+    """Return all rows if they are few, and how many are expected."""
+    wanted = search.wanted
+    numbers = () if wanted.numbers is None or wanted.aliases else wanted.numbers
+    named = wanted.numbers is not None or wanted.target_ids is not None
+    if named and search.is_whole() and len(numbers) > _NUMBERS_AT_ONCE and search.kept is None:
+        return None, len(numbers)
+    limit = search.limit
+    if search.kept is not None or named or (limit is not None and limit <= MOST_COLLECTED):
+        return search.found(session), 0
+    if not (search.is_whole() or layout.of(session).by_number):
+        return search.found(session), 0
+    rows = constants(session, wanted).select().limit(sa.literal_column("1"))
+    fitted = layout.present(session, rows, wanted)
+    expected = max(0, planned_rows(session, fitted, sql.parameters(wanted)) - search.offset)
+    if limit is not None:
+        expected = min(expected, limit)
+    if expected > MOST_COLLECTED:
+        return None, expected
+    first_rows = search.cut(slice(0, MOST_COLLECTED + 1))
+    found = first_rows.found(session)
+    if len(found.rows) > MOST_COLLECTED:
+        # The statistics of the table are not up to date.
+        return None, len(found.rows)
+    search.kept = found
+    return found, 0
+
+
+def _explained(search: Search, found: Iterator[Found]) -> Iterator[Found]:
+    """Yield pages; if there are no rows, raise the reason if a name or number does not exist."""
+    empty = True
+    for page in found:
+        empty = False
+        yield page
+    if empty:
+        with search.sessions.session_scope() as session:
+            find(session, search.wanted, limit=1, offset=search.offset)
+
+
+def _of_numbers(search: Search) -> Iterator[Found]:
+    """Find the rows of many numbers, some numbers at a time."""
+    with search.sessions.session_scope() as session:
+        missing = search.missing(session)
+    if missing:
+        warn(missing)
+    numbers = sorted(set(search.wanted.numbers or ()))
+    for start in range(0, len(numbers), _NUMBERS_AT_ONCE):
+        some = replace(search.wanted, numbers=tuple(numbers[start : start + _NUMBERS_AT_ONCE]))
+        with search.sessions.session_scope() as session:
+            # Numbers begin at 0. Only a search without any rows is explained.
+            page = find(session, some, limit=None, offset=0, after=-1)
+        if page.rows:
+            yield replace(page, is_page=True)
+
+
+def _by_number(search: Search) -> Iterator[Found]:
+    """Find rows in the order of the search; each page continues after a catalog number."""
+    after: int | None = None
+    size, offset, left = _FIRST_PAGE, search.offset, search.limit
+    while left is None or left > 0:
+        with search.sessions.session_scope() as session:
+            page = find(session, search.wanted, limit=size, offset=offset, after=after)
+        rows = page.rows
+        is_last = len(rows) < size
+        if not is_last:
+            # The page may end within the rows of a number.
+            rows = [row for row in rows if row.target != rows[-1].target]
+        size = max(size, min(4 * size, _LARGEST_PAGE)) if rows else 4 * size
+        rows = rows if left is None else rows[:left]
+        if rows:
+            yield replace(page, rows=rows, is_page=True)
+            left = None if left is None else left - len(rows)
+            after, offset = rows[-1].target, 0
+        if is_last:
+            return
+
+
+def _by_observation(search: Search) -> Iterator[Found]:
+    """Find rows observation by observation; only the ids of one are held together."""
+    with search.sessions.session_scope() as session:
+        statement, given = sql.observation_ids(search.wanted)
+        fitted = layout.present(session, statement)
+        observations: list[int] = list(session.scalars(fitted, given))
+        ids = constants(session, search.wanted)
+    sizes = _page_sizes()
+    for observation in observations:
+        with search.sessions.session_scope() as session:
+            datasets = _datasets_of(session, search.wanted, ids, observation)
+        for some in _between_targets(datasets, sizes):
+            with search.sessions.session_scope() as session:
+                page = find_again(session, some)
+            if search.wanted.raw_by_word:
+                explain.check_raw(page.rows)
+            if page.rows:
+                yield replace(page, is_page=True)
+
+
+def _page_sizes() -> Iterator[int]:
+    size = _FIRST_PAGE
+    while True:
+        yield size
+        size = min(4 * size, _LARGEST_PAGE)
+
+
+def _between_targets(
+    datasets: Sequence[tuple[DataSetId, int]], sizes: Iterator[int]
+) -> Iterator[list[DataSetId]]:
+    """Split DataSets with their targets into pages that do not end within a target."""
+    start = 0
+    while start < len(datasets):
+        end = start + next(sizes)
+        while end < len(datasets) and datasets[end][1] == datasets[end - 1][1]:
+            end += 1
+        yield [dataset for dataset, _ in datasets[start:end]]
+        start = end
+
+
+def _datasets_of(
+    session: orm.Session, wanted: Criteria, ids: Constants, observation: int
+) -> list[tuple[DataSetId, int]]:
+    """Return the DataSets of an observation, and their targets.
+
+    They are found by ``ix_dataset_observation_id``.
+    """
+    order = (
+        _dataset.c.target_id,
+        _photometry.c.name.nulls_first(),
+        _processing.c.name.nulls_first(),
+        _dataset.c.id,
+    )
+    of_one = replace(ids, observations=(observation,))
+    narrowed = replace(wanted, observations=(observation,), types=(), instruments=(), fields={})
+    rows = (
+        of_one.select()
+        .add_columns(_dataset.c.target_id)
+        .outerjoin(_photometry, _photometry.c.id == _dataset.c.photometric_method_id)
+        .outerjoin(_processing, _processing.c.id == _dataset.c.processing_method_id)
+        .order_by(*order)
+    )
+    statement = layout.present(session, rows, narrowed)
+    found = session.connection().execute(statement, sql.parameters(wanted))
+    return [(dataset, target) for dataset, target in found]
