@@ -34,9 +34,12 @@ class Progress:
         Name of an item.
     progress : bool or None
         True draws the bar immediately, False never, None after one second.
+    before : int, default 0
+        Items that were finished before; they do not count for the rate.
     """
 
-    def __init__(self, total: int, unit: str, progress: bool | None) -> None:
+    def __init__(self, total: int, unit: str, progress: bool | None, *, before: int = 0) -> None:
+        self._before = before
         self._total = total
         self._is_estimate = isinstance(total, Size) and not total.exact
         self._unit = unit
@@ -49,7 +52,7 @@ class Progress:
         if self._bar is None and self._is_time(done):
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=self._total, unit=self._unit)
+            self._bar = tqdm(total=self._total, unit=self._unit, initial=self._before)
             # The speed is measured from the beginning of the work.
             if not self._bar.disable:
                 self._bar.start_t -= time.monotonic() - self._began
@@ -59,7 +62,7 @@ class Progress:
             self._bar.update(min(done, self._total) - self._bar.n)
 
     def __enter__(self) -> Self:
-        self.show(0)
+        self.show(self._before)
         return self
 
     def __exit__(

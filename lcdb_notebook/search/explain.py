@@ -29,7 +29,7 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.criteria import Criteria
 
-__all__ = ["check_one_catalog", "check_raw", "explain", "missing_numbers"]
+__all__ = ["check_one_catalog", "check_raw", "criteria_text", "explain", "missing_numbers"]
 
 # Larger numbers of targets are the planner's estimate, because counting reads the whole table.
 _COUNTED = 10_000
@@ -72,7 +72,7 @@ def explain(session: orm.Session, wanted: Criteria) -> LCDBError:
             catalogs = list(wanted.catalogs) or available["catalog"]
             return TargetNotFoundError(_no_target(session, catalogs, absent))
     return LightCurveNotFoundError(
-        f"no light curve matches all of {_criteria_text(wanted)}; "
+        f"no light curve matches all of {criteria_text(wanted)}; "
         "drop one criterion to see what exists"
     )
 
@@ -170,7 +170,8 @@ def _nearest_first(name: str, known: list[str]) -> str:
     return (shown + (", ..." if len(ordered) > 12 else "")) or "none yet"
 
 
-def _criteria_text(wanted: Criteria) -> str:
+def criteria_text(wanted: Criteria) -> str:
+    """Return criteria as in a call of search, with at most five values each."""
     parts = {
         "target": wanted.numbers or (),
         "targets of id": wanted.target_ids or (),

@@ -20,6 +20,7 @@ import pandas as pd
 import psutil
 import pytest
 import sqlalchemy as sa
+from astropy import units
 from pandas.testing import assert_frame_equal
 
 import lcdb_notebook as lcdb
@@ -28,13 +29,16 @@ from lcdb_notebook.errors import (
     ArgumentError,
     ConfigurationError,
     ConnectionFailedError,
+    ExportError,
     LCDBError,
     LightCurveNotFoundError,
 )
 from lcdb_notebook.ingest.store.store import store
+from lcdb_notebook.read.parallel import checkpoint
 from lcdb_notebook.read.parallel.address import APPLICATION_NAME
 from lcdb_notebook.read.parallel.batches import Batch, Batches
 from lcdb_notebook.read.parallel.results import Measured, values
+from lcdb_notebook.search import streaming
 
 # Workers cannot import the modules of tests, as they cannot import a notebook.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -589,3 +593,90 @@ def test_a_dask_frame_has_the_contents_of_to_pandas(
             whole.sort_values(key, ignore_index=True),
         )
     assert frame._meta.dtypes.to_dict() == whole.dtypes.to_dict()
+
+
+# Checkpoints
+
+
+def test_results_come_from_pages_as_from_one(
+    db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(record: Any) -> dict[str, Any]:
+        unit = units.day if record.target % 2 else units.hour
+        values_ = {"period": record.target * unit, "size": int(record.flux.size)}
+        return values_ if record.target % 3 else {"size": 0}
+
+    expected = db.search(sector=1).map(measured, datasets="record", workers=1)
+    monkeypatch.setattr(streaming, "MOST_COLLECTED", 5)
+    monkeypatch.setattr(streaming, "_FIRST_PAGE", 10)
+    in_pages = db.search(sector=1).map(measured, datasets="record", workers=1)
+    assert in_pages["dataset"].tolist() == [one.dataset for one in db.search(sector=1).read()]
+    in_order = in_pages.set_index("dataset").loc[expected["dataset"]].reset_index()
+    assert_frame_equal(in_order, expected)
+    assert in_pages.attrs["units"].keys() == expected.attrs["units"].keys()
+
+
+def test_a_checkpoint_continues_without_repeating_anything(
+    db: lcdb.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+    seen: list[int] = []
+
+    def interrupted(record: Any) -> dict[str, Any]:
+        seen.append(record.dataset)
+        if len(seen) in (20, 41):
+            raise KeyboardInterrupt
+        if record.target == 3:
+            raise ValueError("too faint")
+        return {"middle": float(np.nanmedian(record.flux)), "all": record.flux[:4]}
+
+    folder = tmp_path / "results"
+    found = db.search(processing="raw")
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            found.map(interrupted, datasets="record", workers=1, checkpoint=folder)
+    done = db.search(processing="raw").map(
+        interrupted, datasets="record", workers=1, checkpoint=folder
+    )
+    assert len(seen) < len(done) + 2 * 10
+    assert done["dataset"].tolist() == found.datasets
+    undisturbed = found.map(
+        interrupted, datasets="record", workers=1, checkpoint=tmp_path / "undisturbed"
+    )
+    assert_frame_equal(done, undisturbed)
+    assert done["error"].notna().sum() == (done["target"] == 3).sum()
+    number = len(seen)
+    again = found.map(interrupted, datasets="record", workers=1, checkpoint=folder)
+    assert len(seen) == number
+    assert_frame_equal(again, done)
+
+
+def test_a_checkpoint_of_another_call_is_refused(db: lcdb.Database, tmp_path: Path) -> None:
+    limit = 3
+
+    def brightest(record: Any) -> float:
+        return float(np.nanmax(record.flux[:limit]))
+
+    def call(sector: int = 1, function: Any = brightest, **options: Any) -> None:
+        found = db.search(1, sector=sector, processing="raw")
+        found.map(function, datasets="record", workers=1, checkpoint=tmp_path, **options)
+
+    call()
+    call()
+    with pytest.raises(ExportError, match=r"another call of map\(\): search target=1, .* here"):
+        call(sector=2)
+    with pytest.raises(ExportError, match=r"function .*brightest .* there, size .* here"):
+        call(function=size)
+    with pytest.raises(ExportError, match=r"options .*flagged='drop'"):
+        call(flagged="keep")
+    limit = 2
+    with pytest.raises(ExportError, match=r"function .*brightest"):
+        call()
+
+
+def test_results_that_parquet_cannot_hold_are_refused(db: lcdb.Database, tmp_path: Path) -> None:
+    def objects(record: Any) -> Any:
+        return {"result": types.SimpleNamespace(target=record.target)}
+
+    with pytest.raises(ExportError, match="return numbers, texts or one-dimensional arrays"):
+        db.search(1).map(objects, datasets="record", workers=1, checkpoint=tmp_path)

@@ -13,15 +13,19 @@ import tempfile
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import psutil
 import psycopg2
 import pytest
 import sqlalchemy as sa
+from pandas.testing import assert_frame_equal
 
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
@@ -981,3 +985,96 @@ def test_map_keeps_what_was_done_when_a_server_stays_away(
         wait_until_stopped(server)
         server.start()
         all_is_well(db)
+
+
+NIGHT = """
+import os, sys, time
+import lcdb_notebook as lcdb
+from lcdb_notebook.read.parallel import batches, checkpoint
+url, folder, calls, result, kind = sys.argv[1:]
+checkpoint.SECONDS = 0.2
+batches._SECONDS = 0.1
+
+def slowly(record):
+    with open(calls, "a") as file:
+        file.write(f"{record.dataset} {os.getpid()}\\n")
+    time.sleep(0.02)
+    return {"middle": float(record.flux[:10].mean()), "first": record.flux[:2]}
+
+def run(**ways):
+    with lcdb.connect(url) as db:
+        db.search().map(
+            slowly, datasets="record", checkpoint=folder, progress=False, **ways
+        ).to_pickle(result)
+
+if __name__ == "__main__":
+    if kind == "dask":
+        from distributed import LocalCluster
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+            with cluster.get_client() as client:
+                run(client=client, database=url)
+    else:
+        run(workers=2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["processes", "dask"])
+def test_map_with_a_checkpoint_survives_its_kernel_a_worker_and_the_server(
+    server: Server, tmp_path: Path, kind: str
+) -> None:
+    server.ask("DROP DATABASE IF EXISTS night")
+    server.ask("CREATE DATABASE night")
+    url = server.url.replace("/postgres?", "/night?")
+    with lcdb.connect(url, write=True, create=True) as db:
+        store(db.session.connection(), list(demo.products(40, cadences=20)))
+        db.session.commit()
+        number = len(db.search())
+    program, calls = tmp_path / "night.py", tmp_path / "calls"
+    program.write_text(NIGHT)
+    calls.touch()
+
+    def begin(folder: str, noted: Path) -> subprocess.Popen[bytes]:
+        given = [url, str(tmp_path / folder), str(noted), str(tmp_path / f"{folder}.pickle"), kind]
+        return subprocess.Popen([sys.executable, str(program), *given])
+
+    def noted() -> list[list[int]]:
+        whole = calls.read_text().rpartition("\n")[0].splitlines()
+        return [[*map(int, line.split())] for line in whole]
+
+    def after_further(number: int) -> None:
+        enough = len(noted()) + number
+        deadline = time.monotonic() + 120
+        while len(noted()) < enough:
+            assert running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    running = begin("disturbed", calls)
+    try:
+        after_further(100)
+        for process in [*psutil.Process(running.pid).children(recursive=True)]:
+            process.kill()
+        running.kill()
+        running.wait()
+        stored = pd.read_parquet(tmp_path / "disturbed", columns=["dataset"])["dataset"]
+        assert 0 < len(stored) < number
+        running = begin("disturbed", calls)
+        after_further(60)
+        os.kill(noted()[-1][1], signal.SIGKILL)
+        after_further(60)
+        server.restart()
+        assert running.wait(120) == 0
+    finally:
+        running.kill()
+        running.wait()
+    times = Counter(dataset for dataset, _ in noted())
+    assert len(times) == number
+    assert {times[dataset] for dataset in stored} == {1}
+    assert times.total() < 1.5 * number
+    assert begin("undisturbed", tmp_path / "others").wait(120) == 0
+    disturbed, undisturbed = (
+        pd.read_pickle(tmp_path / f"{name}.pickle") for name in ("disturbed", "undisturbed")
+    )
+    assert_frame_equal(disturbed, undisturbed)
+    server.ask("DROP DATABASE night")

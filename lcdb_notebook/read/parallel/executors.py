@@ -118,7 +118,12 @@ class Processes:
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Run the work in a process."""
-        future: Future[Any] = self._pool.submit(work, *arguments)
+        future: Future[Any] = Future()
+        try:
+            future = self._pool.submit(work, *arguments)
+        except self.lost as error:
+            # A process was lost since the last batch was collected.
+            future.set_exception(error)
         return future
 
     def renew(self) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.search.results import Found
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Measured", "Outcome", "frame_of", "values"]
+__all__ = ["InMemory", "Measured", "Outcome", "frame_of_parts", "joined", "values"]
 
 
 class Measured(NamedTuple):
@@ -93,6 +94,101 @@ def _bare(number: Any) -> Any:
     return number.item() if hasattr(number, "item") else number
 
 
+class InMemory:
+    """The results of a run, kept in memory."""
+
+    def __init__(self) -> None:
+        self._frames: list[pd.DataFrame] = []
+        self._part: list[tuple[Found, Sequence[Outcome]]] = []
+        self._number = 0
+
+    def __len__(self) -> int:
+        return self._number
+
+    def missing(self, found: Found) -> Found:
+        """Return the rows that have no result: all."""
+        self.flush()
+        return found
+
+    def add(self, found: Found, outcomes: Sequence[Outcome]) -> None:
+        """Add the outcomes of rows."""
+        self._part.append((found, outcomes))
+        self._number += len(outcomes)
+
+    def flush(self) -> None:
+        """Build the DataFrame of what was added."""
+        if self._part:
+            self._frames.append(frame_of_parts(self._part))
+            self._part = []
+
+    def frames(self) -> list[pd.DataFrame]:
+        """Return all DataFrames."""
+        return self._frames
+
+
+def frame_of_parts(parts: Sequence[tuple[Found, Sequence[Outcome]]]) -> pd.DataFrame:
+    """Build the DataFrame of several parts of a page, whose observations are the same."""
+    rows = [row for found, _ in parts for row in found.rows]
+    observations = {id_: about for found, _ in parts for id_, about in found.observations.items()}
+    return frame_of(Found(rows, observations), [one for _, some in parts for one in some])
+
+
+def joined(frames: Sequence[pd.DataFrame], order: Sequence[DataSetId]) -> pd.DataFrame:
+    """Join DataFrames of :func:`frame_of`, with the rows of some DataSets in their order.
+
+    Numbers of a name have the unit of the first DataFrame that has one. The column ``catalog`` is
+    left out if it is the same everywhere.
+    """
+    import pandas as pd
+
+    lead, results = (
+        dict.fromkeys(name for names in each for name in names)
+        for each in zip(*map(_names, frames), strict=True)
+    )
+    units: dict[str, str] = {}
+    for frame in frames:
+        units = {**frame.attrs.get("units", {}), **units}
+    # Columns without any value have no type.
+    parts = [
+        _in_units(frame, units).drop(
+            columns=[n for n in results if n in frame and _is_empty(frame[n])]
+        )
+        for frame in frames
+    ]
+    columns = [*lead, "photometry", "processing", *results, "error"]
+    whole: Any = pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    # Two calls may have written results of the same DataSet into one folder.
+    whole = whole.drop_duplicates("dataset", ignore_index=True)
+    places = pd.Index(whole["dataset"]).get_indexer(order)
+    whole = whole.iloc[places[places >= 0]].reset_index(drop=True)
+    whole["error"] = whole["error"].astype(object).where(whole["error"].notna(), None)
+    if whole["catalog"].nunique() < 2:
+        del whole["catalog"]
+    whole.attrs = {"units": units} if units else {}
+    return cast("pd.DataFrame", whole)
+
+
+def _is_empty(column: pd.Series[Any]) -> bool:
+    return bool(column.isna().all())
+
+
+def _names(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the columns before ``photometry``, and of those of results."""
+    names = [str(name) for name in frame.columns]
+    place = names.index("photometry")
+    return tuple(names[:place]), tuple(names[place + 2 : -1])
+
+
+def _in_units(frame: pd.DataFrame, units: Mapping[str, str]) -> pd.DataFrame:
+    """Convert the numbers of a DataFrame to units, or to text if this is impossible."""
+    own = frame.attrs.get("units", {})
+    for name in [name for name in own if own[name] != units[name]]:
+        measured = [Measured(value, own[name]) for value in frame[name]]
+        values_, _ = _one_unit([Measured(float("nan"), units[name]), *measured])
+        frame = frame.assign(**{name: values_[1:]})
+    return frame
+
+
 def frame_of(found: Found, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Build the DataFrame: one row per DataSet, with its identity, the values, and the error.
 
@@ -107,7 +203,7 @@ def frame_of(found: Found, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     who = [
         "dataset",
         "target",
-        *(["catalog"] if len({row.catalog for row in found.rows}) > 1 else []),
+        "catalog",
     ]
     who += [name for name in seen if name in frame]
     frame = frame[[*who, "photometry", "processing"]].copy()

@@ -1,4 +1,4 @@
-"""selection.map: distribute batches of DataSets, collect the results, and repeat lost batches."""
+"""Distribute batches of DataSets, collect the results, and repeat lost batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pickle
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import sqlalchemy as sa
 
@@ -17,31 +17,20 @@ from lcdb_notebook.errors import (
     SchemaError,
 )
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
-from lcdb_notebook.read.parallel.address import Source, source
-from lcdb_notebook.read.parallel.arguments import check, number_of_workers
+from lcdb_notebook.read.parallel.address import Source
 from lcdb_notebook.read.parallel.batches import PATIENCE, Batch, Batches
-from lcdb_notebook.read.parallel.executors import Executor, OnCluster, Processes, Serial
-from lcdb_notebook.read.parallel.results import Outcome, frame_of
+from lcdb_notebook.read.parallel.executors import Executor
+from lcdb_notebook.read.parallel.results import Outcome
 from lcdb_notebook.read.parallel.task import (
     ENDS,
     Done,
-    Given,
     Job,
-    Packed,
     identity,
-    own_flags,
-    own_observations,
     work,
 )
-from lcdb_notebook.read.progress import Progress
-from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from distributed import Client
-
-__all__ = ["OnFailure", "map_light_curves"]
+__all__ = ["OnFailure", "Run"]
 
 #: What to do if the function fails: write the error into the row, or raise it.
 OnFailure: TypeAlias = Literal["row", "raise"]
@@ -50,116 +39,61 @@ OnFailure: TypeAlias = Literal["row", "raise"]
 _AHEAD = 2
 
 
-def map_light_curves(
-    search: Search,
-    function: Callable[[Any], Any],
-    *,
-    client: Client | None = None,
-    workers: int | None = None,
-    datasets: Given = "lightcurve",
-    settings: Mapping[str, Any],
-    on_error: OnFailure = "row",
-    database: str | None = None,
-    progress: bool | None = None,
-) -> pd.DataFrame:
-    """Call a function for every light curve of a search.
+class Run:
+    """The work on some light curves.
 
     Parameters
     ----------
-    search : Search
+    executor : Executor
+        The workers.
+    job : Job
+        The function and the database.
+    found : Found
         The light curves.
-    function : callable
-        Function of a LightCurve or a LightCurveData that returns one value, or several by name.
-    client : distributed.Client, optional
-        The client of a Dask cluster.
-    workers : int, optional
-        Number of processes on this machine; None uses all cores.
-    datasets : {"lightcurve", "record"}, optional
-        What to pass to the function.
-    settings : mapping
-        Arguments of :func:`lcdb_notebook.lightcurve.convert.to_lightcurve`.
-    on_error : {"row", "raise"}, optional
+    take : callable
+        Called with the outcomes of each finished batch.
+    engine : sqlalchemy.Engine
+        The database of this process.
+    on_error : {"row", "raise"}
         What to do if the function fails.
-    database : str, optional
-        The database for workers of a cluster; a URL or the path of a ``db.conf``.
-    progress : bool, optional
-        Show a progress bar; None shows it after a second.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per DataSet.
-
-    Raises
-    ------
-    ArgumentError
-        If an argument has the wrong type, or the function cannot be pickled.
-    LightCurveNotFoundError
-        If the search finds nothing.
-    ConnectionFailedError
-        If the workers cannot reach the database.
+    stops : bool
+        Whether to raise an error if the server has not answered for a minute, instead of writing
+        it into the rows.
     """
-    import cloudpickle
-
-    check(function, client, workers, datasets, on_error)
-    with search.sessions.session_scope() as session:
-        found = search.found(session)
-        found.require()
-        where = source(session, database)
-        engine = session.get_bind().engine
-    packed = Packed(
-        function, datasets, settings, own_observations(found), own_flags(), on_error == "raise"
-    )
-    try:
-        job = Job(where, cloudpickle.dumps(packed), getattr(function, "__name__", "function"))
-    except Exception as error:
-        raise ConfigurationError(
-            "the function cannot be sent to workers, because something that it uses cannot be "
-            f"pickled ({type(error).__name__}: {error}); open files and connections inside it"
-        ) from error
-    executor: Executor
-    if client is not None:
-        executor = OnCluster(where, client)
-    else:
-        number = number_of_workers(workers, len(found.rows))
-        serial = number == 1
-        executor = Serial(where) if serial else Processes(where, engine.url, number)
-    at_once = True
-    try:
-        with Progress(len(found.rows), "light curve", progress) as bar:
-            outcomes = _Run(executor, job, found, bar, engine, on_error).outcomes()
-        at_once = False
-    finally:
-        executor.end(at_once=at_once)
-    return frame_of(found, [outcomes[row.dataset] for row in found.rows])
-
-
-class _Run:
-    """One call of map()."""
 
     def __init__(
         self,
         executor: Executor,
         job: Job,
         found: Found,
-        bar: Progress,
+        take: Callable[[Mapping[DataSetId, Outcome]], object],
         engine: sa.Engine,
         on_error: OnFailure,
+        *,
+        stops: bool = False,
     ) -> None:
         self._executor = executor
         self._job = job
-        self._bar = bar
+        self._take = take
         self._engine = engine
-        self._on_error = on_error
+        self._raises = on_error == "raise" or stops
         self._keys = {row.dataset: identity(row) for row in found.rows}
         self._batches = Batches([*self._keys], executor.losses)
         self._under_way: dict[Future[Done], Batch] = {}
         self._outcomes: dict[DataSetId, Outcome] = {}
+        self._new: dict[DataSetId, Outcome] = {}
         self._answers_here = False
         self._given_up: ConnectionFailedError | None = None
 
     def outcomes(self) -> dict[DataSetId, Outcome]:
         """Run everything, and return the outcome of each DataSet."""
+        try:
+            return self._all()
+        finally:
+            # What is finished is kept, even if an error or an interrupt ends the rest.
+            self._hand_over()
+
+    def _all(self) -> dict[DataSetId, Outcome]:
         while True:
             self._hand_out()
             pause = self._batches.pause()
@@ -178,7 +112,16 @@ class _Run:
                 self._executor.renew()
             for batch in lost:
                 self._lose(batch)
-            self._bar.show(len(self._outcomes))
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        new, self._new = self._new, {}
+        if new:
+            self._take(new)
+
+    def _note(self, outcomes: Mapping[DataSetId, Outcome]) -> None:
+        self._outcomes.update(outcomes)
+        self._new.update(outcomes)
 
     def _all_outcomes(self) -> dict[DataSetId, Outcome]:
         if self._given_up is not None and all(one.error for one in self._outcomes.values()):
@@ -230,7 +173,7 @@ class _Run:
                     "reads from another database; pass database=, or set it in the workers' own "
                     "configuration"
                 )
-            self._outcomes[dataset] = outcome
+            self._note({dataset: outcome})
         return None
 
     def _fall_back(self, batch: Batch, error: LCDBError) -> None:
@@ -285,15 +228,15 @@ class _Run:
                 "the worker process crashed repeatedly on this light curve (killed, out of memory "
                 "or a segmentation fault)"
             )
-            self._outcomes[cause] = Outcome({}, text)
+            self._note({cause: Outcome({}, text)})
 
     def _fail(self, batch: Batch, error: Exception) -> None:
         if isinstance(error, ConnectionFailedError):
-            if self._on_error == "raise":
+            if self._raises:
                 raise error
             error.add_note(f"no server answered for {PATIENCE:g} s")
         text = "; ".join([f"{type(error).__name__}: {error}", *_notes(error)])
-        self._outcomes.update(dict.fromkeys(batch.datasets, Outcome({}, text)))
+        self._note(dict.fromkeys(batch.datasets, Outcome({}, text)))
 
 
 def _notes(error: Exception) -> list[str]:

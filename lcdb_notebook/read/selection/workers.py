@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.flags import Bitmask
@@ -35,6 +36,7 @@ def map(  # noqa: A001 - the name of the method
     on_error: OnFailure = "row",
     database: str | None = None,
     progress: bool | None = None,
+    checkpoint: str | Path | None = None,
     of: Given | None = None,
 ) -> pd.DataFrame:
     """Call a function for every light curve, on many cores or machines, and tabulate the results.
@@ -84,17 +86,22 @@ def map(  # noqa: A001 - the name of the method
         never sent through the scheduler.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
+    checkpoint : str or pathlib.Path, optional
+        A folder in which results are stored as Parquet, at least every 30 seconds. After an
+        interrupt, a crash or a restart of the kernel, the workers or the server, the same call
+        continues there: light curves with a result, or with an error of the function, are not
+        processed again. Needs pyarrow.
     of : {"lightcurve", "record"}, optional
         Deprecated name of ``datasets``.
 
     Returns
     -------
     pandas.DataFrame
-        One row per DataSet, in the order of ``table``: ``dataset, target``, the observation fields
-        that increase with time (``sector``), ``photometry, processing``, then the results, with a
-        column for each name ("result" for a single value), and ``error``, which is None if there
-        was no error. Quantities and Times become numbers; their units and formats are in
-        ``attrs["units"]``.
+        One row per DataSet, in the order of :meth:`read`: ``dataset, target``, the
+        observation fields that increase with time (``sector``), ``photometry, processing``, then
+        the results, with a column for each name ("result" for a single value), and ``error``, which
+        is None if there was no error. Quantities and Times become numbers; their units and formats
+        are in ``attrs["units"]``.
 
     Raises
     ------
@@ -102,10 +109,14 @@ def map(  # noqa: A001 - the name of the method
         If the selection is empty.
     ConnectionFailedError
         If the workers cannot reach the database. If the server stops answering, it is retried for a
-        minute; then light curves without a result have the error in their row.
+        minute; then light curves without a result have the error in their row. With ``checkpoint``,
+        and between the pages of a long search, the error is raised instead.
     ConfigurationError
         If the function cannot be pickled, ``database`` contains a password, or the workers read
         another database.
+    ExportError
+        If the folder of ``checkpoint`` has results of another search, function or option, or cannot
+        be written to, or if Parquet cannot hold the results.
     ArgumentError
         If an argument has an invalid value; the message names the argument.
 
@@ -143,6 +154,7 @@ def map(  # noqa: A001 - the name of the method
         on_error=on_error,
         database=database,
         progress=progress,
+        checkpoint=checkpoint,
     )
 
 
