@@ -11,7 +11,13 @@ from lcdb_notebook.errors import LightCurveNotFoundError
 from lcdb_notebook.explore.controls.steps import Steps
 from lcdb_notebook.explore.figure.widget import Figure
 from lcdb_notebook.explore.view import outputs
-from lcdb_notebook.explore.view.on_page import arguments, first_steps, traits
+from lcdb_notebook.explore.view.on_page import (
+    TRAITS,
+    arguments,
+    check_medians,
+    first_steps,
+    traits,
+)
 from lcdb_notebook.explore.view.period import Peak, find_period
 from lcdb_notebook.explore.view.prepare import Prepared, cost, in_mission_time, prepare, summary
 from lcdb_notebook.explore.view.reading import reader
@@ -36,8 +42,8 @@ _READ_AT_ONCE, _PROCESSED_AT_ONCE = 1_500_000, 0.25
 class LightCurveExplorer(Panel):
     """Draw light curves, choose quality flags, and normalize, flatten, bin and fold.
 
-    The browser draws the light curves, and applies flags, normalizing and folding. lightkurve
-    computes flattened and binned light curves, which are then sent.
+    The browser draws the light curves, applies flags, normalizes, folds, and joins sectors.
+    lightkurve computes flattened and binned light curves, which are then sent.
 
     Parameters
     ----------
@@ -83,7 +89,7 @@ class LightCurveExplorer(Panel):
         self.figure = Figure([], embedded=True)
         self.lay_out(lightcurve_style.sheet(), self._steps, self.figure)
         self.watch(self._steps, self._steps_chosen, "settings")
-        self.watch(self.figure, self._chosen_on_page, "quality_bitmask", "period")
+        self.watch(self.figure, self._chosen_on_page, *TRAITS)
         self._steps.find.on_click(lambda _: self.find_period())
         self.settings = settings or Settings()
         self.selection = selection
@@ -251,13 +257,15 @@ class LightCurveExplorer(Panel):
             self._setting = False
         self._drawn = settings
         self.rendered(summary(self._records, settings))
+        check_medians(self._records, settings)
 
     # Controls
 
     @guarded("use these settings")
     def _chosen_on_page(self, change: Any) -> None:
         if not self._setting:
-            self.settings = dataclasses.replace(self.settings, **{change["name"]: change["new"]})
+            chosen = {TRAITS[change["name"]]: change["new"]}
+            self.settings = dataclasses.replace(self.settings, **chosen)
 
     @guarded("use these settings")
     def _steps_chosen(self, change: Any) -> None:

@@ -183,6 +183,7 @@ def test_fold_bin_and_panels_follow_their_controls(stage: Stage) -> None:
     shown.changes(lambda: shown.root.get_by_role("checkbox", name="Join sectors").click())
     shown.stage.until("f.joined")
     shown.changes(lambda: shown.root.get_by_role("checkbox", name="Normalize").click())
+    shown.stage.until("f.normalize")
     shown.changes(lambda: shown.stage.run("f.xlim, f.ylim = (1340.0, 1342.0), (0.9995, 1.0005)"))
     shown.changes(lambda: shown.root.get_by_role("checkbox", name="Error bars").click())
 

@@ -10,10 +10,11 @@ const { GOOD, FLAGGED, NOWHERE, EXCLUDED } = numbers;
 const CASES = process.env.LCDB_CASES ? JSON.parse(readFileSync(process.env.LCDB_CASES, "utf8")) : [];
 const PANEL = { title: "", xlabel: "t", unit: "", ylabel: "", group: 0, height: 1, line: null, time: "" };
 const CHOICES = { period: null, epoch: 0, joined: false, normalize: false, bin: null, flagged: true,
-  errors: false, chosen: [], ranges: [], exclude: false };
+  errors: false, chosen: [], ranges: [], exclude: false, levelled: true };
 
 const curve = (start, stop, more = {}) => ({ start, stop, panel: [0, 0], colour: [0, 0], label: ["", ""],
-  runs: [[start, 0]], magnitudes: false, clock: [], day: 86400, sampling: 0, ...more });
+  runs: [[start, 0]], magnitudes: false, clock: [], day: 86400, sampling: 0,
+  median: null, ...more });
 const view = (array) => new DataView(array.buffer, array.byteOffset, array.byteLength);
 
 function scene(time, flux, planes = []) {
@@ -105,14 +106,26 @@ test("the nearest point is one that is shown, folded or not", () => {
   assert.equal(s.nearest(s.panels[0], -500, 0), -1);
 });
 
+test("a light curve that was processed is divided by the median it had before", () => {
+  for (const [median, level, expected] of [[4, "ratio", [0.5, 1, 2]], [-1, "difference", [3, 5, 9]]]) {
+    const s = scene([1, 2, 3], [2, 4, 8]);
+    s.arrange({ ...CHOICES, normalize: true }, [curve(0, 3, { median })], [[PANEL], [PANEL]], []);
+    assert.equal(s.axes[0].level, level);
+    assert.deepEqual([...s.y], expected);
+  }
+});
+
 for (const c of CASES) test(`${c.name}: the same as in Python`, () => {
+  const joined = c.curves.length > 1;
   for (const [preset, expected] of Object.entries(c.presets)) {
-    const s = fromCase(c, { chosen: expected.chosen });
+    const s = fromCase(c, { chosen: expected.chosen, joined });
+    assert.deepEqual(s.marks.map((m) => [m.name, m.count]), expected.marks, `marks of ${preset}`);
+    assert.deepEqual(fromCase(c, { chosen: expected.chosen }).axes[0].home, s.axes[0].home, "panels share limits");
     const bad = s.kind.map((k) => (k === FLAGGED ? 1 : 0));
     assert.deepEqual([...bad.keys()].filter((i) => bad[i]), expected.flagged, `flags of ${preset}`);
     const { home } = s.axes[0], span = Math.abs(expected.limits[1] - expected.limits[0]);
     close(home, expected.limits, 1e-5 * span + 1e-6 * Math.abs(expected.limits[0]), `limits of ${preset}`);
-    const level = fromCase(c, { chosen: expected.chosen, normalize: true });
+    const level = fromCase(c, { chosen: expected.chosen, normalize: true, joined });
     const shown = expected.level.flatMap((v, i) => (v === null ? [] : [i]));
     const largest = Math.max(...shown.map((i) => Math.abs(expected.level[i])));
     close(shown.map((i) => level.y[i]), shown.map((i) => expected.level[i]), 2e-6 * largest, `levels of ${preset}`);
@@ -120,13 +133,14 @@ for (const c of CASES) test(`${c.name}: the same as in Python`, () => {
     close([...folded.x], c.phase, 1e-9, `phases of ${preset}`);
     close([...folded.panels[0].bins[0].x], expected.phaseBins[0], 1e-9, `bins of phase of ${preset}`);
     close([...folded.panels[0].bins[0].y], expected.phaseBins[1], 1e-6 * Math.abs(expected.phaseBins[1][0]), `medians of ${preset}`);
-    const binned = fromCase(c, { chosen: expected.chosen, bin: c.bin }).panels[0].bins[0];
+    const binned = fromCase(c, { chosen: expected.chosen, bin: c.bin, joined }).panels[0].bins[0];
     close([...binned.x], expected.timeBins[0], 1e-9, `bins of time of ${preset}`);
     close([...binned.y], expected.timeBins[1], 1e-6 * Math.abs(expected.timeBins[1][0]), `medians of time of ${preset}`);
   }
   for (const [i, number, date] of c.readout) {
-    assert.equal(numbers.cadence(c.curves[0].runs, i), number);
-    assert.equal(numbers.utc(c.curves[0].clock, c.curves[0].day, c.time[i]), date);
+    const { runs, clock, day } = c.curves.find((one) => i >= one.start && i < one.stop);
+    assert.equal(numbers.cadence(runs, i), number);
+    assert.equal(numbers.utc(clock, day, c.time[i]), date);
   }
 });
 

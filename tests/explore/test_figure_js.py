@@ -24,6 +24,7 @@ from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import records_of
 from lcdb_notebook.plot.drawing import limits
+from lcdb_notebook.plot.flagged import count, flagged_cadences, legend_entries, marks_of
 from lcdb_notebook.plot.folding import phase_bins, phases
 from lcdb_notebook.plot.levels import on_one_level
 
@@ -57,10 +58,9 @@ def listed(values: Any) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
-def case(name: str, data: LightCurveData) -> dict[str, Any]:
-    """Write down what Python computes of a light curve, in float32 as the page has it."""
-    packed = pack([data])
-    (data,) = packed.records
+def case(name: str, *given: LightCurveData) -> dict[str, Any]:
+    """Write down what Python computes of light curves, in float32 as the page has it."""
+    packed = pack(given)
     time, flux = packed.buffers[0], packed.buffers[1].astype(np.float64)
     shown = np.isfinite(flux)
     epoch = float(time[shown][0])
@@ -78,28 +78,34 @@ def case(name: str, data: LightCurveData) -> dict[str, Any]:
         "epoch": epoch,
         "bin": BIN,
         "phase": phase.tolist(),
-        "presets": {
-            preset: expected(data, packed, preset, phase, width, many) for preset in PRESETS
-        },
-        "readout": [readout(data, int(i)) for i in np.flatnonzero(shown)[[0, 7, 500, -1]]],
+        "presets": {preset: expected(packed, preset, phase, width, many) for preset in PRESETS},
+        "readout": [
+            [i + curve["start"], *readout(data, i)]
+            for data, curve in zip(packed.records, packed.curves, strict=True)
+            for i in np.flatnonzero(shown[curve["start"] : curve["stop"]])[[0, 7, 500, -1]].tolist()
+        ],
     }
 
 
-def expected(
-    data: LightCurveData, packed: Packed, preset: str, phase: Any, width: float, many: int
-) -> dict[str, Any]:
-    flux = packed.buffers[1].astype(np.float64)
-    bad = flagged_mask(data, preset)
-    shown = np.isfinite(flux)
+def expected(packed: Packed, preset: str, phase: Any, width: float, many: int) -> dict[str, Any]:
+    records = packed.records
+    time, flux = packed.buffers[0], packed.buffers[1].astype(np.float64)
+    masks = [flagged_mask(data, preset) for data in records]
+    bad, shown = np.concatenate(masks), np.isfinite(flux)
     good = shown & ~bad
-    (level,) = on_one_level([data], preset)
-    binned = pd.Series(flux[good]).groupby(np.floor(data.time[good] / width)).median()
+    level = np.concatenate([data.flux for data in on_one_level(records, preset)])
+    binned = pd.Series(flux[good]).groupby(np.floor(time[good] / width)).median()
+    # Several sectors are folded on one level.
+    folded = level.astype(np.float32).astype(np.float64) if len(records) > 1 else flux
+    flagged = flagged_cadences(records, preset)
+    marks = legend_entries(flagged, marks_of([flagged]))
     return {
         "chosen": packed.presets[preset],
         "flagged": np.flatnonzero(bad & shown).tolist(),
-        "limits": list(limits([data], [bad])),
-        "level": listed(np.where(shown, level.flux, np.nan)),
-        "phaseBins": [v.tolist() for v in phase_bins(phase[good], flux[good], PERIOD, many)],
+        "marks": [[name, count(records, carried)] for name, _, carried in marks],
+        "limits": list(limits(records, masks)),
+        "level": listed(np.where(shown, level, np.nan)),
+        "phaseBins": [v.tolist() for v in phase_bins(phase[good], folded[good], PERIOD, many)],
         "timeBins": [((binned.index + 0.5) * width).tolist(), binned.tolist()],
     }
 
@@ -107,15 +113,17 @@ def expected(
 def readout(data: LightCurveData, i: int) -> list[Any]:
     when = Time(data.time[i], format=data.clock.time_format().name, scale="tdb").utc
     rounded = Time(round(when.unix), format="unix")
-    return [i, int(data.cadence[i]), rounded.strftime("%Y-%m-%d %H:%M:%S")]
+    return [int(data.cadence[i]), rounded.strftime("%Y-%m-%d %H:%M:%S")]
 
 
 @pytest.fixture(scope="module")
 def cases(
     data_folder: Path, demo_database: lcdb.Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    found = demo_database.search(1, sector=1, exptime=1800, processing="raw")[:1]
-    table = [case("demo", *found.read()), *(case(name, real(data_folder, name)) for name in REAL)]
+    found = demo_database.search(1, exptime=1800, processing="raw", photometry="DEMO aperture 2px")
+    sectors = list(found.read())
+    table = [case("demo", sectors[0]), case("two sectors", *sectors)]
+    table += [case(name, real(data_folder, name)) for name in REAL]
     path = tmp_path_factory.mktemp("figure") / "cases.json"
     path.write_text(json.dumps(table), encoding="utf-8")
     return path
@@ -133,7 +141,7 @@ def test_the_page_computes_what_python_computes(cases: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     # One test for each case, and none skipped.
     assert re.search(r"^# skipped 0$", run.stdout, re.MULTILINE), run.stdout
-    for name in REAL:
+    for name in ("two sectors", *REAL):
         assert f"{name}: the same as in Python" in run.stdout
 
 

@@ -43,8 +43,12 @@ SETTINGS = [
     Settings(32 | 4096),
     Settings("hard", normalize=True),
     Settings("hard", normalize=True, apart=True),
+    Settings("hard", joined=True, normalize=True),
     Settings("hard", flatten=101),
+    Settings("hard", normalize=True, flatten=101),
+    Settings("hard", normalize=True, bin=60.0),
     Settings("hard", normalize=True, flatten=101, bin=60.0),
+    Settings("hard", normalize=True, period=PERIOD, bin=60.0),
     Settings("hard", bin=60.0),
     Settings("hard", period=PERIOD, epoch=EPOCH),
     Settings("hard", period=PERIOD),
@@ -205,6 +209,37 @@ def test_a_view_zoomed_into_outlives_a_flag_and_not_a_fold(explorer: LightCurveE
     assert explorer.figure.xlim == (1330.0, 1331.0)
     explorer.settings = dataclasses.replace(explorer.settings, period=PERIOD)
     assert explorer.figure.xlim is None
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings("hard"),
+        Settings("hard", period=PERIOD),
+        Settings("hard", flatten=101),
+        Settings("hard", bin=60.0),
+    ],
+    ids=str,
+)
+def test_normalizing_joining_and_flagged_cadences_are_chosen_on_the_page_without_other_arrays(
+    sectors: Selection, settings: Settings
+) -> None:
+    explorer = LightCurveExplorer(sectors, settings=settings)
+    figure, arrays = explorer.figure, explorer.figure._loaded
+    figure.show_flagged = figure.joined = figure.normalize = True
+    assert explorer.settings == dataclasses.replace(
+        settings, apart=True, joined=True, normalize=True
+    )
+    explorer.settings = settings
+    assert (figure.show_flagged, figure.joined, figure.normalize) == (False, False, False)
+    assert figure._loaded == arrays
+    explorer.close()
+
+
+def test_normalizing_shows_all_fluxes(explorer: LightCurveExplorer) -> None:
+    explorer.figure.ylim = (100.0, 200.0)
+    explorer.figure.normalize = True
+    assert explorer.figure.ylim is None
 
 
 def test_sectors_are_panels_or_joined(sectors: Selection, page: Page) -> None:
@@ -389,14 +424,20 @@ def test_an_epoch_of_a_million_and_more_is_bjd(one: Selection, page: Page) -> No
 
 
 def test_a_median_that_is_not_positive_is_not_divided_by_and_the_page_reports_it(
-    one: Selection,
+    one: Selection, page: Page
 ) -> None:
     explorer = LightCurveExplorer(one)
     (data,) = explorer._records
     explorer._show([dataclasses.replace(data, flux=data.flux - 2 * np.nanmedian(data.flux))])
     explorer.settings = Settings(normalize=True)
     assert "must be positive for normalize" in str(explorer.error_box.error)
-    assert not explorer.figure.normalize
+    # The page subtracts it.
+    (shifted,) = explorer._records
+    good = ~flagged_mask(shifted, "default") & np.isfinite(shifted.time) & np.isfinite(shifted.flux)
+    flux = shifted.flux[good]
+    expected = flux - np.median(flux)
+    found = page.points(explorer)[:, 1]
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(flux).max())
     explorer.close()
 
 

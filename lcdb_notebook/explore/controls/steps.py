@@ -1,4 +1,4 @@
-"""Steps: controls for normalizing, flattening, binning and folding."""
+"""Steps: controls for flattening, binning and folding."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _WINDOW, _MINUTES = 401, 30.0
 
 
 class Steps(widgets.VBox):  # type: ignore[misc]
-    """Controls for all settings except the quality flags.
+    """Controls for the settings that the figure on the page does not have.
 
     Attributes
     ----------
     settings : Settings
-        Trait: the settings chosen. ``quality_bitmask`` is kept unchanged.
+        Trait: the settings chosen. Those that have no control here are kept unchanged.
     find : ipywidgets.Button
         Starts a period search.
     method : ipywidgets.Dropdown
@@ -34,11 +34,6 @@ class Steps(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._quiet = False
-        self._apart = _box(
-            "Show flagged", "Draw the flagged cadences too, with a mark for each flag"
-        )
-        self._joined = _box("Join sectors", "Draw all sectors in one panel")
-        self._normalize = _box("Normalize", "Divide each light curve by its median")
         self._flatten = _box(
             "Flatten", "Remove slow trends with a Savitzky-Golay filter (lightkurve's flatten)"
         )
@@ -81,13 +76,12 @@ class Steps(widgets.VBox):  # type: ignore[misc]
             layout={"width": "auto"},
         )
         self._controls: tuple[widgets.ValueWidget, ...] = (
-            *(self._apart, self._joined, self._normalize, self._flatten, self._window, self._bin),
-            *(self._minutes, self._fold, self._period, self._epoch),
+            *(self._flatten, self._window, self._bin, self._minutes),
+            *(self._fold, self._period, self._epoch),
         )
         for control in self._controls:
             control.observe(self._changed, "value")
         rows = (
-            (self._apart, self._joined, self._normalize),
             (self._flatten, self._window),
             (self._bin, self._minutes),
             (self._fold, self._period, self._half, self._twice, self._epoch),
@@ -106,8 +100,6 @@ class Steps(widgets.VBox):  # type: ignore[misc]
         settings = self.settings
         self._quiet = True
         try:
-            self._apart.value, self._joined.value = settings.apart, settings.joined
-            self._normalize.value = settings.normalize
             for box, field, value in (
                 (self._flatten, self._window, settings.flatten),
                 (self._bin, self._minutes, settings.bin),
@@ -117,7 +109,6 @@ class Steps(widgets.VBox):  # type: ignore[misc]
                 box.value = settings.folded if box is self._fold else value is not None
                 if value is not None:
                     field.value = value
-            self._apart.disabled = settings.flatten is not None or settings.bin is not None
             for button in (self._half, self._twice):
                 button.disabled = not settings.folded
         finally:
@@ -138,9 +129,6 @@ class Steps(widgets.VBox):  # type: ignore[misc]
         period = self._period.value
         return dataclasses.replace(
             self.settings,
-            apart=self._apart.value,
-            joined=self._joined.value,
-            normalize=self._normalize.value,
             flatten=(window | 1) if self._flatten.value else None,
             bin=self._minutes.value if self._bin.value else None,
             period=period if self._fold.value and period > 0 else None,

@@ -64,6 +64,7 @@ def pack(
     listed: Sequence[LightCurveData] | None = None,
     binned: bool = False,
     phase: str = "",
+    medians: Sequence[float] | None = None,
 ) -> Packed:
     """Prepare light curves for the browser.
 
@@ -79,6 +80,9 @@ def pack(
         Whether the points are bins, which have no cadence numbers.
     phase : str, optional
         The label of the x axis, if the times are phases.
+    medians : sequence of float, optional
+        For each light curve, the flux to divide by to normalize it, if flagged cadences were
+        removed before processing; by default the median of its good cadences.
 
     Returns
     -------
@@ -102,6 +106,8 @@ def pack(
     starts = np.cumsum([0, *(data.time.size for data in every)]).tolist()
     samplings = _samplings(drawn, every)
     separate, together = layouts(drawn, compare, every)
+    if phase:
+        separate = together
     curves = [
         {
             "start": start,
@@ -114,10 +120,11 @@ def pack(
             "magnitudes": data.unit.strip() == "mag",
             "clock": [] if phase else _utc(data),
             "day": _seconds(data),
+            "median": None if medians is None else medians[k],
         }
         for k, (data, start, stop) in enumerate(zip(every, starts[:-1], starts[1:], strict=True))
     ]
-    for panel in (*separate.panels, *together.panels) if phase else ():
+    for panel in together.panels if phase else ():
         panel |= {"xlabel": phase, "time": "phase"}
     return Packed(
         records=drawn,

@@ -3,20 +3,18 @@
 import { ticks } from "./numbers.mjs";
 /** @typedef {import("./scene.mjs").Panel} Panel */
 /** @typedef {import("./scene.mjs").Scene} Scene */
-/** @typedef {{line: number[][], dash?: boolean}} Line  points of a line, in CSS pixels */
-/** @typedef {{area: number[]}} Area  left, top, width, height */
-/** @typedef {{text: string, x: number, y: number, align: CanvasTextAlign,
- *   baseline: CanvasTextBaseline, turned?: boolean, bold?: boolean}} Text */
+/** @typedef {{line: number[][], dash?: boolean}} Line points of a line, in CSS pixels */
+/** @typedef {{area: number[]}} Area left, top, width, height */
+/** @typedef {{text: string, x: number, y: number, align: CanvasTextAlign, baseline:
+ * CanvasTextBaseline, turned?: boolean, bold?: boolean}} Text */
 /** @typedef {Line | Area | Text} Item */
 
 export const FONT = 12;
-const HEAD = 22, FOOT = 22, LABEL = 18;
+const HEAD = 22, FOOT = 22, LABEL = 18, RIGHT = 24;
 
-/** Place the panels in a figure, and return what surrounds the points.
- * @param {Scene} s @param {number} width @param {number} height
- * @param {(text: string) => number} measure  the width of a text
- * @returns {Item[]}
- */
+/** Place the panels in a figure, and return what surrounds the points. @param {Scene} s @param
+ * {number} width @param {number} height @param {(text: string) => number} measure the width of a
+ * text @returns {Item[]} */
 export function layOut(s, width, height, measure) {
   /** @type {Item[]} */
   const items = [];
@@ -25,14 +23,14 @@ export function layOut(s, width, height, measure) {
   const free = height - s.panels.reduce((sum, p, k) => sum + HEAD + FOOT + (label(p, k) ? LABEL : 0), 0);
   const marks = s.panels.map((p) => {
     const { y0, y1 } = s.axes[p.group];
-    return ticks(Math.min(y0, y1), Math.max(y0, y1), Math.max(2, (free * p.height / whole) / 45));
+    return ticks(Math.min(y0, y1), Math.max(y0, y1), Math.max(3, (free * p.height / whole) / 45));
   });
   const left = Math.ceil(32 + Math.max(20, ...marks.flatMap((m) => m.text.map(measure))));
   let top = 0;
   s.panels.forEach((p, number) => {
     p.left = left;
     p.top = top + HEAD;
-    p.width = Math.max(10, width - left - 10);
+    p.width = Math.max(10, width - left - RIGHT);
     p.tall = Math.max(10, Math.floor(free * p.height / whole));
     const foot = p.top + p.tall, text = label(p, number);
     items.push(...around(s, p, marks[number], measure));
@@ -44,8 +42,8 @@ export function layOut(s, width, height, measure) {
   return items;
 }
 
-/** The label below a panel; "" where the one below has the same. @param {Scene} s
- * @param {Panel} p @param {Panel | undefined} below */
+/** The label below a panel; "" where the one below has the same. @param {Scene} s @param {Panel} p
+ * @param {Panel | undefined} below */
 function timeLabel(s, p, below) {
   const { period, epoch } = s.choices;
   if (!period) return p.xlabel === below?.xlabel ? "" : p.xlabel;
@@ -60,8 +58,8 @@ function fluxLabel(p, level) {
   return level ? `${p.unit === "mag" ? "Magnitude" : "Flux"} − median${unit}` : p.ylabel;
 }
 
-/** @param {Scene} s @param {Panel} p @param {import("./numbers.mjs").Ticks} ys
- * @param {(text: string) => number} measure @returns {Item[]} */
+/** @param {Scene} s @param {Panel} p @param {import("./numbers.mjs").Ticks} ys @param {(text:
+ * string) => number} measure @returns {Item[]} */
 function around(s, p, ys, measure) {
   const { y0, y1, level } = s.axes[p.group], foot = p.top + p.tall, right = p.left + p.width;
   const toX = (/** @type {number} */ v) => p.left + (v - p.x0) / (p.x1 - p.x0) * p.width;
@@ -97,8 +95,8 @@ function cut(text, room, measure) {
   return fitting;
 }
 
-/** @param {Item[]} items @param {CanvasRenderingContext2D} c @param {string} family
- * @param {string} ink */
+/** @param {Item[]} items @param {CanvasRenderingContext2D} c @param {string} family @param {string}
+ * ink */
 export function paint(items, c, family, ink) {
   c.strokeStyle = ink;
   for (const item of items) {
@@ -129,10 +127,10 @@ export function paint(items, c, family, ink) {
   }
 }
 
-/** The figure as SVG: texts and lines are vectors, points an image of twice the resolution.
- * @param {Item[]} items @param {number} width @param {number} height @param {string} family
- * @param {string} ink @param {string} paper
- * @param {{x: number, y: number, width: number, height: number, url: string}[]} images */
+/** The figure as SVG: texts and lines are vectors, points an image of twice the resolution. @param
+ * {Item[]} items @param {number} width @param {number} height @param {string} family @param
+ * {string} ink @param {string} paper @param {{x: number, y: number, width: number, height: number,
+ * url: string}[]} images */
 export function svg(items, width, height, family, ink, paper, images) {
   const escape = (/** @type {string} */ t) => t.replace(/[&<>"]/g, (k) => `&#${k.charCodeAt(0)};`);
   const n = (/** @type {number} */ v) => +v.toFixed(2);

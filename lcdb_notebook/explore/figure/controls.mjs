@@ -1,33 +1,11 @@
 // @ts-check
 // The controls of the figure: each shows a trait of the model, and sets it.
+import { make } from "./elements.mjs";
+import { processed } from "./scene.mjs";
 /** @typedef {import("./scene.mjs").Flag} Flag */
 /** @typedef {{on: (target: EventTarget | null, names: string, call: (event: any) => void) => void,
- *   model: any, mode: string, keys: HTMLElement[], home: () => void, save: (kind: "png" | "svg") => void}} Host */
-
-/** @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag @param {Record<string, any>} [props] @param {...(Node | string)} children
- * @returns {HTMLElementTagNameMap[K]} */
-export function make(tag, props = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (name.includes("-") || name === "role") made.setAttribute(name, value);
-    else Object.assign(made, { [name]: value });
-  }
-  made.append(...children);
-  return made;
-}
-
-/** Follow a pointer until it is released. @param {EventTarget} target @param {PointerEvent} pressed
- * @param {(event: PointerEvent) => void} moved @param {(event: PointerEvent) => void} released */
-export function track(target, pressed, moved, released) {
-  const call = (/** @type {any} */ e) => {
-    if (e.pointerId !== pressed.pointerId) return;
-    if (e.type !== "pointermove") for (const name of names) target.removeEventListener(name, call);
-    (e.type === "pointermove" ? moved : released)(e);
-  };
-  const names = ["pointermove", "pointerup", "pointercancel"];
-  for (const name of names) target.addEventListener(name, call);
-}
+ * model: any, mode: string, keys: HTMLElement[], home: () => void, save: (kind: "png" | "svg") =>
+ * void}} Host */
 
 /** @param {Host} host @param {string} name @param {any} value */
 export function set(host, name, value) {
@@ -40,17 +18,19 @@ function button(label, call, title = "") {
   return make("button", { type: "button", textContent: label, onclick: call, title });
 }
 
-/** A checkbox for a trait. @param {Host} host @param {string} label @param {string} trait
- * @param {string} title */
-function checkbox(host, label, trait, title) {
-  const input = make("input", { type: "checkbox", checked: host.model.get(trait) });
+/** A checkbox for a trait. @param {Host} host @param {string} label @param {string} trait @param
+ * {string} title @param {() => boolean} [disabled] depends on the light curves */
+function checkbox(host, label, trait, title, disabled = () => false) {
+  const input = make("input", { type: "checkbox" });
+  const show = () => Object.assign(input, { checked: host.model.get(trait), disabled: disabled() });
   host.on(input, "change", () => set(host, trait, input.checked));
-  host.on(null, `change:${trait}`, () => { input.checked = host.model.get(trait); });
+  host.on(null, `change:${trait} change:_curves`, show);
+  show();
   return make("label", { title }, input, label);
 }
 
-/** A field of a number for a trait; empty is null. @param {Host} host @param {string} label
- * @param {string} trait @param {string} title */
+/** A field of a number for a trait; empty is null. @param {Host} host @param {string} label @param
+ * {string} trait @param {string} title */
 function number(host, label, trait, title) {
   const input = make("input", { type: "number", step: "any" });
   const show = () => { input.value = host.model.get(trait) ?? ""; };
@@ -65,8 +45,8 @@ function number(host, label, trait, title) {
   return make("label", { title }, label, input);
 }
 
-/** A slider around the present period, which the kernel receives when it rests.
- * @param {Host} host */
+/** A slider around the present period, which the kernel receives when it rests. @param {Host} host
+ */
 function slider(host) {
   const input = make("input", { type: "range", min: "-1", max: "1", step: "0.0005", value: "0" });
   let middle = 0;
@@ -101,6 +81,8 @@ export function toolbar(host) {
     for (const one of modes) one.setAttribute("aria-pressed", `${one.dataset.mode === mode}`);
   };
   choose("move");
+  const svg = button("SVG", () => host.save("svg"));
+  svg.setAttribute("aria-label", "Save SVG");
   const clear = button("Clear selection", () => set(host, "selected_ranges", []));
   const exclude = checkbox(host, "Exclude selected", "exclude", "Leave out the selected cadences");
   const showSelection = () => {
@@ -111,11 +93,11 @@ export function toolbar(host) {
   return make("div", { className: "lcdb-if-tools" },
     make("span", { role: "group", "aria-label": "Dragging" }, ...modes),
     button("Show all", () => host.home(), "Reset the view (double click, 0)"),
-    button("Save PNG", () => host.save("png")), button("Save SVG", () => host.save("svg")),
-    ...(embedded ? [] : [
-      checkbox(host, "Show flagged", "show_flagged", "Draw flagged cadences with a mark for each flag"),
-      checkbox(host, "Join sectors", "joined", "Draw all sectors in one panel"),
-      checkbox(host, "Normalize", "normalize", "Divide each light curve by its median")]),
+    make("span", { role: "group", "aria-label": "Saving" }, button("Save PNG", () => host.save("png")), svg),
+    checkbox(host, "Show flagged", "show_flagged", "Draw flagged cadences with a mark for each flag",
+      () => processed((name) => host.model.get(name))),
+    checkbox(host, "Join sectors", "joined", "Draw all sectors in one panel"),
+    checkbox(host, "Normalize", "normalize", "Divide each light curve by its median"),
     checkbox(host, "Error bars", "errors", "Draw error bars, where they can be seen"),
     ...(embedded ? [] : [
       number(host, "Bin [minutes]", "bin", "Draw medians in bins; empty for none"),
@@ -126,7 +108,7 @@ export function toolbar(host) {
 
 /** Presets and flags: those that occur first, the others folded away. @param {Host} host */
 export function flagList(host) {
-  const group = make("span", { role: "group", "aria-label": "Quality flags" });
+  const group = make("div", { className: "lcdb-if-presets", role: "group", "aria-label": "Quality flags" });
   const present = make("div", { className: "lcdb-if-flags" });
   const absent = make("div", { className: "lcdb-if-flags" });
   const more = make("details", {}, make("summary", { textContent: "Flags that no cadence has" }), absent);
@@ -164,5 +146,5 @@ export function flagList(host) {
   host.on(null, "change:_chosen", check);
   fill();
   return make("details", { className: "lcdb-if-flag-list", open: true },
-    make("summary", {}, "Quality flags ", group), present, more);
+    make("summary", { textContent: "Quality flags" }), group, present, more);
 }

@@ -1,7 +1,8 @@
 // @ts-check
 // The figure on the page: drawing, moving, zooming, selecting, and the cadence under the cursor.
 import { FONT, layOut, paint, svg } from "./axes.mjs";
-import { flagList, make, set, toolbar, track } from "./controls.mjs";
+import { flagList, set, toolbar } from "./controls.mjs";
+import { make, track } from "./elements.mjs";
 import { cadence, utc } from "./numbers.mjs";
 import { CURVES, Raster, rgb, stamp } from "./raster.mjs";
 import { Scene, choicesOf } from "./scene.mjs";
@@ -52,8 +53,8 @@ class View {
     model.send({ ask: "arrays" });
   }
 
-  /** Listen until the view is closed. @param {EventTarget | null} target  null for the model
-   * @param {string} names @param {(event: any, buffers?: any) => void} call */
+  /** Listen until the view is closed. @param {EventTarget | null} target null for the model @param
+   * {string} names @param {(event: any, buffers?: any) => void} call */
   on(target, names, call) {
     for (const name of names.split(" ")) {
       if (target === null) this.model.on(name, call);
@@ -75,6 +76,8 @@ class View {
         this.draw();
       }
     });
+    // Limits of flux are not those of relative flux.
+    this.on(null, "change:normalize", () => this.model.set("ylim", null));
     this.on(null, TRAITS.map((name) => `change:${name}`).join(" "), () => this.change());
     this.on(null, "change:xlim change:ylim", () => this.follow());
     this.on(null, "change:height", () => this.draw());
@@ -258,8 +261,8 @@ class View {
     });
   }
 
-  /** The corners of a box in a panel. @param {Panel} p @param {{x: number, y: number}} begun
-   * @param {PointerEvent} e @param {string} action */
+  /** The corners of a box in a panel. @param {Panel} p @param {{x: number, y: number}} begun @param
+   * {PointerEvent} e @param {string} action */
   corners(p, begun, e, action) {
     const within = (/** @type {number} */ v, /** @type {number} */ low, /** @type {number} */ size) =>
       Math.min(Math.max(v, low), low + size);
@@ -269,14 +272,16 @@ class View {
     return [...xs, ...ys];
   }
 
-  /** @param {Panel} p @param {{x: number, y: number}} begun @param {PointerEvent} e @param {string} action */
+  /** @param {Panel} p @param {{x: number, y: number}} begun @param {PointerEvent} e @param {string}
+   * action */
   stretch(p, begun, e, action) {
     const [l, r, t, b] = this.corners(p, begun, e, action);
     this.rubber.hidden = false;
     this.rubber.style.cssText = `left:${l}px;top:${t}px;width:${r - l}px;height:${b - t}px`;
   }
 
-  /** @param {Panel} p @param {{x: number, y: number}} begun @param {PointerEvent} e @param {string} action */
+  /** @param {Panel} p @param {{x: number, y: number}} begun @param {PointerEvent} e @param {string}
+   * action */
   stretched(p, begun, e, action) {
     const [l, r, t, b] = this.corners(p, begun, e, action), axis = this.scene.axes[p.group];
     const toX = (/** @type {number} */ v) => p.x0 + (v - p.left) / p.width * (p.x1 - p.x0);
@@ -353,7 +358,7 @@ class View {
 
   // The readout
 
-  /** @param {number} i  the index of a cadence, or -1 */
+  /** @param {number} i the index of a cadence, or -1 */
   tell(i) {
     if (i === this.at && i < 0) return;
     this.at = i;

@@ -1,9 +1,9 @@
 // @ts-check
 // The graph of a lineage: boxes and arrows, which Python has laid out, clicked or walked by keys.
-import { make, track } from "./controls.mjs";
-/** @typedef {{id: number | string, x: number, y: number, width: number, lines: string[],
- *   requested: boolean}} Box  centre and width in points, as all lengths */
-/** @typedef {{path: string, cycle: boolean, turned: boolean}} Link  turned: it ends leftwards */
+import { make, track } from "./elements.mjs";
+/** @typedef {{id: number | string, x: number, y: number, width: number, lines: string[], requested:
+ * boolean}} Box centre and width in points, as all lengths */
+/** @typedef {{path: string, cycle: boolean, turned: boolean}} Link turned: it ends leftwards */
 
 const POINT = 4 / 3; // CSS pixels
 const ARROW = "M-7 -3.5L0 0L-7 3.5Z";
@@ -87,8 +87,8 @@ class Graph {
     if (y - 20 < root.scrollTop || y + 20 > root.scrollTop + tall) root.scrollTop = y - tall / 2;
   }
 
-  /** @param {number} k @param {boolean} further  to compare with the chosen one
-   * @param {number} [wait]  for another key, in milliseconds */
+  /** @param {number} k @param {boolean} further to compare with the chosen one @param {number}
+   * [wait] for another key, in milliseconds */
   choose(k, further, wait = 0) {
     if (!further && this.chosen !== k) {
       this.model.set("_chosen", k);

@@ -36,7 +36,7 @@ class LineageGraph(anywidget.AnyWidget):
         The DataSets drawn.
     """
 
-    _esm = module("controls", "lineage")
+    _esm = module("elements", "lineage")
     _css = text("lineage.css")
 
     _drawn = traitlets.Dict(_NONE).tag(sync=True)

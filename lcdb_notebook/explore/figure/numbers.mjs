@@ -6,9 +6,8 @@ export const GOOD = 0, FLAGGED = 1, NOWHERE = 2, EXCLUDED = 3;
 
 /** @typedef {{at: number[], text: string[]}} Ticks */
 
-/** Round numbers between two limits, and their text.
- * @param {number} low @param {number} high @param {number} about  how many
- * @returns {Ticks} */
+/** Round numbers between two limits, and their text. @param {number} low @param {number} high
+ * @param {number} about how many @returns {Ticks} */
 export function ticks(low, high, about) {
   const raw = (high - low) / Math.max(about, 1);
   if (!(raw > 0) || !Number.isFinite(raw)) return { at: [], text: [] };
@@ -22,9 +21,8 @@ export function ticks(low, high, about) {
   return { at, text: at.map((value) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1")) };
 }
 
-/** Phases from -period/2 to period/2, 0 at the epoch: lcdb_notebook.plot.folding.
- * @param {Float64Array} time @param {number} period @param {number} epoch
- * @param {Float64Array} into */
+/** Phases from -period/2 to period/2, 0 at the epoch: lcdb_notebook.plot.folding. @param
+ * {Float64Array} time @param {number} period @param {number} epoch @param {Float64Array} into */
 export function fold(time, period, epoch, into) {
   const half = period / 2;
   for (let i = 0; i < time.length; i++) {
@@ -34,8 +32,8 @@ export function fold(time, period, epoch, into) {
   return into;
 }
 
-/** The k-th smallest of the first n values, which are partly sorted (Hoare's quickselect).
- * @param {Float32Array | Float64Array} v @param {number} k @param {number} n */
+/** The k-th smallest of the first n values, which are partly sorted (Hoare's quickselect). @param
+ * {Float32Array | Float64Array} v @param {number} k @param {number} n */
 export function select(v, k, n) {
   let low = 0, high = n - 1;
   while (low < high) {
@@ -59,8 +57,8 @@ export function select(v, k, n) {
   return v[k];
 }
 
-/** The median of the first n values, which are partly sorted; NaN without any.
- * @param {Float32Array | Float64Array} v @param {number} n */
+/** The median of the first n values, which are partly sorted; NaN without any. @param {Float32Array
+ * | Float64Array} v @param {number} n */
 export function median(v, n) {
   if (n === 0) return NaN;
   const upper = select(v, n >> 1, n);
@@ -71,11 +69,9 @@ export function median(v, n) {
 }
 
 /** Bottom and top of the y axis by the good points, else by the flagged ones:
- * lcdb_notebook.plot.drawing.limits.
- * @param {Float32Array} y @param {Uint8Array} kind
- * @param {readonly (readonly [number, number])[]} ranges  of indices
- * @param {Float32Array} scratch  as long as y
- * @returns {[number, number]} */
+ * lcdb_notebook.plot.drawing.limits. @param {Float32Array} y @param {Uint8Array} kind @param
+ * {readonly (readonly [number, number])[]} ranges of indices @param {Float32Array} scratch as long
+ * as y @returns {[number, number]} */
 export function limits(y, kind, ranges, scratch) {
   let n = 0;
   for (const wanted of [GOOD, FLAGGED]) {
@@ -105,13 +101,11 @@ export function limits(y, kind, ranges, scratch) {
   return [bottom - margin, top + margin];
 }
 
-/** Medians of the good points in equal bins: of a period, or of time from 0 on.
- * @param {Float64Array} x @param {Float32Array} y @param {Uint8Array} kind
- * @param {readonly (readonly [number, number])[]} ranges  of indices
- * @param {number} width  of a bin
- * @param {number} start  of the first bin
- * @param {number} most  number of bins; Infinity without a period
- * @returns {{x: Float64Array, y: Float64Array}} */
+/** Medians of the good points in equal bins: of a period, or of time from 0 on. @param
+ * {Float64Array} x @param {Float32Array} y @param {Uint8Array} kind @param {readonly (readonly
+ * [number, number])[]} ranges of indices @param {number} width of a bin @param {number} start of
+ * the first bin @param {number} most number of bins; Infinity without a period @returns {{x:
+ * Float64Array, y: Float64Array}} */
 export function bins(x, y, kind, ranges, width, start, most) {
   /** @type {Map<number, number[]>} */
   const members = new Map();
@@ -134,8 +128,8 @@ export function bins(x, y, kind, ranges, width, start, most) {
   };
 }
 
-/** The first index in [from, to) whose value is not below another.
- * @param {ArrayLike<number>} x @param {number} value @param {number} from @param {number} to */
+/** The first index in [from, to) whose value is not below another. @param {ArrayLike<number>} x
+ * @param {number} value @param {number} from @param {number} to */
 export function bisect(x, value, from, to) {
   while (from < to) {
     const middle = (from + to) >> 1;
@@ -145,9 +139,8 @@ export function bisect(x, value, from, to) {
   return from;
 }
 
-/** A cadence number, from runs of consecutive ones.
- * @param {readonly (readonly [number, number])[]} runs  index and number of the first of each
- * @param {number} i */
+/** A cadence number, from runs of consecutive ones. @param {readonly (readonly [number, number])[]}
+ * runs index and number of the first of each @param {number} i */
 export function cadence(runs, i) {
   let low = 0, high = runs.length;
   while (low < high) {
@@ -159,11 +152,9 @@ export function cadence(runs, i) {
   return number + i - start;
 }
 
-/** UTC of a time of the mission, to the second.
- * @param {readonly (readonly [number, number])[]} clock  a time and its Unix time in seconds, for
- *   each interval between leap seconds
- * @param {number} day  seconds of the mission's unit
- * @param {number} time */
+/** UTC of a time of the mission, to the second. @param {readonly (readonly [number, number])[]}
+ * clock a time and its Unix time in seconds, for each interval between leap seconds @param {number}
+ * day seconds of the mission's unit @param {number} time */
 export function utc(clock, day, time) {
   if (!clock.length) return "";
   const [start, unix] = clock.filter(([from]) => from <= time).at(-1) ?? clock[0];

@@ -20,8 +20,8 @@ function context(width, height) {
 /** @type {Map<string, Stamp>} */
 const stamps = new Map();
 
-/** The pixels of a dot or mark, as offsets with an opacity.
- * @param {string} shape  as in matplotlib @param {number} size  device pixels across */
+/** The pixels of a dot or mark, as offsets with an opacity. @param {string} shape as in matplotlib
+ * @param {number} size device pixels across */
 export function stamp(shape, size) {
   const key = `${shape} ${size}`, known = stamps.get(key);
   if (known) return known;
@@ -57,8 +57,8 @@ export function stamp(shape, size) {
 /** @type {Map<string, number>} */
 const colours = new Map();
 
-/** Red, green and blue of a CSS colour, as the low bytes of a little-endian pixel.
- * @param {string} colour */
+/** Red, green and blue of a CSS colour, as the low bytes of a little-endian pixel. @param {string}
+ * colour */
 export function rgb(colour) {
   const known = colours.get(colour);
   if (known !== undefined) return known;
@@ -114,8 +114,8 @@ export class Raster {
     return { sx: this.w / (p.x1 - p.x0), sy: this.h / (y1 - y0), y1 };
   }
 
-  /** @param {Panel} p @param {Scene} s @param {Pair[]} ranges @param {number} colour
-   * @param {number} size @param {number} seen */
+  /** @param {Panel} p @param {Scene} s @param {Pair[]} ranges @param {number} colour @param
+   * {number} size @param {number} seen */
   dots(p, s, ranges, colour, size, seen) {
     const { counts, w, h, pad, out } = this, { x, y, kind } = s, { sx, sy, y1 } = this.scales(p, s);
     const dot = stamp(".", size), many = dot.dx.length, wide = w + 2 * pad;
@@ -162,7 +162,8 @@ export class Raster {
     }
   }
 
-  /** By how much errors shrink with the fluxes. @param {Scene} s @param {Panel} p @param {number} i */
+  /** By how much errors shrink with the fluxes. @param {Scene} s @param {Panel} p @param {number} i
+   */
   relative(s, p, i) {
     return s.axes[p.group].level === "ratio" ? s.y[i] / s.flux[i] : 1;
   }
@@ -208,22 +209,17 @@ export class Raster {
     }
   }
 
-  /** Triangles where points lie outside of the y limits; neighbours share one.
-   * @param {Uint8Array} top @param {Uint8Array} bottom @param {number} colour
-   * @param {number} ratio */
+  /** Triangles where points lie outside of the y limits; neighbours share one. @param {Uint8Array}
+   * top @param {Uint8Array} bottom @param {number} colour @param {number} ratio */
   edges(top, bottom, colour, ratio) {
     const { w, h, out } = this, size = Math.round(5 * ratio), solid = (colour | (255 << 24)) >>> 0;
-    const triangles = (/** @type {Uint8Array} */ where, /** @type {boolean} */ up) => {
-      for (let u = 0; u < w; u++) {
-        if (!where[u]) continue;
-        for (let v = 0; v < size; v++) for (let b = -(v >> 1); b <= v >> 1; b++) {
-          const y = up ? v + 2 : h - 3 - v;
-          if (u + b >= 0 && u + b < w && y >= 0 && y < h) out[y * w + u + b] = solid;
-        }
-        u += size - 1;
+    for (const where of [top, bottom]) for (let u = 0; u < w; u++) {
+      if (!where[u]) continue;
+      for (let v = 0; v < size; v++) for (let b = -(v >> 1); b <= v >> 1; b++) {
+        const y = where === top ? v + 2 : h - 3 - v;
+        if (u + b >= 0 && u + b < w && y >= 0 && y < h) out[y * w + u + b] = solid;
       }
-    };
-    triangles(top, true);
-    triangles(bottom, false);
+      u += size - 1;
+    }
   }
 }

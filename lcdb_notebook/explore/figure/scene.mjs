@@ -2,20 +2,20 @@
 // What the figure shows: the arrays, which points are good, the panels, and the view of each.
 import { EXCLUDED, FLAGGED, GOOD, NOWHERE, bins, bisect, fold, limits, median } from "./numbers.mjs";
 
-/** @typedef {[number, number]} Pair  of values without (0) and with (1) all sectors in one panel */
+/** @typedef {[number, number]} Pair of values without (0) and with (1) all sectors in one panel */
 /** @typedef {{start: number, stop: number, panel: Pair, colour: Pair, label: [string, string],
- *   sampling: number, runs: Pair[],
- *   magnitudes: boolean, clock: Pair[], day: number}} Curve */
-/** @typedef {{title: string, xlabel: string, unit: string, ylabel: string, group: number,
- *   height: number, line: number | null, time: string}} Described */
+ * sampling: number, runs: Pair[], magnitudes: boolean, clock: Pair[], day: number, median: number |
+ * null}} Curve median: of a processed light curve, which has no flagged cadences */
+/** @typedef {{title: string, xlabel: string, unit: string, ylabel: string, group: number, height:
+ * number, line: number | null, time: string}} Described */
 /** @typedef {{name: string, slot: number, cadences: number, meaning: string, own: boolean}} Flag */
 /** @typedef {Described & {curves: Curve[], left: number, top: number, width: number, tall: number,
- *   x0: number, x1: number, home: Pair, bins: {x: Float64Array, y: Float64Array}[]}} Panel */
+ * x0: number, x1: number, home: Pair, bins: {x: Float64Array, y: Float64Array}[]}} Panel */
 /** @typedef {{y0: number, y1: number, home: Pair, down: boolean, level: string}} Axis */
 /** @typedef {{name: string, flags: Flag[], colour: string, shape: string, count: number}} Mark */
-/** @typedef {{period: number | null, epoch: number, joined: boolean, normalize: boolean,
- *   bin: number | null, flagged: boolean, errors: boolean, chosen: number[], ranges: Pair[],
- *   exclude: boolean, levelled: boolean}} Choices  levelled: phases of several are on one level */
+/** @typedef {{period: number | null, epoch: number, joined: boolean, normalize: boolean, bin:
+ * number | null, flagged: boolean, errors: boolean, chosen: number[], ranges: Pair[], exclude:
+ * boolean, levelled: boolean}} Choices levelled: phases of several are on one level */
 
 // Okabe & Ito 2008 (https://jfly.uni-koeln.de/color/), as in lcdb_notebook.plot.
 const MARKS = [["#D55E00", "x"], ["#009E73", "s"], ["#E69F00", "D"], ["#D55E00", "o"],
@@ -25,9 +25,16 @@ const REACH = 40; // CSS pixels: the largest distance from the cursor
 /** What the traits of a model choose. @param {(name: string) => any} get @returns {Choices} */
 export function choicesOf(get) {
   return { period: get("period"), epoch: get("epoch") ?? get("_first"), joined: get("joined"),
-    normalize: get("normalize"), bin: get("bin"), flagged: get("show_flagged"), errors: get("errors"),
+    normalize: get("normalize"), bin: get("bin"), flagged: get("show_flagged") && !processed(get),
+    errors: get("errors"),
     chosen: get("_chosen"), ranges: get("selected_ranges"), exclude: get("exclude"),
     levelled: !get("_embedded") };
+}
+
+/** Whether flagged cadences were removed before the arrays were sent. @param {(name: string) =>
+ * any} get */
+export function processed(get) {
+  return get("_curves").some((/** @type {Curve} */ c) => c.median !== null);
 }
 
 export class Scene {
@@ -55,7 +62,7 @@ export class Scene {
   ratio = 1;
   ink = "#000";
 
-  /** @param {DataView[]} buffers  times, fluxes, and planes of flags */
+  /** @param {DataView[]} buffers times, fluxes, and planes of flags */
   load(buffers) {
     // Copies, since the buffers need not be aligned.
     const [time, flux, ...planes] = buffers.map((b) =>
@@ -85,11 +92,8 @@ export class Scene {
     return flag.slot >= 0 && ((this.planes[flag.slot >> 4][i] >> (flag.slot & 15)) & 1) === 1;
   }
 
-  /**
-   * Apply the choices: phases, kinds of points, levels, panels, limits.
-   * @param {Choices} choices @param {Curve[]} curves @param {[Described[], Described[]]} panels
-   * @param {Flag[]} flags
-   */
+  /**  Apply the choices: phases, kinds of points, levels, panels, limits. @param {Choices} choices
+   * @param {Curve[]} curves @param {[Described[], Described[]]} panels @param {Flag[]} flags */
   arrange(choices, curves, panels, flags) {
     this.choices = choices;
     const together = choices.joined || choices.period ? 1 : 0;
@@ -178,9 +182,10 @@ export class Scene {
     });
   }
 
-  /** The median of the good points of a curve, else of all: plot.levels.median_flux.
-   * @param {Curve} c */
+  /** The median of the good points of a curve, else of all (plot.levels.median_flux), before
+   * processing. @param {Curve} c */
   middle(c) {
+    if (c.median !== null) return c.median;
     for (const most of [GOOD, FLAGGED]) {
       let n = 0;
       for (let i = c.start; i < c.stop; i++) if (this.kind[i] <= most) this.scratch[n++] = this.flux[i];
@@ -235,8 +240,8 @@ export class Scene {
       width, 0, Infinity));
   }
 
-  /** Indices of a curve in view: a part of increasing times, but all phases.
-   * @param {Curve} c @param {number} x0 @param {number} x1 @returns {Pair} */
+  /** Indices of a curve in view: a part of increasing times, but all phases. @param {Curve} c
+   * @param {number} x0 @param {number} x1 @returns {Pair} */
   range(c, x0, x1) {
     if (this.choices.period) return [c.start, c.stop];
     return [bisect(this.x, x0, c.start, c.stop), bisect(this.x, x1, c.start, c.stop)];
@@ -254,8 +259,8 @@ export class Scene {
       (axis.y1 - this.y[i]) / (axis.y1 - axis.y0) * p.tall];
   }
 
-  /** The point nearest to a pixel of a panel, or -1.
-   * @param {Panel} p @param {number} px @param {number} py */
+  /** The point nearest to a pixel of a panel, or -1. @param {Panel} p @param {number} px @param
+   * {number} py */
   nearest(p, px, py) {
     const scale = p.width / (p.x1 - p.x0);
     const low = p.x0 + (px - REACH) / scale, high = p.x0 + (px + REACH) / scale;

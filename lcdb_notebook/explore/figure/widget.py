@@ -16,13 +16,14 @@ from lcdb_notebook.explore.figure.chosen_flags import chosen_flags, named_flags
 from lcdb_notebook.explore.figure.code import written
 from lcdb_notebook.explore.figure.layouts import Compare
 from lcdb_notebook.explore.figure.modules import module, text
+from lcdb_notebook.explore.figure.selecting import within
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.levels import mission_epoch
 
 __all__ = ["Figure"]
 
-_POSITIVE = ("period", "bin")
+_VIEW = ("xlim", "ylim", "selected_ranges")
 
 
 class Figure(anywidget.AnyWidget):
@@ -91,7 +92,7 @@ class Figure(anywidget.AnyWidget):
     True
     """
 
-    _esm = module("numbers", "scene", "raster", "axes", "controls", "figure")
+    _esm = module("numbers", "scene", "raster", "axes", "elements", "controls", "figure")
     _css = text("figure.css")
 
     _naming = True
@@ -147,8 +148,9 @@ class Figure(anywidget.AnyWidget):
         super().__init__(**self._described(), _embedded=embedded)
         self._objects = list(objects or records)
         self._choose(None)
-        for name, value in settings.items():
-            setattr(self, name, value)
+        # Folding and normalizing reset the view and the selection.
+        for name in sorted(settings, key=lambda name: name in _VIEW):
+            setattr(self, name, settings[name])
         self.on_msg(self._asked)
 
     def load(
@@ -205,7 +207,9 @@ class Figure(anywidget.AnyWidget):
     @property
     def selected(self) -> list[npt.NDArray[np.bool_]]:
         """For each light curve, bool of shape (cadences,): which are selected."""
-        return [self._within(data.time) for data in self.records]
+        epoch = self._first if self.epoch is None else self.epoch
+        ranges = self.selected_ranges
+        return [within(data.time, ranges, self.period, epoch) for data in self.records]
 
     def select(self, start: float, stop: float) -> None:
         """Add a range to the selection.
@@ -278,6 +282,11 @@ class Figure(anywidget.AnyWidget):
             self.selected_ranges = []
             self.show_all()
 
+    @traitlets.observe("normalize")
+    def _reset_fluxes(self, _change: Any) -> None:
+        # Limits of flux are not those of relative flux.
+        self.set_trait("ylim", None)
+
     @traitlets.observe("quality_bitmask")
     def _choose(self, _change: Any) -> None:
         self._set_chosen(chosen_flags(self._packed, self.records, self.quality_bitmask))
@@ -297,16 +306,6 @@ class Figure(anywidget.AnyWidget):
         named = named_flags(self._packed, list(change["new"]))
         if named is not None:
             self.quality_bitmask = named
-
-    def _within(self, time: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        x = time
-        if self.period is not None:
-            epoch = self._first if self.epoch is None else self.epoch
-            x = (time - epoch + self.period / 2) % self.period - self.period / 2
-        within = np.zeros(time.size, dtype=bool)
-        for start, stop in self.selected_ranges:
-            within |= (x >= start) & (x <= stop)
-        return within
 
     def _asked(self, _widget: Any, content: Any, _buffers: Any) -> None:
         # Messages and not traits: those are stored in notebooks, and sent without being needed.

@@ -9,14 +9,23 @@ from typing import Any
 import numpy as np
 
 from lcdb_notebook.errors import DataError
-from lcdb_notebook.explore.view.prepare import Prepared
+from lcdb_notebook.explore.view.prepare import Prepared, relative_flux
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.lightcurve.units import is_magnitude
 from lcdb_notebook.plot.levels import median_flux
 
-__all__ = ["arguments", "first_steps", "traits"]
+__all__ = ["TRAITS", "arguments", "check_medians", "first_steps", "traits"]
+
+#: Traits of the figure that are chosen on the page, with the names of the settings.
+TRAITS = {
+    "quality_bitmask": "quality_bitmask",
+    "show_flagged": "apart",
+    "joined": "joined",
+    "normalize": "normalize",
+    "period": "period",
+}
 
 _PLAIN = Settings("none")
 
@@ -24,8 +33,8 @@ _PLAIN = Settings("none")
 def first_steps(records: Sequence[LightCurveData], settings: Settings) -> Settings:
     """Return the steps that Python has to apply before the page gets the arrays.
 
-    The page masks, normalizes and folds. Flattening and binning are lightkurve's, and magnitudes
-    become relative flux as in a LightCurve.
+    The page masks, normalizes, folds, and joins sectors. Flattening and binning are lightkurve's,
+    and magnitudes become relative flux as in a LightCurve.
 
     Parameters
     ----------
@@ -47,8 +56,11 @@ def first_steps(records: Sequence[LightCurveData], settings: Settings) -> Settin
     """
     if not _in_python(records, settings):
         return _PLAIN
-    steps = replace(settings, joined=False, apart=settings.shows_flagged)
-    return steps if _bins_phases(settings) else replace(steps, period=None, epoch=None)
+    steps = replace(settings, joined=False, apart=False)
+    if _bins_phases(settings):
+        # Bins of phase are means of several sectors.
+        return steps
+    return replace(steps, normalize=False, period=None, epoch=None)
 
 
 def arguments(
@@ -72,7 +84,12 @@ def arguments(
     phase = ""
     if steps.period is not None:
         phase = f"Phase [days] of {steps.period:.8g} days, 0 at {shown.epoch:.5f}"
-    return {"listed": records, "binned": steps.bin is not None, "phase": phase}
+    return {
+        "listed": records,
+        "binned": steps.bin is not None,
+        "phase": phase,
+        "medians": _medians(records, steps),
+    }
 
 
 def traits(records: Sequence[LightCurveData], settings: Settings) -> dict[str, Any]:
@@ -88,34 +105,56 @@ def traits(records: Sequence[LightCurveData], settings: Settings) -> dict[str, A
     Returns
     -------
     dict
-
-    Raises
-    ------
-    DataError
-        If a median flux to divide by is zero or negative.
     """
-    normalize = settings.normalize and not _in_python(records, settings)
-    for data in records if normalize else ():
-        median = median_flux(data, settings.quality_bitmask)
-        if median <= 0:
-            raise DataError(
-                f"the median flux of {data!r} must be positive for normalize, got {median:g}; "
-                "turn it off"
-            )
     phases = _bins_phases(settings)
     return {
         "quality_bitmask": settings.quality_bitmask,
-        "show_flagged": settings.shows_flagged,
-        "joined": settings.joined or phases,
-        "normalize": normalize,
+        "show_flagged": settings.apart,
+        "joined": settings.joined,
+        "normalize": settings.normalize,
         "epoch": None if phases or not settings.folded else _epoch(records, settings),
         "period": None if phases else settings.period,
     }
 
 
+def check_medians(records: Sequence[LightCurveData], settings: Settings) -> None:
+    """Check that normalizing divides by positive fluxes; if not, the page subtracts the medians.
+
+    Parameters
+    ----------
+    records : sequence of LightCurveData
+        The light curves before any step.
+    settings : Settings
+        All steps.
+
+    Raises
+    ------
+    DataError
+        If a median flux is zero or negative.
+    """
+    for data in records if settings.normalize else ():
+        median = median_flux(data, settings.quality_bitmask)
+        if median <= 0 and not is_magnitude(data.unit):
+            raise DataError(
+                f"the median flux of {data!r} must be positive for normalize, got {median:g}; "
+                "turn it off"
+            )
+
+
 def _in_python(records: Sequence[LightCurveData], settings: Settings) -> bool:
     changed = settings.flatten is not None or settings.bin is not None
     return changed or any(is_magnitude(data.unit) for data in records)
+
+
+def _medians(records: Sequence[LightCurveData], steps: Settings) -> list[float] | None:
+    """Return what the page divides by to normalize; None if it has the cadences to compute it."""
+    if steps.flatten is not None or _bins_phases(steps):
+        # Divided by a trend, or normalized before.
+        return [1.0] * len(records)
+    if steps.bin is None:
+        return None
+    mask = steps.quality_bitmask
+    return [median_flux(relative_flux(data, mask), mask) for data in records]
 
 
 def _bins_phases(settings: Settings) -> bool:

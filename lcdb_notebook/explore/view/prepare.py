@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lcdb_notebook import flags
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import flagged_mask
@@ -20,7 +21,7 @@ from lcdb_notebook.plot.levels import mission_epoch
 if TYPE_CHECKING:
     import lightkurve
 
-__all__ = ["Prepared", "cost", "in_mission_time", "prepare", "summary"]
+__all__ = ["Prepared", "cost", "in_mission_time", "prepare", "relative_flux", "summary"]
 
 # Seconds per cadence of lightkurve 2.5 on one core, to order of magnitude.
 _COST = {"plain": 2e-7, "flatten": 3e-6, "bin": 1e-5, "period": 1e-6}
@@ -91,7 +92,7 @@ def prepare(
     np.True_
     """
     if not settings.changed:
-        return Prepared([_as_flux(data, settings) for data in records])
+        return Prepared([relative_flux(data, settings.quality_bitmask) for data in records])
     made: list[lightkurve.LightCurve] = []
     for data in records:
         check()
@@ -165,12 +166,24 @@ def summary(records: Sequence[LightCurveData], settings: Settings) -> str:
     return f"{curves}{total:,} cadences; quality mask “{mask}” removes {flagged:,}."
 
 
-def _as_flux(data: LightCurveData, settings: Settings) -> LightCurveData:
-    """Return the record; magnitudes become the relative flux of a LightCurve."""
+def relative_flux(data: LightCurveData, quality_bitmask: flags.Bitmask) -> LightCurveData:
+    """Return the record; magnitudes become the relative flux of a LightCurve.
+
+    Parameters
+    ----------
+    data : LightCurveData
+        The light curve.
+    quality_bitmask : str, int or iterable
+        Which flags make a cadence bad; the others have a median flux of 1.
+
+    Returns
+    -------
+    LightCurveData
+    """
     if not is_magnitude(data.unit):
         return data
     kept = np.isfinite(data.time)
-    lc = convert.to_lightcurve(data, quality_bitmask=settings.quality_bitmask, flagged="keep")
+    lc = convert.to_lightcurve(data, quality_bitmask=quality_bitmask, flagged="keep")
     return replace(_cut(data, kept), flux=_plain(lc.flux), unit="")
 
 
