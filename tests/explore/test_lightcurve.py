@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from lcdb_notebook import Database, flags
 from lcdb_notebook.errors import AmbiguousError, ConfigurationError, DataError
+from lcdb_notebook.explore.figure.encoding import encode
 from lcdb_notebook.explore.figure.flag_list import entries, naming
 from lcdb_notebook.explore.lightcurve import LightCurveExplorer
 from lcdb_notebook.explore.view.period import Method, find_period, strongest_period
@@ -95,10 +96,13 @@ class Page:
         """Return the good points, the labels of the panels, and the marks of flags."""
         figure = explorer.figure
         traits = {key: value for key, value in figure.get_state().items() if key[0] != "_esm"}
-        buffers = [base64.b64encode(array.tobytes()).decode() for array in figure._packed.buffers]
+        about, arrays = encode(figure._packed.buffers)
+        buffers = [base64.b64encode(array.tobytes()).decode() for array in arrays]
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"traits": traits, "buffers": buffers}) + "\n")
+        self._process.stdin.write(
+            json.dumps({"traits": traits, "about": about, "buffers": buffers}) + "\n"
+        )
         self._process.stdin.flush()
         drawn: dict[str, Any] = json.loads(self._process.stdout.readline())
         return drawn

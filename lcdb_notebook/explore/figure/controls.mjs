@@ -2,10 +2,6 @@
 // The controls of the figure: each shows a trait of the model, and sets it.
 import { make } from "./elements.mjs";
 import { processed } from "./scene.mjs";
-/** @typedef {import("./scene.mjs").Flag} Flag */
-/** @typedef {{on: (target: EventTarget | null, names: string, call: (event: any) => void) => void,
- * model: any, mode: string, keys: HTMLElement[], home: () => void, save: (kind: "png" | "svg") =>
- * void}} Host */
 
 /** @param {Host} host @param {string} name @param {any} value */
 export function set(host, name, value) {
@@ -18,8 +14,9 @@ function button(label, call, title = "") {
   return make("button", { type: "button", textContent: label, onclick: call, title });
 }
 
-/** A checkbox for a trait. @param {Host} host @param {string} label @param {string} trait @param
- * {string} title @param {() => boolean} [disabled] depends on the light curves */
+/** A checkbox for a trait.
+ * @param {Host} host @param {string} label @param {string} trait @param {string} title
+ * @param {() => boolean} [disabled] depends on the light curves */
 function checkbox(host, label, trait, title, disabled = () => false) {
   const input = make("input", { type: "checkbox" });
   const show = () => Object.assign(input, { checked: host.model.get(trait), disabled: disabled() });
@@ -29,8 +26,8 @@ function checkbox(host, label, trait, title, disabled = () => false) {
   return make("label", { title }, input, label);
 }
 
-/** A field of a number for a trait; empty is null. @param {Host} host @param {string} label @param
- * {string} trait @param {string} title */
+/** A field of a number for a trait; empty is null.
+ * @param {Host} host @param {string} label @param {string} trait @param {string} title */
 function number(host, label, trait, title) {
   const input = make("input", { type: "number", step: "any" });
   const show = () => { input.value = host.model.get(trait) ?? ""; };
@@ -45,21 +42,22 @@ function number(host, label, trait, title) {
   return make("label", { title }, label, input);
 }
 
-/** A slider around the present period, which the kernel receives when it rests. @param {Host} host
- */
+/** A slider around the present period, which the kernel receives when it rests.
+ * @param {Host} host */
 function slider(host) {
   const input = make("input", { type: "range", min: "-1", max: "1", step: "0.0005", value: "0" });
   let middle = 0;
   host.on(input, "pointerdown focus", () => {
     input.value = "0";
-    middle = host.model.get("period") ?? 0;
+    middle = host.model.get("period");
   });
   host.on(input, "input", () => {
-    if (!middle) middle = host.model.get("period") ?? 0;
-    if (middle) host.model.set("period", Number((middle * 1.03 ** Number(input.value)).toPrecision(9)));
+    middle ||= host.model.get("period");
+    if (middle) host.model.set("period", +(middle * 1.03 ** Number(input.value)).toPrecision(9));
   });
   host.on(input, "change", () => host.model.save_changes());
-  const label = make("label", { title: "Drag to change the period by up to 3 per cent" }, "tune", input);
+  const title = "Drag to change the period by up to 3 per cent";
+  const label = make("label", { title }, "tune", input);
   const show = () => { label.hidden = !host.model.get("period"); };
   host.on(null, "change:period", show);
   show();
@@ -69,18 +67,15 @@ function slider(host) {
 /** The toolbar. @param {Host} host */
 export function toolbar(host) {
   const embedded = host.model.get("_embedded");
-  const modes = [["move", "Move", "Drag to move; the wheel zooms after a click"],
-    ["zoom", "Zoom", "Drag a box to zoom in (or Shift)"],
-    ["select", "Select", "Drag to select cadences (or Ctrl, Alt)"]].slice(0, embedded ? 2 : 3).map(([mode, label, title]) => {
-    const made = button(label, () => choose(mode), title);
-    made.dataset.mode = mode;
-    return made;
-  });
-  const choose = (/** @type {string} */ mode) => {
-    host.mode = mode;
-    for (const one of modes) one.setAttribute("aria-pressed", `${one.dataset.mode === mode}`);
+  const modes = [["Move", "Drag to move; the wheel zooms after a click"],
+    ["Zoom", "Drag a box to zoom in (or Shift)"],
+    ["Select", "Drag to select cadences (or Ctrl, Alt)"]].slice(0, embedded ? 2 : 3)
+    .map(([label, title]) => button(label, () => choose(label), title));
+  const choose = (/** @type {string} */ label) => {
+    host.mode = label.toLowerCase();
+    for (const one of modes) one.setAttribute("aria-pressed", `${one.textContent === label}`);
   };
-  choose("move");
+  choose("Move");
   const svg = button("SVG", () => host.save("svg"));
   svg.setAttribute("aria-label", "Save SVG");
   const clear = button("Clear selection", () => set(host, "selected_ranges", []));
@@ -93,9 +88,10 @@ export function toolbar(host) {
   return make("div", { className: "lcdb-if-tools" },
     make("span", { role: "group", "aria-label": "Dragging" }, ...modes),
     button("Show all", () => host.home(), "Reset the view (double click, 0)"),
-    make("span", { role: "group", "aria-label": "Saving" }, button("Save PNG", () => host.save("png")), svg),
-    checkbox(host, "Show flagged", "show_flagged", "Draw flagged cadences with a mark for each flag",
-      () => processed((name) => host.model.get(name))),
+    make("span", { role: "group", "aria-label": "Saving" },
+      button("Save PNG", () => host.save("png")), svg),
+    checkbox(host, "Show flagged", "show_flagged",
+      "Draw flagged cadences with a mark for each flag", () => processed(host.model)),
     checkbox(host, "Join sectors", "joined", "Draw all sectors in one panel"),
     checkbox(host, "Normalize", "normalize", "Divide each light curve by its median"),
     checkbox(host, "Error bars", "errors", "Draw error bars, where they can be seen"),
@@ -108,10 +104,11 @@ export function toolbar(host) {
 
 /** Presets and flags: those that occur first, the others folded away. @param {Host} host */
 export function flagList(host) {
-  const group = make("div", { className: "lcdb-if-presets", role: "group", "aria-label": "Quality flags" });
+  const group = make("div", { className: "lcdb-if-presets", role: "group",
+    "aria-label": "Quality flags" });
   const present = make("div", { className: "lcdb-if-flags" });
   const absent = make("div", { className: "lcdb-if-flags" });
-  const more = make("details", {}, make("summary", { textContent: "Flags that no cadence has" }), absent);
+  const more = make("details", {}, make("summary", {}, "Flags that no cadence has"), absent);
   /** @type {HTMLInputElement[]} */
   let boxes = [];
   const check = () => {
@@ -133,7 +130,8 @@ export function flagList(host) {
     const flags = /** @type {Flag[]} */ (host.model.get("_flags"));
     group.replaceChildren(...Object.keys(host.model.get("_presets")).map((name) =>
       button(name, () => set(host, "_chosen", host.model.get("_presets")[name]))));
-    boxes = flags.map((f, k) => make("input", { type: "checkbox", disabled: !f.own, onchange: () => toggle(k) }));
+    boxes = flags.map((f, k) =>
+      make("input", { type: "checkbox", disabled: !f.own, onchange: () => toggle(k) }));
     host.keys = flags.map(() => make("span"));
     const labels = flags.map((f, k) => make("label", { title: f.meaning }, boxes[k], host.keys[k],
       `${f.name} (${f.cadences.toLocaleString("en")})`));
@@ -146,5 +144,5 @@ export function flagList(host) {
   host.on(null, "change:_chosen", check);
   fill();
   return make("details", { className: "lcdb-if-flag-list", open: true },
-    make("summary", { textContent: "Quality flags" }), group, present, more);
+    make("summary", {}, "Quality flags"), group, present, more);
 }

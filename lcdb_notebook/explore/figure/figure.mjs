@@ -3,15 +3,13 @@
 import { FONT, layOut, paint, svg } from "./axes.mjs";
 import { flagList, set, toolbar } from "./controls.mjs";
 import { make, track } from "./elements.mjs";
+import { decode } from "./encoding.mjs";
 import { cadence, utc } from "./numbers.mjs";
 import { CURVES, Raster, rgb, stamp } from "./raster.mjs";
-import { Scene, choicesOf } from "./scene.mjs";
-/** @typedef {import("./scene.mjs").Panel} Panel */
-/** @typedef {import("./scene.mjs").Flag} Flag */
-/** @typedef {import("./scene.mjs").Pair} Pair */
+import { Scene, choicesOf, isIn } from "./scene.mjs";
 
-const TRAITS = ["_curves", "_panels", "_flags", "_chosen", "_loaded", "show_flagged", "errors", "joined",
-  "normalize", "bin", "period", "epoch", "selected_ranges", "exclude"];
+const TRAITS = ["_curves", "_panels", "_flags", "_chosen", "_loaded", "show_flagged", "errors",
+  "joined", "normalize", "bin", "period", "epoch", "selected_ranges", "exclude"];
 const LEAST_HEIGHT = 200, DRAG = 4;
 
 class View {
@@ -28,10 +26,11 @@ class View {
   at = -1;
   asked = false;
   loaded = -1; // the number of the arrays
+  shown = ""; // in the legend
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   resting;
   pointers = /** @type {Map<number, PointerEvent>} */ (new Map());
-  items = /** @type {import("./axes.mjs").Item[]} */ ([]);
+  items = /** @type {Item[]} */ ([]);
 
   /** @param {any} model @param {HTMLElement} el */
   constructor(model, el) {
@@ -41,32 +40,35 @@ class View {
     this.c = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     this.ring = make("div", { className: "lcdb-if-ring", hidden: true });
     this.rubber = make("div", { className: "lcdb-if-rubber", hidden: true });
-    this.readout = make("div", { className: "lcdb-if-readout", role: "status", "aria-live": "polite" });
+    this.readout = make("div", { className: "lcdb-if-readout", role: "status",
+      "aria-live": "polite" });
     this.legend = make("div", { className: "lcdb-if-legend" });
     this.box = make("div", { className: "lcdb-if-canvas" }, this.canvas, this.ring, this.rubber);
-    this.root = make("div", { className: "lcdb-interactive" }, make("div", { className: "lcdb-if-parts" },
-      toolbar(this), this.legend, this.box, this.readout, flagList(this)));
-    // Otherwise JupyterLab treats keys as shortcuts of the notebook.
-    this.root.setAttribute("data-lm-suppress-shortcuts", "true");
+    // Without the attribute, JupyterLab treats keys as shortcuts of the notebook.
+    this.root = make("div", { className: "lcdb-interactive", "data-lm-suppress-shortcuts": "true" },
+      make("div", { className: "lcdb-if-parts" },
+        toolbar(this), this.legend, this.box, this.readout, flagList(this)));
     el.append(this.root);
     this.listen();
     model.send({ ask: "arrays" });
   }
 
-  /** Listen until the view is closed. @param {EventTarget | null} target null for the model @param
-   * {string} names @param {(event: any, buffers?: any) => void} call */
+  /** Listen until the view is closed.
+   * @param {EventTarget | null} target null for the model @param {string} names
+   * @param {(event: any, buffers?: any) => void} call */
   on(target, names, call) {
     for (const name of names.split(" ")) {
       if (target === null) this.model.on(name, call);
       else target.addEventListener(name, call, name === "wheel" ? { passive: false } : undefined);
-      this.undo.push(() => (target === null ? this.model.off(name, call) : target.removeEventListener(name, call)));
+      const from = target ?? this.model, how = target ? "removeEventListener" : "off";
+      this.undo.push(() => from[how](name, call));
     }
   }
 
   listen() {
     this.on(null, "msg:custom", (message, buffers) => {
       if ("arrays" in message) {
-        this.scene.load(buffers);
+        this.scene = new Scene(decode(message, buffers));
         this.loaded = message.arrays;
         this.asked = false;
         this.at = -1;
@@ -79,17 +81,17 @@ class View {
     // Limits of flux are not those of relative flux.
     this.on(null, "change:normalize", () => this.model.set("ylim", null));
     this.on(null, TRAITS.map((name) => `change:${name}`).join(" "), () => this.change());
-    this.on(null, "change:xlim change:ylim", () => this.follow());
-    this.on(null, "change:height", () => this.draw());
-    const grown = new ResizeObserver(() => this.draw());
-    grown.observe(this.root);
-    const dragged = new ResizeObserver(() => this.keepHeight());
-    dragged.observe(this.box);
+    this.on(null, "change:xlim change:ylim change:height", () => this.follow());
+    const resized = new ResizeObserver(() => {
+      this.keepHeight();
+      this.draw();
+    });
+    for (const one of [this.root, this.box]) resized.observe(one);
     const themed = new MutationObserver(() => this.draw());
     themed.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name",
       "data-jp-theme-light", "class", "data-vscode-theme-id"] });
     this.on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.draw());
-    this.undo.push(() => grown.disconnect(), () => themed.disconnect(), () => dragged.disconnect());
+    this.undo.push(() => resized.disconnect(), () => themed.disconnect());
     this.on(this.canvas, "pointerdown", (event) => this.press(event));
     this.on(this.canvas, "pointermove", (event) => this.point(event));
     this.on(this.canvas, "pointerleave", () => this.tell(-1));
@@ -112,12 +114,13 @@ class View {
   }
 
   prepare() {
-    const get = (/** @type {string} */ name) => this.model.get(name);
+    const { model } = this;
     this.stale = false;
-    this.scene.arrange(choicesOf(get), get("_curves"), get("_panels"), get("_flags"));
-    if (get("errors") && !this.scene.error && !this.asked) {
+    this.scene.arrange(choicesOf(model), model.get("_curves"), model.get("_panels"),
+      model.get("_flags"));
+    if (model.get("errors") && !this.scene.error && !this.asked) {
       this.asked = true;
-      this.model.send({ ask: "errors" });
+      model.send({ ask: "errors" });
     }
     this.follow(false);
   }
@@ -140,31 +143,35 @@ class View {
     this.tall = height;
     this.box.style.height = `${height}px`;
     const w = Math.round(width * s.ratio), h = Math.round(height * s.ratio);
-    if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
+    const resized = this.canvas.width !== w || this.canvas.height !== h;
+    if (resized) Object.assign(this.canvas, { width: w, height: h });
     c.font = `${FONT}px ${style.fontFamily}`;
     this.items = layOut(s, width, height, (text) => c.measureText(text).width);
     c.setTransform(1, 0, 0, 1, 0, 0);
     c.clearRect(0, 0, w, h);
-    const together = s.choices.joined || s.choices.period ? 1 : 0;
     for (const p of s.panels) {
-      c.putImageData(this.raster.draw(p, s, together), Math.round(p.left * s.ratio), Math.round(p.top * s.ratio));
+      const [x, y] = [p.left, p.top].map((v) => Math.round(v * s.ratio));
+      c.putImageData(this.raster.draw(p, s), x, y);
     }
     c.setTransform(s.ratio, 0, 0, s.ratio, 0, 0);
     paint(this.items, c, style.fontFamily, s.ink);
-    this.showLegend(together);
+    this.showLegend();
     this.root.dataset.pictures = `${++this.pictures}`;
     this.mark();
   }
 
-  /** @param {number} together */
-  showLegend(together) {
-    const s = this.scene, names = new Map(s.panels.flatMap((p) => p.curves)
+  showLegend() {
+    const { panels, marks, together, ratio, ink } = this.scene;
+    const names = new Map(panels.flatMap((p) => p.curves)
       .map((c) => [c.label[together], c.colour[together]]));
+    const shown = JSON.stringify([...names, marks, ratio, ink, this.model.get("_flags").length]);
+    if (shown === this.shown) return;
+    this.shown = shown;
     const curves = [...names].filter(([label]) => label).map(([label, colour]) =>
       make("span", {}, this.keyOf(".", CURVES[colour % CURVES.length]), label));
-    const marks = s.choices.flagged ? s.marks : [];
-    this.legend.replaceChildren(...curves, ...marks.map((m) => make("span", { className: "lcdb-if-mark" },
-      this.keyOf(m.shape, m.colour), `${m.name} (${m.count.toLocaleString("en")})`)));
+    this.legend.replaceChildren(...curves, ...marks.map((m) => make("span",
+      { className: "lcdb-if-mark" }, this.keyOf(m.shape, m.colour),
+      `${m.name} (${m.count.toLocaleString("en")})`)));
     // The list has the marks too, and takes the place of the legend beside the figure.
     this.model.get("_flags").forEach((/** @type {Flag} */ flag, /** @type {number} */ k) => {
       const mark = marks.find((m) => m.flags.includes(flag));
@@ -189,7 +196,8 @@ class View {
 
   /** Show the limits of the traits. @param {boolean} [draw] */
   follow(draw = true) {
-    const { panels, axes } = this.scene, xlim = this.model.get("xlim"), ylim = this.model.get("ylim");
+    const { panels, axes } = this.scene;
+    const [xlim, ylim] = ["xlim", "ylim"].map((name) => this.model.get(name));
     for (const p of panels) {
       if (!xlim) [p.x0, p.x1] = p.home;
       else if (xlim[0] < p.home[1] && xlim[1] > p.home[0]) [p.x0, p.x1] = xlim;
@@ -218,15 +226,15 @@ class View {
   home() {
     clearTimeout(this.resting);
     this.model.set("xlim", null);
-    this.model.set("ylim", null);
-    this.model.save_changes();
+    set(this, "ylim", null);
     this.follow();
   }
 
   /** @param {{offsetX: number, offsetY: number}} event */
   under(event) {
-    return this.scene.panels.find((p) => event.offsetX >= p.left && event.offsetX <= p.left + p.width
-      && event.offsetY >= p.top && event.offsetY <= p.top + p.tall);
+    const { offsetX: x, offsetY: y } = event;
+    return this.scene.panels.find((p) => x >= p.left && x <= p.left + p.width
+      && y >= p.top && y <= p.top + p.tall);
   }
 
   /** @param {PointerEvent} event */
@@ -237,69 +245,71 @@ class View {
     this.canvas.focus({ preventScroll: true });
     this.pointers.set(event.pointerId, event);
     this.tell(-1);
-    const selects = (event.ctrlKey || event.altKey || event.metaKey) && !this.model.get("_embedded");
+    const held = event.ctrlKey || event.altKey || event.metaKey;
+    const selects = held && !this.model.get("_embedded");
     const action = event.shiftKey ? "zoom" : selects ? "select" : this.mode;
-    const axis = this.scene.axes[p.group];
-    const begun = { x: event.offsetX, y: event.offsetY, x0: p.x0, x1: p.x1, y0: axis.y0, y1: axis.y1 };
-    let last = event;
+    let far = false, pinched = this.pointers.size > 1, box = [0, 0, 0, 0];
     track(this.canvas, event, (e) => {
+      const before = this.pointers.get(e.pointerId) ?? e;
       this.pointers.set(e.pointerId, e);
-      if (this.pointers.size > 1) return this.pinch(p, last, e);
-      last = e;
-      if (action !== "move") return this.stretch(p, begun, e, action);
-      const dx = (e.offsetX - begun.x) / p.width * (begun.x1 - begun.x0);
-      const dy = (e.offsetY - begun.y) / p.tall * (begun.y1 - begun.y0);
-      [p.x0, p.x1, axis.y0, axis.y1] = [begun.x0 - dx, begun.x1 - dx, begun.y0 + dy, begun.y1 + dy];
-      return this.draw();
+      far ||= Math.hypot(e.offsetX - event.offsetX, e.offsetY - event.offsetY) >= DRAG;
+      pinched ||= this.pointers.size > 1;
+      if (this.pointers.size > 1) this.pinch(p, before, e);
+      else if (action === "move") this.move(p, before, e);
+      else box = this.stretch(p, event, e, action);
     }, (e) => {
       this.pointers.delete(e.pointerId);
       this.rubber.hidden = true;
-      const far = Math.abs(last.offsetX - begun.x) >= DRAG;
-      if (action === "move") {
-        if (far || Math.abs(last.offsetY - begun.y) >= DRAG) this.publish(p);
-      } else if (far && e.type === "pointerup") this.stretched(p, begun, last, action);
+      if (action === "move" && far) this.publish(p);
+      else if (far && !pinched && e.type === "pointerup") this.stretched(p, box, action);
     });
   }
 
-  /** The corners of a box in a panel. @param {Panel} p @param {{x: number, y: number}} begun @param
-   * {PointerEvent} e @param {string} action */
-  corners(p, begun, e, action) {
-    const within = (/** @type {number} */ v, /** @type {number} */ low, /** @type {number} */ size) =>
-      Math.min(Math.max(v, low), low + size);
-    const xs = [begun.x, within(e.offsetX, p.left, p.width)].sort((a, b) => a - b);
-    const ys = action === "select" ? [p.top, p.top + p.tall]
-      : [begun.y, within(e.offsetY, p.top, p.tall)].sort((a, b) => a - b);
-    return [...xs, ...ys];
+  /** @param {Panel} p @param {PointerEvent} before @param {PointerEvent} now */
+  move(p, before, now) {
+    const axis = this.scene.axes[p.group];
+    const dx = (now.offsetX - before.offsetX) / p.width * (p.x1 - p.x0);
+    const dy = (now.offsetY - before.offsetY) / p.tall * (axis.y1 - axis.y0);
+    [p.x0, p.x1, axis.y0, axis.y1] = [p.x0 - dx, p.x1 - dx, axis.y0 + dy, axis.y1 + dy];
+    this.draw();
   }
 
-  /** @param {Panel} p @param {{x: number, y: number}} begun @param {PointerEvent} e @param {string}
-   * action */
-  stretch(p, begun, e, action) {
-    const [l, r, t, b] = this.corners(p, begun, e, action);
-    this.rubber.hidden = false;
-    this.rubber.style.cssText = `left:${l}px;top:${t}px;width:${r - l}px;height:${b - t}px`;
-  }
-
-  /** @param {Panel} p @param {{x: number, y: number}} begun @param {PointerEvent} e @param {string}
-   * action */
-  stretched(p, begun, e, action) {
-    const [l, r, t, b] = this.corners(p, begun, e, action), axis = this.scene.axes[p.group];
-    const toX = (/** @type {number} */ v) => p.x0 + (v - p.left) / p.width * (p.x1 - p.x0);
-    const toY = (/** @type {number} */ v) => axis.y1 - (v - p.top) / p.tall * (axis.y1 - axis.y0);
-    if (action === "select") {
-      set(this, "selected_ranges", [...this.model.get("selected_ranges"), [toX(l), toX(r)]]);
-    } else if (b - t >= DRAG) {
-      [p.x0, p.x1, axis.y0, axis.y1] = [toX(l), toX(r), toY(b), toY(t)];
-      this.publish(p);
-    }
-  }
-
-  /** Two fingers. @param {Panel} p @param {PointerEvent} before @param {PointerEvent} now */
+  /** Two fingers: what is below them stays there.
+   * @param {Panel} p @param {PointerEvent} before @param {PointerEvent} now */
   pinch(p, before, now) {
     const other = [...this.pointers.values()].find((one) => one.pointerId !== now.pointerId);
     if (!other) return;
-    const distance = (/** @type {PointerEvent} */ e) => Math.max(20, Math.abs(e.offsetX - other.offsetX));
-    this.zoom(p, distance(before) / distance(now), other.offsetX, null);
+    const factor = (/** @type {"offsetX" | "offsetY"} */ of, /** @type {number} */ least) =>
+      Math.max(least, Math.abs(before[of] - other[of]))
+        / Math.max(least, Math.abs(now[of] - other[of]));
+    this.zoom(p, factor("offsetX", 20), other.offsetX, other.offsetY, factor("offsetY", 60));
+  }
+
+  /** Draw a box, and return its left, right, top and bottom.
+   * @param {Panel} p @param {PointerEvent} begun @param {PointerEvent} e @param {string} action */
+  stretch(p, begun, e, action) {
+    const x = Math.min(Math.max(e.offsetX, p.left), p.left + p.width);
+    const y = Math.min(Math.max(e.offsetY, p.top), p.top + p.tall);
+    const [l, r] = [begun.offsetX, x].sort((a, b) => a - b);
+    const [t, b] = [begun.offsetY, y].sort((a, b) => a - b);
+    const [top, tall] = action === "select" ? [p.top, p.tall] : [t, b - t];
+    this.rubber.hidden = false;
+    this.rubber.style.cssText = `left:${l}px;top:${top}px;width:${r - l}px;height:${tall}px`;
+    return [l, r, top, top + tall];
+  }
+
+  /** @param {Panel} p @param {number[]} box @param {string} action */
+  stretched(p, [l, r, t, b], action) {
+    const axis = this.scene.axes[p.group];
+    const toX = (/** @type {number} */ v) => p.x0 + (v - p.left) / p.width * (p.x1 - p.x0);
+    const toY = (/** @type {number} */ v) => axis.y1 - (v - p.top) / p.tall * (axis.y1 - axis.y0);
+    if (r - l < DRAG || b - t < DRAG) return;
+    if (action === "select") {
+      set(this, "selected_ranges", [...this.model.get("selected_ranges"), [toX(l), toX(r)]]);
+    } else {
+      [p.x0, p.x1, axis.y0, axis.y1] = [toX(l), toX(r), toY(b), toY(t)];
+      this.publish(p);
+    }
   }
 
   /** @param {WheelEvent} event */
@@ -312,13 +322,14 @@ class View {
     this.zoom(p, factor, event.offsetX, event.shiftKey ? event.offsetY : null);
   }
 
-  /** @param {Panel} p @param {number} factor @param {number} px @param {number | null} py */
-  zoom(p, factor, px, py) {
+  /** @param {Panel} p @param {number} factor @param {number} px @param {number | null} py
+   * @param {number} [tall] factor of the fluxes */
+  zoom(p, factor, px, py, tall = factor) {
     const axis = this.scene.axes[p.group], x = p.x0 + (px - p.left) / p.width * (p.x1 - p.x0);
     [p.x0, p.x1] = [x + (p.x0 - x) * factor, x + (p.x1 - x) * factor];
     if (py !== null) {
       const y = axis.y1 - (py - p.top) / p.tall * (axis.y1 - axis.y0);
-      [axis.y0, axis.y1] = [y + (axis.y0 - y) * factor, y + (axis.y1 - y) * factor];
+      [axis.y0, axis.y1] = [y + (axis.y0 - y) * tall, y + (axis.y1 - y) * tall];
     }
     this.publish(p);
   }
@@ -327,7 +338,7 @@ class View {
   key(event) {
     const s = this.scene, p = s.panelOf(this.at) ?? s.panels[0];
     if (!p || event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step && event.shiftKey) {
       const by = step * 0.1 * (p.x1 - p.x0);
       [p.x0, p.x1] = [p.x0 + by, p.x1 + by];
@@ -368,17 +379,18 @@ class View {
 
   /** @param {number} i @returns {(string | Node)[]} */
   describe(i) {
-    const s = this.scene, p = s.panelOf(i), c = p?.curves.find((one) => i >= one.start && i < one.stop);
+    const s = this.scene, p = s.panelOf(i), c = p?.curves.find((one) => isIn(one, i));
     if (!p || !c) return [];
     const error = s.error && s.error[i] > 0 ? ` ± ${s.error[i].toPrecision(3)}` : "";
     const date = utc(c.clock, c.day, s.time[i]);
-    const parts = [...(c.runs.length ? [`cadence ${cadence(c.runs, i)}`] : []), `${p.time} ${s.time[i].toFixed(5)}`,
-      ...(date ? [`UTC ${date}`] : []), ...(s.choices.period ? [`phase ${s.x[i].toFixed(5)}`] : []),
+    const parts = [c.runs.length ? `cadence ${cadence(c.runs, i)}` : "",
+      `${p.time} ${s.time[i].toFixed(5)}`, date ? `UTC ${date}` : "",
+      s.choices.period ? `phase ${s.x[i].toFixed(5)}` : "",
       `${c.magnitudes ? "magnitude" : "flux"} ${+s.flux[i].toPrecision(7)}${error}`];
-    const flags = this.model.get("_flags").filter((/** @type {Flag} */ f) => s.has(i, f));
-    const names = flags.map((/** @type {Flag} */ f) =>
-      make("span", {}, ` · ${f.name}: ${f.meaning.split("\n")[0]}`));
-    return [parts.join(" · "), ...(names.length || !c.runs.length ? names : [" · no flags"])];
+    const flags = /** @type {Flag[]} */ (this.model.get("_flags")).filter((f) => s.having([f])(i));
+    const names = flags.map((f) => make("span", {}, ` · ${f.name}: ${f.meaning.split("\n")[0]}`));
+    const none = names.length || !c.runs.length ? [] : [" · no flags"];
+    return [parts.filter(Boolean).join(" · "), ...names, ...none];
   }
 
   /** Put the ring around the cadence of the readout. */
@@ -386,9 +398,9 @@ class View {
     const s = this.scene, p = s.panelOf(this.at);
     this.ring.hidden = this.at < 0 || !p;
     if (this.at < 0 || !p) return;
-    const [x, y] = s.pixel(p, this.at);
+    const [x, y] = s.pixel(p, this.at), top = p.top + Math.min(Math.max(y, 0), p.tall);
     if (x < 0 || x > p.width) this.ring.hidden = true;
-    this.ring.style.transform = `translate(${p.left + x}px, ${p.top + Math.min(Math.max(y, 0), p.tall)}px)`;
+    this.ring.style.transform = `translate(${p.left + x}px, ${top}px)`;
   }
 
   /** The lower edge of the box was dragged. */
@@ -414,13 +426,14 @@ class View {
       const ratio = s.ratio;
       s.ratio = 2;
       const images = s.panels.map((p) => {
-        const image = this.raster.draw(p, s, s.choices.joined || s.choices.period ? 1 : 0);
+        const image = this.raster.draw(p, s);
         const own = make("canvas", { width: image.width, height: image.height });
         own.getContext("2d")?.putImageData(image, 0, 0);
         return { x: p.left, y: p.top, width: p.width, height: p.tall, url: own.toDataURL() };
       });
       s.ratio = ratio;
-      blob = new Blob([svg(this.items, width, height, style.fontFamily, s.ink, paper, images)], { type: "image/svg+xml" });
+      const text = svg(this.items, width, height, style.fontFamily, s.ink, paper, images);
+      blob = new Blob([text], { type: "image/svg+xml" });
     }
     const url = URL.createObjectURL(blob);
     make("a", { href: url, download: `lightcurve.${kind}` }).click();

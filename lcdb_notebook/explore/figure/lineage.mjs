@@ -1,9 +1,6 @@
 // @ts-check
 // The graph of a lineage: boxes and arrows, which Python has laid out, clicked or walked by keys.
 import { make, track } from "./elements.mjs";
-/** @typedef {{id: number | string, x: number, y: number, width: number, lines: string[], requested:
- * boolean}} Box centre and width in points, as all lengths */
-/** @typedef {{path: string, cycle: boolean, turned: boolean}} Link turned: it ends leftwards */
 
 const POINT = 4 / 3; // CSS pixels
 const ARROW = "M-7 -3.5L0 0L-7 3.5Z";
@@ -27,9 +24,9 @@ class Graph {
   /** @param {any} model @param {HTMLElement} el */
   constructor(model, el) {
     this.model = model;
-    this.root = make("div", { className: "lcdb-lineage-graph", tabIndex: 0, role: "listbox", "aria-label":
+    this.root = make("div", { className: "lcdb-lineage-graph", tabIndex: 0, role: "listbox",
+      "data-lm-suppress-shortcuts": "true", "aria-label":
       "Graph. Arrow keys: left to the source, right to the derived, up and down in its column." });
-    this.root.setAttribute("data-lm-suppress-shortcuts", "true");
     el.append(this.root);
     /** @type {[string, () => void][]} */
     this.listeners = [["change:_drawn", () => this.draw()], ["change:_chosen", () => this.mark()],
@@ -52,18 +49,20 @@ class Graph {
     });
     this.groups = nodes.map((/** @type {Box} */ n, /** @type {number} */ k) => {
       const rows = n.lines.map((line, row) => {
-        const text = shape("text", { x: n.x, y: n.y + (row - (n.lines.length - 1) / 2) * 12 + 3.2 });
+        const y = n.y + (row - (n.lines.length - 1) / 2) * 12 + 3.2;
+        const text = shape("text", { x: n.x, y });
         text.textContent = line;
         return text;
       });
-      return shape("g", { "data-dataset": n.id, "data-number": k, role: "option", "aria-selected": "false",
-        "aria-label": n.lines.join(", "), id: `lcdb-node-${this.view}-${k}`,
-        class: n.requested ? "lcdb-lineage-asked" : "" }, shape("rect", { x: n.x - n.width / 2,
-        y: n.y - height / 2, width: n.width, height, rx: 4 }), ...rows);
+      const x = n.x - n.width / 2, y = n.y - height / 2;
+      return shape("g", { "data-dataset": n.id, "data-number": k, role: "option",
+        "aria-selected": "false", "aria-label": n.lines.join(", "),
+        id: `lcdb-node-${this.view}-${k}`, class: n.requested ? "lcdb-lineage-asked" : "" },
+      shape("rect", { x, y, width: n.width, height, rx: 4 }), ...rows);
     });
     const [width, tall] = size;
-    this.root.replaceChildren(nodes.length ? shape("svg", { width: width * POINT, height: tall * POINT,
-      viewBox: `0 0 ${width} ${tall}` }, ...paths, ...this.groups) : "No lineage");
+    this.root.replaceChildren(!nodes.length ? "No lineage" : shape("svg", { width: width * POINT,
+      height: tall * POINT, viewBox: `0 0 ${width} ${tall}` }, ...paths, ...this.groups));
     this.mark();
   }
 
@@ -83,12 +82,13 @@ class Graph {
   show(n) {
     const { root } = this, { clientWidth: width, clientHeight: tall } = root;
     const x = n.x * POINT, y = n.y * POINT, half = n.width / 2 * POINT;
-    if (x - half < root.scrollLeft || x + half > root.scrollLeft + width) root.scrollLeft = x - width / 2;
-    if (y - 20 < root.scrollTop || y + 20 > root.scrollTop + tall) root.scrollTop = y - tall / 2;
+    const left = x - root.scrollLeft, top = y - root.scrollTop;
+    if (left < half || left + half > width) root.scrollLeft = x - width / 2;
+    if (top < 20 || top + 20 > tall) root.scrollTop = y - tall / 2;
   }
 
-  /** @param {number} k @param {boolean} further to compare with the chosen one @param {number}
-   * [wait] for another key, in milliseconds */
+  /** @param {number} k @param {boolean} further to compare with the chosen one
+   * @param {number} [wait] for another key, in milliseconds */
   choose(k, further, wait = 0) {
     if (!further && this.chosen !== k) {
       this.model.set("_chosen", k);
@@ -102,13 +102,14 @@ class Graph {
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const across = { ArrowRight: [0, 1], ArrowLeft: [1, 0] }[event.key];
-    const down = { ArrowDown: 1, ArrowUp: -1 }[event.key], { nodes, chosen } = this, here = nodes[chosen];
+    const down = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const { nodes, chosen } = this, here = nodes[chosen];
     if (!across && !down) return;
     /** @type {number[]} */
     let next = [0];
     if (here && across) {
-      next = this.model.get("_drawn").edges.filter((/** @type {number[]} */ e) => e[across[0]] === chosen)
-        .map((/** @type {number[]} */ e) => e[across[1]]);
+      const edges = /** @type {Pair[]} */ (this.model.get("_drawn").edges);
+      next = edges.filter((e) => e[across[0]] === chosen).map((e) => e[across[1]]);
     } else if (here && down) {
       next = nodes.flatMap((n, k) => (n.x === here.x && (n.y - here.y) * down > 0 ? [k] : []))
         .sort((a, b) => (nodes[a].y - nodes[b].y) * down);
@@ -128,8 +129,8 @@ class Graph {
       if (far) root.scrollLeft = scrollLeft + event.clientX - e.clientX;
       if (far) root.scrollTop = scrollTop + event.clientY - e.clientY;
     }, (e) => {
-      const further = e.shiftKey || e.ctrlKey || e.metaKey;
-      if (!far && node && e.type === "pointerup") this.choose(Number(node.getAttribute("data-number")), further);
+      if (far || !node || e.type !== "pointerup") return;
+      this.choose(Number(node.getAttribute("data-number")), e.shiftKey || e.ctrlKey || e.metaKey);
     });
   }
 }

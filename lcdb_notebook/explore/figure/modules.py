@@ -21,7 +21,10 @@ def module(*names: str) -> str:
     str
     """
     joined = "\n".join(text(f"{name}.mjs") for name in names)
-    return re.sub(r"^import .*;\n", "", joined, flags=re.MULTILINE)
+    joined = re.sub(r"^import .*;\n", "", joined, flags=re.MULTILINE)
+    # Each widget sends its module, of which types and comments are a third.
+    joined = re.sub(r"/\*\*.*?\*/", "", joined, flags=re.DOTALL)
+    return re.sub(r"^\s*(//.*)?\n|^\s+", "", joined, flags=re.MULTILINE)
 
 
 def text(name: str) -> str:

@@ -1,11 +1,6 @@
 // @ts-check
 // Points to pixels. Pixels that many points share become darker, as with transparent points.
-import { FLAGGED, GOOD } from "./numbers.mjs";
-/** @typedef {import("./scene.mjs").Panel} Panel */
-/** @typedef {import("./scene.mjs").Scene} Scene */
-/** @typedef {import("./scene.mjs").Mark} Mark */
-/** @typedef {import("./scene.mjs").Pair} Pair */
-/** @typedef {{dx: number[], dy: number[], alpha: number[]}} Stamp */
+import { GOOD, bisect } from "./numbers.mjs";
 
 const MOST_BARS = 30_000; // points in view, above which error bars would be a grey area
 export const CURVES = ["", "#0072B2", "#CC79A7", "#56B4E9", "#999999"];
@@ -13,15 +8,15 @@ const BINNED = "#D55E00";
 
 /** @param {number} width @param {number} height */
 function context(width, height) {
-  const canvas = new OffscreenCanvas(width, height);
-  return /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
+  return /** @type {OffscreenCanvasRenderingContext2D} */ (
+    new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true }));
 }
 
 /** @type {Map<string, Stamp>} */
 const stamps = new Map();
 
-/** The pixels of a dot or mark, as offsets with an opacity. @param {string} shape as in matplotlib
- * @param {number} size device pixels across */
+/** The pixels of a dot or mark, as offsets with an opacity.
+ * @param {string} shape as in matplotlib @param {number} size device pixels across */
 export function stamp(shape, size) {
   const key = `${shape} ${size}`, known = stamps.get(key);
   if (known) return known;
@@ -57,8 +52,8 @@ export function stamp(shape, size) {
 /** @type {Map<string, number>} */
 const colours = new Map();
 
-/** Red, green and blue of a CSS colour, as the low bytes of a little-endian pixel. @param {string}
- * colour */
+/** Red, green and blue of a CSS colour, as the low bytes of a little-endian pixel.
+ * @param {string} colour */
 export function rgb(colour) {
   const known = colours.get(colour);
   if (known !== undefined) return known;
@@ -73,58 +68,55 @@ export function rgb(colour) {
 /** Draws the points of a panel into an ImageData. */
 export class Raster {
   counts = new Uint16Array(0);
-  image = new ImageData(1, 1);
   out = new Uint32Array(1);
   w = 1;
   h = 1;
   pad = 0;
+  // Scales, from the lower limit of x and the upper of y.
+  sx = 1;
+  sy = 1;
+  x0 = 0;
+  y1 = 0;
 
-  /** @param {Panel} p @param {Scene} s @param {number} together */
-  draw(p, s, together) {
-    const ratio = s.ratio;
+  /** @param {Panel} p @param {Scene} s */
+  draw(p, s) {
+    const { ratio, together } = s;
     this.w = Math.max(1, Math.round(p.width * ratio));
     this.h = Math.max(1, Math.round(p.tall * ratio));
     this.pad = Math.ceil(6 * ratio);
+    const { y0, y1 } = s.axes[p.group];
+    [this.x0, this.y1, this.sx, this.sy] = [p.x0, y1, this.w / (p.x1 - p.x0), this.h / (y1 - y0)];
     const wide = this.w + 2 * this.pad, high = this.h + 2 * this.pad;
-    if (this.image.width !== this.w || this.image.height !== this.h) {
-      this.image = new ImageData(this.w, this.h);
-    }
     if (this.counts.length < wide * high) this.counts = new Uint16Array(wide * high);
-    this.out = new Uint32Array(this.image.data.buffer).fill(0);
+    const image = new ImageData(this.w, this.h);
+    this.out = new Uint32Array(image.data.buffer);
     const ranges = p.curves.map((c) => s.range(c, p.x0, p.x1));
     const seen = Math.max(1, ranges.reduce((sum, [from, to]) => sum + to - from, 0));
     // matplotlib's "." is half as wide as its marker size, in points of 1/72 inch at 100 dpi.
     const points = Math.min(5, Math.max(1.8, 8 - 1.5 * Math.log10(seen)));
     const size = Math.max(1, Math.round(points * 0.5 * ratio * (100 / 72) * 2) / 2);
-    const numbers = [...new Set(p.curves.map((c) => c.colour[together]))];
-    for (const number of numbers) {
+    for (const number of new Set(p.curves.map((c) => c.colour[together]))) {
       const own = ranges.filter((_, k) => p.curves[k].colour[together] === number);
       const colour = rgb(CURVES[number % CURVES.length] || s.ink);
-      if (s.choices.errors && s.error && p.line === null && seen <= MOST_BARS) this.bars(p, s, own, colour);
-      this.dots(p, s, own, colour, size, seen);
+      if (s.choices.errors && p.line === null && seen <= MOST_BARS) this.bars(p, s, own, colour);
+      this.dots(s, own, colour, size, seen);
     }
-    if (s.choices.flagged && p.line === null) for (const mark of s.marks) this.mark(p, s, ranges, mark);
-    for (const found of p.bins) this.binned(p, s, found);
-    return this.image;
+    for (const mark of p.line === null ? s.marks : []) this.mark(s, ranges, mark);
+    for (const found of p.bins) this.binned(s, found);
+    return image;
   }
 
-  /** Scales of a panel, in device pixels. @param {Panel} p @param {Scene} s */
-  scales(p, s) {
-    const { y0, y1 } = s.axes[p.group];
-    return { sx: this.w / (p.x1 - p.x0), sy: this.h / (y1 - y0), y1 };
-  }
-
-  /** @param {Panel} p @param {Scene} s @param {Pair[]} ranges @param {number} colour @param
-   * {number} size @param {number} seen */
-  dots(p, s, ranges, colour, size, seen) {
-    const { counts, w, h, pad, out } = this, { x, y, kind } = s, { sx, sy, y1 } = this.scales(p, s);
+  /** @param {Scene} s @param {Pair[]} ranges @param {number} colour @param {number} size
+   * @param {number} seen */
+  dots(s, ranges, colour, size, seen) {
+    const { counts, w, h, pad, out, sx, sy, x0, y1 } = this, { x, y, kind } = s;
     const dot = stamp(".", size), many = dot.dx.length, wide = w + 2 * pad;
     const at = Int32Array.from(dot.dx, (dx, k) => dot.dy[k] * wide + dx);
     const top = new Uint8Array(w), bottom = new Uint8Array(w);
     counts.fill(0);
     for (const [from, to] of ranges) for (let i = from; i < to; i++) {
       if (kind[i] !== GOOD) continue;
-      const px = (x[i] - p.x0) * sx, py = (y1 - y[i]) * sy;
+      const px = (x[i] - x0) * sx, py = (y1 - y[i]) * sy;
       if (!(px >= 0 && px < w)) continue;
       if (!(py >= 0 && py < h)) {
         (py < 0 ? top : bottom)[px | 0] = 1;
@@ -151,32 +143,30 @@ export class Raster {
 
   /** @param {Panel} p @param {Scene} s @param {Pair[]} ranges @param {number} colour */
   bars(p, s, ranges, colour) {
-    const { w, h, out } = this, { x, y, kind, error } = s, { sx, sy, y1 } = this.scales(p, s);
+    const { w, h, out, sx, sy, x0, y1 } = this, { x, y, kind, error } = s;
+    // Errors shrink with the fluxes.
+    const ratio = s.axes[p.group].level === "ratio";
     const faint = (colour | (90 << 24)) >>> 0;
+    if (!error) return;
     for (const [from, to] of ranges) for (let i = from; i < to; i++) {
-      const px = ((x[i] - p.x0) * sx) | 0, py = (y1 - y[i]) * sy;
-      const e = error ? Math.abs(error[i] * sy * this.relative(s, p, i)) : 0;
+      const px = ((x[i] - x0) * sx) | 0, py = (y1 - y[i]) * sy;
+      const e = Math.abs(error[i] * sy * (ratio ? y[i] / s.flux[i] : 1));
       if (kind[i] !== GOOD || px < 0 || px >= w || !(e > 0)) continue;
       const last = Math.min(h - 1, py + e);
       for (let v = Math.max(0, (py - e) | 0); v <= last; v++) out[v * w + px] = faint;
     }
   }
 
-  /** By how much errors shrink with the fluxes. @param {Scene} s @param {Panel} p @param {number} i
-   */
-  relative(s, p, i) {
-    return s.axes[p.group].level === "ratio" ? s.y[i] / s.flux[i] : 1;
-  }
-
-  /** @param {Panel} p @param {Scene} s @param {Pair[]} ranges @param {Mark} mark */
-  mark(p, s, ranges, mark) {
-    const { w, h } = this, { sx, sy, y1 } = this.scales(p, s);
+  /** @param {Scene} s @param {Pair[]} ranges @param {Mark} mark */
+  mark(s, ranges, mark) {
+    const { w, h, sx, sy, x0, y1 } = this;
     const top = new Uint8Array(w), bottom = new Uint8Array(w), colour = rgb(mark.colour || s.ink);
     const shape = stamp(mark.shape, Math.round(5.5 * s.ratio));
-    for (const i of s.flagged) {
-      if (!ranges.some(([from, to]) => i >= from && i < to)) continue;
-      if (s.kind[i] !== FLAGGED || !mark.flags.some((f) => s.has(i, f))) continue;
-      const px = ((s.x[i] - p.x0) * sx) | 0, py = (y1 - s.y[i]) * sy;
+    const { flagged } = s, has = s.having(mark.flags);
+    const first = (/** @type {number} */ from) => bisect(flagged, from, 0, flagged.length);
+    for (const [from, to] of ranges) for (const i of flagged.subarray(first(from), first(to))) {
+      if (!has(i)) continue;
+      const px = ((s.x[i] - x0) * sx) | 0, py = (y1 - s.y[i]) * sy;
       if (px < 0 || px >= w) continue;
       if (py >= 0 && py < h) this.stamp(shape, px, py | 0, colour);
       else (py < 0 ? top : bottom)[px] = 1;
@@ -184,14 +174,14 @@ export class Raster {
     this.edges(top, bottom, colour, s.ratio);
   }
 
-  /** @param {Panel} p @param {Scene} s @param {{x: Float64Array, y: Float64Array}} found */
-  binned(p, s, found) {
-    const { sx, sy, y1 } = this.scales(p, s), size = Math.round(5 * s.ratio);
+  /** @param {Scene} s @param {Bins} found */
+  binned(s, found) {
+    const { sx, sy, x0, y1 } = this, size = Math.round(5 * s.ratio);
     const around = stamp(".", size + Math.round(2 * s.ratio)), dot = stamp(".", size);
     // A rim in the opposite lightness separates them from the points.
     const rim = rgb((rgb(s.ink) & 255) > 127 ? "#000" : "#fff"), colour = rgb(BINNED);
     found.x.forEach((x, k) => {
-      const px = ((x - p.x0) * sx) | 0, py = ((y1 - found.y[k]) * sy) | 0;
+      const px = ((x - x0) * sx) | 0, py = ((y1 - found.y[k]) * sy) | 0;
       if (px < 0 || px >= this.w || py < 0 || py >= this.h) return;
       this.stamp(around, px, py, rim);
       this.stamp(dot, px, py, colour);
@@ -209,8 +199,9 @@ export class Raster {
     }
   }
 
-  /** Triangles where points lie outside of the y limits; neighbours share one. @param {Uint8Array}
-   * top @param {Uint8Array} bottom @param {number} colour @param {number} ratio */
+  /** Triangles where points lie outside of the y limits; neighbours share one.
+   * @param {Uint8Array} top @param {Uint8Array} bottom @param {number} colour @param {number} ratio
+   */
   edges(top, bottom, colour, ratio) {
     const { w, h, out } = this, size = Math.round(5 * ratio), solid = (colour | (255 << 24)) >>> 0;
     for (const where of [top, bottom]) for (let u = 0; u < w; u++) {

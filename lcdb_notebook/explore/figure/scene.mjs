@@ -1,57 +1,37 @@
 // @ts-check
 // What the figure shows: the arrays, which points are good, the panels, and the view of each.
-import { EXCLUDED, FLAGGED, GOOD, NOWHERE, bins, bisect, fold, limits, median } from "./numbers.mjs";
+import { bytes } from "./encoding.mjs";
+import { EXCLUDED, FLAGGED, GOOD, NOWHERE } from "./numbers.mjs";
+import { bins, bisect, fold, limits, median } from "./numbers.mjs";
 
-/** @typedef {[number, number]} Pair of values without (0) and with (1) all sectors in one panel */
-/** @typedef {{start: number, stop: number, panel: Pair, colour: Pair, label: [string, string],
- * sampling: number, runs: Pair[], magnitudes: boolean, clock: Pair[], day: number, median: number |
- * null}} Curve median: of a processed light curve, which has no flagged cadences */
-/** @typedef {{title: string, xlabel: string, unit: string, ylabel: string, group: number, height:
- * number, line: number | null, time: string}} Described */
-/** @typedef {{name: string, slot: number, cadences: number, meaning: string, own: boolean}} Flag */
-/** @typedef {Described & {curves: Curve[], left: number, top: number, width: number, tall: number,
- * x0: number, x1: number, home: Pair, bins: {x: Float64Array, y: Float64Array}[]}} Panel */
-/** @typedef {{y0: number, y1: number, home: Pair, down: boolean, level: string}} Axis */
-/** @typedef {{name: string, flags: Flag[], colour: string, shape: string, count: number}} Mark */
-/** @typedef {{period: number | null, epoch: number, joined: boolean, normalize: boolean, bin:
- * number | null, flagged: boolean, errors: boolean, chosen: number[], ranges: Pair[], exclude:
- * boolean, levelled: boolean}} Choices levelled: phases of several are on one level */
 
 // Okabe & Ito 2008 (https://jfly.uni-koeln.de/color/), as in lcdb_notebook.plot.
 const MARKS = [["#D55E00", "x"], ["#009E73", "s"], ["#E69F00", "D"], ["#D55E00", "o"],
   ["#009E73", "+"], ["#E69F00", "^"]];
 const REACH = 40; // CSS pixels: the largest distance from the cursor
 
-/** What the traits of a model choose. @param {(name: string) => any} get @returns {Choices} */
-export function choicesOf(get) {
+/** What the traits of a model choose. @param {{get: Get}} model @returns {Choices} */
+export function choicesOf(model) {
+  const get = (/** @type {string} */ name) => model.get(name);
   return { period: get("period"), epoch: get("epoch") ?? get("_first"), joined: get("joined"),
-    normalize: get("normalize"), bin: get("bin"), flagged: get("show_flagged") && !processed(get),
+    normalize: get("normalize"), bin: get("bin"), flagged: get("show_flagged") && !processed(model),
     errors: get("errors"),
     chosen: get("_chosen"), ranges: get("selected_ranges"), exclude: get("exclude"),
     levelled: !get("_embedded") };
 }
 
-/** Whether flagged cadences were removed before the arrays were sent. @param {(name: string) =>
- * any} get */
-export function processed(get) {
-  return get("_curves").some((/** @type {Curve} */ c) => c.median !== null);
+/** Whether flagged cadences were removed before the arrays were sent. @param {{get: Get}} model */
+export function processed(model) {
+  return model.get("_curves").some((/** @type {Curve} */ c) => c.median !== null);
 }
 
+/** @param {Curve} c @param {number} i index of a point */
+export const isIn = (c, i) => i >= c.start && i < c.stop;
+
 export class Scene {
-  n = 0;
-  time = new Float64Array(0);
-  flux = new Float32Array(0);
   error = /** @type {Float32Array | null} */ (null);
-  /** @type {Uint16Array[]} sixteen flags each */
-  planes = [];
-  x = /** @type {Float64Array<ArrayBufferLike>} */ (this.time);
-  y = this.flux;
-  folded = /** @type {Float64Array<ArrayBufferLike>} */ (new Float64Array(0));
-  levelled = new Float32Array(0);
-  scratch = new Float32Array(0);
-  kind = new Uint8Array(0);
-  /** @type {Int32Array} indices of flagged points */
-  flagged = new Int32Array(0);
+  folded = new Float64Array(0);
+  flagged = new Int32Array(0); // indices of points
   marks = /** @type {Mark[]} */ ([]);
   panels = /** @type {Panel[]} */ ([]);
   axes = /** @type {Axis[]} */ ([]);
@@ -62,72 +42,64 @@ export class Scene {
   ratio = 1;
   ink = "#000";
 
-  /** @param {DataView[]} buffers times, fluxes, and planes of flags */
-  load(buffers) {
-    // Copies, since the buffers need not be aligned.
-    const [time, flux, ...planes] = buffers.map((b) =>
-      /** @type {ArrayBuffer} */ (b.buffer).slice(b.byteOffset, b.byteOffset + b.byteLength));
-    this.time = new Float64Array(time);
+  /** @param {Arrays} [arrays] */
+  constructor(arrays = { time: new Float64Array(0), flux: new Float32Array(0), planes: [] }) {
+    this.x = this.time = arrays.time;
+    this.y = this.flux = arrays.flux;
+    this.planes = arrays.planes;
     this.n = this.time.length;
-    this.flux = new Float32Array(flux);
-    this.planes = planes.map((plane) => new Uint16Array(plane));
-    this.error = null;
     this.kind = new Uint8Array(this.n);
     this.scratch = new Float32Array(this.n);
     this.levelled = new Float32Array(this.n);
-    this.folded = new Float64Array(0);
-    this.panels = [];
-    this.axes = [];
-    this.key = "";
+  }
+
+  /** Whether all sectors are in one panel: 0 or 1. */
+  get together() {
+    return this.choices.joined || this.choices.period ? 1 : 0;
   }
 
   /** @param {DataView} buffer */
   loadErrors(buffer) {
-    this.error = new Float32Array(/** @type {ArrayBuffer} */ (buffer.buffer).slice(
-      buffer.byteOffset, buffer.byteOffset + buffer.byteLength));
+    this.error = new Float32Array(bytes(buffer));
   }
 
-  /** Whether a point has a flag. @param {number} i @param {Flag} flag */
-  has(i, flag) {
-    return flag.slot >= 0 && ((this.planes[flag.slot >> 4][i] >> (flag.slot & 15)) & 1) === 1;
-  }
-
-  /**  Apply the choices: phases, kinds of points, levels, panels, limits. @param {Choices} choices
-   * @param {Curve[]} curves @param {[Described[], Described[]]} panels @param {Flag[]} flags */
+  /** Apply the choices: phases, kinds of points, levels, panels, limits.
+   * @param {Choices} choices @param {Curve[]} curves @param {[Described[], Described[]]} panels
+   * @param {Flag[]} flags */
   arrange(choices, curves, panels, flags) {
     this.choices = choices;
-    const together = choices.joined || choices.period ? 1 : 0;
+    const { together } = this;
     if (choices.period) {
       if (this.folded.length !== this.n) this.folded = new Float64Array(this.n);
       this.x = fold(this.time, choices.period, choices.epoch, this.folded);
     } else this.x = this.time;
     // A period that is dragged changes neither flags nor levels.
     const key = choices.exclude && choices.ranges.length ? "" : JSON.stringify([together,
-      Boolean(choices.period), choices.normalize, choices.chosen]);
+      Boolean(choices.period), choices.normalize, choices.flagged, choices.chosen]);
     const same = key !== "" && key === this.key;
     this.key = key;
     if (!same) this.classify(flags);
-    this.place(curves, panels[together], together);
+    this.place(curves, panels[together]);
     if (!same) {
       this.level();
       this.findMarks(flags);
     }
-    for (const panel of this.panels) panel.bins = this.binned(panel, together);
+    for (const panel of this.panels) panel.bins = this.binned(panel);
   }
 
   /** @param {Flag[]} flags */
   classify(flags) {
     const { chosen, ranges, exclude } = this.choices;
-    const masks = new Uint16Array(this.planes.length);
-    for (const k of chosen) if (flags[k]?.slot >= 0) masks[flags[k].slot >> 4] |= 1 << (flags[k].slot & 15);
+    const masks = this.masks(chosen.flatMap((k) => flags[k] ?? []));
     const { n, flux, kind, planes, x } = this;
     for (let i = 0; i < n; i++) kind[i] = flux[i] === flux[i] ? GOOD : NOWHERE;
     planes.forEach((plane, k) => {
       const mask = masks[k];
-      if (mask) for (let i = 0; i < n; i++) if (plane[i] & mask && kind[i] === GOOD) kind[i] = FLAGGED;
+      if (!mask) return;
+      for (let i = 0; i < n; i++) if (plane[i] & mask && kind[i] === GOOD) kind[i] = FLAGGED;
     });
-    if (exclude) for (const [from, to] of ranges) {
-      for (let i = 0; i < n; i++) if (x[i] >= from && x[i] <= to && kind[i] !== NOWHERE) kind[i] = EXCLUDED;
+    for (const [from, to] of exclude ? ranges : []) for (let i = 0; i < n; i++) {
+      if (x[i] >= from && x[i] <= to && kind[i] !== NOWHERE) kind[i] = EXCLUDED;
     }
     let many = 0;
     for (let i = 0; i < n; i++) many += kind[i] === FLAGGED ? 1 : 0;
@@ -135,16 +107,18 @@ export class Scene {
     for (let i = 0, k = 0; k < many; i++) if (kind[i] === FLAGGED) this.flagged[k++] = i;
   }
 
-  /** @param {Curve[]} curves @param {Described[]} described @param {number} together */
-  place(curves, described, together) {
-    const { period } = this.choices;
+  /** @param {Curve[]} curves @param {Described[]} described */
+  place(curves, described) {
+    const { choices: { period }, together } = this;
     this.panels = described.map((one, number) => {
       const own = curves.filter((c) => c.panel[together] === number);
       let low = period ? -period / 2 : Infinity, high = period ? period / 2 : -Infinity;
-      if (!period) for (const c of own) for (let i = c.start; i < c.stop; i++) {
-        if (this.kind[i] === NOWHERE) continue;
-        if (this.time[i] < low) low = this.time[i];
-        if (this.time[i] > high) high = this.time[i];
+      if (!period) for (const { start, stop } of own) {
+        let first = start, last = stop - 1;
+        while (first < stop && this.kind[first] === NOWHERE) first++;
+        while (last > first && this.kind[last] === NOWHERE) last--;
+        if (first < stop) low = Math.min(low, this.time[first]);
+        if (first < stop) high = Math.max(high, this.time[last]);
       }
       if (!(low <= high)) [low, high] = [0, 1];
       const margin = period ? 0 : 0.03 * (high - low) || 0.5;
@@ -156,51 +130,48 @@ export class Scene {
 
   /** Levels of the light curves, and limits of the y axes. */
   level() {
-    const { period, normalize } = this.choices;
+    const { period, normalize, levelled } = this.choices, { flux, kind, scratch } = this;
     const groups = 1 + Math.max(-1, ...this.panels.map((p) => p.group));
-    this.y = this.levelled;
+    const y = this.y = normalize || (period && levelled) ? this.levelled : flux;
     this.axes = Array.from({ length: groups }, (_, group) => {
       const panels = this.panels.filter((p) => p.group === group);
       const curves = panels.flatMap((p) => p.curves);
-      const several = Boolean(period) && curves.length > 1 && this.choices.levelled;
-      const compared = panels.some((p) => p.line !== null);
-      const middles = curves.map((c) => this.middle(c));
-      let level = "";
-      if ((normalize || several) && !compared) {
-        level = curves[0]?.magnitudes || middles.some((m) => m <= 0) ? "difference" : "ratio";
-      }
-      curves.forEach((c, k) => {
-        const m = Number.isNaN(middles[k]) ? (level === "ratio" ? 1 : 0) : middles[k];
-        for (let i = c.start; i < c.stop; i++) {
-          this.y[i] = level === "ratio" ? this.flux[i] / m : level ? this.flux[i] - m : this.flux[i];
-        }
-      });
-      const [low, high] = limits(this.y, this.kind, curves.map((c) => [c.start, c.stop]), this.scratch);
+      const several = period && levelled && curves.length > 1;
       const down = Boolean(curves[0]?.magnitudes);
+      const brought = (normalize || several) && !panels.some((p) => p.line !== null);
+      const middles = curves.map((c) => (brought ? this.middle(c) : NaN));
+      const level = brought ? down || middles.some((m) => m <= 0) ? "difference" : "ratio" : "";
+      if (y !== flux) curves.forEach((c, k) => {
+        const m = Number.isNaN(middles[k]) ? Number(level === "ratio") : middles[k];
+        if (level === "ratio") for (let i = c.start; i < c.stop; i++) y[i] = flux[i] / m;
+        else for (let i = c.start; i < c.stop; i++) y[i] = flux[i] - m;
+      });
+      const [low, high] = limits(y, kind, curves.map((c) => [c.start, c.stop]), scratch);
       const home = /** @type {Pair} */ (down ? [high, low] : [low, high]);
       return { home, down, level, y0: home[0], y1: home[1] };
     });
   }
 
   /** The median of the good points of a curve, else of all (plot.levels.median_flux), before
-   * processing. @param {Curve} c */
+   * processing.
+   * @param {Curve} c */
   middle(c) {
     if (c.median !== null) return c.median;
     for (const most of [GOOD, FLAGGED]) {
+      const { kind, scratch, flux } = this;
       let n = 0;
-      for (let i = c.start; i < c.stop; i++) if (this.kind[i] <= most) this.scratch[n++] = this.flux[i];
-      if (n) return median(this.scratch, n);
+      for (let i = c.start; i < c.stop; i++) if (kind[i] <= most) scratch[n++] = flux[i];
+      if (n) return median(scratch, n);
     }
     return NaN;
   }
 
   /** @param {Flag[]} flags */
   findMarks(flags) {
+    this.marks = [];
+    if (!this.choices.flagged) return;
     const on = this.choices.chosen.map((k) => flags[k]).filter((f) => f && f.slot >= 0);
-    const counts = new Map(on.map((f) => [f, 0])), once = this.once();
-    for (const i of once) for (const f of on) {
-      if (this.has(i, f)) counts.set(f, (counts.get(f) ?? 0) + 1);
-    }
+    const once = this.once(), counts = new Map(on.map((f) => [f, this.carriers([f], once)]));
     const count = (/** @type {Flag} */ f) => counts.get(f) ?? 0;
     const found = on.filter(count).sort((a, b) => count(b) - count(a));
     // "other flags" would take the same space as the name of a single one.
@@ -208,25 +179,48 @@ export class Scene {
     this.marks = found.map((f, k) => (
       { name: f.name, flags: [f], colour: MARKS[k][0], shape: MARKS[k][1], count: count(f) }));
     if (rest.length) this.marks.push({ name: rest.length > 1 ? "other flags" : rest[0].name,
-      flags: rest, colour: "", shape: "*",
-      count: once.filter((i) => rest.some((f) => this.has(i, f))).length });
+      flags: rest, colour: "", shape: "*", count: this.carriers(rest, once) });
+  }
+
+  /** How many of some points have one of some flags.
+   * @param {Flag[]} flags @param {Int32Array} points */
+  carriers(flags, points) {
+    const has = this.having(flags);
+    let many = 0;
+    for (const i of points) if (has(i)) many++;
+    return many;
+  }
+
+  /** The bits of flags in each plane. @param {Flag[]} flags */
+  masks(flags) {
+    const bits = (/** @type {number} */ k) => flags.filter((f) => f.slot >> 4 === k)
+      .reduce((mask, f) => mask | (1 << (f.slot & 15)), 0);
+    return this.planes.map((_, k) => bits(k));
+  }
+
+  /** Whether a point has one of some flags.
+   * @param {Flag[]} flags @returns {(i: number) => boolean} */
+  having(flags) {
+    const masks = this.masks(flags), { planes } = this;
+    return (i) => masks.some((mask, k) => (planes[k][i] & mask) !== 0);
   }
 
   /** Flagged points, each cadence once even if several light curves share it. */
   once() {
     const curves = this.panels.flatMap((p) => p.curves).sort((a, b) => a.start - b.start);
+    if (curves.length === 1) return this.flagged;
     let number = 0;
     return this.flagged.filter((i) => {
       while (number < curves.length - 1 && i >= curves[number].stop) number++;
       const c = curves[number];
-      return c.sampling >= 0 && !curves.some((other, k) => k < number && other.sampling === c.sampling
-        && this.kind[other.start + i - c.start] === FLAGGED);
+      return c.sampling >= 0 && !curves.some((other, k) => k < number
+        && other.sampling === c.sampling && this.kind[other.start + i - c.start] === FLAGGED);
     });
   }
 
-  /** @param {Panel} panel @param {number} together */
-  binned(panel, together) {
-    const { bin, period } = this.choices;
+  /** @param {Panel} panel */
+  binned(panel) {
+    const { choices: { bin, period }, together } = this;
     if (!bin || panel.line !== null) return [];
     const width = bin * 60 / (panel.curves[0]?.day ?? 86400);
     if (period) {
@@ -240,8 +234,8 @@ export class Scene {
       width, 0, Infinity));
   }
 
-  /** Indices of a curve in view: a part of increasing times, but all phases. @param {Curve} c
-   * @param {number} x0 @param {number} x1 @returns {Pair} */
+  /** Indices of a curve in view: a part of increasing times, but all phases.
+   * @param {Curve} c @param {number} x0 @param {number} x1 @returns {Pair} */
   range(c, x0, x1) {
     if (this.choices.period) return [c.start, c.stop];
     return [bisect(this.x, x0, c.start, c.stop), bisect(this.x, x1, c.start, c.stop)];
@@ -259,8 +253,8 @@ export class Scene {
       (axis.y1 - this.y[i]) / (axis.y1 - axis.y0) * p.tall];
   }
 
-  /** The point nearest to a pixel of a panel, or -1. @param {Panel} p @param {number} px @param
-   * {number} py */
+  /** The point nearest to a pixel of a panel, or -1.
+   * @param {Panel} p @param {number} px @param {number} py */
   nearest(p, px, py) {
     const scale = p.width / (p.x1 - p.x0);
     const low = p.x0 + (px - REACH) / scale, high = p.x0 + (px + REACH) / scale;
@@ -278,6 +272,6 @@ export class Scene {
 
   /** @param {number} i @returns {Panel | undefined} */
   panelOf(i) {
-    return this.panels.find((p) => p.curves.some((c) => i >= c.start && i < c.stop));
+    return this.panels.find((p) => p.curves.some((c) => isIn(c, i)));
   }
 }

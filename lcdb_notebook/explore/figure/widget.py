@@ -14,6 +14,7 @@ from lcdb_notebook.errors import ConfigurationError
 from lcdb_notebook.explore.figure.arrays import pack
 from lcdb_notebook.explore.figure.chosen_flags import chosen_flags, named_flags
 from lcdb_notebook.explore.figure.code import written
+from lcdb_notebook.explore.figure.encoding import encode
 from lcdb_notebook.explore.figure.layouts import Compare
 from lcdb_notebook.explore.figure.modules import module, text
 from lcdb_notebook.explore.figure.selecting import within
@@ -92,7 +93,9 @@ class Figure(anywidget.AnyWidget):
     True
     """
 
-    _esm = module("numbers", "scene", "raster", "axes", "elements", "controls", "figure")
+    _esm = module(
+        "numbers", "encoding", "scene", "raster", "axes", "elements", "controls", "figure"
+    )
     _css = text("figure.css")
 
     _naming = True
@@ -122,7 +125,8 @@ class Figure(anywidget.AnyWidget):
     _panels: traitlets.List[Any] = traitlets.List().tag(sync=True)
     _flags: traitlets.List[Any] = traitlets.List().tag(sync=True)
     _presets = traitlets.Dict().tag(sync=True)
-    _chosen: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    # Without an echo, which would be a quarter of the bytes of a click.
+    _chosen: traitlets.List[Any] = traitlets.List().tag(sync=True, echo_update=False)
     _first = traitlets.Float(0.0).tag(sync=True)
     # The page draws arrays of this number only, as descriptions arrive in another message.
     _loaded = traitlets.Int(0).tag(sync=True)
@@ -316,4 +320,5 @@ class Figure(anywidget.AnyWidget):
             self.send({"errors": self._loaded}, [self._packed.errors.view(np.uint8).data])
 
     def _send_arrays(self) -> None:
-        self.send({"arrays": self._loaded}, [a.view(np.uint8).data for a in self._packed.buffers])
+        about, arrays = encode(self._packed.buffers)
+        self.send({"arrays": self._loaded, **about}, [a.view(np.uint8).data for a in arrays])
