@@ -115,6 +115,38 @@ def test_a_box_and_the_wheel_zoom(shown: Shown) -> None:
     shown.stage.until(f"f.xlim[1] - f.xlim[0] < {0.9 * (high - low)}")
 
 
+def test_fingers_move_the_view_and_pinch(shown: Shown) -> None:
+    shown.canvas.scroll_into_view_if_needed()
+    bounds = shown.canvas.bounding_box()
+    assert bounds is not None
+    session = shown.stage.page.context.new_cdp_session(shown.stage.page)
+
+    def touch(kind: str, *places: float) -> None:
+        points = [
+            {"x": bounds["x"] + x * bounds["width"], "y": bounds["y"] + 150, "id": number}
+            for number, x in enumerate(places)
+        ]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    shown.stage.run("f.xlim = (1330.0, 1340.0)")
+    shown.stage.page.wait_for_function(f"({PIXELS})() !== 0")
+    touch("touchStart", 0.6)
+    for x in (0.55, 0.5, 0.45, 0.4):
+        touch("touchMove", x)
+    touch("touchEnd")
+    shown.stage.until("f.xlim[0] > 1331")
+    moved = shown.stage.ask("f.xlim")
+    assert moved[1] - moved[0] == pytest.approx(10.0)
+    touch("touchStart", 0.45, 0.55)
+    for step in (1, 2, 3):
+        touch("touchMove", 0.45 - 0.05 * step, 0.55 + 0.05 * step)
+    touch("touchEnd")
+    shown.stage.until("f.xlim[1] - f.xlim[0] < 3")
+    low, high = shown.stage.ask("f.xlim")
+    assert high - low == pytest.approx(2.5, rel=0.02)
+    assert moved[0] < low < high < moved[1]
+
+
 def test_keys_step_through_cadences_and_zoom(shown: Shown) -> None:
     shown.canvas.focus()
     readout = shown.root.locator(".lcdb-if-readout")

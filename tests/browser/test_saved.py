@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -16,6 +17,7 @@ from .stage import READY, Lab
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+COMMAND = "name => window.jupyterapp.commands.execute(name)"
 COMPLAINTS = ("Error displaying widget", "Loading widget")
 
 
@@ -55,6 +57,33 @@ def assert_all_is_there(page: Page) -> None:
         assert not page.get_by_text(complaint).filter(visible=True).count()
 
 
+def test_the_state_of_the_widgets_holds_no_arrays(lab: Lab) -> None:
+    path = lab.server.notebooks / "saved.ipynb"
+    lab.page.evaluate(COMMAND, "@jupyter-widgets/jupyterlab-manager:saveWidgetState")
+
+    def state() -> dict[str, Any]:
+        lab.page.evaluate(COMMAND, "docmanager:save")
+        widgets = json.loads(path.read_text())["metadata"].get("widgets", {})
+        found: dict[str, Any] = widgets.get("application/vnd.jupyter.widget-state+json", {})
+        return dict(found.get("state", {}))
+
+    kept = lab.until(state)
+    (lab.server.notebooks / "with_state.ipynb").write_bytes(path.read_bytes())
+    # The other tests are of a notebook without it, which is the default.
+    lab.page.evaluate(COMMAND, "@jupyter-widgets/jupyterlab-manager:saveWidgetState")
+    lab.page.evaluate(
+        "window.jupyterapp.shell.currentWidget.context.model.deleteMetadata('widgets')"
+    )
+    lab.until(lambda: not state())
+    figures = [one["state"] for one in kept.values() if "_curves" in one["state"]]
+    assert any(figure["_curves"] for figure in figures)
+    assert not any(one.get("buffers") for one in kept.values())
+    for figure in figures:
+        code = len(figure.pop("_esm")) + len(figure.pop("_css"))
+        assert code < 60_000
+        assert len(json.dumps(figure)) < 20_000
+
+
 def test_a_page_on_the_web_has_the_picture_and_the_tables(lab: Lab, tmp_path: Path) -> None:
     from nbconvert import HTMLExporter
 
@@ -87,4 +116,14 @@ def test_a_kernel_started_since_leaves_the_picture_and_the_tables(lab: Lab) -> N
     page.goto(f"{lab.server.url}/lab/tree/saved.ipynb?reset")
     page.wait_for_function(READY)
     page.get_by_text(COMPLAINTS[0]).wait_for(state="attached")
+    assert_all_is_there(page)
+
+
+def test_state_without_a_kernel_leaves_the_picture_and_the_tables(lab: Lab) -> None:
+    page = lab.page
+    page.goto(f"{lab.server.url}/lab/tree/with_state.ipynb?reset")
+    page.wait_for_function(READY)
+    panel = page.locator(".lcdb-explorer")
+    panel.wait_for(state="attached")
+    expect(panel).to_be_hidden()
     assert_all_is_there(page)

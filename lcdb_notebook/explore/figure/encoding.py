@@ -48,7 +48,7 @@ def encode(buffers: Sequence[npt.NDArray[Any]]) -> tuple[dict[str, Any], Arrays]
 
 
 def _times(time: npt.NDArray[np.float64]) -> tuple[dict[str, Any], Arrays]:
-    none = [np.empty(0, np.uint32), np.empty(0)]
+    none: Arrays = [np.empty(0, np.uint32), np.empty(0)]
     if time.size:
         unit = float(np.spacing(np.abs(time).max()))
         multiples = time / unit

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
-__all__ = ["module", "text"]
+__all__ = ["FIGURE", "module", "text"]
+
+#: The modules of the figure, each after those that it imports.
+FIGURE = ("numbers", "encoding", "scene", "raster", "axes", "elements", "controls", "figure")
 
 
 def module(*names: str) -> str:

@@ -16,7 +16,7 @@ from lcdb_notebook.explore.figure.chosen_flags import chosen_flags, named_flags
 from lcdb_notebook.explore.figure.code import written
 from lcdb_notebook.explore.figure.encoding import encode
 from lcdb_notebook.explore.figure.layouts import Compare
-from lcdb_notebook.explore.figure.modules import module, text
+from lcdb_notebook.explore.figure.modules import FIGURE, module, text
 from lcdb_notebook.explore.figure.selecting import within
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.record import LightCurveData
@@ -93,9 +93,7 @@ class Figure(anywidget.AnyWidget):
     True
     """
 
-    _esm = module(
-        "numbers", "encoding", "scene", "raster", "axes", "elements", "controls", "figure"
-    )
+    _esm = module(*FIGURE)
     _css = text("figure.css")
 
     _naming = True
@@ -279,17 +277,14 @@ class Figure(anywidget.AnyWidget):
             raise ConfigurationError(f"epoch must be a finite time, got {value}")
         return round(mission_epoch(value, self.records), 9)
 
-    @traitlets.observe("period")
+    @traitlets.observe("period", "normalize")
     def _reset_view(self, change: Any) -> None:
-        # Limits and ranges of time are not those of phase.
-        if (change["old"] is None) != (change["new"] is None):
+        # Limits and ranges of time are not those of phase, nor fluxes those of relative flux.
+        if change["name"] == "normalize":
+            self.set_trait("ylim", None)
+        elif (change["old"] is None) != (change["new"] is None):
             self.selected_ranges = []
             self.show_all()
-
-    @traitlets.observe("normalize")
-    def _reset_fluxes(self, _change: Any) -> None:
-        # Limits of flux are not those of relative flux.
-        self.set_trait("ylim", None)
 
     @traitlets.observe("quality_bitmask")
     def _choose(self, _change: Any) -> None:

@@ -70,6 +70,9 @@ SHEET = """
 .lcdb-comparison { flex: 1 1 420px; min-width: 0; overflow: visible; }
 .lcdb-comparison .lcdb-if-flag-list { display: none; }
 @media (max-width: 900px) { .lcdb-left { max-width: none; flex: 1 1 100%; } }
+/* Made from the state in a notebook, without a kernel that sends arrays. */
+.lcdb-panel.jupyter-widgets-disconnected:not(:has(.lcdb-interactive[data-pictures])) {
+  display: none; }
 .lcdb-code textarea, .lcdb-code input { font-family: var(--jp-code-font-family, monospace);
   font-size: 13px; }
 """
@@ -101,12 +104,19 @@ def sheet(model: str) -> widgets.HTML:
     model : str
         Model id of the panel, whose static version is hidden while the panel is shown.
     """
-    hidden = f".lcdb-static-{model}, .jp-OutputArea-child:has(.lcdb-static-{model})"
+    sheet = f".lcdb-sheet-{model}"
+    shown = (
+        f":is(.lcdb-panel:not(.jupyter-widgets-disconnected) > {sheet}, "
+        f"{sheet} ~ * .lcdb-interactive[data-pictures])"
+    )
+    static = f".lcdb-static-{model}"
+    hidden = f":root:has({shown}) :is({static}, .jp-OutputArea-child:has({static}))"
     widget = widgets.HTML(
         f'<style onload="{_KEEP_KEYS}">{SHEET}{hidden} {{ display: none; }}</style>',
         layout={"display": "none"},
     )
     widget.add_class("lcdb-sheet")
+    widget.add_class(f"lcdb-sheet-{model}")
     return widget
 
 
