@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.database import creating, listings, names, reading, searching, writing
+from lcdb_notebook.database import sql as _sql
 from lcdb_notebook.errors import (
     ArgumentError,
     ConnectionFailedError,
@@ -30,6 +31,7 @@ from lcdb_notebook.server.engine import create_tables, make_engine
 from lcdb_notebook.server.fork import is_own, renew_after_fork
 from lcdb_notebook.server.recovery import CONNECTS_AGAIN, UNDONE, Recovery, add_note_once
 from lcdb_notebook.server.rights import warn_of_rights
+from lcdb_notebook.server.trace import Tracer
 
 if TYPE_CHECKING:
     from lcdb_notebook.server.embedded import Server
@@ -77,6 +79,8 @@ class Database:
     add_frames = writing.add_frames
     create = creating.create
     _require_columns = creating.require_columns
+    sql = _sql.sql
+    trace = _sql.trace
 
     def __init__(
         self,
@@ -93,6 +97,7 @@ class Database:
         self._write = write
         self._pid = os.getpid()
         self._renewed = self._uncommitted_in_parent = False
+        self._tracer = Tracer()
 
         def engine(*, kept: bool, write: bool = write) -> sa.Engine:
             return make_engine(
@@ -103,6 +108,7 @@ class Database:
                 application_name=application_name,
                 server=server,
                 kept=kept,
+                tracer=self._tracer,
             )
 
         kept = engine(kept=True)

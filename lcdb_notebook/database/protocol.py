@@ -11,6 +11,7 @@ from sqlalchemy import orm
 
 from lcdb_notebook.read.selection import Selection
 from lcdb_notebook.search.criteria import Fields
+from lcdb_notebook.server.trace import Tracer
 
 __all__ = ["Open"]
 
@@ -20,6 +21,8 @@ class Open(Protocol):
 
     _description: str
     _engine: sa.Engine
+    _tracer: Tracer
+    _write: bool
 
     def session_scope(self) -> AbstractContextManager[orm.Session]:
         """Return a context with the session."""

@@ -28,6 +28,7 @@ from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.server import wire
 from lcdb_notebook.server.copy import run_copy
 from lcdb_notebook.server.interrupt import interruptible
+from lcdb_notebook.server.trace import traced
 
 __all__ = [
     "CADENCES",
@@ -204,7 +205,8 @@ def copy_out(
                 raise
 
     try:
-        interruptible(driver, copy, meanwhile=meanwhile)
+        with traced(driver, lambda: command):
+            interruptible(driver, copy, meanwhile=meanwhile)
     except psycopg2.Error as error:
         shown = command if len(command) <= _SHOWN else f"{command[:_SHOWN]} ..."
         raise sa.exc.DBAPIError.instance(shown, None, error, psycopg2.Error) from error

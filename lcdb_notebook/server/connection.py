@@ -15,6 +15,7 @@ from lcdb_notebook.server.cancel import cancel_within
 from lcdb_notebook.server.fork import watch_connection
 from lcdb_notebook.server.interrupt import interruptible
 from lcdb_notebook.server.masked import Secret
+from lcdb_notebook.server.trace import Tracer
 
 __all__ = ["OwnConnection"]
 
@@ -75,6 +76,8 @@ class OwnConnection(psycopg2_connection):
         The process that opened the connection.
     streams : int
         Number of open server-side cursors in the transaction that was begun for them.
+    tracer : Tracer or None
+        Receives the statements that are sent.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -83,6 +86,7 @@ class OwnConnection(psycopg2_connection):
         super().__init__(*arguments, **options)
         self.pid = os.getpid()
         self.streams = 0
+        self.tracer: Tracer | None = None
         watch_connection(self)
 
     def cursor(self, *arguments: Any, **options: Any) -> Any:

@@ -18,6 +18,7 @@ from lcdb_notebook.server.fork import forget_after_fork, is_own
 from lcdb_notebook.server.interrupt import interruptible
 from lcdb_notebook.server.secret import with_secret
 from lcdb_notebook.server.session_settings import SessionSettings
+from lcdb_notebook.server.trace import Tracer, traced
 
 if TYPE_CHECKING:
     from lcdb_notebook.server.embedded import Server
@@ -34,6 +35,7 @@ def make_engine(
     application_name: str | None = None,
     server: Server | None = None,
     kept: bool = True,
+    tracer: Tracer | None = None,
 ) -> sa.Engine:
     """Build an engine; it connects when it is first used.
 
@@ -59,6 +61,8 @@ def make_engine(
         The embedded server of the URL; it is restarted if it has crashed.
     kept : bool, optional
         Keep one connection open for the next use; False closes connections after use.
+    tracer : Tracer, optional
+        Receives the statements that are sent.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def make_engine(
     # The embedded server has a role for readers.
     only_reads = server is not None and not write
     connector = Connector(settings, description, role_only_reads=only_reads)
-    _open_connections(engine, connector, server)
+    _open_connections(engine, connector, server, tracer)
     _know_the_server(engine)
     _leave_no_transaction(engine)
     _let_interrupt(engine)
@@ -158,14 +162,18 @@ def _checked_name(name: object) -> str:
     return name
 
 
-def _open_connections(engine: sa.Engine, connector: Connector, server: Server | None) -> None:
+def _open_connections(
+    engine: sa.Engine, connector: Connector, server: Server | None, tracer: Tracer | None
+) -> None:
     @sa.event.listens_for(engine, "do_connect")
     def _connect(_dialect: Any, _record: Any, _args: Any, given: dict[str, Any]) -> Any:
         if server is not None:
             server.ensure_running()
             given.update(server.url().query)
         # Otherwise a server that does not answer would block the prompt until the timeout.
-        return interruptible(None, lambda: connector.open(given), discard=_close)
+        opened = interruptible(None, lambda: connector.open(given), discard=_close)
+        opened.tracer = tracer
+        return opened
 
 
 def _close(connection: Any) -> None:
@@ -212,8 +220,13 @@ def _leave_no_transaction(engine: sa.Engine) -> None:
 def _let_interrupt(engine: sa.Engine) -> None:
     """Run every statement so that an interrupt cancels it on the server."""
 
-    def run(cursor: Any, work: Callable[[], object]) -> bool:
-        interruptible(cursor.connection, work)
+    def run(cursor: Any, statement: str, work: Callable[[], object]) -> bool:
+        def sent() -> str:
+            query = cursor.query
+            return query.decode("utf-8", "replace") if query else statement
+
+        with traced(cursor.connection, sent):
+            interruptible(cursor.connection, work)
         return True  # so that SQLAlchemy does not run it again
 
     ping = engine.dialect.do_ping
@@ -226,17 +239,17 @@ def _let_interrupt(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "do_execute")
     def _one(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
         execute = context.dialect.do_execute
-        return run(cursor, lambda: execute(cursor, statement, parameters, context))
+        return run(cursor, statement, lambda: execute(cursor, statement, parameters, context))
 
     @sa.event.listens_for(engine, "do_execute_no_params")
     def _bare(cursor: Any, statement: str, context: Any) -> bool:
         execute = context.dialect.do_execute_no_params
-        return run(cursor, lambda: execute(cursor, statement, context))
+        return run(cursor, statement, lambda: execute(cursor, statement, context))
 
     @sa.event.listens_for(engine, "do_executemany")
     def _many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
         execute = context.dialect.do_executemany
-        return run(cursor, lambda: execute(cursor, statement, parameters, context))
+        return run(cursor, statement, lambda: execute(cursor, statement, parameters, context))
 
     @sa.event.listens_for(engine, "handle_error")
     def _keep_connection(context: Any) -> None:

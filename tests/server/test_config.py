@@ -247,6 +247,12 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest_one(home: Path) -> Non
         config.resolve("postgresql://h/d?ssl_mode=require", environ={}, home=home)
 
 
+@pytest.mark.parametrize("name", ["requiressl", "sslcertmode", "tcp_user_timeout"])
+def test_every_parameter_that_the_installed_libpq_knows_is_accepted(name: str, home: Path) -> None:
+    address = config.resolve(f"postgresql://h/d?{name}=1", environ={}, home=home)
+    assert libpq_arguments(address)[name] == "1"
+
+
 @pytest.mark.parametrize(
     "url",
     [

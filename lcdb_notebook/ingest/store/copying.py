@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.server import wire
 from lcdb_notebook.server.copy import run_copy
+from lcdb_notebook.server.trace import traced
 
 Types = Mapping[tuple[str, str], wire.Field]
 """The wire field of each (table, column)."""
@@ -162,7 +163,7 @@ def _cursor(connection: sa.Connection, statement: str) -> Iterator[Any]:
     """Open a psycopg2 cursor that raises SQLAlchemy's errors."""
     driver = connection.connection.driver_connection
     assert driver is not None
-    with driver.cursor() as cursor:
+    with driver.cursor() as cursor, traced(driver, lambda: statement):
         try:
             yield cursor
         except psycopg2.Error as error:

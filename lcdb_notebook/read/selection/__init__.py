@@ -12,7 +12,7 @@ from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.records import OnError, records
-from lcdb_notebook.read.selection import choosing, outputs, tables, workers
+from lcdb_notebook.read.selection import choosing, interchange, outputs, tables, workers
 from lcdb_notebook.read.selection import lightcurves as _lightcurves
 from lcdb_notebook.read.selection.counting import counted
 from lcdb_notebook.search import explain, results
@@ -50,6 +50,8 @@ class Selection:
     read = tables.read
     to_pandas = tables.to_pandas
     to_nested = tables.to_nested
+    to_table = interchange.to_table
+    to_arrow = interchange.to_arrow
     lightcurve = _lightcurves.lightcurve
     lightcurves = _lightcurves.lightcurves
     export = outputs.export

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
+import psycopg2
+from psycopg2.extensions import parse_dsn
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -18,18 +20,13 @@ DRIVER = "postgresql+psycopg2"
 _SCHEMES = ("postgresql", "postgres", DRIVER)
 _ENCODING = "In a password write @ as %40, : as %3A, / as %2F, ? as %3F, % as %25, a space as %20."
 
-# PostgreSQL manual, "Parameter Key Words" of libpq; without sslpassword, which repr() would show.
-# fmt: off
-_QUERY_KEYS = frozenset({
-    "host", "hostaddr", "port", "dbname", "user", "password", "passfile", "require_auth",
-    "channel_binding", "connect_timeout", "client_encoding", "options", "application_name",
-    "fallback_application_name", "keepalives", "keepalives_idle", "keepalives_interval",
-    "keepalives_count", "tcp_user_timeout", "gssencmode", "sslmode", "sslnegotiation",
-    "sslcompression", "sslcert", "sslkey", "sslcertmode", "sslrootcert", "sslcrl", "sslcrldir",
-    "sslsni", "requirepeer", "ssl_min_protocol_version", "ssl_max_protocol_version", "krbsrvname",
-    "gsslib", "gssdelegation", "service", "target_session_attrs", "load_balance_hosts",
-})
-# fmt: on
+# Parameters of libpq that contain a secret, which repr() of a URL would show.
+_SECRET = {"sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"}
+# Suggested for a parameter that libpq does not know.
+_USUAL = (
+    *("sslmode", "sslrootcert", "sslcert", "sslkey", "options", "application_name"),
+    *("connect_timeout", "target_session_attrs", "user", "password", "dbname", "service"),
+)
 
 
 def read_url(given: str | URL, origin: str) -> URL:
@@ -117,9 +114,9 @@ def _parse(text: str, origin: str) -> URL:
 
 def _refuse_unknown(query: Mapping[str, object], origin: str) -> None:
     for name, value in query.items():
-        if name not in _QUERY_KEYS:
+        if name in _SECRET or not _is_keyword(name):
             # The name is not shown, because it may be part of a password that contains a ?.
-            near = difflib.get_close_matches(name, _QUERY_KEYS)
+            near = difflib.get_close_matches(name, _USUAL)
             raise ConfigurationError(
                 f"{origin} has an unknown parameter after the ?; "
                 f"{'did you mean' if near else 'the usual ones are'} "
@@ -128,6 +125,17 @@ def _refuse_unknown(query: Mapping[str, object], origin: str) -> None:
             )
         if not isinstance(value, str) and name not in ("host", "port"):
             raise ConfigurationError(f"{origin} repeats the parameter {name!r}")
+
+
+def _is_keyword(name: str) -> bool:
+    """Return whether the installed libpq accepts a connection parameter."""
+    if not (name.isascii() and name.isidentifier()):
+        return False
+    try:
+        parse_dsn(f"{name}=1")
+    except psycopg2.ProgrammingError:
+        return False
+    return True
 
 
 def check_port(port: str | int, origin: str, name: str) -> int:
