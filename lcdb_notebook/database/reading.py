@@ -10,6 +10,7 @@ from lcdb_notebook.flags import Bitmask
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.models import DataSet
 from lcdb_notebook.read import orm_arrays
+from lcdb_notebook.read.contents import Columns
 from lcdb_notebook.read.records import OnError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def lightcurve(
     flagged: Flagged = "drop",
     time_format: str | None = None,
     as_flux: bool = True,
+    columns: Columns = None,
     **search: Any,
 ) -> lightkurve.LightCurve:
     """Search for a light curve and read it.
@@ -51,6 +53,10 @@ def lightcurve(
         Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
         the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
         median. False keeps magnitudes.
+    columns : str or sequence of str, optional
+        Further columns of the file from which the light curve was ingested, by their names in the
+        file ("mom_centr1", "sap_bkg", "sap_flux"), or "all". Only databases that this package
+        created have them.
     **search
         Further criteria of the search: ``catalog``, ``observation``, ``instrument``,
         ``photometry``, ``processing``, and fields of observations such as ``sector=1``, as in
@@ -62,8 +68,8 @@ def lightcurve(
         The class depends on the mission. The columns are ``time, flux, flux_err, cadenceno,
         quality``, and one for each further flag type. Flux has the unit of the DataSet; it is
         dimensionless if magnitudes were converted. Cadences without a time are left out, because
-        astropy's Time cannot contain NaN. ``meta`` has the target, the observation's fields and the
-        lineage.
+        astropy's Time cannot contain NaN. ``meta`` has the target, the observation's fields, the
+        lineage, and the header cards of the file, if they are stored.
 
     Raises
     ------
@@ -90,6 +96,7 @@ def lightcurve(
         flagged=flagged,
         time_format=time_format,
         as_flux=as_flux,
+        columns=columns,
     )
 
 
@@ -101,6 +108,7 @@ def lightcurves(
     flagged: Flagged = "drop",
     time_format: str | None = None,
     as_flux: bool = True,
+    columns: Columns = None,
     on_error: OnError = "raise",
     progress: bool | None = None,
     **search: Any,
@@ -126,6 +134,10 @@ def lightcurves(
         Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
         the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
         median. False keeps magnitudes.
+    columns : str or sequence of str, optional
+        Further columns of the file from which the light curve was ingested, by their names in the
+        file ("mom_centr1", "sap_bkg", "sap_flux"), or "all". Only databases that this package
+        created have them.
     on_error : {"raise", "skip"}, optional
         "raise" stops at the first light curve whose arrays cannot be read or contradict each
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
@@ -166,6 +178,7 @@ def lightcurves(
         flagged=flagged,
         time_format=time_format,
         as_flux=as_flux,
+        columns=columns,
         on_error=on_error,
         progress=progress,
     )

@@ -13,6 +13,7 @@ from lcdb_notebook.search import lineage as _lineage
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.lineage import Lineage
+from lcdb_notebook.search.sky import is_position, targets_near
 
 if TYPE_CHECKING:
     from lcdb_notebook.explore.explorer import Explorer
@@ -31,6 +32,7 @@ def search(
     photometry: Any = None,
     processing: Any = None,
     aliases: bool = False,
+    radius: Any = 10.0,
     limit: int | None = None,
     **observation_fields: Any,
 ) -> Selection:
@@ -56,6 +58,10 @@ def search(
     aliases : bool, optional
         Include other targets that are the same star, where the database has aliases (LightcurveDB
         3).
+    radius : astropy.units.Quantity or float, optional
+        If ``target`` is an astropy SkyCoord, the largest distance from it; a number is in
+        arcseconds. The positions are those in the headers of ingested files, in databases that this
+        package created; the database is queried at once.
     limit : int, optional
         Maximum number of rows; None lists all.
     **observation_fields
@@ -75,7 +81,10 @@ def search(
     ValueError
         If a list is empty, or the target and ``catalog`` name different catalogs.
     SchemaError
-        When the Selection is used, if ``aliases=True`` and the database has no aliases.
+        If ``target`` is a position and the database has none; or, when the Selection is used, if
+        ``aliases=True`` and the database has no aliases.
+    TargetNotFoundError
+        If there is no target near a position.
 
     Notes
     -----
@@ -93,6 +102,10 @@ def search(
     2       3       2  DEMO aperture 2px   DEMO DET
     3       3       2  DEMO aperture 3px   DEMO DET
     """
+    near = None
+    if is_position(target):
+        with self.session_scope() as session:
+            target, near = None, targets_near(session, target, radius)
     checked = criteria(
         target,
         catalog=catalog,
@@ -103,6 +116,8 @@ def search(
         known_fields=self._fields(observation_fields),
         **observation_fields,
     )
+    if near is not None:
+        checked = replace(checked, target_ids=near)
     if aliases:
         checked = replace(checked, aliases=True)
     if not checked.processing and self._has_positions():

@@ -42,6 +42,8 @@ class Curve:
     flux, flux_err
         float64 of shape (cadences,), NaN for missing values. ``flux_err`` is None if the file has
         no errors of this flux.
+    column, error_column
+        Names of the columns in the file; "" if there are none.
     """
 
     photometry: Named
@@ -49,6 +51,25 @@ class Curve:
     source: int | None
     flux: FloatVector
     flux_err: FloatVector | None = None
+    column: str = ""
+    error_column: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """The contents of a file that are not light curves, times, cadence numbers or flags.
+
+    Parameters
+    ----------
+    cards
+        Value and comment of each header card by keyword; the primary header takes precedence.
+    columns
+        Unit and values of each further column, by name in lower case: shape (cadences,), or (0,) if
+        all values are NaN.
+    """
+
+    cards: Mapping[str, tuple[Any, str]]
+    columns: Mapping[str, tuple[str, npt.NDArray[Any]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +172,8 @@ class Product:
         month), so that stored light curves are extended with the cadences of this one.
     release
         Version of the file; None if it has none.
+    contents
+        The other contents of the file; None if they are not kept.
     """
 
     label: str
@@ -168,6 +191,7 @@ class Product:
     shared: Shared | None = None
     part: bool = False
     release: Release | None = None
+    contents: Contents | None = None
 
 
 class ObservationKey(NamedTuple):

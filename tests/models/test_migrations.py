@@ -600,3 +600,12 @@ def test_alembic_is_loaded_only_to_make_or_upgrade_tables_and_says_nothing(
     for loaded in ("True", "False"):
         completed = subprocess.run(command, capture_output=True, text=True, check=True)
         assert (completed.stdout, completed.stderr) == (f"{loaded}\n", "")
+
+
+def test_version_0003_creates_the_tables_for_the_contents_of_files(database: sa.Engine) -> None:
+    tables = {"lcdb_notebook_header", "lcdb_notebook_column"}
+    with database.begin() as connection:
+        migrations._run("upgrade", "0002", connection)
+        assert not tables & {*sa.inspect(connection).get_table_names()}
+        migrations.create(connection)
+        assert tables <= {*sa.inspect(connection).get_table_names()}

@@ -8,6 +8,7 @@ import numpy as np
 
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import FloatVector, Named, Product
+from lcdb_notebook.ingest.readers.contents import contents_of
 from lcdb_notebook.ingest.readers.flux_columns import FluxColumn, derived
 from lcdb_notebook.ingest.readers.headers import catalog_number, release, value
 from lcdb_notebook.ingest.readers.table import LightCurveTable
@@ -68,6 +69,7 @@ def build_product(
             "time": time,
             "numbered": cadence_column is not None,
             "release": release(table.primary),
+            "contents": contents_of(table),
             **fields,
         }
     )

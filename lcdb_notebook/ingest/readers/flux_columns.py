@@ -93,6 +93,8 @@ def read_curves(
                 names.index(c.source) if c.source in names else None,
                 table.floats(c.column, c.unit),
                 table.floats(c.error, c.unit) if c.error else None,
+                c.column,
+                c.error or "",
             )
         )
     return tuple(curves)

@@ -13,7 +13,7 @@ import io
 import stat
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,8 @@ class LightCurveTable:
         The file, decompressed.
     places
         Headers of the two HDUs, each with its position in the file: astropy's ``hdu.fileinfo()``.
+    used
+        Upper-case names of the columns that were read, shared with sorted copies of the table.
     """
 
     label: str
@@ -69,6 +71,7 @@ class LightCurveTable:
     numbers: Mapping[str, int]
     content: bytes
     places: Sequence[tuple[Header, dict[str, Any]]]
+    used: set[str] = field(default_factory=set)
 
     def __contains__(self, column: str) -> bool:
         return column.upper() in self.numbers
@@ -104,6 +107,11 @@ class LightCurveTable:
     def unit(self, column: str) -> str:
         """Return the TUNIT card of a column; "" if there is none."""
         return text(self.header, f"TUNIT{self.numbers[column.upper()]}")
+
+    def is_scaled(self, column: str) -> bool:
+        """Return whether a column has an offset or a scale (TZERO, TSCAL)."""
+        number = self.numbers[column.upper()]
+        return any(value(self.header, f"{key}{number}") is not None for key in ("TZERO", "TSCAL"))
 
     def texts(self, column: str) -> npt.NDArray[np.bytes_]:
         """Return a column of text, without trailing spaces."""
@@ -176,6 +184,7 @@ class LightCurveTable:
             raise IngestError(
                 f"column {column} is missing; the table has {', '.join(self.numbers) or 'none'}"
             )
+        self.used.add(column.upper())
         form = text(self.header, f"TFORM{number}")
         values = self.rows[column.upper()]
         if values.dtype.kind not in kinds:

@@ -92,7 +92,7 @@ class Plan:
             If a light curve would become its own ancestor.
         """
         target = (product.catalog, int(product.target))
-        cadence = _numbered(product)
+        cadence = numbered(product)
         observation = self._find(product, target, cadence)
         pair = observation.pairs.get(target) or Pair()
         if observation.problem or pair.problem:
@@ -248,7 +248,7 @@ class Plan:
         return found
 
 
-def _numbered(product: Product) -> IntVector:
+def numbered(product: Product) -> IntVector:
     """Return the cadence numbers with which a product is stored.
 
     Files without cadence numbers get negative ones: -3, -2, -1. Real cadence numbers are not

@@ -10,8 +10,8 @@ from psycopg2 import errorcodes
 from lcdb_notebook.errors import IngestError, LCDBError
 from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.report import Outcome
+from lcdb_notebook.ingest.store import contents, realign, releases, stored
 from lcdb_notebook.ingest.store import names as naming
-from lcdb_notebook.ingest.store import realign, releases, stored
 from lcdb_notebook.ingest.store.copying import column_types
 from lcdb_notebook.ingest.store.field_tables import FieldTables
 from lcdb_notebook.ingest.store.names import Names
@@ -100,6 +100,7 @@ def store(
         changed = [item for item in accepted.values() if item.changed]
         write(connection, tables, names, changed, types)
     _write_releases(connection, names, list(accepted.values()))
+    contents.write(connection, names, list(accepted.values()))
     for position, item in accepted.items():
         outcomes[position] = Outcome(
             item.product.label,

@@ -9,7 +9,10 @@ from lcdb_notebook.errors import AmbiguousError
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.flags import Bitmask
 from lcdb_notebook.lightcurve import convert
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged
+from lcdb_notebook.read.contents import Columns, add_contents
+from lcdb_notebook.read.fetch import Pair
 from lcdb_notebook.read.records import OnError, records
 from lcdb_notebook.read.selection.protocol import Rows
 from lcdb_notebook.read.selection.several import warn_of_several
@@ -37,6 +40,7 @@ def lightcurve(
     flagged: Flagged = "drop",
     time_format: str | None = None,
     as_flux: bool = True,
+    columns: Columns = None,
 ) -> lightkurve.LightCurve:
     """Read the only light curve of the selection; orbits of one sector are joined.
 
@@ -62,6 +66,10 @@ def lightcurve(
         Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
         the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
         median. False keeps magnitudes.
+    columns : str or sequence of str, optional
+        Further columns of the file from which the light curve was ingested, by their names in the
+        file ("mom_centr1", "sap_bkg", "sap_flux"), or "all". Only databases that this package
+        created have them.
 
     Returns
     -------
@@ -69,8 +77,8 @@ def lightcurve(
         The class depends on the mission. The columns are ``time, flux, flux_err, cadenceno,
         quality``, and one for each further flag type. Flux has the unit of the DataSet; it is
         dimensionless if magnitudes were converted. Cadences without a time are left out, because
-        astropy's Time cannot contain NaN. ``meta`` has the target, the observation's fields and the
-        lineage.
+        astropy's Time cannot contain NaN. ``meta`` has the target, the observation's fields, the
+        lineage, and the header cards of the file, if they are stored.
 
     Raises
     ------
@@ -98,27 +106,22 @@ def lightcurve(
         data, *others = records(
             lambda: nullcontext(session), Pages.of(found), missions, chunk_bytes=None
         )
-        histories = lineage.histories(session, [data, *others])
-    if others:
+        ordered = convert.by_start([data, *others])
         orbits = convert.to_lightcurves(
-            convert.by_start([data, *others]),
+            ordered,
             quality_bitmask=quality_bitmask,
             flagged=flagged,
             time_format=time_format,
             as_flux=as_flux,
-            histories=histories,
+            histories=lineage.histories(session, ordered),
         )
-        joined = orbits.stitch(corrector_func=None)
-        joined.meta["SECTOR"] = orbits[0].meta["SECTOR"]
-        return joined
-    return convert.to_lightcurve(
-        data,
-        quality_bitmask=quality_bitmask,
-        flagged=flagged,
-        time_format=time_format,
-        as_flux=as_flux,
-        history=histories[data.dataset],
-    )
+        add_contents(session, orbits, ordered, pairs(found), columns)
+    if not others:
+        only: lightkurve.LightCurve = orbits[0]
+        return only
+    joined = orbits.stitch(corrector_func=None)
+    joined.meta["SECTOR"] = orbits[0].meta["SECTOR"]
+    return joined
 
 
 def _only_one(self: Rows, session: orm.Session) -> Found:
@@ -170,6 +173,7 @@ def lightcurves(
     flagged: Flagged = "drop",
     time_format: str | None = None,
     as_flux: bool = True,
+    columns: Columns = None,
     on_error: OnError = "raise",
     progress: bool | None = None,
 ) -> lightkurve.LightCurveCollection:
@@ -195,6 +199,10 @@ def lightcurves(
         Convert magnitudes to relative flux, ``10 ** (-0.4 * (m - median))`` with the median of
         the cadences that are not flagged (Pogson 1856), because lightkurve divides by the
         median. False keeps magnitudes.
+    columns : str or sequence of str, optional
+        Further columns of the file from which the light curve was ingested, by their names in the
+        file ("mom_centr1", "sap_bkg", "sap_flux"), or "all". Only databases that this package
+        created have them.
     on_error : {"raise", "skip"}, optional
         "raise" stops at the first light curve whose arrays cannot be read or contradict each
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
@@ -232,6 +240,7 @@ def lightcurves(
         flagged=flagged,
         time_format=time_format,
         as_flux=as_flux,
+        columns=columns,
         on_error=on_error,
         progress=progress,
     )
@@ -244,6 +253,7 @@ def collected(
     *,
     on_error: OnError = "raise",
     progress: bool | None = None,
+    columns: Columns = None,
     **options: Any,
 ) -> lightkurve.LightCurveCollection:
     """Read all light curves of a selection, without a warning if several are of one observation.
@@ -252,13 +262,21 @@ def collected(
     ----------
     selection : Selection
         The light curves.
-    on_error, progress, **options
+    on_error, progress, columns, **options
         Arguments of :func:`lightcurves`.
     """
     search = selection._search
     with search.sessions.session_scope() as session:
-        search.found(session).require()
+        found = search.found(session)
+        found.require()
     in_order = convert.by_start(list(selection._read(None, on_error, progress, convert.check_unit)))
     with search.sessions.session_scope() as session:
         histories = lineage.histories(session, in_order)
-    return convert.to_lightcurves(in_order, histories=histories, **options)
+        lightcurves = convert.to_lightcurves(in_order, histories=histories, **options)
+        add_contents(session, lightcurves, in_order, pairs(found), columns)
+    return lightcurves
+
+
+def pairs(found: Found) -> dict[DataSetId, Pair]:
+    """Return the ids of the target and the observation of each DataSet."""
+    return {row.dataset: (row.target_id, row.observation) for row in found.rows}

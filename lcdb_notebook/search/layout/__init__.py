@@ -20,6 +20,7 @@ from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.units import POSITIONS
 from lcdb_notebook.models import Base, DataSet, Observation
+from lcdb_notebook.models.tables.contents import COLUMNS, HEADERS
 from lcdb_notebook.models.tables.stored import (
     StoredColumn,
     by_table,
@@ -71,6 +72,8 @@ class Layout:
         Whether the index of quality flags begins with their type, as LightcurveDB's own does.
     by_number : bool
         Whether an index of targets begins with their number, and DataSets are found by target.
+    has_contents : bool
+        Whether it has this package's tables for header cards and further columns of files.
     """
 
     presented: Mapping[str, sa.CTE]
@@ -86,6 +89,7 @@ class Layout:
     has_aliases: bool = False
     flags_by_type: bool = False
     by_number: bool = True
+    has_contents: bool = False
 
     def present(self, statement: Statement, *others: sa.CTE) -> Statement:
         """Fit a statement to the database.
@@ -199,7 +203,8 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         Others of the same database.
     """
     mapped = observation_fields()
-    tables = by_table(stored_columns(connection, further=BESIDE_TARGETS))
+    tables = by_table(stored_columns(connection, further=(*BESIDE_TARGETS, HEADERS, COLUMNS)))
+    kept = [tables.pop(name, {}) for name in (HEADERS, COLUMNS)]
     lineage = tables.get("datasethierarchy", {})
     if not all(column.readable for column in lineage.values()):
         del tables["datasethierarchy"]
@@ -247,6 +252,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         *beside_targets(tables),
         flags_by_type,
         by_number and keyed is None,
+        all(columns and all(c.readable for c in columns.values()) for columns in kept),
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout

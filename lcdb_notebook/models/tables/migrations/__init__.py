@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base
-from lcdb_notebook.models.tables import alterations, schema
+from lcdb_notebook.models.tables import alterations, contents, schema
 from lcdb_notebook.models.tables.stored import stored_columns
 
 __all__ = ["TABLE", "create", "pending", "refuse_newer", "stored_version", "versions"]
@@ -128,6 +128,7 @@ def create(connection: sa.Connection, *, own: bool = False, alter: bool = False)
     found, newest = stored_version(connection), versions()[-1]
     if found is None and not stored_columns(connection):
         added = schema.create(connection)
+        contents.create(connection)
         _run("stamp", newest, connection)
         return added
     if found is None and own and _is_first_version(connection):
