@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Protocol
 
+import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import ArgumentError
@@ -78,9 +79,13 @@ class Search:
             return len(self.kept.rows)
         with self.sessions.session_scope() as session:
             wanted = stars.with_aliases(session, self.wanted)
-            statement, values = sql.count(wanted, limit=self.limit, offset=self.offset)
-            counted: int = session.scalar(layout.present(session, statement, wanted), values)
-        return counted
+            # The names of methods and observations are looked up first, so that an index alone
+            # counts the DataSets of an observation.
+            rows = constants(session, wanted).select().limit(self.limit).offset(self.offset or None)
+            statement = sa.select(sa.func.count()).select_from(rows.subquery())
+            fitted = layout.present(session, statement, wanted)
+            counted: int | None = session.scalar(fitted, sql.parameters(wanted))
+        return counted or 0
 
     def size(self) -> Size:
         """Count the rows if they are few, or estimate how many there are."""

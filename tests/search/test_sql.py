@@ -33,6 +33,7 @@ from lcdb_notebook.models import (
 )
 from lcdb_notebook.search import browse, sql
 from lcdb_notebook.search.browse import TargetFilter
+from lcdb_notebook.search.constants import constants
 from lcdb_notebook.search.criteria import criteria
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
@@ -81,9 +82,9 @@ def filled(session: orm.Session) -> orm.Session:
 def found(session: orm.Session, *args: Any, **search: Any) -> list[Any]:
     wanted = criteria(*args, **search)
     rows = list(session.execute(*sql.datasets(wanted)))
-    statement, values = sql.count(wanted)
-    number: Any = session.scalar(statement, values)
-    assert number == len(rows)
+    by_ids = constants(session, wanted).select().subquery()
+    counted = sa.select(sa.func.count()).select_from(by_ids)
+    assert session.scalar(counted, sql.parameters(wanted)) == len(rows)
     return rows
 
 
@@ -598,10 +599,21 @@ def test_len_counts_a_few_observations_at_a_time_and_shows_progress(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("lcdb_notebook.read.progress._PATIENCE", 0.0)
-    monkeypatch.setattr("lcdb_notebook.read.selection.counting._PARTS", 8)
+    monkeypatch.setattr("lcdb_notebook.read.selection.counting._ROWS", STARS // 8)
     assert len(large.search()) == STARS
     assert sum(sql.startswith("SELECT count(*)") for sql in statements) == 8
     assert "40/40" in capsys.readouterr().err
+
+
+def test_len_counts_by_the_index_of_observations_alone(
+    large: lcdb.Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with plans(large, caplog) as explained:
+        assert len(large.search(sector=list(range(3, 13)))) == STARS / 4
+    read = {node.get("Relation Name") for _, plan in explained for node in nodes(plan)}
+    assert read & BIG == {"dataset"}
+    scans = {node["Node Type"] for _, plan in explained for node in nodes(plan)}
+    assert scans & {"Index Only Scan", "Bitmap Index Scan"}
 
 
 @pytest.mark.parametrize(
@@ -697,6 +709,18 @@ def test_no_statement_of_an_explorer_reads_or_sorts_a_large_table(
         # A page, or the light curves by which at most 10,000 targets are counted. PostgreSQL 14
         # sorts each of them three times for the CCD, the camera and the instrument.
         assert sorted_rows(plan) <= (200 if action == "page" else 300_000), shown
+
+
+@pytest.mark.parametrize("name", ["", "methods", "catalog"])
+def test_flags_of_many_targets_are_looked_up_in_one_sample(
+    crowd: lcdb.Database, statements: list[str], name: str
+) -> None:
+    session = _settled(crowd)
+    whole = browse.count(session, FILTERS[name])
+    statements.clear()
+    found = browse.counts(session, FILTERS[name], "flags", whole)
+    assert sum("quality_flag_array" in sql for sql in statements) == 1
+    assert found[True] + found[False] == whole
 
 
 OF_VALUES = {

@@ -13,9 +13,8 @@ from lcdb_notebook.search.lazy import Search
 
 __all__ = ["counted"]
 
-# Statements of a count that takes long: its progress is shown in between, and it can be interrupted
-# during each.
-_PARTS = 50
+# Rows that a statement counts, about. Progress is shown between statements.
+_ROWS = 100_000
 
 
 def counted(search: Search) -> int:
@@ -31,7 +30,7 @@ def counted(search: Search) -> int:
     with search.sessions.session_scope() as session:
         statement = layout.present(session, of_observations)
         ids = sorted(session.scalars(statement, sql.parameters(wanted)))
-    part = -(-len(ids) // _PARTS) or 1
+    part = max(1, len(ids) * _ROWS // size)
     number = 0
     with Progress(len(ids), "observation", None) as bar:
         for start in range(0, len(ids), part):

@@ -125,35 +125,40 @@ def _count_seen(session: orm.Session, target_filter: TargetFilter, ids: Constant
     rows = ids.select(_dataset.c.target_id, number_conditions(target_filter))
     given = parameters(target_filter)
 
-    def among_first(size: int) -> sa.Select[Any]:
+    def among_first(size: int, *, flags: bool) -> sa.Select[Any]:
         some = rows.limit(sa.literal_column(str(size))).subquery("some")
         number = sa.func.count(some.c.target_id.distinct())
         with_flags: sa.ColumnElement[int] = number
-        if target_filter.flagged is not None:
+        if flags:
             flagged = _flagged_among(sa.select(some.c.target_id).distinct(), target_filter)
             with_flags = sa.select(sa.func.count()).select_from(flagged).scalar_subquery()
         columns: list[Any] = [sa.func.count(), number, with_flags]
         return fitted(session, sa.select(*columns).select_from(some), target_filter)
 
-    first = among_first(_SAMPLE)
+    by_flags = target_filter.flagged is not None
+    first = among_first(_SAMPLE, flags=False)
     expected = planned_rows(session, first, given)
     datasets, targets, flagged = session.execute(first, given).one()
-    if datasets == _SAMPLE:
-        each = datasets / targets
-        if expected / each <= COUNTED:
-            # Twice as many, in case that the first targets have fewer DataSets than others.
-            datasets, targets, flagged = session.execute(
-                among_first(round(2 * COUNTED * each)), given
-            ).one()
-            if datasets < round(2 * COUNTED * each):
-                return Size(flagged)
-        everything = _count_all(session, target_filter, ids)
-        found = max(targets, min(max(expected, datasets) / each, everything))
-        spread = None
-        if target_filter.flagged is not None:
-            spread = _flagged_in_spread(session, target_filter)
-        return Size(round(found * (flagged / targets if spread is None else spread)), exact=False)
-    return Size(flagged)
+    if datasets < _SAMPLE:
+        if by_flags and targets:
+            _, _, flagged = session.execute(among_first(_SAMPLE, flags=True), given).one()
+        return Size(flagged)
+    each = datasets / targets
+    if expected / each <= COUNTED:
+        # Twice as many, in case that the first targets have fewer DataSets than others.
+        most = round(2 * COUNTED * each)
+        number, _, flagged = session.execute(among_first(most, flags=by_flags), given).one()
+        if number < most:
+            return Size(flagged)
+    everything = _count_all(session, target_filter, ids)
+    found = max(targets, min(max(expected, datasets) / each, everything))
+    if not by_flags:
+        return Size(round(found), exact=False)
+    spread = _flagged_in_spread(session, target_filter)
+    if spread is None:
+        _, _, flagged = session.execute(among_first(_SAMPLE, flags=True), given).one()
+        spread = flagged / targets
+    return Size(round(found * spread), exact=False)
 
 
 def _flagged_among(targets: sa.Select[Any], target_filter: TargetFilter) -> sa.Subquery:

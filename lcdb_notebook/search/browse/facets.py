@@ -69,12 +69,8 @@ def counts(
         whole = count(session, target_filter)
     if facet == "flags":
         flagged = count(session, dataclasses.replace(target_filter, flagged=True))
-        if whole.exact and flagged.exact:
-            return {True: flagged, False: Size(whole - flagged)}
-        return {
-            True: flagged,
-            False: count(session, dataclasses.replace(target_filter, flagged=False)),
-        }
+        exact = whole.exact and flagged.exact
+        return {True: flagged, False: Size(max(0, whole - flagged), exact=exact)}
     if not whole.exact:
         sizes = _each_value(session, target_filter, facet)
         return {value: size for value, size in sizes if size or not size.exact}

@@ -50,11 +50,9 @@ __all__ = [
     "any_of",
     "are_keys",
     "chronology",
-    "count",
     "dataset_matches",
     "datasets",
     "datasets_of",
-    "matching",
     "missions",
     "observation_ids",
     "observation_matches",
@@ -108,21 +106,6 @@ def datasets(
 def datasets_of(ids: Sequence[DataSetId]) -> Asked:
     """Select DataSets by id, with the columns of :func:`datasets`, in no particular order."""
     return _datasets_of(are_keys(ids)), {"ids": list(ids)}
-
-
-def matching(wanted: Criteria) -> Asked:
-    """Select the ids of the matching DataSets, in no particular order."""
-    return _matching(shape(wanted)), parameters(wanted)
-
-
-def count(wanted: Criteria, *, limit: int | None = None, offset: int = 0) -> Asked:
-    """Count the matching DataSets, or those of a range."""
-    if limit is None and not offset:
-        return _count(shape(wanted)), parameters(wanted)
-    some, values = matching(wanted)
-    page = some.limit(limit).offset(offset).subquery()
-    counted: sa.Select[Any] = sa.select(sa.func.count()).select_from(page)
-    return counted, values
 
 
 _PAGE = ("limit", "offset", "after")
@@ -183,16 +166,6 @@ def _ordered(
 @lru_cache(maxsize=2)
 def _datasets_of(keys: bool) -> sa.Select[tuple[Any, ...]]:
     return _described(_datasets_joined()).where(any_of(_dataset.c.id, "ids", keys=keys))
-
-
-@lru_cache(maxsize=256)
-def _matching(asked: Shape) -> sa.Select[Any]:
-    return sa.select(_dataset.c.id).select_from(_datasets_joined()).where(*_matches(asked))
-
-
-@lru_cache(maxsize=256)
-def _count(asked: Shape) -> sa.Select[Any]:
-    return sa.select(sa.func.count()).select_from(_datasets_joined()).where(*_matches(asked))
 
 
 def _described(rows: sa.FromClause) -> sa.Select[tuple[Any, ...]]:
