@@ -12,14 +12,14 @@ import warnings
 from collections.abc import Sequence
 
 from lcdb_notebook import __version__
-from lcdb_notebook.cli import app, backup, demo, info, ingest
+from lcdb_notebook.cli import app, backup, demo, fetch, info, ingest
 from lcdb_notebook.cli.options import CODES, FAILED, INTERRUPTED, LAYOUT, Parser
 from lcdb_notebook.cli.output import print_error
 from lcdb_notebook.errors import LCDBError
 
 __all__ = ["main"]
 
-COMMANDS = (demo, ingest, info, app, backup)
+COMMANDS = (demo, ingest, fetch, info, app, backup)
 """The modules of the commands; ``add`` of each adds its arguments to a parser."""
 
 _EXAMPLES = """\
@@ -27,6 +27,7 @@ examples:
   lcdb-notebook demo                        try it with synthetic stars on the embedded server
   lcdb-notebook ingest ~/.lightkurve/cache  ingest all files that lightkurve has downloaded
   lcdb-notebook ingest 'qlp/*.fits.gz' --url postgresql://ada@pdo.example.org/lightcurvedb
+  lcdb-notebook fetch "TIC 261136679" --sector 1 --author SPOC
   lcdb-notebook info --config db.conf       list the contents of that database
   lcdb-notebook app                         explore it in a browser, without a notebook
   lcdb-notebook backup lightcurves.dump     back it up into one file

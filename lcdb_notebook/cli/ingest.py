@@ -21,8 +21,9 @@ def add(commands: Commands) -> None:
         "ingest",
         help="ingest light-curve files",
         formatter_class=LAYOUT,
-        description="Ingest light-curve files: SPOC, TESS-SPOC, QLP, TGLC, Kepler and K2, .fits or "
-        ".h5, gzip-compressed or not.\nA file is ingested completely or not at all; ingesting it "
+        description="Ingest light-curve files: SPOC, TESS-SPOC, QLP, TGLC, Kepler, K2, CDIPS, "
+        "eleanor, PATHOS, TASOC,\nK2SFF, EVEREST, KEPSEISMIC and KBONUS-BKG, .fits or .h5, "
+        "gzip-compressed or not.\nA file is ingested completely or not at all; ingesting it "
         "again changes nothing. Files of other pipelines need --author and --photometry.",
         epilog="examples:\n  lcdb-notebook ingest ~/.lightkurve/cache\n"
         "  lcdb-notebook ingest 'sector-*/*.fits.gz' tess2018206045859-s0001-*_lc.fits\n"
@@ -32,7 +33,7 @@ def add(commands: Commands) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="a file, a folder with its subfolders, or a pattern",
+        help="a file, a folder with its subfolders, a pattern, or an address (https:, mast:)",
     )
     command.add_argument(
         "--on-error",

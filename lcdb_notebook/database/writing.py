@@ -24,7 +24,7 @@ __all__ = ["add", "add_frames", "ingest"]
 
 def ingest(
     self: Open,
-    paths: str | Path | Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path] | lightkurve.SearchResult,
     *,
     on_error: OnError = "skip",
     replace: bool | Literal["newer"] = False,
@@ -42,8 +42,11 @@ def ingest(
 
     Parameters
     ----------
-    paths : str, pathlib.Path, or iterable of these
-        Files, folders (searched recursively) and glob patterns.
+    paths : str, pathlib.Path, SearchResult, LightCurveCollection, or iterable of these
+        Files, folders (searched recursively) and glob patterns; addresses that begin with
+        ``https://`` or ``mast:``; and the result of a search of lightkurve. Files that are
+        downloaded are kept in lightkurve's cache. The light curves of a LightCurveCollection are
+        added like those of ``db.add``.
     on_error : {"skip", "raise"}, optional
         "skip" reports bad files with the reason. "raise" raises the first error; earlier batches
         remain, and no file of the same batch is ingested.

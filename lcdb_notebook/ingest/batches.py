@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import ArgumentError, IngestError, LCDBError
 from lcdb_notebook.errors.arguments import check_choice
+from lcdb_notebook.ingest.collection import add_collection, is_collection
+from lcdb_notebook.ingest.downloads import downloads, fetch
 from lcdb_notebook.ingest.from_lightkurve.convert import check_arguments
 from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.readers.dispatch import read_product
@@ -22,6 +24,9 @@ from lcdb_notebook.ingest.store.replacing import Replace
 from lcdb_notebook.ingest.store.store import store, was_taken
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.server.interrupt import interruptible
+
+if TYPE_CHECKING:
+    import lightkurve
 
 BATCH_FILES = 256
 """Files per transaction; more are not measurably faster."""
@@ -37,7 +42,7 @@ _TABLES = "dataset, datasethierarchy, observation, quality_flag_array, target, t
 
 def ingest(
     bind: orm.Session | sa.Engine,
-    paths: AnyPath | Iterable[AnyPath],
+    paths: AnyPath | Iterable[AnyPath] | lightkurve.SearchResult,
     *,
     on_error: Literal["skip", "raise"] = "skip",
     replace: Replace = False,
@@ -57,8 +62,11 @@ def ingest(
         Uncommitted changes of the session are neither committed nor visible, and the session must
         not hold the writers' lock that ``store`` takes. If the session is bound to a connection,
         that connection is used and nothing is committed.
-    paths : path-like or iterable of path-like
-        Files, folders (searched recursively) and glob patterns.
+    paths : path-like, SearchResult, LightCurveCollection, or iterable of these
+        Files, folders (searched recursively) and glob patterns; addresses that begin with
+        ``https://`` or ``mast:``; and the result of a search of lightkurve. Files that are
+        downloaded are kept in lightkurve's cache. The light curves of a LightCurveCollection are
+        added like those of ``db.add``.
     on_error : {"skip", "raise"}, default "skip"
         "skip" reports bad files with the reason. "raise" raises the first error; earlier batches
         remain, and no file of the same batch is ingested.
@@ -110,11 +118,13 @@ def ingest(
       no/such/file.fits: no such file or folder
     """
     check_choice("on_error", on_error, ("skip", "raise"))
+    if is_collection(paths):
+        return add_collection(bind, paths, on_error, description)
     if replace not in (True, False, "newer"):
         raise ArgumentError(f"replace must be True, False or 'newer', got {replace!r}")
     check_arguments("ingest()", description, ("author", "quality_type"))
-    found = find_files(paths)
     outcomes: dict[str, Outcome] = {}
+    found = find_files(_local(paths, outcomes, on_error, progress))
     for path, reason in found.problems:
         _note(outcomes, _skipped(path, IngestError(f"{path}: {reason}")), on_error)
     with _connection(bind) as connection, Progress(len(found.files), "file", progress) as bar:
@@ -131,6 +141,25 @@ def ingest(
             with _transaction(connection):
                 connection.exec_driver_sql(f"ANALYZE {_TABLES}")
     return report
+
+
+def _local(
+    paths: Any, outcomes: dict[str, Outcome], on_error: str, progress: bool | None
+) -> AnyPath | Iterable[AnyPath]:
+    """Download what is not local, and return the paths of all files."""
+    remote, local = downloads(paths)
+    if not remote:
+        return paths  # type: ignore[no-any-return]
+    with Progress(len(remote), "download", progress) as bar:
+        for done, one in enumerate(remote, 1):
+            try:
+                local.append(fetch(one))
+            except IngestError as error:
+                reason = IngestError(f"{one.label}: {error}")
+                reason.__cause__ = error.__cause__
+                _note(outcomes, _skipped(one.label, reason), on_error)
+            bar.show(done)
+    return local
 
 
 @dataclass
