@@ -18,6 +18,11 @@ class FrozenProxy:
     ----------
     url : str or sqlalchemy.engine.URL
         The server, on TCP or on a Unix socket.
+
+    Attributes
+    ----------
+    round_trips : int
+        How often clients sent something after an answer of the server.
     """
 
     def __init__(self, url: str | sa.URL) -> None:
@@ -27,6 +32,7 @@ class FrozenProxy:
         self._flowing.set()
         self._closed = False
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self.round_trips = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -90,6 +96,7 @@ class FrozenProxy:
             return
         self._pairs.append((client, server))
         other = {client: server, server: client}
+        latest = server
         try:
             while not self._closed:
                 ready, _, _ = select.select([client, server], [], [])
@@ -99,6 +106,9 @@ class FrozenProxy:
                     if not data:
                         return
                     self._flowing.wait()
+                    # What a client sends after it heard from the server, it had to wait for.
+                    self.round_trips += one is client and latest is server
+                    latest = one
                     other[one].sendall(data)
         except (OSError, ValueError):
             return

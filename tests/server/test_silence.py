@@ -253,3 +253,34 @@ def test_connect_takes_other_keepalives_from_the_url(through: FrozenProxy) -> No
         found = options_of(db)
     assert found["TCP_KEEPIDLE"] == 77
     assert found["TCP_USER_TIMEOUT"] == 123_000
+
+
+# Round trips: over a slow network, each costs its delay twice.
+
+
+def test_calls_wait_for_the_server_a_known_number_of_times(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    with lcdb.connect(url, write=True, create=True) as db:
+        store(db.session.connection(), list(demo.products(8, sectors=[1], cadences=20)))
+        db.session.commit()
+    waits: dict[str, int] = {}
+    one: dict[str, Any] = {"sector": 1, "photometry": "DEMO aperture 2px", "processing": "raw"}
+    with FrozenProxy(url) as proxy:
+
+        def count(name: str, call: Callable[[], Any]) -> Any:
+            before = proxy.round_trips
+            result = call()
+            waits[name] = proxy.round_trips - before
+            return result
+
+        db = count("connect", lambda: lcdb.connect(proxy.url))
+        try:
+            count("lightcurve", lambda: db.lightcurve(1, **one))
+            count("a target shown", lambda: repr(db.search(1)))
+            count("a sector shown", lambda: repr(db.search(sector=1)))
+        finally:
+            db.close()
+    most = {"connect": 11, "lightcurve": 7, "a target shown": 3, "a sector shown": 6}
+    assert all(waits[name] <= most[name] for name in most), waits

@@ -108,7 +108,8 @@ def check(connection: sa.Connection) -> None:
         lists all differences and how to resolve them. Also if the role may not read a table, or
         the database is not a LightcurveDB.
     """
-    stored = by_table(stored_columns(connection))
+    columns_found = stored_columns(connection)
+    stored = by_table(columns_found)
     if not stored:
         raise SchemaError(explain_absence(connection))
     tables = [table for table in Base.metadata.sorted_tables if table.name in REQUIRED]
@@ -130,7 +131,7 @@ def check(connection: sa.Connection) -> None:
     ]
     if unreadable:
         raise SchemaError(explain_rights(connection, unreadable))
-    different = schema_diff.differences(connection)
+    different = schema_diff.differences(connection, columns_found)
     blocking = [str(one) for one in different if one.blocks]
     if not (absent or blocking):
         return

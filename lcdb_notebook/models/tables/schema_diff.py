@@ -53,7 +53,9 @@ class Difference:
         return f"{self.column} {self.what}"
 
 
-def differences(connection: sa.Connection) -> list[Difference]:
+def differences(
+    connection: sa.Connection, found: list[StoredColumn] | None = None
+) -> list[Difference]:
     """Compare the columns of the database with those of the models.
 
     Missing tables and columns are not included;
@@ -63,6 +65,8 @@ def differences(connection: sa.Connection) -> list[Difference]:
     ----------
     connection : sqlalchemy.Connection
         An open connection; nothing is changed.
+    found : list of StoredColumn, optional
+        The columns of the database, if they were read before.
 
     Returns
     -------
@@ -73,7 +77,8 @@ def differences(connection: sa.Connection) -> list[Difference]:
         does not block either. It may be a field of a mission class that is not imported; if it is
         required, the server rejects new rows.
     """
-    return list(_compared(stored_columns(connection), connection.dialect))
+    columns = stored_columns(connection) if found is None else found
+    return list(_compared(columns, connection.dialect))
 
 
 def _compared(found: list[StoredColumn], dialect: sa.Dialect) -> Iterator[Difference]:

@@ -165,9 +165,11 @@ class Selection:
             with self._search.sessions.session_scope() as session:
                 found = self._search.kept or first_rows.found(session)
                 missing = self._search.missing(session)
+                is_all = len(found.rows) < _ROWS_SHOWN
+                # In the same block, because each begins with a test of the connection.
+                size = Size(len(found.rows)) if is_all else self._search.size()
         except NotFoundError as error:
             return f"0 light curves: {error}", None
-        size = Size(len(found.rows)) if len(found.rows) < _ROWS_SHOWN else self._search.size()
         headline = f"{size.text} light curve{'' if size == 1 else 's'}"
         if size > _ROWS_SHOWN:
             headline += f", the first {_ROWS_SHOWN} shown"
