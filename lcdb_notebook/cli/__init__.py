@@ -1,7 +1,7 @@
-"""The command ``lcdb-notebook``: fill a database, list its contents, back it up.
+"""The command ``lcdb-notebook``: fill a database, search and export it, back it up.
 
-Exit codes: 0 success, 1 some files were skipped, 2 failure (with the reason in one line), 130
-interrupted.
+Exit codes: 0 success, 1 nothing was found or some files were skipped, 2 failure (with the reason in
+one line), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -12,14 +12,25 @@ import warnings
 from collections.abc import Sequence
 
 from lcdb_notebook import __version__
-from lcdb_notebook.cli import app, backup, demo, fetch, info, ingest
-from lcdb_notebook.cli.options import CODES, FAILED, INTERRUPTED, LAYOUT, Parser
+from lcdb_notebook.cli import (
+    app,
+    backup,
+    completion,
+    demo,
+    export,
+    fetch,
+    info,
+    ingest,
+    plot,
+    search,
+)
+from lcdb_notebook.cli.options import CODES, FAILED, INTERRUPTED, LAYOUT, NOTHING_FOUND, Parser
 from lcdb_notebook.cli.output import print_error
-from lcdb_notebook.errors import LCDBError
+from lcdb_notebook.errors import LCDBError, NotFoundError
 
 __all__ = ["main"]
 
-COMMANDS = (demo, ingest, fetch, info, app, backup)
+COMMANDS = (demo, ingest, fetch, info, search, plot, export, app, backup, completion)
 """The modules of the commands; ``add`` of each adds its arguments to a parser."""
 
 _EXAMPLES = """\
@@ -29,6 +40,7 @@ examples:
   lcdb-notebook ingest 'qlp/*.fits.gz' --url postgresql://ada@pdo.example.org/lightcurvedb
   lcdb-notebook fetch "TIC 261136679" --sector 1 --author SPOC
   lcdb-notebook info --config db.conf       list the contents of that database
+  lcdb-notebook search 261136679 --sector 1 list the light curves of a star
   lcdb-notebook app                         explore it in a browser, without a notebook
   lcdb-notebook backup lightcurves.dump     back it up into one file
 """
@@ -54,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     given = parser.parse_args(arguments)
+    given.parser = parser
     if given.command is None:
         parser.print_help(sys.stderr)
         return FAILED
@@ -64,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code: int = given.run(given)
         except LCDBError as error:
             print_error(traceback.format_exc() if given.debug else f"lcdb-notebook: {error}")
-            code = FAILED
+            code = NOTHING_FOUND if isinstance(error, NotFoundError) else FAILED
         except KeyboardInterrupt:
             print_error("lcdb-notebook: interrupted")
             code = INTERRUPTED
@@ -76,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="lcdb-notebook",
-        description="Fill a LightcurveDB, list its contents, explore it, back it up.",
+        description="Fill a LightcurveDB, search and export it, explore it, back it up.",
         epilog=f"{_EXAMPLES}\nOptions of a command: lcdb-notebook COMMAND --help\n{CODES}",
         formatter_class=LAYOUT,
     )

@@ -10,8 +10,8 @@ from lcdb_notebook import demo
 from lcdb_notebook.cli.info import summary
 from lcdb_notebook.cli.options import LAYOUT, add_common, positive
 from lcdb_notebook.cli.output import print_output
+from lcdb_notebook.cli.plot import check_file, save
 from lcdb_notebook.database import Database, connect
-from lcdb_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from lcdb_notebook.cli.options import Commands
@@ -62,7 +62,7 @@ def add(commands: Commands) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     file: Path = given.plot
-    _check_plot(file)
+    check_file(file, "--plot")
     elsewhere = given.url is not None or given.config is not None
     # Synthetic stars are stored in a shared database only if the command line names it.
     embedded = given.embedded if elsewhere or given.embedded is not None else True
@@ -89,33 +89,6 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _check_plot(file: Path) -> None:
-    """Check that a plot can be written to a file, before anything is loaded."""
-    import matplotlib as mpl
-
-    # Writing a file must not depend on a display.
-    mpl.use("Agg")
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    known = FigureCanvasBase.get_supported_filetypes()
-    if file.suffix.removeprefix(".").lower() not in known:
-        raise ConfigurationError(
-            f"--plot {file}: the name must end in .{', .'.join(sorted(known))}"
-        )
-    if not file.absolute().parent.is_dir():
-        raise ConfigurationError(f"--plot {file}: no folder {file.absolute().parent}")
-
-
 def _plot(database: Database, file: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    axes = database.search(**PLOTTED).plot(quality_bitmask="hard")
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    try:
-        figure.savefig(file)
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {file}: {error.strerror or error}") from error
-    finally:
-        plt.close(figure)
+    save(database.search(**PLOTTED).plot(quality_bitmask="hard"), file)
     print_output(f"\nPlotted one light curve with its flagged cadences in {file.absolute()}")

@@ -5,8 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from lcdb_notebook.cli.options import CODES, FAILED, LAYOUT, SKIPPED, add_common
-from lcdb_notebook.cli.output import print_error, print_output
+from lcdb_notebook.cli.options import (
+    CODES,
+    FAILED,
+    LAYOUT,
+    NOTHING_FOUND,
+    SKIPPED,
+    add_common,
+    add_json,
+)
+from lcdb_notebook.cli.output import print_error, print_json, print_output, records
 from lcdb_notebook.database import connect
 
 if TYPE_CHECKING:
@@ -35,6 +43,7 @@ def add(commands: Commands) -> None:
         command.add_argument(f"--{name}", type=int, action="append", metavar="N")
     command.add_argument("--exptime", help='seconds, "fast", "short" or "long"')
     command.add_argument("--limit", type=int, metavar="N", help="number of files at most")
+    add_json(command)
     add_common(command)
     command.set_defaults(run=run)
 
@@ -56,10 +65,15 @@ def run(given: argparse.Namespace) -> int:
         return FAILED
     if len(result) == 0:
         print_error(f"lcdb-notebook: MAST has no light curves of {given.target!r} like this")
-        return FAILED
-    print_output(repr(result))
+        return NOTHING_FOUND
+    if not given.json:
+        print_output(repr(result))
     with connect(given.url, config=given.config, embedded=given.embedded, write=True) as database:
-        print_output(repr(database))
+        if not given.json:
+            print_output(repr(database))
         report = database.ingest(result)
-    print_output(repr(report))
+    if given.json:
+        print_json(records(report.to_pandas()))
+    else:
+        print_output(repr(report))
     return SKIPPED if report.skipped else 0

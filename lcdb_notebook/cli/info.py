@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from lcdb_notebook.cli.options import LAYOUT, add_common
-from lcdb_notebook.cli.output import print_output
+from lcdb_notebook.cli.options import CODES, LAYOUT, add_common, add_json
+from lcdb_notebook.cli.output import print_json, print_output, records
 from lcdb_notebook.database import Database, connect
 from lcdb_notebook.search import listings
 
@@ -24,8 +24,9 @@ def add(commands: Commands) -> None:
         formatter_class=LAYOUT,
         description="Print which database is used, and how many stars, observations and light "
         "curves it contains.",
-        epilog="example:\n  lcdb-notebook info --config ~/.config/lightcurvedb/db.conf",
+        epilog=f"example:\n  lcdb-notebook info --config ~/.config/lightcurvedb/db.conf\n\n{CODES}",
     )
+    add_json(command)
     add_common(command)
     command.set_defaults(run=run)
 
@@ -33,6 +34,11 @@ def add(commands: Commands) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     with connect(given.url, config=given.config, embedded=given.embedded) as database:
+        if given.json:
+            with database.session_scope() as session:
+                contents = records(listings.summary(session))
+            print_json({"database": repr(database), "contents": contents})
+            return 0
         print_output(f"{database!r}\n")
         print_output(summary(database))
     return 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from lcdb_notebook.cli.options import CODES, LAYOUT, SKIPPED, add_common
-from lcdb_notebook.cli.output import print_output
+from lcdb_notebook.cli.options import CODES, LAYOUT, SKIPPED, add_common, add_json
+from lcdb_notebook.cli.output import print_json, print_output, records
 from lcdb_notebook.database import connect
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def add(commands: Commands) -> None:
     )
     for name, what in (("author", "pipeline"), ("photometry", "photometric source")):
         command.add_argument(f"--{name}", help=f"{what} of files of other pipelines")
+    add_json(command)
     add_common(command)
     command.set_defaults(run=run)
 
@@ -55,7 +56,8 @@ def add(commands: Commands) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     with connect(given.url, config=given.config, embedded=given.embedded, write=True) as database:
-        print_output(repr(database))
+        if not given.json:
+            print_output(repr(database))
         report = database.ingest(
             given.paths,
             on_error=given.on_error,
@@ -63,5 +65,8 @@ def run(given: argparse.Namespace) -> int:
             author=given.author,
             photometry=given.photometry,
         )
-    print_output(repr(report))
+    if given.json:
+        print_json(records(report.to_pandas()))
+    else:
+        print_output(repr(report))
     return SKIPPED if report.skipped else 0

@@ -17,16 +17,18 @@ __all__ = [
     "FAILED",
     "INTERRUPTED",
     "LAYOUT",
+    "NOTHING_FOUND",
     "SKIPPED",
     "Parser",
     "add_common",
+    "add_json",
     "positive",
 ]
 
-SKIPPED, FAILED, INTERRUPTED = 1, 2, 130
+SKIPPED, NOTHING_FOUND, FAILED, INTERRUPTED = 1, 1, 2, 130
 
 CODES = """\
-exit codes: 0 success, 1 some files were skipped, 2 failure, 130 interrupted
+exit codes: 0 success, 1 nothing was found or files were skipped, 2 failure, 130 interrupted
 """
 
 LAYOUT = argparse.RawDescriptionHelpFormatter
@@ -60,6 +62,11 @@ def add_common(command: argparse.ArgumentParser) -> None:
         "(default: $LCDB_DATA, or your user data folder)",
     )
     command.add_argument("--debug", action="store_true", help="print the traceback of an error")
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def positive(text: str) -> int:

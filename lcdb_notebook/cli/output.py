@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["print_error", "print_output", "without_password"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["print_error", "print_json", "print_output", "records", "without_password"]
 
 
 def print_output(text: str) -> None:
     """Print a result to standard output."""
     print(without_password(text), flush=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a result to standard output as JSON."""
+    print_output(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def records(frame: pd.DataFrame) -> Any:
+    """Return the rows of a DataFrame for JSON, with missing values as None."""
+    return json.loads(frame.to_json(orient="records", default_handler=str))
 
 
 def print_error(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 from lcdb_notebook.errors import MissingExtraError
@@ -37,13 +38,19 @@ def required(module: str, *, extra: str, needed_by: str) -> Any:
     >>> required("no_such_module", extra="nested", needed_by="to_nested()")
     Traceback (most recent call last):
     lcdb_notebook.errors.MissingExtraError: to_nested() needs the package no_such_module, which is
-    not installed. In a notebook: %pip install "lcdb-notebook[nested]"
+    not installed; install it with: pip install "lcdb-notebook[nested]"
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         missing = (error.name or module).partition(".")[0]
         raise MissingExtraError(
-            f"{needed_by} needs the package {missing}, which is not installed. In a notebook: "
-            f'%pip install "lcdb-notebook[{extra}]"'
+            f"{needed_by} needs the package {missing}, which is not installed; install it with: "
+            f'{_pip()} install "lcdb-notebook[{extra}]"'
         ) from error
+
+
+def _pip() -> str:
+    """Return the command that installs packages here; in IPython, it must be a magic command."""
+    ipython: Any = sys.modules.get("IPython")
+    return "pip" if ipython is None or ipython.get_ipython() is None else "%pip"

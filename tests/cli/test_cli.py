@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -156,6 +157,134 @@ def test_info_on_an_empty_database_says_how_to_fill_it(
     assert "lcdb-notebook ingest" in text
 
 
+ONE = ["1", "--sector", "1", "--exptime", "120", "--processing", "DEMO DET"]
+"""Criteria of two light curves of the demonstration data."""
+
+
+def test_search_prints_the_rows_of_the_selection(
+    filled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", *ONE, "--url", filled, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    with lcdb.connect(filled) as db:
+        table = db.search(1, sector=1, exptime=120, processing="DEMO DET").table
+    assert [row["dataset"] for row in rows] == table["dataset"].tolist()
+    assert list(rows[0]) == list(table)
+    assert main(["search", *ONE, "--url", filled]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(rows)
+    assert "DEMO aperture 2px" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("criteria", "number"),
+    [
+        (["1", "2", "--sector", "1", "2", "--processing", "raw", "--exptime", "120"], 8),
+        (["DEMO 3", "--photometry", "DEMO aperture 2px", "--field", "sector=1"], 3),
+        (["1", "--processing", "DEMO DET", "--best"], 2),
+    ],
+)
+def test_search_has_the_criteria_of_the_python_method(
+    filled: str, criteria: list[str], number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", *criteria, "--url", filled, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == number
+
+
+def test_search_says_on_standard_error_that_there_are_more(
+    filled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", "--limit", "5", "--url", filled, "--json"]) == 0
+    caught = capsys.readouterr()
+    assert len(json.loads(caught.out)) == 5
+    assert "only the first 5 light curves; raise --limit" in caught.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search", "1", "--sector", "99"],
+        ["search", "500"],
+        ["search", "1", "--processing", "SAP"],
+        ["plot", "1", "--sector", "99", "-o", "star.png"],
+        ["export", "1", "--sector", "99", "-o", "files"],
+    ],
+    ids=" ".join,
+)
+def test_the_exit_code_is_1_if_nothing_was_found(
+    filled: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--url", filled]) == 1
+    caught = capsys.readouterr()
+    assert caught.out == ""
+    assert caught.err.startswith("lcdb-notebook: ")
+
+
+def test_plot_writes_a_file_and_names_its_light_curves(
+    filled: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "star.svg"
+    arguments = ["plot", *ONE, "--quality-bitmask", "hard", "-o", str(file), "--url", filled]
+    assert main([*arguments, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["file"], len(told["datasets"])) == (str(file), 2)
+    assert "DESAT (" in file.read_text(encoding="utf-8")
+
+
+def test_export_writes_files_that_are_kept_the_second_time(
+    filled: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["export", *ONE, "--format", "ecsv", "-o", str(tmp_path / "x"), "--url", filled]
+    assert main([*arguments, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["status"] for row in rows] == ["written"] * 2
+    assert all(Path(row["file"]).is_file() for row in rows)
+    assert main(arguments) == 0
+    assert "2 light curves: 0 written, 2 kept, 0 skipped" in capsys.readouterr().out
+
+
+def test_info_and_ingest_print_json(filled: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "--url", filled, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    numbers = {row["what"]: row["number"] for row in told["contents"]}
+    assert numbers["light curves"] == LIGHT_CURVES
+    Path("bad.fits").write_bytes(b"no FITS at all")
+    assert main(["ingest", "bad.fits", "--url", filled, "--json"]) == 1
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["status"] == "skipped"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_prints_a_script_that_names_every_command(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["completion", shell]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("search", "--quality-bitmask", "restore", "--replace"))
+
+
+def test_completion_in_bash_completes_commands_options_and_values(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    for words, expected in (
+        (["lcdb-notebook", "sea"], "search"),
+        (["lcdb-notebook", "search", "--quality"], ""),
+        (["lcdb-notebook", "export", "--for"], "--format"),
+        (["lcdb-notebook", "export", "--format", "par"], "parquet"),
+    ):
+        line = " ".join(words)
+        ask = (
+            f"COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}\n"
+            "_shtab_lcdb_notebook 2>/dev/null; echo ${COMPREPLY[@]}\n"
+        )
+        done = subprocess.run(
+            ["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, check=False
+        )
+        assert done.stdout.split() == ([expected] if expected else []), (words, done.stderr)
+
+
 def test_ingest_takes_files_in_and_says_so(
     data_folder: Path, blank_dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -297,7 +426,10 @@ def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     assert "examples:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["demo"], ["ingest"], ["info"], ["backup"], ["restore"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["demo"], ["ingest"], ["info"], ["search"], ["plot"], ["export"], ["backup"], ["restore"]],
+)
 def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--help"])
@@ -307,7 +439,7 @@ def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[s
 
 
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("demo", "ingest", "info", "backup", "restore"):
+    for command in ("demo", "ingest", "info", "search", "plot", "export", "backup", "restore"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
         text = capsys.readouterr().out

@@ -17,7 +17,18 @@ def test_what_is_missing_is_told_with_the_command_that_installs_it() -> None:
     with pytest.raises(MissingExtraError, match="nowhere") as caught:
         optional.required("nowhere.to.be.found", extra="dask", needed_by="to_dask()")
     assert str(caught.value) == (
-        "to_dask() needs the package nowhere, which is not installed. In a notebook: "
-        '%pip install "lcdb-notebook[dask]"'
+        "to_dask() needs the package nowhere, which is not installed; install it with: "
+        'pip install "lcdb-notebook[dask]"'
     )
     assert isinstance(caught.value, ImportError)
+
+
+def test_required_names_the_command_of_a_notebook_in_ipython() -> None:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    InteractiveShell.instance()
+    try:
+        with pytest.raises(MissingExtraError, match='with: %pip install "lcdb-notebook'):
+            optional.required("nowhere", extra="dask", needed_by="to_dask()")
+    finally:
+        InteractiveShell.clear_instance()
