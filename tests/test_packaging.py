@@ -27,6 +27,8 @@ TOP_LEVEL = {
     "README.md",
     "SECURITY.md",
     "CHANGELOG.md",
+    "CITATION.cff",
+    "CODE_OF_CONDUCT.md",
     "CONTRIBUTING.md",
     "LICENSE",
     "Makefile",
@@ -116,6 +118,41 @@ def test_the_changelog_begins_with_the_version_of_the_package() -> None:
     newest = re.search(r"^## \[([^]]+)\] - (Unreleased|\d{4}-\d{2}-\d{2})$", text, re.MULTILINE)
     assert newest
     assert newest[1] == lcdb_notebook.__version__
+
+
+def test_the_citation_is_of_this_version_and_licence() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == lcdb_notebook.__version__
+    assert cited["license"] == project()["license"]
+    assert cited["keywords"] == project()["keywords"]
+    authors = [author["name"] for author in project()["authors"]]
+    assert [author["name"] for author in cited["authors"]] == authors
+    assert cited["url"] == project()["urls"]["Homepage"]
+
+
+def test_files_name_the_addresses_of_the_project() -> None:
+    (author,) = project()["authors"]
+    for name in ("SECURITY.md", "CODE_OF_CONDUCT.md"):
+        assert f"<{author['email']}>" in (ROOT / name).read_text(encoding="utf-8")
+    home = project()["urls"]["Homepage"]
+    assert all(url.startswith(home) for url in project()["urls"].values())
+
+
+def test_the_workflow_runs_what_ci_run_runs() -> None:
+    path = ROOT / ".github/workflows/ci.yml"
+    (job,) = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+    assert job["steps"][-1] == {"run": ".ci/run"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*_*.yml")), ids=lambda path: path.stem
+)
+def test_issue_forms_have_fields_with_names(path: Path) -> None:
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {"name", "description", "labels", "body"} <= set(form)
+    names = [field["id"] for field in form["body"]]
+    assert len(set(names)) == len(names)
+    assert all(field["attributes"]["label"] for field in form["body"])
 
 
 def test_the_type_hints_are_shipped() -> None:
