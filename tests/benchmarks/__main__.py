@@ -26,6 +26,7 @@ import mapping
 import memory
 import partitioned
 import reading
+import rerunning
 from report import NotMeasured, Row, machine, table
 from sky import SCALES, NoDataError, Sky
 
@@ -52,6 +53,7 @@ BENCHMARKS: dict[str, Callable[[Sky, int], Iterator[Row | NotMeasured]]] = {
     "partitions": partitioned.partitions,
     "import": importing.package,
     "clicks": clicking.explorer,
+    "reruns": rerunning.explorers,
 }
 
 # Making its databases takes a quarter of an hour and 6 GB.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
+import delay
 import sqlalchemy as sa
 from report import NotMeasured, Row
 from sky import Sky, store_all, tidy, url_of
@@ -27,6 +29,7 @@ AT_LEAST = 9
 FIGURE = ".lcdb-if-canvas"
 KERNEL = "window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel"
 NODES = 500
+DELAY = 0.05
 STARS = 1_000_000
 
 
@@ -126,6 +129,17 @@ PRESS = """() => {
   }
 }"""
 
+TOGGLE = """() => [...document.querySelectorAll('.stage .lcdb-if-flag-list label')]
+  .find(label => label.innerText.startsWith('STRAYLIGHT2')).querySelector('input').click()"""
+
+PART = (
+    "from lcdb_notebook.explore.lightcurve import LightCurveExplorer\n"
+    "x = LightCurveExplorer(db.search(1))"
+)
+
+# Shows the first half of a light curve.
+HALF = "t = record.time\nx.figure.xlim = (float(t[0]), float(t[t.size // 2]))"
+
 # Draws each point as a rectangle, and leaves out those of a flag if its box is ticked.
 BARE = """
 import anywidget, numpy as np, traitlets
@@ -198,6 +212,14 @@ def explorer(sky: Sky, repeat: int) -> Iterator[Row | NotMeasured]:
             yield _keystroke(sky, stage, rounds)
         finally:
             front_end.close()
+        port = urlsplit(server.url).port
+        assert port is not None
+        with delay.delayed(port, DELAY) as slow:
+            front_end = Lab(browser, replace(server, url=f"http://127.0.0.1:{slow}"))
+            try:
+                yield from _delayed(sky, Stage(front_end), rounds)
+            finally:
+                front_end.close()
 
 
 class Traffic:
@@ -220,26 +242,21 @@ def _figure(
     sky: Sky, stage: Stage, traffic: Traffic, cadences: int, goals: Goals, rounds: int
 ) -> Iterator[Row]:
     sky.say(f"drawing {cadences:,} cadences")
-    _open(stage, _long(sky, cadences))
-    stage.run("found = db.search(1)\n(record,) = found.read()")
+    _open(stage, long_light_curves(sky, cadences))
+    stage.run("(record,) = db.search(1).read()")
     before = traffic.bytes
-    stage.set(
-        "from lcdb_notebook.explore.lightcurve import LightCurveExplorer\n"
-        "x = LightCurveExplorer(found)",
-        "x",
-    )
+    stage.set(PART, "x")
     watch = _of(PIXELS, FIGURE=FIGURE)
     stage.page.wait_for_function(f"({watch})() !== 0")
     loaded = (traffic.bytes - before) / 1e6
-    toggle = _of(CLICK, BOX=".lcdb-if-flag-list", NAME="STRAYLIGHT2")
-    toggled = _timed(stage, toggle, FIGURE, rounds)
+    toggled = _timed(stage, TOGGLE, FIGURE, rounds)
     stage.ask("0")
     stage.page.evaluate(SETTLED, watch)
     before = traffic.bytes
-    stage.page.evaluate(f"({toggle})()")
+    stage.page.evaluate(f"({TOGGLE})()")
     stage.page.evaluate(SETTLED, watch)
     of_toggle = (traffic.bytes - before) / 1e3
-    stage.run("t = record.time\nx.figure.xlim = (float(t[0]), float(t[t.size // 2]))")
+    stage.run(HALF)
     moved = _timed(stage, PAN, FIGURE, rounds)
     stage.run("x.settings = type(x.settings)('none', period=3.21)")
     folded = _timed(stage, TUNE, FIGURE, rounds)
@@ -253,9 +270,25 @@ def _figure(
     yield _bytes(f"bytes for a toggled flag of {points}", of_toggle, 2.5, "kB")
 
 
+def _delayed(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:
+    """Toggle and move as in :func:`_figure`, far from the kernel."""
+    cadences = 20_000
+    sky.say(f"drawing {cadences:,} cadences far from the kernel")
+    _open(stage, long_light_curves(sky, cadences))
+    stage.set(f"(record,) = db.search(1).read()\n{PART}", "x")
+    toggled = _timed(stage, TOGGLE, FIGURE, rounds)
+    stage.run(HALF)
+    moved = _timed(stage, PAN, FIGURE, rounds)
+    stage.set(BARE, "bare")
+    bare = _timed(stage, _of(CLICK, BOX=".bare-box", NAME="NAME"), ".bare", rounds)
+    far = f"of {cadences:,} points, {DELAY * 1000:.0f} ms each way from the kernel"
+    yield _row(f"toggle a flag {far}", toggled, bare, GOALS[cadences].toggle)
+    yield _row(f"a frame of moving the view {far}", moved, bare, GOALS[cadences].frame)
+
+
 def _target(sky: Sky, stage: Stage, rounds: int) -> Row:
     sky.say("clicking targets")
-    _open(stage, _long(sky, 20_000))
+    _open(stage, long_light_curves(sky, 20_000))
     stage.set("(record,) = db.search(1).read()\nx = db.explore()", "x")
     stage.page.wait_for_function("document.querySelectorAll('.stage .lcdb-list option').length > 2")
     choose = _of(CHOOSE, SELECT=".lcdb-list")
@@ -268,7 +301,7 @@ def _target(sky: Sky, stage: Stage, rounds: int) -> Row:
 
 def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
     sky.say(f"clicking one of {NODES} light curves in their lineage")
-    db = _long(sky, 20_000, "family")
+    db = long_light_curves(sky, 20_000, "family")
     first, other = (found.datasets[0] for found in (db.search(1), db.search(2)))
     for statement in FAMILY:
         db.session.execute(sa.text(statement), {"first": first, "other": other, "all": NODES})
@@ -276,7 +309,10 @@ def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
     tidy(db)
     _open(stage, db)
     stage.set("(record,) = db.search(3).read()\nx = db.explore(1)", "x")
+    # Not all of them together, which are shown first.
+    stage.run(f"x.datasets.choose({first})")
     stage.until("x.lineage.lineage is not None and len(x.lineage.lineage) > 400")
+    stage.until("not x.light_curve.work.busy and len(x.light_curve._records) == 1")
     watch = _of(PIXELS, FIGURE=FIGURE)
     times = []
     for round_ in range(rounds + 1):
@@ -295,7 +331,7 @@ def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
 
 def _first_paint(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:
     sky.say("opening explorers")
-    _open(stage, _long(sky, 20_000))
+    _open(stage, long_light_curves(sky, 20_000))
     stage.run("(record,) = db.search(1).read()")
     waits: dict[str, list[float]] = {"ours": [], "bare": []}
     for round_ in range(rounds + 1):
@@ -317,7 +353,7 @@ def _first_paint(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:
 
 def _keystroke(sky: Sky, stage: Stage, rounds: int) -> Row:
     sky.say(f"typing among {STARS:,} targets")
-    db = _long(sky, 20_000)
+    db = long_light_curves(sky, 20_000)
     connection = db.session.connection()
     connection.exec_driver_sql(
         "INSERT INTO target (catalog_id, name) "
@@ -335,7 +371,7 @@ def _keystroke(sky: Sky, stage: Stage, rounds: int) -> Row:
     return _row(f"keystroke to the list, {STARS:,} targets", ours, bare, 150)
 
 
-def _long(sky: Sky, cadences: int, name: str = "long") -> lcdb.Database:
+def long_light_curves(sky: Sky, cadences: int, name: str = "long") -> lcdb.Database:
     """Give a database of three stars with a light curve of so many cadences; made once."""
     made: dict[str, Any] = sky.__dict__.setdefault("_long", {})
     name = f"{name}_{cadences}"

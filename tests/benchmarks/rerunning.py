@@ -1,0 +1,97 @@
+"""How much memory a cell with an explorer costs that is run again and again, on the page too."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+from clicking import long_light_curves
+from report import NotMeasured, Row
+from sky import Sky, url_of
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from browser import chromium, servers
+from browser.stage import Lab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RUNS = 100
+# Until what is made once, such as the caches of the browser, has been made.
+FIRST = 15
+MOST = 60
+
+CELLS = {"bound to a name": "explorer = db.explore(1)\nexplorer", "not bound": "db.explore(1)"}
+
+# Runs the last cell, and resolves when its figure is painted.
+RERUN = """async () => {
+  const shown = document.querySelector('.lcdb-interactive');
+  await window.jupyterapp.commands.execute('notebook:run-cell');
+  for (;;) {
+    const now = document.querySelector('.lcdb-interactive');
+    if (now && now !== shown && Number(now.dataset.pictures) > 0) return;
+    await new Promise(requestAnimationFrame);
+  }
+}"""
+
+
+def explorers(sky: Sky, _repeat: int) -> Iterator[Row | NotMeasured]:
+    """Measure the kernel and the page before and after many runs of a cell."""
+    lacking = chromium.missing()
+    if lacking is not None:
+        raise ImportError(lacking)
+    url = url_of(long_light_curves(sky, 20_000)).render_as_string(hide_password=False)
+    folder = sky.folder / "rerunning"
+    folder.mkdir()
+    fonts = sky.folder / "fonts of rerunning"
+    fonts.mkdir()
+    with chromium.chromium() as browser, servers.jupyter_lab(folder, fonts) as server:
+        for number, (how, cell) in enumerate(CELLS.items()):
+            sky.say(f"running a cell {RUNS} times whose explorer is {how}")
+            lab = Lab(browser, server)
+            connected = f"import lcdb_notebook as lcdb\ndb = lcdb.connect({url!r})"
+            lab.open(f"rerunning{number}", connected, cell)
+            lab.page.evaluate("window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1")
+            measures: dict[str, Callable[[], float]] = {
+                "the kernel": lambda lab=lab: _kernel(lab),  # type: ignore[misc]
+                "the page": _pages,
+            }
+            _rerun(lab, FIRST)
+            before = {name: measure() for name, measure in measures.items()}
+            _rerun(lab, RUNS)
+            for name, measure in measures.items():
+                after = measure()
+                yield Row(
+                    f"memory of {name} after {RUNS} runs of `db.explore(1)`, {how}",
+                    f"after {FIRST}",
+                    "MB more",
+                    after - before[name],
+                    MOST,
+                    f"{after:.0f} MB",
+                    f"{before[name]:.0f} MB",
+                )
+            lab.close()
+
+
+def _rerun(lab: Lab, times: int) -> None:
+    for _ in range(times):
+        lab.page.evaluate(RERUN)
+
+
+def _kernel(lab: Lab) -> float:
+    lab.run("import gc, psutil\ngc.collect()")
+    return float(lab.ask("psutil.Process().memory_info().rss")) / 1e6
+
+
+def _pages() -> float:
+    """Return the MB of all processes of Chromium that render a page."""
+    return sum(
+        child.memory_info().rss / 1e6
+        for child in psutil.Process(os.getpid()).children(recursive=True)
+        if "--type=renderer" in child.cmdline()
+    )
