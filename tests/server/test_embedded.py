@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg2
 import pytest
 import sqlalchemy as sa
@@ -578,6 +579,47 @@ def test_ensure_running_waits_while_the_server_recovers_from_a_crash(spoilt: Pat
         wait_until(lambda: refuses(server))
         server.ensure_running()
         assert query(server, "SELECT 1") == 1
+
+
+@pytest.fixture
+def hangs(spoilt: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[embedded.Server, int]]:
+    """A server that does not stop if told to, as PostgreSQL 18 may while it recovers."""
+    monkeypatch.setattr("lcdb_notebook.server.embedded.pidfile.STOPS_WITHIN", 0.5)
+    monkeypatch.setattr("lcdb_notebook.server.embedded.keeper.STOPS_WITHIN", 0.5)
+    with embedded.start(spoilt) as server:
+        found = PidFile.read(spoilt / "data")
+        assert found is not None
+        for process in psutil.Process(found.pid).children():
+            if "checkpointer" in " ".join(process.cmdline()):
+                process.suspend()
+        yield server, found.pid
+
+
+def test_ensure_running_ends_a_server_that_does_not_stop(
+    hangs: tuple[embedded.Server, int],
+) -> None:
+    server, pid = hangs
+    os.kill(pid, signal.SIGINT)
+    server.ensure_running()
+    assert query(server, "SELECT 1") == 1
+
+
+@pytest.mark.slow
+def test_stop_ends_a_server_that_does_not_stop(hangs: tuple[embedded.Server, int]) -> None:
+    server, pid = hangs
+    server.stop()
+    assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_stop_is_ended_after_its_last_user_was_killed(
+    hangs: tuple[embedded.Server, int],
+) -> None:
+    server, pid = hangs
+    # As if this process had died: it neither waits nor stops the server.
+    use = embedded.server._uses.pop(server.folder)
+    os.close(use.lock)
+    wait_until(lambda: not psutil.pid_exists(pid))
 
 
 def refuses(server: embedded.Server) -> bool:

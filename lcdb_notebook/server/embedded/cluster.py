@@ -149,6 +149,9 @@ class Cluster:
                     f"its socket, {found.sockets}, is gone or no longer private. Close the "
                     f"notebooks that use it, and run: kill -INT {found.pid}"
                 )
+            stopping = found.status == "stopping"
+            if stopping and found.ended_within(max(0.0, deadline - time.monotonic())):
+                continue
             if time.monotonic() > deadline:
                 raise EmbeddedServerError(
                     f"the server of {self.folder} (process {found.pid}) is still "
@@ -224,9 +227,7 @@ class Cluster:
         if found is None or not found.is_alive():
             return
         os.kill(found.pid, signal.SIGINT)  # "fast": pg_ctl stop -m fast sends the same
-        deadline = time.monotonic() + timeout
-        while found.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.005)
+        found.ended_within(timeout)
         if found.sockets != self.folder:
             with suppress(OSError):
                 found.sockets.rmdir()

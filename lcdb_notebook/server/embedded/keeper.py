@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 
 from lcdb_notebook.server.embedded.account import Account
+from lcdb_notebook.server.embedded.pidfile import STOPS_WITHIN
 
 __all__ = ["ServerLog", "spawn"]
 
 # It runs the server as its child and waits, in a thread, for the exclusive lock on users.lock. When
 # it gets the lock, the server has no users left. The lock is released when the keeper exits. It is
-# a separate process, because a notebook that is killed cannot stop the server.
+# a separate process, because a notebook that is killed cannot stop the server. A server that does
+# not stop in time is ended immediately (see STOPS_WITHIN).
 _KEEPER = """
-import fcntl, os, signal, sys, threading
-uid, gid, lock, sockets, *command = sys.argv[1:]
+import fcntl, os, signal, sys, threading, time
+uid, gid, patience, lock, sockets, *command = sys.argv[1:]
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(int(gid)); os.setuid(int(uid))
 users = os.open(lock, os.O_RDWR)
@@ -26,6 +28,8 @@ def stop_when_unused():
     fcntl.flock(users, fcntl.LOCK_EX)
     unused.set()
     os.kill(server, signal.SIGINT)
+    time.sleep(float(patience))
+    os.kill(server, signal.SIGQUIT)
 threading.Thread(target=stop_when_unused, daemon=True).start()
 status = os.waitpid(server, 0)[1]
 if unused.is_set():
@@ -96,7 +100,8 @@ def spawn(
         The keeper, which exits when the server exits.
     """
     users = folder / "users.lock"
-    words = [str(account.uid), str(account.gid), str(users), str(sockets), *command]
+    words = [str(account.uid), str(account.gid), str(STOPS_WITHIN), str(users), str(sockets)]
+    words += command
     descriptor = log.open()
     try:
         keeper = subprocess.Popen(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,14 @@ from pathlib import Path
 from lcdb_notebook.server.embedded.account import Account
 from lcdb_notebook.server.embedded.folder import write_private
 
-__all__ = ["PidFile"]
+__all__ = ["STOPS_WITHIN", "PidFile"]
+
+STOPS_WITHIN = 20.0
+"""Seconds after which a server that is stopping is ended immediately.
+
+PostgreSQL 18 may never stop if it has to while it recovers from a crash: its checkpointer and
+its I/O workers remain. The next start replays what the checkpoint would have written.
+"""
 
 _NO_SUCH_PROCESS = 2**31 - 1
 
@@ -62,6 +71,34 @@ class PidFile:
             check=False,
         )
         return str(self.data) in shown.stdout
+
+    def ended_within(self, timeout: float) -> bool:
+        """Wait until a server that is stopping has exited.
+
+        After :data:`STOPS_WITHIN` it is shut down like by ``pg_ctl stop -m immediate``.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait.
+
+        Returns
+        -------
+        bool
+            Whether it has exited.
+        """
+        begun = time.monotonic()
+        patience = STOPS_WITHIN
+        while self.is_alive():
+            waited = time.monotonic() - begun
+            if waited > timeout:
+                return False
+            if waited > patience:
+                patience = float("inf")
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGQUIT)
+            time.sleep(0.005)
+        return True
 
     def disown(self, account: Account) -> None:
         """Make a stale file harmless.
