@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook import demo
+from lcdb_notebook.cli.fetch import search
 from lcdb_notebook.cli.info import summary
 from lcdb_notebook.cli.options import LAYOUT, add_common, positive
 from lcdb_notebook.cli.output import print_output
 from lcdb_notebook.cli.plot import check_file, save
 from lcdb_notebook.database import Database, connect
+from lcdb_notebook.errors import ConfigurationError, IngestError
 
 if TYPE_CHECKING:
     from lcdb_notebook.cli.options import Commands
@@ -27,6 +29,17 @@ PLOTTED: dict[str, Any] = {
     "processing": "DEMO SYS_RM",
 }
 """The light curve that is plotted: transits between momentum dumps and stray light."""
+
+
+REAL: dict[str, Any] = {
+    "target": 261136679,
+    "catalog": "TIC",
+    "sector": 1,
+    "exptime": 120,
+    "author": "SPOC",
+    "processing": "PDCSAP",
+}
+"""The light curve that is plotted with ``--real``: pi Mensae, with a transit of planet c."""
 
 
 def add(commands: Commands) -> None:
@@ -47,6 +60,11 @@ def add(commands: Commands) -> None:
         default=24,
         metavar="N",
         help="number of stars (default: 24)",
+    )
+    command.add_argument(
+        "--real",
+        action="store_true",
+        help="download a real star (pi Mensae, sector 1) instead, if there is a network",
     )
     command.add_argument(
         "--plot",
@@ -70,13 +88,11 @@ def run(given: argparse.Namespace) -> int:
         given.url, config=given.config, embedded=embedded, write=True, create=True
     ) as database:
         print_output(f"{database!r}\n")
-        added = demo.load(database.session, given.targets)
-        if added:
-            print_output(f"Loaded the demonstration data: {added:,} new light curves.\n")
-        else:
-            print_output("The demonstration data already exist.\n")
+        plotted = REAL if given.real and _load_real(database) else PLOTTED
+        if plotted is PLOTTED:
+            _load_synthetic(database, given.targets)
         print_output(summary(database))
-        _plot(database, file)
+        _plot(database, file, plotted)
     own = isinstance(given.embedded, str) and str(Path(given.embedded).expanduser().absolute())
     where = "..." if elsewhere else f"embedded={own or True!r}"
     print_output(
@@ -84,11 +100,34 @@ def run(given: argparse.Namespace) -> int:
         "or run in Python:\n\n"
         "    import lcdb_notebook as lcdb\n"
         f"    db = lcdb.connect({where})\n"
-        "    db.search(1, sector=1)"
+        f"    db.search({plotted['target']}, sector=1)"
     )
     return 0
 
 
-def _plot(database: Database, file: Path) -> None:
-    save(database.search(**PLOTTED).plot(quality_bitmask="hard"), file)
-    print_output(f"\nPlotted one light curve with its flagged cadences in {file.absolute()}")
+def _load_synthetic(database: Database, targets: int) -> None:
+    added = demo.load(database.session, targets)
+    if added:
+        print_output(f"Loaded the demonstration data: {added:,} new light curves.\n")
+    else:
+        print_output("The demonstration data already exist.\n")
+
+
+def _load_real(database: Database) -> bool:
+    """Download and ingest a real star; if that is not possible, print the reason."""
+    criteria = {name: REAL[name] for name in ("author", "sector", "exptime")}
+    try:
+        result = search(f"{REAL['catalog']} {REAL['target']}", criteria)
+        report = database.ingest(result, on_error="raise", progress=False)
+    except (ConfigurationError, IngestError) as error:
+        print_output(f"No real star, but synthetic ones are loaded: {error}\n")
+        return False
+    if not report.files:
+        print_output("No real star, but synthetic ones are loaded: MAST does not have it\n")
+        return False
+    print_output(f"Loaded pi Mensae: {report.light_curves} new light curves.\n")
+    return True
+
+
+def _plot(database: Database, file: Path, plotted: dict[str, Any]) -> None:
+    save(database.search(**plotted).plot(quality_bitmask="hard"), file)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.cli.options import (
     CODES,
-    FAILED,
     LAYOUT,
     NOTHING_FOUND,
     SKIPPED,
@@ -16,11 +15,12 @@ from lcdb_notebook.cli.options import (
 )
 from lcdb_notebook.cli.output import print_error, print_json, print_output, records
 from lcdb_notebook.database import connect
+from lcdb_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from lcdb_notebook.cli.options import Commands
 
-__all__ = ["add", "run"]
+__all__ = ["add", "run", "search"]
 
 _CRITERIA = ("mission", "author", "sector", "quarter", "campaign", "exptime", "limit")
 
@@ -48,21 +48,31 @@ def add(commands: Commands) -> None:
     command.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Run the command and return the exit code."""
+def search(target: str, criteria: dict[str, Any]) -> Any:
+    """Search MAST, and return the SearchResult of lightkurve.
+
+    Raises
+    ------
+    ConfigurationError
+        If MAST cannot be reached.
+    """
     import lightkurve
 
+    try:
+        return lightkurve.search_lightcurve(target, **criteria)
+    # astroquery raises errors of several libraries if there is no network.
+    except Exception as error:
+        raise ConfigurationError(f"the search at MAST failed: {error}") from error
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the command and return the exit code."""
     criteria: dict[str, Any] = {
         name: getattr(given, name) for name in _CRITERIA if getattr(given, name) is not None
     }
     if str(given.exptime or "").isdecimal():
         criteria["exptime"] = int(given.exptime)
-    try:
-        result = lightkurve.search_lightcurve(given.target, **criteria)
-    # astroquery raises errors of several libraries if there is no network.
-    except Exception as error:
-        print_error(f"lcdb-notebook: the search at MAST failed: {error}")
-        return FAILED
+    result = search(given.target, criteria)
     if len(result) == 0:
         print_error(f"lcdb-notebook: MAST has no light curves of {given.target!r} like this")
         return NOTHING_FOUND

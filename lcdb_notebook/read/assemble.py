@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.errors import DataError
+from lcdb_notebook.flags.masking import bits_of
 from lcdb_notebook.lightcurve.clock import SMALLEST_BJD, Clock
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData, StarParameter
@@ -247,6 +248,9 @@ class Assembly:
                         f"observation, {flags.size} for the target; refusing to align by position"
                     )
                 own = flags.astype(np.int64, copy=False)
+                if own.size and own.min() < 0:
+                    # Bit 31 of an unsigned flag is the sign of PostgreSQL's integer.
+                    own = bits_of(own)
                 quality[flag_type] = own if wide is None else wide | own
         if any(flags.size != cadence.size for flags in quality.values()):
             raise DataError(_lengths(where, {"cadence numbers": cadence, "times": time}, quality))

@@ -156,3 +156,23 @@ def test_fetch_searches_downloads_and_ingests(
     # lightkurve remembers the results of searches.
     assert main([*given, "--limit", "7"]) == 2
     assert "lcdb-notebook: the search at MAST failed: " in capsys.readouterr().err
+
+
+def test_demo_with_a_real_star_needs_a_network_and_has_synthetic_ones_without(
+    archive: Archive,
+    blank_dsn: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = ["demo", "--real", "--targets", "1", "--url", blank_dsn]
+    given += ["--plot", str(tmp_path / "star.png")]
+    archive.spoilt[PI_MEN] = ["refused", "refused"]
+    assert main(given) == 0
+    shown = capsys.readouterr().out
+    assert "No real star, but synthetic ones are loaded: mast:TESS/product/" in shown
+    assert "db.search(1, sector=1)" in shown
+    assert main(given) == 0
+    shown = capsys.readouterr().out
+    assert "Loaded pi Mensae: 2 new light curves." in shown
+    assert "db.search(261136679, sector=1)" in shown
+    assert (tmp_path / "star.png").read_bytes().startswith(b"\x89PNG")
