@@ -139,6 +139,7 @@ def bits_of(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
     In a negative number the highest bit is set: bit 7, 15 or 31 of an int8, int16 or int32. A
     negative int64 that fits in 32 bits can only be an int32 that was widened, so it is read as one.
+    An int64 array without these is returned as it was given.
 
     Raises
     ------
@@ -154,11 +155,11 @@ def bits_of(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
             f"quality must be integers, got dtype {given.dtype}; if missing cadences turned them "
             "into floats, fill those with 0 and convert"
         )
-    bits: npt.NDArray[np.int64] = given.astype(np.int64)
+    bits: npt.NDArray[np.int64] = given.astype(np.int64, copy=False)
     width = 8 * given.dtype.itemsize
     if given.dtype.kind == "i" and width < 64:
         bits &= 2**width - 1
-    elif width == 64:
+    elif width == 64 and (bits < 0).any():
         bits = np.where((bits < 0) & (bits >= -(2**31)), bits & 0xFFFFFFFF, bits)
     return bits
 

@@ -68,8 +68,13 @@ class Clock:
 
     def is_complete(self) -> bool:
         """Return whether all fields are set; tables of other programs may have NULL."""
-        fields = (self.format_name, self.unit, self.epoch, self.epoch_format, self.epoch_scale)
-        return not any(field is None for field in fields)
+        return not (
+            self.format_name is None
+            or self.unit is None
+            or self.epoch is None
+            or self.epoch_format is None
+            or self.epoch_scale is None
+        )
 
     def from_bjd(self, dates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Convert barycentric Julian dates (TDB, days) to times of this mission.

@@ -183,9 +183,11 @@ def of_pairs(
             )
     targets = literal(target for target, _ in pairs)
     seen_by = literal(observation for _, observation in pairs)
-    # Constants, so that the planner can choose partitions.
-    some = literal(dict.fromkeys(observation for _, observation in pairs))
-    here = f" AND observation_id = ANY ('{some}'::int[])" if pruned else ""
+    here = ""
+    if pruned:
+        # Constants, so that the planner can choose partitions.
+        some = literal(dict.fromkeys(observation for _, observation in pairs))
+        here = f" AND observation_id = ANY ('{some}'::int[])"
     return (
         f"unnest('{targets}'::bigint[], '{seen_by}'::int[]) AS pair (of_target, seen_in), "
         f"LATERAL (SELECT * FROM {table} "

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, cursor
 
 from lcdb_notebook.errors import ConfigurationError, UpgradeError
 from lcdb_notebook.errors.user_warnings import warn
@@ -229,10 +229,21 @@ def _let_interrupt(engine: sa.Engine) -> None:
             interruptible(cursor.connection, work)
         return True  # so that SQLAlchemy does not run it again
 
-    ping = engine.dialect.do_ping
+    def ping(driver: Any) -> bool:
+        before = driver.autocommit
+        if not before:
+            driver.autocommit = True
+        try:
+            # A cursor that checks or wraps statements would take twice as long.
+            with driver.cursor(cursor_factory=cursor) as probe:
+                probe.execute("SELECT 1")
+        finally:
+            if not before and not driver.closed:
+                driver.autocommit = before
+        return True
 
-    def interruptible_ping(dbapi_connection: Any) -> bool:
-        return interruptible(dbapi_connection, lambda: ping(dbapi_connection))
+    def interruptible_ping(driver: Any) -> bool:
+        return interruptible(driver, lambda: ping(driver))
 
     engine.dialect.do_ping = interruptible_ping  # type: ignore[method-assign]
 

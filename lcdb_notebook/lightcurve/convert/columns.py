@@ -60,7 +60,7 @@ def compact(values: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32 | np.i
     (dtype('int32'), dtype('int64'))
     """
     small = values.astype(np.int32)
-    return small if np.array_equal(small, values) else values.astype(np.int64)
+    return small if (small == values).all() else values.astype(np.int64)
 
 
 def quality_columns(data: LightCurveData) -> dict[str, npt.NDArray[np.int32 | np.int64]]:
@@ -69,9 +69,16 @@ def quality_columns(data: LightCurveData) -> dict[str, npt.NDArray[np.int32 | np
     if primary is None:
         return {"quality": np.zeros(data.time.size, np.int32)}
     return {
-        "quality" if name == primary else name: compact(bits_of(bits))
+        "quality" if name == primary else name: _flags(bits)
         for name, bits in sorted(data.quality.items(), key=lambda item: item[0] != primary)
     }
+
+
+def _flags(bits: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32 | np.int64]:
+    # Together the bits tell whether any number is negative or large, which takes one reduction.
+    if 0 <= np.bitwise_or.reduce(bits) < 2**31:
+        return bits.astype(np.int32)
+    return compact(bits_of(bits))
 
 
 def times(values: npt.NDArray[np.float64], clock: Clock, time_format: str | None) -> Any:
