@@ -68,13 +68,8 @@ class Clock:
 
     def is_complete(self) -> bool:
         """Return whether all fields are set; tables of other programs may have NULL."""
-        return not (
-            self.format_name is None
-            or self.unit is None
-            or self.epoch is None
-            or self.epoch_format is None
-            or self.epoch_scale is None
-        )
+        fields: tuple[object, ...] = (self.format_name, self.unit, self.epoch)
+        return None not in (*fields, self.epoch_format, self.epoch_scale)
 
     def from_bjd(self, dates: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Convert barycentric Julian dates (TDB, days) to times of this mission.

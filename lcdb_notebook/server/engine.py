@@ -242,8 +242,8 @@ def _let_interrupt(engine: sa.Engine) -> None:
                 driver.autocommit = before
         return True
 
-    def interruptible_ping(driver: Any) -> bool:
-        return interruptible(driver, lambda: ping(driver))
+    def interruptible_ping(dbapi_connection: Any) -> bool:
+        return interruptible(dbapi_connection, lambda: ping(dbapi_connection))
 
     engine.dialect.do_ping = interruptible_ping  # type: ignore[method-assign]
 

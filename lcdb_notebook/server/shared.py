@@ -27,8 +27,6 @@ from lcdb_notebook.server.statements import first_words, statements
 
 __all__ = ["check_transactions", "shared_cursor"]
 
-# SQLAlchemy's test of a connection before use. Without settings, it saves two round trips.
-_PING = "SELECT 1"
 _LOCAL = ("LOCAL", "TRANSACTION", "CONSTRAINTS")
 _OUTLIVE = ("SET", "RESET", "DISCARD", "LISTEN", "UNLISTEN", "PREPARE", "LOAD")
 _BEGIN = ("BEGIN", "START")
@@ -81,8 +79,6 @@ class _Shared(cursor):
         if first in _BEGIN:
             yield text
             self._run(self._settings(chosen=True))
-        elif idle and text == _PING:
-            yield text
         elif idle and self.connection.autocommit:
             with self._own_transaction():
                 yield text
