@@ -229,10 +229,10 @@ class Database:
     def _fields(self, named: Iterable[str]) -> Fields:
         """Return the fields of observations; read them again if a named field is missing."""
         known = layout.of(self._session).fields
-        if not known.keys() >= {*named} - WORDS:
-            with self.session_scope() as session:
-                known = layout.learn(session.connection(), self._engine).fields
-        return known
+        if known.keys() >= {*named} - WORDS:
+            return known
+        with self.session_scope() as session:
+            return layout.learn_fields(session.connection(), named, self._engine)
 
     def close(self) -> None:
         """Close the connection, and stop the embedded server if this was its last user.

@@ -13,6 +13,7 @@ from sqlalchemy import orm
 from lcdb_notebook.errors import AmbiguousError, SchemaError
 from lcdb_notebook.lightcurve.record import StarParameter
 from lcdb_notebook.models import MissionCatalog, Target
+from lcdb_notebook.models.tables.access import explain_rights
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.criteria import Criteria
 
@@ -124,12 +125,16 @@ def aliases(session: orm.Session, targets: Sequence[int]) -> Mapping[int, list[s
 
 
 def _require_aliases(session: orm.Session) -> None:
-    if not layout.of(session).has_aliases:
-        raise SchemaError(
-            "aliases=True needs the table alias (target_id, counterpart_id), which does not exist "
-            "in this database or cannot be read by the role; omit aliases="
-        )
+    if layout.of(session).has_aliases:
+        return
+    needs = "aliases=True needs the table alias (target_id, counterpart_id)"
+    if session.scalar(_MAY_READ_ALIASES) is False:
+        why = explain_rights(session.connection(), ["alias"])
+        raise SchemaError(f"{needs}: {why}; or omit aliases=")
+    raise SchemaError(f"{needs}, which does not exist in this database; omit aliases=")
 
+
+_MAY_READ_ALIASES = sa.text("SELECT has_table_privilege(to_regclass('alias'), 'SELECT')")
 
 _LINKED = sa.text(
     "SELECT target_id AS one, counterpart_id AS other FROM alias "

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -287,6 +288,73 @@ def test_reading_names_the_grant_that_is_missing_on_an_optional_table(
         change(layout_copy, str(error.value).partition("ask the owner for: ")[2])
         check_star(db, sky)
         assert len(db.frames()) == 6
+
+
+@pytest.mark.parametrize("layout", ["2.x", "3.1"], indirect=True)
+@pytest.mark.parametrize(
+    ("table", "fields"),
+    [
+        ("tess_orbit_observation", {"sector": 1, "orbit_number": 9}),
+        ("orbit", {"sector": 1, "orbit_number": 9}),
+        ("extra", {"cloudy": True}),
+    ],
+)
+def test_search_names_the_grant_that_is_missing_on_a_table_beside_observations(
+    layout_copy: str, reader: tuple[str, str], table: str, fields: dict[str, Any], sky: Any
+) -> None:
+    name, url = reader
+    change(
+        layout_copy,
+        "CREATE TABLE extra (id int PRIMARY KEY REFERENCES observation, cloudy bool);"
+        f"INSERT INTO extra SELECT id, true FROM observation; GRANT SELECT ON extra TO {name};"
+        f"REVOKE SELECT ON {table} FROM {name}",
+    )
+    with lcdb.connect(url) as db:
+        assert len(db.search(STAR).table) == 45
+        for field, value in fields.items():
+            for search in (db.search, db.targets, db.observations, db.quality_flags, db.frames):
+                with pytest.raises(SchemaError, match=f"the field {field} cannot be") as error:
+                    search(**{field: value})
+        statement = f"GRANT SELECT ON public.{table} TO {name}"
+        assert str(error.value).endswith(f"Ask the owner for: {statement}")
+        change(layout_copy, statement)
+        assert len(db.search(STAR, **fields)) > 0
+        check_star(db, sky)
+
+
+OPTIONAL = {
+    "astro_parameter": "light curves have no parameters of stars",
+    "parameter_kind": "light curves have no parameters of stars",
+    "datasethierarchy": "light curves have no lineage",
+}
+
+
+@pytest.mark.parametrize("layout", ["3.1"], indirect=True)
+@pytest.mark.parametrize("table", [*OPTIONAL, "alias"])
+def test_connect_names_the_grant_that_is_missing_on_a_table_that_is_not_required(
+    layout_copy: str, reader: tuple[str, str], table: str, sky: Any
+) -> None:
+    name, url = reader
+    change(
+        layout_copy,
+        "CREATE TABLE parameter_kind (id int PRIMARY KEY, name text);"
+        "CREATE TABLE astro_parameter (target_id bigint, kind_id int, value float8);"
+        f"GRANT SELECT ON parameter_kind, astro_parameter TO {name};"
+        f"REVOKE SELECT ON {table} FROM {name}",
+    )
+    grant = f"GRANT SELECT ON {table} TO {name}"
+    if table == "alias":
+        with lcdb.connect(url) as db:
+            check_star(db, sky)
+            with pytest.raises(SchemaError, match=grant):
+                len(db.search(STAR, aliases=True))
+        return
+    with pytest.warns(UserWarning, match=f"{OPTIONAL[table]}.*{grant}"), lcdb.connect(url) as db:
+        assert len(list(db.search(STAR).read())) == 45
+    change(layout_copy, grant)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lcdb.connect(url).close()
 
 
 def test_positions_are_columns_of_light_curves_and_found_only_by_name(

@@ -8,7 +8,7 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -16,10 +16,12 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.units import POSITIONS
 from lcdb_notebook.models import Base, DataSet, Observation
+from lcdb_notebook.models.tables.access import explain_rights
 from lcdb_notebook.models.tables.contents import COLUMNS, HEADERS
 from lcdb_notebook.models.tables.stored import (
     StoredColumn,
@@ -33,7 +35,7 @@ from lcdb_notebook.search.layout.beside import BESIDE_TARGETS, beside_targets, f
 from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.search.layout.presenting import presentations
 
-__all__ = ["Layout", "Statement", "learn", "of", "present"]
+__all__ = ["Layout", "Statement", "learn", "learn_fields", "of", "present"]
 
 Statement = TypeVar("Statement", bound=sa.Executable)
 
@@ -74,6 +76,8 @@ class Layout:
         Whether an index of targets begins with their number, and DataSets are found by target.
     has_contents : bool
         Whether it has this package's tables for header cards and further columns of files.
+    unreadable : dict of str to set of str
+        Fields of observations that the role may not read, with the tables.
     """
 
     presented: Mapping[str, sa.CTE]
@@ -90,6 +94,7 @@ class Layout:
     flags_by_type: bool = False
     by_number: bool = True
     has_contents: bool = False
+    unreadable: Mapping[str, set[str]] = field(default_factory=dict)
 
     def present(self, statement: Statement, *others: sa.CTE) -> Statement:
         """Fit a statement to the database.
@@ -120,6 +125,12 @@ _ABOUT = sa.text(
     f"NOT {_BEGINS.format('quality_flag_array', 'target_id')} AS flags_by_type, "
     "(SELECT json_object_agg(id, name) FROM processing_method "
     "WHERE name = ANY(CAST(:names AS text[]))) AS positions"
+)
+
+# Tables without which light curves are read, and what is then missing.
+_OPTIONAL = (
+    (("datasethierarchy",), "light curves have no lineage"),
+    (("astro_parameter", "parameter_kind"), "light curves have no parameters of stars"),
 )
 
 # Which classes were mapped when a layout was read, and the layout.
@@ -205,15 +216,12 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
     mapped = observation_fields()
     tables = by_table(stored_columns(connection, further=(*BESIDE_TARGETS, HEADERS, COLUMNS)))
     kept = [tables.pop(name, {}) for name in (HEADERS, COLUMNS)]
-    lineage = tables.get("datasethierarchy", {})
-    if not all(column.readable for column in lineage.values()):
-        del tables["datasethierarchy"]
-        if connection.engine not in _known:
-            warn(
-                f"the role {connection.scalar(sa.text('SELECT current_user'))} may not read the "
-                "table datasethierarchy, so light curves have no lineage; ask the owner to GRANT "
-                "SELECT ON datasethierarchy"
-            )
+    for names, without in _OPTIONAL:
+        unreadable = [name for name in names if not _is_readable(tables.get(name, {}))]
+        for name in unreadable:
+            del tables[name]
+        if unreadable and connection.engine not in _known:
+            warn(f"{without}: {explain_rights(connection, unreadable)}")
     beside = fields_beside(connection)
     fields: dict[str, tuple[sa.Column[Any], ...]] = {}
     for name, columns in mapped.items():
@@ -253,10 +261,31 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         flags_by_type,
         by_number and keyed is None,
         all(columns and all(c.readable for c in columns.values()) for columns in kept),
+        {name: tables for name, tables in beside.unreadable.items() if name not in fields},
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout
     return layout
+
+
+def learn_fields(connection: sa.Connection, named: Iterable[str], *engines: sa.Engine) -> Fields:
+    """Read the layout again, and return the fields of observations.
+
+    Raises
+    ------
+    SchemaError
+        If the role may not read a named field; the message has the GRANT that permits it.
+    """
+    layout = learn(connection, *engines)
+    for name in named:
+        if name in layout.unreadable:
+            why = explain_rights(connection, sorted(layout.unreadable[name]))
+            raise SchemaError(f"the field {name} cannot be searched: {why}")
+    return layout.fields
+
+
+def _is_readable(columns: Mapping[str, StoredColumn]) -> bool:
+    return all(column.readable for column in columns.values())
 
 
 def _is_plain(columns: Mapping[str, StoredColumn]) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -55,9 +55,12 @@ WITH foreign_key AS (
 SELECT n.nspname AS schema, c.relname AS "table", k.attname AS key,
     l.relation::bigint AS relation, l.from_relation::bigint AS from_relation,
     f.attname AS from_key, a.attname AS "column",
-    format_type(COALESCE(NULLIF(t.typbasetype, 0), t.oid), NULL) AS type
+    format_type(COALESCE(NULLIF(t.typbasetype, 0), t.oid), NULL) AS type,
+    has_column_privilege(c.oid, k.attnum, 'SELECT')
+        AND has_column_privilege(c.oid, COALESCE(a.attnum, k.attnum), 'SELECT') AS readable,
+    l.from_relation IS NULL OR has_column_privilege(l.from_relation, f.attnum, 'SELECT') AS linked
 FROM linked l
-JOIN pg_class c ON c.oid = l.relation AND has_table_privilege(c.oid, 'SELECT')
+JOIN pg_class c ON c.oid = l.relation
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute k ON k.attrelid = l.relation AND k.attnum = l.key
 LEFT JOIN pg_attribute f ON f.attrelid = l.from_relation AND f.attnum = l.from_key
@@ -85,11 +88,14 @@ class Beside:
         What follows ``FROM observation o``.
     tables : tuple of (str, str)
         Schema and name of the tables whose primary key is an observation's id.
+    unreadable : dict of str to set of str
+        Fields that the role may not read, with the tables.
     """
 
     fields: dict[str, tuple[str, sa.types.TypeEngine[Any]]]
     joins: str
     tables: tuple[tuple[str, str], ...] = ()
+    unreadable: Mapping[str, set[str]] = field(default_factory=dict)
 
 
 def fields_beside(connection: sa.Connection) -> Beside:
@@ -106,6 +112,7 @@ def fields_beside(connection: sa.Connection) -> Beside:
     ours = [table.name for table in Base.metadata.sorted_tables]
     rows = connection.execute(sa.text(_COLUMNS), {"ours": ours}).all()
     quote = connection.dialect.identifier_preparer.quote
+    rows, unreadable = _readable(rows, quote)
     aliases: dict[tuple[Any, ...], str] = {}
     # Those beside an observation come first, and then what they refer to.
     for row in rows:
@@ -132,7 +139,28 @@ def fields_beside(connection: sa.Connection) -> Beside:
             columns[0][1],
         )
     tables = dict.fromkeys((row.schema, row.table) for row in rows if row.from_relation is None)
-    return Beside(fields, " ".join(joins.values()), tuple(tables))
+    hidden = {name: tables for name, tables in unreadable.items() if name not in fields}
+    return Beside(fields, " ".join(joins.values()), tuple(tables), hidden)
+
+
+def _readable(
+    rows: Sequence[Any], quote: Callable[[str], str]
+) -> tuple[list[Any], dict[str, set[str]]]:
+    """Split rows into those that the role may read, and the tables of the other fields."""
+    names = {row.relation: f"{quote(row.schema)}.{quote(row.table)}" for row in rows}
+    # Where the key may not be read, no row of the table is readable.
+    hidden = {row.relation for row in rows} - {row.relation for row in rows if row.readable}
+    readable: list[Any] = []
+    unreadable: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        lacking = set() if row.readable else {names[row.relation]}
+        if not row.linked or row.from_relation in hidden:
+            lacking.add(names[row.from_relation])
+        if not lacking:
+            readable.append(row)
+        elif row.column is not None and row.column not in _NOT_FIELDS:
+            unreadable[row.column] |= lacking
+    return readable, unreadable
 
 
 def beside_targets(
