@@ -139,7 +139,7 @@ def bits_of(quality: npt.ArrayLike) -> npt.NDArray[np.int64]:
 
     In a negative number the highest bit is set: bit 7, 15 or 31 of an int8, int16 or int32. A
     negative int64 that fits in 32 bits can only be an int32 that was widened, so it is read as one.
-    An int64 array without these is returned as it was given.
+    An int64 array without these is returned unchanged.
 
     Raises
     ------

@@ -75,7 +75,7 @@ def quality_columns(data: LightCurveData) -> dict[str, npt.NDArray[np.int32 | np
 
 
 def _flags(bits: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32 | np.int64]:
-    # Together the bits tell whether any number is negative or large, which takes one reduction.
+    # All bits together show whether any number is negative or large, which takes one reduction.
     if 0 <= np.bitwise_or.reduce(bits) < 2**31:
         return bits.astype(np.int32)
     return compact(bits_of(bits))
