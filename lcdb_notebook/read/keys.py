@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
+from lcdb_notebook.search.layout.flag_types import also
 from lcdb_notebook.search.layout.keyed import Keyed, parse_keys
 
 __all__ = [
@@ -124,16 +125,7 @@ def of_positions(
     """Return the FROM items for the DataSets of pairs that were processed by some methods."""
     table = "dataset" if keyed is None else keyed.dataset
     some = f" AND processing_method_id = ANY ('{literal(methods)}'::int[])"
-    return of_pairs(table, pairs, pruned=keyed is not None, also=some)
-
-
-# Each type by one look into the index, which begins with it.
-_FLAG_TYPES = (
-    "ARRAY(WITH RECURSIVE each (type) AS ((SELECT type FROM quality_flag_array ORDER BY type "
-    "LIMIT 1) UNION ALL SELECT (SELECT f.type FROM quality_flag_array f WHERE f.type > each.type "
-    "ORDER BY f.type LIMIT 1) FROM each WHERE each.type IS NOT NULL) "
-    "SELECT type FROM each WHERE type IS NOT NULL)"
-)
+    return of_pairs(table, pairs, pruned=keyed is not None, where=some)
 
 
 def of_flags(pairs: Sequence[tuple[int, int]], *, by_type: bool) -> str:
@@ -146,8 +138,7 @@ def of_flags(pairs: Sequence[tuple[int, int]], *, by_type: bool) -> str:
     by_type : bool
         Whether to use LightcurveDB's index, on type, observation and target (-1 for all targets).
     """
-    also = f" AND type = ANY ({_FLAG_TYPES}) AND COALESCE(target_id, -1) = of_target"
-    return of_pairs("quality_flag_array", pairs, also=also if by_type else "")
+    return of_pairs("quality_flag_array", pairs, where=also("of_target", by_type=by_type))
 
 
 def is_for_all(observation: str, *, by_type: bool) -> str:
@@ -160,12 +151,11 @@ def is_for_all(observation: str, *, by_type: bool) -> str:
     by_type : bool
         Whether to use LightcurveDB's index, as in :func:`of_flags`.
     """
-    also = f" AND type = ANY ({_FLAG_TYPES}) AND COALESCE(target_id, -1) = -1"
-    return f"target_id IS NULL AND observation_id {observation}{also if by_type else ''}"
+    return f"target_id IS NULL AND observation_id {observation}{also('-1', by_type=by_type)}"
 
 
 def of_pairs(
-    table: str, pairs: Sequence[tuple[int, int]], *, pruned: bool = False, also: str = ""
+    table: str, pairs: Sequence[tuple[int, int]], *, pruned: bool = False, where: str = ""
 ) -> str:
     """Return the FROM items for the rows of pairs in a table, looked up in the index.
 
@@ -179,7 +169,7 @@ def of_pairs(
             some_targets, some = map(literal, columns)
             return (
                 f"(SELECT * FROM {table} WHERE target_id = ANY ('{some_targets}'::bigint[]) "
-                f"AND observation_id = ANY ('{some}'::int[]){also})"
+                f"AND observation_id = ANY ('{some}'::int[]){where})"
             )
     targets = literal(target for target, _ in pairs)
     seen_by = literal(observation for _, observation in pairs)
@@ -191,7 +181,7 @@ def of_pairs(
     return (
         f"unnest('{targets}'::bigint[], '{seen_by}'::int[]) AS pair (of_target, seen_in), "
         f"LATERAL (SELECT * FROM {table} "
-        f"WHERE target_id = of_target AND observation_id = seen_in{here}{also} OFFSET 0)"
+        f"WHERE target_id = of_target AND observation_id = seen_in{here}{where} OFFSET 0)"
     )
 
 

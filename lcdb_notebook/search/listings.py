@@ -24,6 +24,7 @@ from lcdb_notebook.models import (
 )
 from lcdb_notebook.search import layout, sql, stars
 from lcdb_notebook.search.criteria import Criteria
+from lcdb_notebook.search.layout.flag_types import FLAG_TYPES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +179,32 @@ def quality_flags(
         .order_by(QualityFlagArray.id)
     )
     statement = _of_observations(statement, QualityFlagArray.observation_id, wanted)
+    if layout.of(session).flags_by_type:
+        statement = statement.where(*_in_index_by_type(wanted))
     return _frame(session, statement.limit(limit).offset(offset), wanted)
+
+
+def _in_index_by_type(wanted: Criteria) -> list[sa.ColumnElement[bool]]:
+    """Return conditions that hold for the flags of targets, on all columns of the index."""
+    shape = sql.shape(wanted)
+    of_target = sql.target_matches(shape)
+    if not of_target:
+        return []
+    targets = sa.select(Target.id).join(Target.catalog).where(*of_target)
+    seen_in = sa.select(Observation.id).where(*sql.observation_matches(shape))
+    types = sa.literal_column(FLAG_TYPES, sa.ARRAY(sa.Text))
+    return [
+        QualityFlagArray.type == sa.any_(types),
+        QualityFlagArray.observation_id == sa.any_(_array(seen_in)),
+        sa.func.coalesce(QualityFlagArray.target_id, sa.literal_column("-1"))
+        == sa.any_(_array(targets)),
+    ]
+
+
+def _array(ids: sa.Select[Any]) -> sa.ColumnElement[Any]:
+    kind = sa.ARRAY(sa.BigInteger)
+    array: sa.ColumnElement[Any] = sa.func.array(ids.scalar_subquery(), type_=kind)
+    return array
 
 
 def _of_observations(statement: Any, observation_id: Any, wanted: Criteria) -> Any:

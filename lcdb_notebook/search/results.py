@@ -19,6 +19,7 @@ from lcdb_notebook.lightcurve.units import known_unit
 from lcdb_notebook.models import Mission, Observation
 from lcdb_notebook.search import explain, layout, sql, stars
 from lcdb_notebook.search.criteria import Criteria
+from lcdb_notebook.search.layout.flag_types import also
 from lcdb_notebook.search.rows import Row
 
 if TYPE_CHECKING:
@@ -26,19 +27,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Found", "find", "find_again", "flag_types", "missions"]
 
-_TYPES_FOR_ALL = sa.text(
-    "SELECT DISTINCT observation_id, type FROM quality_flag_array "
-    "WHERE target_id IS NULL AND observation_id = ANY (CAST(:observations AS int[]))"
-)
 
-_TYPES_OF_TARGETS = sa.text(
-    "SELECT DISTINCT seen_in, types FROM (SELECT seen_in, "
-    "array_remove(array_agg(DISTINCT type ORDER BY type), NULL) AS types "
-    "FROM unnest(CAST(:targets AS bigint[]), CAST(:observations AS int[])) AS w "
-    "(of_target, seen_in) "
-    "LEFT JOIN quality_flag_array ON target_id = of_target AND observation_id = seen_in "
-    "GROUP BY of_target, seen_in) of_pair"
-)
+@lru_cache(maxsize=2)
+def _types_for_all(by_type: bool) -> sa.TextClause:
+    return sa.text(
+        "SELECT DISTINCT observation_id, type FROM quality_flag_array "
+        "WHERE target_id IS NULL AND observation_id = ANY (CAST(:observations AS int[]))"
+        + also("-1", by_type=by_type)
+    )
+
+
+@lru_cache(maxsize=2)
+def _types_of_targets(by_type: bool) -> sa.TextClause:
+    matches = "target_id = of_target AND observation_id = seen_in"
+    return sa.text(
+        "SELECT DISTINCT seen_in, types FROM (SELECT seen_in, "
+        "array_remove(array_agg(DISTINCT type ORDER BY type), NULL) AS types "
+        "FROM unnest(CAST(:targets AS bigint[]), CAST(:observations AS int[])) AS w "
+        "(of_target, seen_in) LEFT JOIN quality_flag_array "
+        f"ON {matches}{also('of_target', by_type=by_type)} "
+        "GROUP BY of_target, seen_in) of_pair"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +208,9 @@ def flag_types(session: orm.Session, found: Found) -> set[frozenset[str]]:
         "observations": [observation for _, observation in pairs],
     }
     wide: dict[int, set[str]] = {}
-    for_all, of_targets = (layout.present(session, s) for s in (_TYPES_FOR_ALL, _TYPES_OF_TARGETS))
+    by_type = layout.of(session).flags_by_type
+    for_all = layout.present(session, _types_for_all(by_type))
+    of_targets = layout.present(session, _types_of_targets(by_type))
     for observation, type_ in session.execute(for_all, {"observations": [*found.observations]}):
         wide.setdefault(observation, set()).add(type_)
     return {

@@ -638,3 +638,36 @@ def test_search_reads_keys_a_few_partitions_at_a_time(
         name[1] < 12 and name[2:] == ("TGLC Aperture Small", None) for name in names
     )
     assert len(db.lineage(db.search(STAR)[0])) >= 1
+
+
+@pytest.mark.parametrize("layout", ["own", "2.x", "3.1"], indirect=True)
+def test_quality_flags_of_a_target_are_found_by_the_index(layout_copy: str) -> None:
+    change(
+        layout_copy,
+        "INSERT INTO target SELECT i, 1, i FROM generate_series(1000, 6000) i;"
+        "INSERT INTO quality_flag_array (type, observation_id, target_id, quality_flags) "
+        f"SELECT '{FOR_ONE}', o, t, '{{0}}' FROM generate_series(1, 6) o, "
+        "generate_series(1000, 6000) t; ANALYZE quality_flag_array, target",
+    )
+    sent: list[tuple[str, Any]] = []
+    with lcdb.connect(layout_copy) as db:
+        bind = db.session.get_bind()
+
+        @sa.event.listens_for(bind, "before_cursor_execute")
+        def _record(_c: Any, _cursor: Any, statement: str, given: Any, *_rest: Any) -> None:
+            sent.append((statement, given))
+
+        flags = db.quality_flags(STAR)
+        few = db.quality_flags(STAR, sector=1)
+        db.search(STAR).to_dask()
+        assert set(flags["observation"]) == {1, 2, 3, 5, 6}
+        assert set(flags["target"]) == {STAR}
+        assert set(few["observation"]) == {1, 2}
+    with sa.create_engine(layout_copy, poolclass=sa.NullPool).connect() as connection:
+        plans = [
+            "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", given).scalars())
+            for statement, given in sent
+            if "quality_flag_array" in statement
+        ]
+    assert len(plans) >= 3
+    assert not any("Seq Scan on quality_flag_array" in plan for plan in plans), plans
