@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
 import subprocess
+import sys
+import tempfile
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +178,69 @@ def test_every_promise_about_security_names_tests_that_exist() -> None:
     assert len(named) > 60
     assert named <= there
     assert files <= set(sources)
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the source distribution; the wheel is built from the latter."""
+    folder = tmp_path_factory.mktemp("dist")
+    _run([sys.executable, "-m", "uv", "build", "--quiet", "--out-dir", folder, ROOT], folder)
+    return folder
+
+
+@pytest.fixture
+def outside() -> Iterator[Path]:
+    """An empty folder outside the checkout, which the user of an embedded server may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="lcdb-dist-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(command: list[Any], folder: Path, *, code: int = 0) -> str:
+    """Run a command without what the checkout or this environment adds; return its output."""
+    theirs = ("PYTHON", "PG", "LCDB_", "VIRTUAL_ENV")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
+    # uv has its cache, and perhaps its settings, in the home folder.
+    home = {} if "uv" in command else {"HOME": str(folder)}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=kept | home | {"MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
+def test_what_is_distributed_works_in_an_empty_environment(
+    distributions: Path, outside: Path, kind: str
+) -> None:
+    (package,) = distributions.glob(kind)
+    uv = [sys.executable, "-m", "uv"]
+    _run([*uv, "venv", "--quiet", "--python", sys.executable, "env"], outside)
+    bin_ = outside / "env" / "bin"
+    _run([*uv, "pip", "install", "--quiet", "--python", bin_ / "python", package], outside)
+    command = bin_ / "lcdb-notebook"
+    where = "import lcdb_notebook; print(lcdb_notebook.__file__)"
+    assert str(outside) in _run([bin_ / "python", "-c", where], outside)
+    assert _run([command, "--version"], outside).split()[1] == lcdb_notebook.__version__
+    told = _run([command, "demo", "--plot", "star.png"], outside)
+    assert (outside / "star.png").stat().st_size > 10_000
+    assert "lcdb-notebook lab" in told
+    assert "make" not in told
+    assert "light curves  312" in _run([command, "info"], outside)
+    _run([command, "notebooks", "notebooks"], outside)
+    first = outside / "notebooks" / "01_quickstart.ipynb"
+    cells = json.loads(first.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    # IPython runs the code of a notebook from a file with this suffix.
+    script = first.with_suffix(".ipy")
+    script.write_text("\n\n".join([*code, "print('finished')"]), encoding="utf-8")
+    assert "finished" in _run([bin_ / "ipython", "--colors=NoColor", script], outside)
+    assert 'pip install "lcdb-notebook[lab]"' in _run([command, "lab"], outside, code=2)

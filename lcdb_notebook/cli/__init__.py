@@ -21,6 +21,7 @@ from lcdb_notebook.cli import (
     fetch,
     info,
     ingest,
+    notebooks,
     plot,
     search,
 )
@@ -30,7 +31,7 @@ from lcdb_notebook.errors import LCDBError, NotFoundError
 
 __all__ = ["main"]
 
-COMMANDS = (demo, ingest, fetch, info, search, plot, export, app, backup, completion)
+COMMANDS = (demo, notebooks, ingest, fetch, info, search, plot, export, app, backup, completion)
 """The modules of the commands; ``add`` of each adds its arguments to a parser."""
 
 _EXAMPLES = """\

@@ -96,7 +96,7 @@ def run(given: argparse.Namespace) -> int:
     own = isinstance(given.embedded, str) and str(Path(given.embedded).expanduser().absolute())
     where = "..." if elsewhere else f"embedded={own or True!r}"
     print_output(
-        "\nNext, open the notebook 01_quickstart.ipynb in JupyterLab:\n\n    make lab\n\n"
+        "\nNext, open the notebook 01_quickstart.ipynb in JupyterLab:\n\n    lcdb-notebook lab\n\n"
         "or run in Python:\n\n"
         "    import lcdb_notebook as lcdb\n"
         f"    db = lcdb.connect({where})\n"

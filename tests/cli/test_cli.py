@@ -84,7 +84,7 @@ def test_demo_loads_says_what_is_there_draws_and_tells_how_to_go_on(
     assert "  photometry      2  DEMO aperture 2px, DEMO aperture 3px\n" in text
     assert "  processing      2  DEMO DET, DEMO SYS_RM\n" in text
     assert str(tmp_path / "lcdb_demo.png") in text
-    assert "make lab" in text
+    assert "lcdb-notebook lab" in text
     assert (tmp_path / "lcdb_demo.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -241,6 +241,24 @@ def test_export_writes_files_that_are_kept_the_second_time(
     assert all(Path(row["file"]).is_file() for row in rows)
     assert main(arguments) == 0
     assert "2 light curves: 0 written, 2 kept, 0 skipped" in capsys.readouterr().out
+
+
+def test_notebooks_are_copied_and_existing_files_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new" / "folder"
+    assert main(["notebooks", str(folder)]) == 0
+    names = sorted(path.name for path in folder.iterdir())
+    assert names[0] == "01_quickstart.ipynb"
+    assert f"Copied {len(names)} notebooks" in capsys.readouterr().out
+    (folder / names[0]).write_text("mine", encoding="utf-8")
+    assert main(["notebooks", str(folder)]) == 0
+    assert (folder / names[0]).read_text(encoding="utf-8") == "mine"
+    assert main(["notebooks", str(folder), "--overwrite"]) == 0
+    assert json.loads((folder / names[0]).read_text(encoding="utf-8"))["nbformat"] == 4
+    (tmp_path / "file").touch()
+    assert main(["notebooks", str(tmp_path / "file")]) == 2
+    assert "choose another folder" in capsys.readouterr().err
 
 
 def test_info_and_ingest_print_json(filled: str, capsys: pytest.CaptureFixture[str]) -> None:
