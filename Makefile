@@ -11,7 +11,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(PYTEST_OPTIONS)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-all test-busy lowest audit bench soak screenshots clean
+.PHONY: help demo lab docs test test-all test-busy lowest audit bench soak screenshots clean
 .PRECIOUS: .venv/.installed-%
 
 help: ## Show this list
@@ -47,6 +47,9 @@ lowest: .venv-lowest/.installed ## Run the tests once more, on the lowest versio
 audit: .venv/.installed-test ## Ask for known vulnerabilities in the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile --quiet --output-file .venv/newest.txt pyproject.toml
 	$(BIN)/uv tool run pip-audit --disable-pip --no-deps --requirement .venv/newest.txt
+
+docs: .venv/.installed-docs ## Build the documentation into docs/_build; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --builder html docs docs/_build
 
 bench: .venv/.installed-bench ## Measure speed side by side with the alternatives, print one table
 	@$(BIN)/python tests/benchmarks $(ARGS)
