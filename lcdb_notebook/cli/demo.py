@@ -131,3 +131,4 @@ def _load_real(database: Database) -> bool:
 
 def _plot(database: Database, file: Path, plotted: dict[str, Any]) -> None:
     save(database.search(**plotted).plot(quality_bitmask="hard"), file)
+    print_output(f"\nPlotted one light curve with its flagged cadences in {file.absolute()}")

@@ -20,7 +20,7 @@ from lcdb_notebook.search import layout
 if TYPE_CHECKING:
     import lightkurve
 
-__all__ = ["Columns", "add_contents"]
+__all__ = ["Columns", "add_cards", "add_contents", "header_cards"]
 
 Columns = str | Sequence[str] | None
 """Type of ``columns``: "all", or the names of further columns."""
@@ -110,15 +110,10 @@ def add_contents(
     if not layout.of(session).has_contents or not wanted:
         _refuse(names, ())
         return
-    keys = {"targets": [t for t, _ in wanted], "observations": [o for _, o in wanted]}
-    cards = {
-        (target, observation): _meta(ra, declination, found)
-        for target, observation, ra, declination, found in session.execute(_CARDS, keys)
-    }
+    keys = _keys(wanted)
+    cards = header_cards(session, wanted)
     for lightcurve, data in zip(lightcurves, records, strict=True):
-        for key, found in cards.get(pairs[data.dataset], {}).items():
-            if lightcurve.meta.get(key) is None:
-                lightcurve.meta[key] = found
+        add_cards(lightcurve, cards.get(pairs[data.dataset], {}))
     if names == []:
         return
     further, known = _columns(session, keys, records, pairs, names)
@@ -126,6 +121,41 @@ def add_contents(
         found = further.get(pairs[data.dataset], {})
         _refuse([n for n in names or () if n not in found], known.get(pairs[data.dataset], ()))
         _add(lightcurve, found if names is None else {name: found[name] for name in names})
+
+
+def header_cards(session: orm.Session, pairs: Collection[Pair]) -> dict[Pair, dict[str, Any]]:
+    """Return the header cards of files, and the positions of targets as RA and DEC.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        The session.
+    pairs : collection of tuple of (int, int)
+        The ids of targets and observations.
+
+    Returns
+    -------
+    dict
+        Keyword and value of each card, by target and observation. Those without cards are missing.
+    """
+    if not layout.of(session).has_contents or not pairs:
+        return {}
+    return {
+        (target, observation): {key: value for key, (value, _) in cards.items()}
+        | {"RA": ra, "DEC": declination}
+        for target, observation, ra, declination, cards in session.execute(_CARDS, _keys(pairs))
+    }
+
+
+def add_cards(lightcurve: lightkurve.LightCurve, cards: Mapping[str, Any]) -> None:
+    """Add the cards to ``meta`` that it does not contain."""
+    for key, value in cards.items():
+        if lightcurve.meta.get(key) is None:
+            lightcurve.meta[key] = value
+
+
+def _keys(pairs: Collection[Pair]) -> dict[str, Any]:
+    return {"targets": [t for t, _ in pairs], "observations": [o for _, o in pairs]}
 
 
 def _requested(columns: Columns) -> list[str] | None:
@@ -145,11 +175,6 @@ def _refuse(names: Collection[str] | None, available: Collection[str]) -> None:
     for name in names or ():
         listed = ", ".join(sorted(available)) or "none"
         raise ArgumentError(f"columns: no column named {name!r}; available: {listed}")
-
-
-def _meta(ra: float | None, declination: float | None, cards: Mapping[str, Any]) -> dict[str, Any]:
-    meta = {key: value for key, (value, _) in cards.items()}
-    return meta | {"RA": ra, "DEC": declination}
 
 
 def _columns(

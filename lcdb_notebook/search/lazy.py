@@ -67,6 +67,8 @@ class Search:
     def missing(self, session: orm.Session) -> str:
         """List in a sentence which of several requested targets do not exist; "" if all do."""
         numbers = set(self.wanted.numbers or ()) if self.is_whole() else set()
+        if self.kept is not None and numbers <= {row.target for row in self.kept.rows}:
+            return ""
         missing = explain.missing_numbers(session, self.wanted) if len(numbers) > 1 else []
         if not missing:
             return ""

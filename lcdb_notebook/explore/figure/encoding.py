@@ -38,8 +38,8 @@ def encode(buffers: Sequence[npt.NDArray[Any]]) -> tuple[dict[str, Any], Arrays]
     --------
     >>> time = 1325 + np.arange(1000) / 720
     >>> about, arrays = encode([time, np.ones(1000, np.float32), np.zeros(1000, np.uint16)])
-    >>> about["bytes"], sum(array.nbytes for array in arrays)
-    (2, 6030)
+    >>> about["bytes"], sum(array.nbytes for array in arrays) < 6.1 * time.size
+    (2, True)
     """
     time, flux, *planes = buffers
     about, times = _times(time)

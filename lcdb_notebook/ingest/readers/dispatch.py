@@ -90,6 +90,11 @@ def _read_fits(path: Path, description: Mapping[str, Any]) -> Product:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", AstropyWarning)
         table = open_table(path)
+        creator = text(table.primary, "CREATOR")
+        if creator == CREATOR:
+            # Exported files also have the cards of the pipeline's file.
+            table.check_sums()
+            return read_exported(path)
         # The pipeline is found before the checksums are verified, because some pipelines copied
         # their cards from other files.
         pipeline = next((p for p in PIPELINES if p.recognizes(table.primary, table.header)), None)
@@ -97,12 +102,8 @@ def _read_fits(path: Path, description: Mapping[str, Any]) -> Product:
             if not pipeline.copied_cards:
                 table.check_sums()
             return pipeline.read(table)
-        creator = text(table.primary, "CREATOR")
         if _is_pixels(table) or "FoldedLightCurve" in creator:
             raise IngestError(_why_unknown(table))
-        if creator == CREATOR:
-            table.check_sums()
-            return read_exported(path)
         if "to_fits()" in creator:
             table.check_sums()
             return read_described(table, written_by_lightkurve(table) | dict(description))

@@ -99,8 +99,7 @@ def read(header: Header) -> tuple[dict[str, Any], dict[str, Any] | None]:
     meta: dict[str, Any] = {}
     for card in header.cards:
         if not _OF_THE_FILE.fullmatch(card.keyword.upper()):
-            value = card.value
-            meta[card.keyword] = None if type(value).__name__ == "Undefined" else value
+            meta[card.keyword] = _value(card)
     try:
         remaining = json.loads(header[KEYWORD])
         return meta | remaining["meta"], remaining["form"]
@@ -112,7 +111,8 @@ def _card(key: str, value: Any) -> Card | None:
     """Return a card, or None if a card cannot represent the value."""
     from astropy.io import fits
 
-    if not isinstance(value, str | bool | int | float):
+    # None is an undefined value (FITS Standard 4.0, section 4.1.2.3).
+    if not isinstance(value, str | bool | int | float | None):
         return None
     if isinstance(value, float) and not np.isfinite(value):
         return None
@@ -127,7 +127,11 @@ def _card(key: str, value: Any) -> Card | None:
 def _read_back(card: Card) -> Any:
     from astropy.io import fits
 
-    return fits.Card.fromstring(card.image).value
+    return _value(fits.Card.fromstring(card.image))
+
+
+def _value(card: Card) -> Any:
+    return None if type(card.value).__name__ == "Undefined" else card.value
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -19,6 +19,7 @@ from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.columns import plain
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
+from lcdb_notebook.read.contents import add_cards, header_cards
 from lcdb_notebook.read.export.atomic_write import remove_stale
 from lcdb_notebook.read.export.files import KINDS, numbers_of, save
 from lcdb_notebook.read.export.manifest import Manifest, fingerprint
@@ -63,11 +64,12 @@ class _Settings(NamedTuple):
 
 
 class _File(NamedTuple):
-    """A file of the export: its row, name, history and fingerprint."""
+    """A file of the export: its row, name, history, header cards and fingerprint."""
 
     row: Row
     name: str
     history: str
+    cards: Mapping[str, Any]
     made_from: str
 
 
@@ -158,6 +160,7 @@ def _files(
     with search.sessions.session_scope() as session:
         histories = lineage.histories(session, part.rows)
         parameters = stars.parameters(session, {row.target_id for row in part.rows})
+        cards = header_cards(session, {(row.target_id, row.observation) for row in part.rows})
     files = []
     for row in part.rows:
         about, cadences = part.observations[row.observation]
@@ -173,8 +176,11 @@ def _files(
             "history": histories[row.dataset],
             "parameters": parameters.get(row.target_id, {}),
         }
+        of_row = cards.get((row.target_id, row.observation), {})
+        if of_row:
+            made_from["cards"] = of_row
         name = file_name(row, mission, about, settings.format)
-        files.append(_File(row, name, histories[row.dataset], fingerprint(made_from)))
+        files.append(_File(row, name, histories[row.dataset], of_row, fingerprint(made_from)))
     return files
 
 
@@ -206,7 +212,7 @@ def _written(
             try:
                 if not isinstance(data, LightCurveData):
                     raise data
-                table = record_table(data, settings, file.history)
+                table = record_table(data, settings, file.history, file.cards)
             except LCDBError as error:
                 if on_error == "raise":
                     raise
@@ -217,7 +223,9 @@ def _written(
             yield file, "written", size, ""
 
 
-def record_table(data: LightCurveData, settings: _Settings, history: str) -> Table:
+def record_table(
+    data: LightCurveData, settings: _Settings, history: str, cards: Mapping[str, Any]
+) -> Table:
     """Return the table of a record; cadences without a time are kept unless flagged="drop"."""
     timeless = ~np.isfinite(data.time)
     kept_all = settings.flagged != "drop"
@@ -234,6 +242,7 @@ def record_table(data: LightCurveData, settings: _Settings, history: str) -> Tab
         as_flux=settings.as_flux,
         history=history,
     )
+    add_cards(lightcurve, cards)
     if kept_all:
         lightcurve.meta["QUALITY_MASK"] = lightcurve.meta["QUALITY_MASK"][~timeless]
     table = to_table(lightcurve, numbers=numbers_of(lightcurve, settings.format))
