@@ -27,6 +27,7 @@ from lcdb_notebook.cli import main
 from lcdb_notebook.errors import BackupError, ConnectionFailedError, SchemaError
 from lcdb_notebook.models import Base, DataSet, FITSFrame, Instrument, Observation, Target
 from lcdb_notebook.models.tables import migrations, schema
+from lcdb_notebook.models.tables.contents import COLUMNS, HEADERS
 from lcdb_notebook.server import backup as backups
 from lcdb_notebook.server import embedded
 from lcdb_notebook.server.backup import restoring
@@ -71,6 +72,21 @@ def filled(new_database: Callable[[], str]) -> str:
         db.session.add(DataSet(target=target, observation=night, values=[], errors=values))
         db.session.add(
             FITSFrame(observation=night, cadence=7, bitpix=-32, naxis=2, naxis_values=[])
+        )
+        db.session.flush()
+        of_files = {"target": target.id, "observation": night.id}
+        db.session.execute(
+            sa.text(
+                f"INSERT INTO {HEADERS} VALUES (:target, :observation, 1e-300, NULL, "
+                """'{"TEFF": [5777, "K"]}', '{}', '\\x00ff')"""
+            ),
+            of_files,
+        )
+        db.session.execute(
+            sa.text(
+                f"INSERT INTO {COLUMNS} VALUES (:target, :observation, 'sap_bkg', '', '<f8', '')"
+            ),
+            of_files,
         )
         db.session.execute(sa.text("CREATE TABLE of_somebody_else AS SELECT 'kept' AS word"))
         db.session.commit()
@@ -133,7 +149,8 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 def test_every_table_and_value_comes_back(filled: str, dump: Path, blank_dsn: str) -> None:
     restore(blank_dsn, dump)
     before = contents(filled)
-    assert {*Base.metadata.tables, migrations.TABLE, "of_somebody_else"} == {*before}
+    ours = {*Base.metadata.tables, migrations.TABLE, HEADERS, COLUMNS}
+    assert {*ours, "of_somebody_else"} == {*before}
     assert all(before.values())
     assert contents(blank_dsn) == before
     with connected(filled) as there, connected(blank_dsn) as here:
@@ -197,7 +214,9 @@ def test_a_backup_of_the_first_version_is_upgraded_where_it_is_restored(
         assert migrations.stored_version(connection) == migrations.versions()[-1]
         found = sa.inspect(connection).get_unique_constraints("target_specific_time")
     assert [key["column_names"] for key in found] == [["target_id", "observation_id"]]
-    assert contents(new) | {migrations.TABLE: []} == before | {migrations.TABLE: []}
+    # Its version differs, and the tables that it had not are empty.
+    new_tables: dict[str, Any] = {migrations.TABLE: [], HEADERS: [], COLUMNS: []}
+    assert contents(new) | {migrations.TABLE: []} == before | new_tables
 
 
 def test_a_backup_is_readable_by_its_owner_only_and_nothing_is_left_beside_it(

@@ -12,7 +12,7 @@ from typing import IO
 import sqlalchemy as sa
 
 from lcdb_notebook.errors import BackupError
-from lcdb_notebook.models.tables import migrations
+from lcdb_notebook.models.tables import contents, migrations
 from lcdb_notebook.server import embedded
 from lcdb_notebook.server.backup.archive import (
     UNPACK,
@@ -26,6 +26,9 @@ __all__ = ["restore"]
 
 PATIENCE = "30s"
 """Time to wait for a table that is in use."""
+
+# They refer to tables that are replaced, and a backup of an earlier version does not replace them.
+_DROP_CONTENTS = f"DROP TABLE IF EXISTS {contents.COLUMNS}, {contents.HEADERS};\n"
 
 # In the transaction of the restore, so that no rows can be added between this check and it.
 _REFUSE_ROWS = f"""\
@@ -103,6 +106,7 @@ def restore(
                 running.stdin.write(f"SET lock_timeout = '{PATIENCE}';\n".encode())
                 if not replace:
                     running.stdin.write(_REFUSE_ROWS.encode())
+                running.stdin.write(_DROP_CONTENTS.encode())
                 _copy(unpacking.stdout, running.stdin, server.version, definitions, file)
                 if unpacking.wait():
                     reason = reason_of(_read(unpacking_output))
