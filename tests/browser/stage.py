@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .servers import Server
 
-SECONDS = 30
+SECONDS = 60
 WIDE = {"width": 1600, "height": 1000}
 NARROW = {"width": 800, "height": 1000}
 
