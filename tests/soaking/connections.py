@@ -11,6 +11,9 @@ import sqlalchemy as sa
 ALLOWED = 1
 """Connections that each program may keep: a client, the child that it has forked, a writer."""
 
+POOLER = "the pooler"
+"""The name under which the pooler's connections are counted."""
+
 # A connection that was given up, or whose process has died, is noticed by the server within seconds
 # on an idle machine; what lasts longer is kept by somebody.
 _LASTS = 20.0
@@ -34,11 +37,14 @@ class Connections:
         The server, as a superuser.
     pooled : str
         The role of all connections of the pooler.
+    size : int
+        Connections that the pooler may keep.
     """
 
-    def __init__(self, server: sa.URL, pooled: str) -> None:
+    def __init__(self, server: sa.URL, pooled: str, size: int) -> None:
         self._engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
         self._pooled = pooled
+        self._size = size
         self._seen: dict[str, deque[tuple[float, int]]] = defaultdict(deque)
         #: The highest number of connections at once, the pooler's included.
         self.most = 0
@@ -56,7 +62,9 @@ class Connections:
             self.most = max(self.most, names.total() + pooled)
             self.most_pooled = max(self.most_pooled, pooled)
             now = time.monotonic()
-            for name in names.keys() | self._seen.keys():
+            # One that PgBouncer has just replaced may still be ending.
+            self._note(POOLER, now, pooled)
+            for name in names.keys() | self._seen.keys() - {POOLER}:
                 self._note(name, now, names[name])
 
     def _note(self, name: str, now: float, number: int) -> None:
@@ -72,5 +80,5 @@ class Connections:
         return [
             f"{name} kept {number} connections for {_LASTS:g} s"
             for name, number in self.kept.items()
-            if number > ALLOWED
+            if number > (self._size if name == POOLER else ALLOWED)
         ]
