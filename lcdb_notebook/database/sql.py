@@ -94,7 +94,7 @@ def sql(self: Open, statement: str, parameters: Mapping[str, Any] | None = None)
 
 
 def trace(self: Open, function: Callable[[Statement], object]) -> Trace:
-    """Pass each statement that is sent to the server to a function, with its duration.
+    """Call a function with each statement that is sent to the server, and its duration.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class Tracer:
         self._reporting = False
 
     def add(self, function: Callable[[Statement], object]) -> Trace:
-        """Pass statements to a function from now on."""
+        """Call a function with statements from now on."""
         self._functions.append(function)
         return Trace(self._functions, function)
 
@@ -77,7 +77,7 @@ class Trace:
         self._function: Callable[[Statement], object] | None = function
 
     def stop(self) -> None:
-        """Pass no further statements to the function."""
+        """Call the function with no further statements."""
         if self._function is not None:
             self._functions.remove(self._function)
             self._function = None
