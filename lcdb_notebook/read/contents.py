@@ -106,12 +106,12 @@ def add_contents(
         If a light curve has no column of a name.
     """
     names = _requested(columns)
-    wanted = list(dict.fromkeys(pairs[data.dataset] for data in records))
-    if not layout.of(session).has_contents or not wanted:
+    datasets = list(dict.fromkeys(pairs[data.dataset] for data in records))
+    if not layout.of(session).has_contents or not datasets:
         _refuse(names, ())
         return
-    keys = _keys(wanted)
-    cards = header_cards(session, wanted)
+    keys = _keys(datasets)
+    cards = header_cards(session, datasets)
     for lightcurve, data in zip(lightcurves, records, strict=True):
         add_cards(lightcurve, cards.get(pairs[data.dataset], {}))
     if names == []:

@@ -40,7 +40,7 @@ class Constants:
 
     Parameters
     ----------
-    wanted : Criteria
+    criteria : Criteria
         The criteria.
     observations, photometry, processing, catalogs : sequence of int, optional
         Ids to match.
@@ -50,7 +50,7 @@ class Constants:
         Ids of processing methods that are left out.
     """
 
-    wanted: Criteria
+    criteria: Criteria
     observations: Sequence[int] | None = None
     photometry: Sequence[int] | None = None
     processing: Sequence[int] | None = None
@@ -60,7 +60,7 @@ class Constants:
 
     def of_target(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions on the table of targets."""
-        by_number = sql.shape(dataclasses.replace(self.wanted, catalogs=()))
+        by_number = sql.shape_of(dataclasses.replace(self.criteria, catalogs=()))
         matches = sql.target_matches(by_number)
         if self.catalogs is not None:
             matches.append(sql.any_of(_target.c.catalog_id, self.catalogs))
@@ -104,50 +104,52 @@ class Constants:
         return rows.where(*of_target, *self.conditions())
 
 
-def constants(session: orm.Session, wanted: Criteria) -> Constants:
+def constants(session: orm.Session, criteria: Criteria) -> Constants:
     """Look up the ids that the criteria of a search mean, in at most one statement."""
-    processing = [name for name in wanted.processing if name is not None]
-    of_observation = sql.observation_matches(sql.shape(wanted))
+    processing = [name for name in criteria.processing if name is not None]
+    of_observation = sql.observation_matches(sql.shape_of(criteria))
     raw_names = sa.func.lower(ProcessingMethod.name) == RAW
     arms: dict[str, tuple[Any, list[sa.ColumnElement[bool]]]] = {
         "observations": (Observation.id, of_observation),
         "photometry": (
             PhotometricSource.id,
-            [PhotometricSource.name.in_(wanted.photometry)] if wanted.photometry else [],
+            [PhotometricSource.name.in_(criteria.photometry)] if criteria.photometry else [],
         ),
         "processing": (
             ProcessingMethod.id,
             [
                 sa.or_(
                     ProcessingMethod.name.in_(processing),
-                    *([raw_names] if wanted.raw_by_word else []),
+                    *([raw_names] if criteria.raw_by_word else []),
                 )
             ]
-            if wanted.processing
+            if criteria.processing
             else [],
         ),
         "catalogs": (
             MissionCatalog.id,
-            [MissionCatalog.name.in_(wanted.catalogs)] if wanted.catalogs else [],
+            [MissionCatalog.name.in_(criteria.catalogs)] if criteria.catalogs else [],
         ),
         "positions": (
             ProcessingMethod.id,
-            [ProcessingMethod.name.in_([*POSITIONS])] if wanted.without_positions else [],
+            [ProcessingMethod.name.in_([*POSITIONS])] if criteria.without_positions else [],
         ),
     }
-    asked = [
+    statements = [
         sa.select(sa.literal(kind).label("kind"), id_.label("id")).where(*conditions)
         for kind, (id_, conditions) in arms.items()
         if conditions
     ]
     found: dict[str, list[int]] = {kind: [] for kind, (_, c) in arms.items() if c}
-    if asked:
-        statement = layout.present(session, sa.union_all(*asked) if len(asked) > 1 else asked[0])
-        given = sql.parameters(wanted)
+    if statements:
+        statement = layout.present(
+            session, sa.union_all(*statements) if len(statements) > 1 else statements[0]
+        )
+        given = sql.parameters(criteria)
         for kind, id_ in session.connection().execute(statement, given):
             found[kind].append(id_)
     return Constants(
-        wanted,
+        criteria,
         **{name: tuple(sorted(ids)) for name, ids in found.items()},
-        raw=None in wanted.processing,
+        raw=None in criteria.processing,
     )

@@ -40,7 +40,7 @@ _FILL = (
 )
 
 
-def explain(session: orm.Session, wanted: Criteria) -> LCDBError:
+def explain(session: orm.Session, criteria: Criteria) -> LCDBError:
     """Find the first criterion without a match in the database, in three statements.
 
     Returns
@@ -53,10 +53,10 @@ def explain(session: orm.Session, wanted: Criteria) -> LCDBError:
     if not available["light curve"]:
         return LightCurveNotFoundError(_FILL)
     requested = {
-        "catalog": wanted.catalogs,
-        "instrument": [i for i in wanted.instruments if isinstance(i, str)],
-        "photometric source": wanted.photometry,
-        "processing method": [p for p in wanted.processing if p is not None],
+        "catalog": criteria.catalogs,
+        "instrument": [i for i in criteria.instruments if isinstance(i, str)],
+        "photometric source": criteria.photometry,
+        "processing method": [p for p in criteria.processing if p is not None],
     }
     for kind, names in requested.items():
         unknown = [name for name in names if name not in available[kind]]
@@ -66,28 +66,28 @@ def explain(session: orm.Session, wanted: Criteria) -> LCDBError:
                 f"no {kind} named {unknown[0]!r}; available: "
                 f"{_nearest_first(unknown[0], available[kind])}{raw}"
             )
-    if wanted.numbers is not None:
-        absent = missing_numbers(session, wanted)
-        if len(absent) == len(set(wanted.numbers)):
-            catalogs = list(wanted.catalogs) or available["catalog"]
+    if criteria.numbers is not None:
+        absent = missing_numbers(session, criteria)
+        if len(absent) == len(set(criteria.numbers)):
+            catalogs = list(criteria.catalogs) or available["catalog"]
             return TargetNotFoundError(_no_target(session, catalogs, absent))
     return LightCurveNotFoundError(
-        f"no light curve matches all of {criteria_text(wanted)}; "
+        f"no light curve matches all of {criteria_text(criteria)}; "
         "drop one criterion to see what exists"
     )
 
 
-def missing_numbers(session: orm.Session, wanted: Criteria) -> list[int]:
+def missing_numbers(session: orm.Session, criteria: Criteria) -> list[int]:
     """List the requested catalog numbers that do not exist in the searched catalogs."""
-    numbers = list(dict.fromkeys(wanted.numbers or ()))
+    numbers = list(dict.fromkeys(criteria.numbers or ()))
     statement = sa.select(Target.name).where(sql.any_of(Target.name, numbers))
-    if wanted.catalogs:
-        statement = statement.join(MissionCatalog).where(MissionCatalog.name.in_(wanted.catalogs))
+    if criteria.catalogs:
+        statement = statement.join(MissionCatalog).where(MissionCatalog.name.in_(criteria.catalogs))
     present = set(session.scalars(layout.present(session, statement)))
     return [number for number in numbers if number not in present]
 
 
-def check_one_catalog(rows: Iterable[Any], wanted: Criteria) -> None:
+def check_one_catalog(rows: Iterable[Any], criteria: Criteria) -> None:
     """Check that a catalog number does not match different stars in different catalogs.
 
     Raises
@@ -95,7 +95,7 @@ def check_one_catalog(rows: Iterable[Any], wanted: Criteria) -> None:
     AmbiguousError
         If it matches several; the message contains the number and the catalogs.
     """
-    if wanted.numbers is None or wanted.aliases:
+    if criteria.numbers is None or criteria.aliases:
         return
     catalog_of: dict[int, str] = {}
     for row in rows:
@@ -170,18 +170,18 @@ def _nearest_first(name: str, known: list[str]) -> str:
     return (shown + (", ..." if len(ordered) > 12 else "")) or "none yet"
 
 
-def criteria_text(wanted: Criteria) -> str:
+def criteria_text(criteria: Criteria) -> str:
     """Return criteria as in a call of search, with at most five values each."""
     parts = {
-        "target": wanted.numbers or (),
-        "targets of id": wanted.target_ids or (),
-        "catalog": wanted.catalogs,
-        "mission": wanted.missions,
-        "observation": (*wanted.observations, *wanted.types),
-        "instrument": wanted.instruments,
-        "photometry": wanted.photometry,
-        "processing": ["raw" if p is None else p for p in wanted.processing],
-        **wanted.fields,
+        "target": criteria.numbers or (),
+        "targets of id": criteria.target_ids or (),
+        "catalog": criteria.catalogs,
+        "mission": criteria.missions,
+        "observation": (*criteria.observations, *criteria.types),
+        "instrument": criteria.instruments,
+        "photometry": criteria.photometry,
+        "processing": ["raw" if p is None else p for p in criteria.processing],
+        **criteria.fields,
     }
     shown = [f"{name}={_short(values)}" for name, values in parts.items() if values]
     return ", ".join(shown) or "the search"

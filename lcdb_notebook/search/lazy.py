@@ -38,7 +38,7 @@ class Search:
     ----------
     sessions : Sessions
         The database.
-    wanted : Criteria
+    criteria : Criteria
         The criteria of the search.
     limit : int, optional
         Number of rows at most; None for all.
@@ -47,10 +47,10 @@ class Search:
     """
 
     def __init__(
-        self, sessions: Sessions, wanted: Criteria, *, limit: int | None = None, offset: int = 0
+        self, sessions: Sessions, criteria: Criteria, *, limit: int | None = None, offset: int = 0
     ) -> None:
         self.sessions = sessions
-        self.wanted = wanted
+        self.criteria = criteria
         self.limit = limit
         self.offset = offset
         self.kept: Found | None = None
@@ -58,7 +58,7 @@ class Search:
     def found(self, session: orm.Session) -> Found:
         """Return the results; the first time, warn of requested targets that do not exist."""
         if self.kept is None:
-            self.kept = find(session, self.wanted, limit=self.limit, offset=self.offset)
+            self.kept = find(session, self.criteria, limit=self.limit, offset=self.offset)
             missing = self.missing(session)
             if missing:
                 warn(missing)
@@ -66,10 +66,10 @@ class Search:
 
     def missing(self, session: orm.Session) -> str:
         """List in a sentence which of several requested targets do not exist; "" if all do."""
-        numbers = set(self.wanted.numbers or ()) if self.is_whole() else set()
+        numbers = set(self.criteria.numbers or ()) if self.is_whole() else set()
         if self.kept is not None and numbers <= {row.target for row in self.kept.rows}:
             return ""
-        missing = explain.missing_numbers(session, self.wanted) if len(numbers) > 1 else []
+        missing = explain.missing_numbers(session, self.criteria) if len(numbers) > 1 else []
         if not missing:
             return ""
         listed = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
@@ -80,13 +80,15 @@ class Search:
         if self.kept is not None:
             return len(self.kept.rows)
         with self.sessions.session_scope() as session:
-            wanted = stars.with_aliases(session, self.wanted)
+            criteria = stars.with_aliases(session, self.criteria)
             # The names of methods and observations are looked up first, so that an index alone
             # counts the DataSets of an observation.
-            rows = constants(session, wanted).select().limit(self.limit).offset(self.offset or None)
+            rows = (
+                constants(session, criteria).select().limit(self.limit).offset(self.offset or None)
+            )
             statement = sa.select(sa.func.count()).select_from(rows.subquery())
-            fitted = layout.present(session, statement, wanted)
-            counted: int | None = session.scalar(fitted, sql.parameters(wanted))
+            fitted = layout.present(session, statement, criteria)
+            counted: int | None = session.scalar(fitted, sql.parameters(criteria))
         return counted or 0
 
     def size(self) -> Size:
@@ -94,13 +96,13 @@ class Search:
         if self.kept is not None:
             return Size(len(self.kept.rows))
         with self.sessions.session_scope() as session:
-            wanted = stars.with_aliases(session, self.wanted)
-            rows = constants(session, wanted).select()
+            criteria = stars.with_aliases(session, self.criteria)
+            rows = constants(session, criteria).select()
             return size_of(
                 session,
                 rows,
-                sql.parameters(wanted),
-                present=partial(layout.present, session, criteria=wanted),
+                sql.parameters(criteria),
+                present=partial(layout.present, session, criteria=criteria),
                 limit=self.limit,
                 offset=self.offset,
             )
@@ -129,7 +131,7 @@ class Search:
             if part.kept is None:
                 offset = -1 - number if backwards else part.offset
                 part.kept = find(
-                    session, self.wanted, limit=part.limit, offset=offset, backwards=backwards
+                    session, self.criteria, limit=part.limit, offset=offset, backwards=backwards
                 )
         return part if part.kept.rows else None
 
@@ -152,7 +154,7 @@ class Search:
         if self.limit is not None:
             left = max(0, self.limit - start)
             length = left if length is None else min(length, left)
-        part = Search(self.sessions, self.wanted, limit=length, offset=self.offset + start)
+        part = Search(self.sessions, self.criteria, limit=length, offset=self.offset + start)
         if self.kept is not None:
             part.kept = self.kept.part(start, None if length is None else start + length)
         return part

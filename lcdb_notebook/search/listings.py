@@ -47,10 +47,12 @@ __all__ = [
 _COUNTED = 1_000_000
 
 
-def targets(session: orm.Session, wanted: Criteria, limit: int | None, offset: int) -> pd.DataFrame:
+def targets(
+    session: orm.Session, criteria: Criteria, limit: int | None, offset: int
+) -> pd.DataFrame:
     """List targets: ``target`` (number), ``catalog``, ``mission``, ``id``, and ``aliases``."""
     check_page(limit, offset)
-    listed_aliases, wanted = wanted.aliases, stars.with_aliases(session, wanted)
+    listed_aliases, criteria = criteria.aliases, stars.with_aliases(session, criteria)
     statement = (
         sa.select(
             Target.name.label("target"),
@@ -60,19 +62,19 @@ def targets(session: orm.Session, wanted: Criteria, limit: int | None, offset: i
         )
         .join(Target.catalog)
         .join(MissionCatalog.host_mission)
-        .where(*sql.target_matches(sql.shape(wanted)))
+        .where(*sql.target_matches(sql.shape_of(criteria)))
         .order_by(Target.name, Target.id)
     )
-    asked = sql.shape(wanted)
-    of_observation = sql.observation_matches(asked)
-    of_dataset = sql.dataset_matches(asked)
+    shape = sql.shape_of(criteria)
+    of_observation = sql.observation_matches(shape)
+    of_dataset = sql.dataset_matches(shape)
     if of_observation or of_dataset:
         seen = sa.select(DataSet.id).where(DataSet.target_id == Target.id, *of_dataset)
         if of_observation:
             seen = seen.join(Observation, Observation.id == DataSet.observation_id)
             seen = seen.where(*of_observation)
         statement = statement.where(seen.exists())
-    frame = _frame(session, statement.limit(limit).offset(offset), wanted)
+    frame = _frame(session, statement.limit(limit).offset(offset), criteria)
     if listed_aliases:
         names = stars.aliases(session, frame["id"].tolist())
         frame["aliases"] = [", ".join(names.get(id_, ())) for id_ in frame["id"]]
@@ -80,21 +82,21 @@ def targets(session: orm.Session, wanted: Criteria, limit: int | None, offset: i
 
 
 def observations(
-    session: orm.Session, wanted: Criteria, limit: int | None, offset: int
+    session: orm.Session, criteria: Criteria, limit: int | None, offset: int
 ) -> pd.DataFrame:
     """List observations: id, type, the fields of their classes, instrument path, cadences."""
     check_page(limit, offset)
     import pandas as pd
 
-    asked = sql.shape(wanted)
+    shape = sql.shape_of(criteria)
     statement = (
         sa.select(Observation.id)
-        .where(*sql.observation_matches(asked))
+        .where(*sql.observation_matches(shape))
         .order_by(Observation.id)
         .limit(limit)
         .offset(offset)
     )
-    of_target = sql.target_matches(asked)
+    of_target = sql.target_matches(shape)
     if of_target:
         seen = (
             sa.select(DataSet.id)
@@ -104,8 +106,8 @@ def observations(
         )
         statement = statement.where(seen.exists())
     arranged = layout.of(session)
-    fitted = layout.present(session, statement, wanted)
-    ids = list(session.scalars(fitted, sql.parameters(wanted)))
+    fitted = layout.present(session, statement, criteria)
+    ids = list(session.scalars(fitted, sql.parameters(criteria)))
     described, values_given = sql.observations(ids, arranged.fields)
     result = session.execute(arranged.present(described), values_given)
     # Labels are table.column; a field of several classes becomes one column.
@@ -151,16 +153,18 @@ def processing_methods(session: orm.Session) -> pd.DataFrame:
     return _whole_table(session, ProcessingMethod)
 
 
-def frames(session: orm.Session, wanted: Criteria, limit: int | None, offset: int) -> pd.DataFrame:
+def frames(
+    session: orm.Session, criteria: Criteria, limit: int | None, offset: int
+) -> pd.DataFrame:
     """List FITS frames by observation and cadence, with their paths."""
     check_page(limit, offset)
     statement = sa.select(FITSFrame.__table__).order_by(FITSFrame.observation_id, FITSFrame.cadence)
-    statement = _of_observations(statement, FITSFrame.observation_id, wanted)
-    return _frame(session, statement.limit(limit).offset(offset), wanted)
+    statement = _of_observations(statement, FITSFrame.observation_id, criteria)
+    return _frame(session, statement.limit(limit).offset(offset), criteria)
 
 
 def quality_flags(
-    session: orm.Session, wanted: Criteria, limit: int | None, offset: int
+    session: orm.Session, criteria: Criteria, limit: int | None, offset: int
 ) -> pd.DataFrame:
     """List quality-flag arrays without their contents: type, observation, target, date."""
     check_page(limit, offset)
@@ -175,18 +179,18 @@ def quality_flags(
         )
         .outerjoin(Target, Target.id == QualityFlagArray.target_id)
         .outerjoin(MissionCatalog, MissionCatalog.id == Target.catalog_id)
-        .where(*sql.target_matches(sql.shape(wanted)))
+        .where(*sql.target_matches(sql.shape_of(criteria)))
         .order_by(QualityFlagArray.id)
     )
-    statement = _of_observations(statement, QualityFlagArray.observation_id, wanted)
+    statement = _of_observations(statement, QualityFlagArray.observation_id, criteria)
     if layout.of(session).flags_by_type:
-        statement = statement.where(*_in_index_by_type(wanted))
-    return _frame(session, statement.limit(limit).offset(offset), wanted)
+        statement = statement.where(*_in_index_by_type(criteria))
+    return _frame(session, statement.limit(limit).offset(offset), criteria)
 
 
-def _in_index_by_type(wanted: Criteria) -> list[sa.ColumnElement[bool]]:
+def _in_index_by_type(criteria: Criteria) -> list[sa.ColumnElement[bool]]:
     """Return conditions that hold for the flags of targets, on all columns of the index."""
-    shape = sql.shape(wanted)
+    shape = sql.shape_of(criteria)
     of_target = sql.target_matches(shape)
     if not of_target:
         return []
@@ -207,8 +211,8 @@ def _array(ids: sa.Select[Any]) -> sa.ColumnElement[Any]:
     return array
 
 
-def _of_observations(statement: Any, observation_id: Any, wanted: Criteria) -> Any:
-    matches = sql.observation_matches(sql.shape(wanted))
+def _of_observations(statement: Any, observation_id: Any, criteria: Criteria) -> Any:
+    matches = sql.observation_matches(sql.shape_of(criteria))
     if matches:
         joined = statement.join(Observation, Observation.id == observation_id)
         statement = joined.where(*matches)
@@ -296,12 +300,12 @@ def _whole_table(session: orm.Session, model: type[Base]) -> pd.DataFrame:
 
 
 def _frame(
-    session: orm.Session, statement: sa.Executable, wanted: Criteria | None = None
+    session: orm.Session, statement: sa.Executable, criteria: Criteria | None = None
 ) -> pd.DataFrame:
     import pandas as pd
 
-    fitted = layout.present(session, statement, wanted)
-    result = session.execute(fitted, None if wanted is None else sql.parameters(wanted))
+    fitted = layout.present(session, statement, criteria)
+    result = session.execute(fitted, None if criteria is None else sql.parameters(criteria))
     names = list(result.keys())
     columns = list(zip(*result.all(), strict=True)) or [()] * len(names)
     # With a None, pandas would convert integers to float64, which cannot represent Gaia numbers.

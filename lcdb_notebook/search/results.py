@@ -112,7 +112,7 @@ class Found:
 
 def find(
     session: orm.Session,
-    wanted: Criteria,
+    criteria: Criteria,
     *,
     limit: int | None,
     offset: int,
@@ -125,7 +125,7 @@ def find(
     ----------
     session : sqlalchemy.orm.Session
         The session; its uncommitted rows are included.
-    wanted : Criteria
+    criteria : Criteria
         The criteria of the search.
     limit : int or None
         Number of rows at most; None for all.
@@ -143,19 +143,19 @@ def find(
     AmbiguousError
         If ``processing="raw"`` could mean light curves without processing, or a method.
     """
-    asked = stars.with_aliases(session, wanted)
+    resolved = stars.with_aliases(session, criteria)
     statement, values = sql.datasets(
-        asked, limit=limit, offset=offset, backwards=backwards, after=after
+        resolved, limit=limit, offset=offset, backwards=backwards, after=after
     )
-    fitted = layout.present(session, statement, asked)
+    fitted = layout.present(session, statement, resolved)
     rows: Sequence[Any] = session.connection().execute(fitted, values).all()
     if not rows:
         is_first = offset == 0 and limit != 0 and after is None
-        why = explain.explain(session, wanted) if is_first else None
+        why = explain.explain(session, criteria) if is_first else None
         if why is not None and not isinstance(why, LightCurveNotFoundError):
             raise why
         return Found((), {}, why)
-    if wanted.raw_by_word:
+    if criteria.raw_by_word:
         explain.check_raw(rows)
     return _described(session, rows)
 

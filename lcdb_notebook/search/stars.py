@@ -55,7 +55,7 @@ def _finite(value: Any) -> float | None:
     return float(value) if value is not None and isfinite(value) else None
 
 
-def with_aliases(session: orm.Session, wanted: Criteria) -> Criteria:
+def with_aliases(session: orm.Session, criteria: Criteria) -> Criteria:
     """Return criteria for the named targets and their aliases, by id.
 
     Aliases of aliases are not included, because an old entry of a catalog in LightcurveDB may be an
@@ -65,7 +65,7 @@ def with_aliases(session: orm.Session, wanted: Criteria) -> Criteria:
     ----------
     session : sqlalchemy.orm.Session
         The session.
-    wanted : Criteria
+    criteria : Criteria
         Criteria of a search. Without ``aliases``, or without a target, they are returned unchanged.
 
     Raises
@@ -75,19 +75,19 @@ def with_aliases(session: orm.Session, wanted: Criteria) -> Criteria:
     AmbiguousError
         If a number is in several catalogs, as stars that are not aliases of each other.
     """
-    if not wanted.aliases:
-        return wanted
+    if not criteria.aliases:
+        return criteria
     _require_aliases(session)
-    if wanted.numbers is None and wanted.target_ids is None:
-        return replace(wanted, aliases=False)
-    asked = replace(wanted, aliases=False)
+    if criteria.numbers is None and criteria.target_ids is None:
+        return replace(criteria, aliases=False)
+    own = replace(criteria, aliases=False)
     statement = (
         sa.select(Target.id, Target.name, MissionCatalog.name.label("catalog"))
         .join(MissionCatalog, MissionCatalog.id == Target.catalog_id)
-        .where(*sql.target_matches(sql.shape(asked)))
+        .where(*sql.target_matches(sql.shape_of(own)))
         .order_by(Target.id)
     )
-    values = sql.parameters(asked)
+    values = sql.parameters(own)
     named = session.connection().execute(layout.present(session, statement), values).all()
     linked = _linked(session, [row.id for row in named])
     first: dict[int, Any] = {}
@@ -100,7 +100,7 @@ def with_aliases(session: orm.Session, wanted: Criteria) -> Criteria:
             )
     ids = dict.fromkeys(row.id for row in named)
     ids |= dict.fromkeys(one for others in linked.values() for one in others)
-    return replace(asked, numbers=None, catalogs=(), target_ids=tuple(ids))
+    return replace(own, numbers=None, catalogs=(), target_ids=tuple(ids))
 
 
 def aliases(session: orm.Session, targets: Sequence[int]) -> Mapping[int, list[str]]:

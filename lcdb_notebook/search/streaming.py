@@ -106,9 +106,9 @@ def pages(search: Search) -> Pages:
         if whole is not None:
             return Pages.of(whole)
         by_number = layout.of(session).by_number and not (
-            search.is_whole() and sql.observation_matches(sql.shape(search.wanted))
+            search.is_whole() and sql.observation_matches(sql.shape_of(search.criteria))
         )
-    if search.wanted.numbers is not None:
+    if search.criteria.numbers is not None:
         found = _of_numbers(search)
     else:
         found = _by_number(search) if by_number else _by_observation(search)
@@ -117,9 +117,9 @@ def pages(search: Search) -> Pages:
 
 def _collected(search: Search, session: orm.Session) -> tuple[Found | None, int]:
     """Return all rows if they are few, and how many are expected."""
-    wanted = search.wanted
-    numbers = () if wanted.numbers is None or wanted.aliases else wanted.numbers
-    named = wanted.numbers is not None or wanted.target_ids is not None
+    criteria = search.criteria
+    numbers = () if criteria.numbers is None or criteria.aliases else criteria.numbers
+    named = criteria.numbers is not None or criteria.target_ids is not None
     if named and search.is_whole() and len(numbers) > _NUMBERS_AT_ONCE and search.kept is None:
         return None, len(numbers)
     limit = search.limit
@@ -127,9 +127,9 @@ def _collected(search: Search, session: orm.Session) -> tuple[Found | None, int]
         return search.found(session), 0
     if not (search.is_whole() or layout.of(session).by_number):
         return search.found(session), 0
-    rows = constants(session, wanted).select().limit(sa.literal_column("1"))
-    fitted = layout.present(session, rows, wanted)
-    expected = max(0, planned_rows(session, fitted, sql.parameters(wanted)) - search.offset)
+    rows = constants(session, criteria).select().limit(sa.literal_column("1"))
+    fitted = layout.present(session, rows, criteria)
+    expected = max(0, planned_rows(session, fitted, sql.parameters(criteria)) - search.offset)
     if limit is not None:
         expected = min(expected, limit)
     if expected > MOST_COLLECTED:
@@ -151,7 +151,7 @@ def _explained(search: Search, found: Iterator[Found]) -> Iterator[Found]:
         yield page
     if empty:
         with search.sessions.session_scope() as session:
-            find(session, search.wanted, limit=1, offset=search.offset)
+            find(session, search.criteria, limit=1, offset=search.offset)
 
 
 def _of_numbers(search: Search) -> Iterator[Found]:
@@ -160,9 +160,9 @@ def _of_numbers(search: Search) -> Iterator[Found]:
         missing = search.missing(session)
     if missing:
         warn(missing)
-    numbers = sorted(set(search.wanted.numbers or ()))
+    numbers = sorted(set(search.criteria.numbers or ()))
     for start in range(0, len(numbers), _NUMBERS_AT_ONCE):
-        some = replace(search.wanted, numbers=tuple(numbers[start : start + _NUMBERS_AT_ONCE]))
+        some = replace(search.criteria, numbers=tuple(numbers[start : start + _NUMBERS_AT_ONCE]))
         with search.sessions.session_scope() as session:
             # Numbers begin at 0. Only a search without any rows is explained.
             page = find(session, some, limit=None, offset=0, after=-1)
@@ -176,7 +176,7 @@ def _by_number(search: Search) -> Iterator[Found]:
     size, offset, left = _FIRST_PAGE, search.offset, search.limit
     while left is None or left > 0:
         with search.sessions.session_scope() as session:
-            page = find(session, search.wanted, limit=size, offset=offset, after=after)
+            page = find(session, search.criteria, limit=size, offset=offset, after=after)
         rows = page.rows
         is_last = len(rows) < size
         if not is_last:
@@ -195,18 +195,18 @@ def _by_number(search: Search) -> Iterator[Found]:
 def _by_observation(search: Search) -> Iterator[Found]:
     """Find rows observation by observation; only the ids of one are held together."""
     with search.sessions.session_scope() as session:
-        statement, given = sql.observation_ids(search.wanted)
+        statement, given = sql.observation_ids(search.criteria)
         fitted = layout.present(session, statement)
         observations: list[int] = list(session.scalars(fitted, given))
-        ids = constants(session, search.wanted)
+        ids = constants(session, search.criteria)
     sizes = _page_sizes()
     for observation in observations:
         with search.sessions.session_scope() as session:
-            datasets = _datasets_of(session, search.wanted, ids, observation)
+            datasets = _datasets_of(session, search.criteria, ids, observation)
         for some in _between_targets(datasets, sizes):
             with search.sessions.session_scope() as session:
                 page = find_again(session, some)
-            if search.wanted.raw_by_word:
+            if search.criteria.raw_by_word:
                 explain.check_raw(page.rows)
             if page.rows:
                 yield replace(page, is_page=True)
@@ -233,7 +233,7 @@ def _between_targets(
 
 
 def _datasets_of(
-    session: orm.Session, wanted: Criteria, ids: Constants, observation: int
+    session: orm.Session, criteria: Criteria, ids: Constants, observation: int
 ) -> list[tuple[DataSetId, int]]:
     """Return the DataSets of an observation, and their targets.
 
@@ -246,7 +246,7 @@ def _datasets_of(
         _dataset.c.id,
     )
     of_one = replace(ids, observations=(observation,))
-    narrowed = replace(wanted, observations=(observation,), types=(), instruments=(), fields={})
+    narrowed = replace(criteria, observations=(observation,), types=(), instruments=(), fields={})
     rows = (
         of_one.select()
         .add_columns(_dataset.c.target_id)
@@ -255,5 +255,5 @@ def _datasets_of(
         .order_by(*order)
     )
     statement = layout.present(session, rows, narrowed)
-    found = session.connection().execute(statement, sql.parameters(wanted))
+    found = session.connection().execute(statement, sql.parameters(criteria))
     return [(dataset, target) for dataset, target in found]

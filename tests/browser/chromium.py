@@ -89,7 +89,7 @@ class Loop:
 
 
 @dataclass
-class Misdeeds:
+class PageErrors:
     """What a page must not do: ask another machine, or fail in JavaScript."""
 
     foreign: list[str] = field(default_factory=list)
@@ -113,8 +113,8 @@ class Misdeeds:
         page.on("websocket", lambda socket: asked(socket.url.replace("ws://", "http://", 1)))
         page.on("pageerror", failed)
 
-    def told(self) -> list[str]:
-        """Tell what has happened since the last call, and forget it."""
+    def collect(self) -> list[str]:
+        """Return what happened since the last call, and clear it."""
         told = [f"asked {url}" for url in self.foreign] + [f"error: {e}" for e in self.errors]
         self.foreign.clear()
         self.errors.clear()

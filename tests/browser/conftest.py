@@ -139,9 +139,9 @@ def stage(request: pytest.FixtureRequest, shared_stage: Stage) -> Iterator[Stage
     """The stage, empty; a test fails whose page asked another machine or failed in JavaScript."""
     request.node.stash[SHOWN] = shared_stage.front_end
     shared_stage.clear()
-    shared_stage.front_end.misdeeds.told()
+    shared_stage.front_end.page_errors.collect()
     yield shared_stage
-    assert shared_stage.front_end.misdeeds.told() == []
+    assert shared_stage.front_end.page_errors.collect() == []
     assert shared_stage.page.get_by_text("Click to show javascript error").count() == 0
 
 
@@ -153,7 +153,7 @@ def front_end(
     made = {"lab": Lab, "voila": Voila}[request.param](browser, server_of(request.param))
     request.node.stash[SHOWN] = made
     yield made
-    told = made.misdeeds.told()
+    told = made.page_errors.collect()
     made.close()
     assert told == []
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from .chromium import Misdeeds
+from .chromium import PageErrors
 
 if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient
@@ -60,13 +60,13 @@ class FrontEnd(ABC):
 
     def __init__(self, browser: Browser, server: Server) -> None:
         self.server = server
-        self.misdeeds = Misdeeds()
+        self.page_errors = PageErrors()
         # Pages of one context share what the browser has loaded and compiled, JupyterLab above all.
         context = browser.contexts[0] if browser.contexts else browser.new_context()
         self.page: Page = context.new_page()
         self.page.set_viewport_size(WIDE)  # type: ignore[arg-type]
         self.page.set_default_timeout(1000 * SECONDS)
-        self.misdeeds.watch(self.page)
+        self.page_errors.watch(self.page)
         self._client: BlockingKernelClient | None = None
         # playwright's own event loop runs in this thread, and jupyter_client wants none.
         self._beside = ThreadPoolExecutor(max_workers=1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import sqlalchemy as sa
 
-from .chromium import Misdeeds
+from .chromium import PageErrors
 from .servers import environment, free_port, running
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
     with running(command, variables, tmp_path / "log", "token=") as server:
         address = re.findall(r"http://\S+", (tmp_path / "log").read_text())[0]
         page = browser.new_context(viewport={"width": 1600, "height": 1000}).new_page()
-        misdeeds = Misdeeds()
-        misdeeds.watch(page)
+        page_errors = PageErrors()
+        page_errors.watch(page)
         refused = address.partition("?")[0]
         _wait_until_it_listens(refused)
         page.goto(refused)
@@ -52,7 +52,7 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
         password = sa.make_url(demo_dsn).password
         secrets = [demo_dsn, *([str(password)] if password else [])]
         assert not [secret for secret in secrets if secret in page.content()]
-        assert misdeeds.told() == []
+        assert page_errors.collect() == []
         family = psutil.Process(server.pid).children(recursive=True)
         said = " ".join(word for one in family for word in one.cmdline())
         assert not [secret for secret in secrets if secret in said]

@@ -41,7 +41,7 @@ def test_an_error_in_the_kernel_is_an_error_of_the_test(stage: Stage) -> None:
 
 
 def test_a_request_that_would_leave_this_machine_is_noticed(stage: Stage) -> None:
-    misdeeds = stage.front_end.misdeeds
+    page_errors = stage.front_end.page_errors
     failed = stage.page.evaluate("fetch('http://example.org/').then(() => false, () => true)")
     assert failed
-    assert misdeeds.told() == ["asked http://example.org/"]
+    assert page_errors.collect() == ["asked http://example.org/"]

@@ -111,4 +111,4 @@ def test_a_restart_between_two_clicks_costs_a_sentence_at_most(
         )
     )
     expect(shown).to_contain_text("cadences; quality mask")
-    assert stage.front_end.misdeeds.told() == []
+    assert stage.front_end.page_errors.collect() == []

@@ -42,7 +42,7 @@ def lab(request: pytest.FixtureRequest, saved: Lab) -> Iterator[Lab]:
     """The same, watched. The tests go from looking at it to ending its kernel, in their order."""
     request.node.stash[SHOWN] = saved
     yield saved
-    assert saved.misdeeds.told() == []
+    assert saved.page_errors.collect() == []
 
 
 def assert_all_is_there(page: Page) -> None:

@@ -36,7 +36,7 @@ def in_pages(search: Search) -> list[list[Row]]:
 
 def all_of(search: Search) -> list[Row]:
     with search.sessions.session_scope() as session:
-        return list(Search(search.sessions, search.wanted).found(session).rows)
+        return list(Search(search.sessions, search.criteria).found(session).rows)
 
 
 def is_by_number(db: lcdb.Database) -> bool:

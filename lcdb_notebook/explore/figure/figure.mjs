@@ -24,7 +24,7 @@ class View {
   tall = 0;
   stale = false;
   at = -1;
-  asked = false;
+  requested = false;
   loaded = -1; // the number of the arrays
   shown = ""; // in the legend
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -70,7 +70,7 @@ class View {
       if ("arrays" in message) {
         this.scene = new Scene(decode(message, buffers));
         this.loaded = message.arrays;
-        this.asked = false;
+        this.requested = false;
         this.at = -1;
         this.change();
       } else if (message.errors === this.loaded) {
@@ -118,8 +118,8 @@ class View {
     this.stale = false;
     this.scene.arrange(choicesOf(model), model.get("_curves"), model.get("_panels"),
       model.get("_flags"));
-    if (model.get("errors") && !this.scene.error && !this.asked) {
-      this.asked = true;
+    if (model.get("errors") && !this.scene.error && !this.requested) {
+      this.requested = true;
       model.send({ ask: "errors" });
     }
     this.follow(false);

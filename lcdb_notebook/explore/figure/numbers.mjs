@@ -69,8 +69,8 @@ export function median(v, n) {
  * @param {Float32Array} scratch as long as y @returns {[number, number]} */
 export function limits(y, kind, ranges, scratch) {
   let n = 0;
-  for (const wanted of [GOOD, FLAGGED]) if (!n) for (const [from, to] of ranges) {
-    for (let i = from; i < to; i++) if (kind[i] === wanted) scratch[n++] = y[i];
+  for (const value of [GOOD, FLAGGED]) if (!n) for (const [from, to] of ranges) {
+    for (let i = from; i < to; i++) if (kind[i] === value) scratch[n++] = y[i];
   }
   if (n === 0) return [0, 1];
   // Linear between neighbours, as in numpy.

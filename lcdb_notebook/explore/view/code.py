@@ -37,7 +37,7 @@ def selection_code(selection: Selection, *, name: str = "db") -> str:
     db.search(3, sector=[1, 2], processing="raw")[2:4]
     """
     search = selection._search
-    written = call(f"{name}.search", search_arguments(search.wanted, name=name))
+    written = call(f"{name}.search", search_arguments(search.criteria, name=name))
     start = search.offset
     stop = None if search.limit is None else start + search.limit
     if start == 0 and stop is None:

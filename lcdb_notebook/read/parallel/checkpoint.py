@@ -55,7 +55,7 @@ def identity_of(search: Search, url: sa.URL, told: Mapping[str, Any]) -> dict[st
     part = "" if search.is_whole() else f", part {rows}"
     return {
         "database": url.set(username=None, password=None).render_as_string(),
-        "search": f"{criteria_text(search.wanted)}{part} ({_digest((search.wanted, rows))})",
+        "search": f"{criteria_text(search.criteria)}{part} ({_digest((search.criteria, rows))})",
         "function": f"{name} ({_digest(_code(function))})",
         "options": ", ".join(f"{name}={value!r}" for name, value in options.items()),
     }

@@ -191,7 +191,7 @@ class Selection:
             missions = results.missions(session)
         return records(
             search.sessions.session_scope,
-            rows.each(lambda found: explain.check_one_catalog(found.rows, search.wanted)),
+            rows.each(lambda found: explain.check_one_catalog(found.rows, search.criteria)),
             missions,
             chunk_bytes=chunk_bytes,
             on_error=on_error,

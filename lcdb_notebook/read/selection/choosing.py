@@ -96,7 +96,7 @@ def best(self: S, *, per: str = "sector", prefer: Sequence[Preference] = PREFER)
         chosen = min(positions, key=lambda place: _rank(found, place, prefer, histories))
         kept += _with_its_orbits(found, chosen, positions)
     rows = [found.rows[position] for position in sorted(kept)]
-    part = Search(search.sessions, search.wanted, limit=len(rows))
+    part = Search(search.sessions, search.criteria, limit=len(rows))
     part.kept = Found(rows, found.observations)
     return type(self)(part)
 
@@ -131,7 +131,7 @@ def coverage(self: Rows, *, per: str = "sector") -> pd.DataFrame:
 
     with self._search.sessions.session_scope() as session:
         table = self._search.found(session).table()
-    numbers = list(dict.fromkeys(self._search.wanted.numbers or ()))
+    numbers = list(dict.fromkeys(self._search.criteria.numbers or ()))
     if len(table) and per not in table:
         raise ArgumentError(f"per must be a field of the observations, got {per!r}")
     several = len(set(table.get("catalog", ()))) > 1

@@ -19,23 +19,25 @@ _ROWS = 100_000
 
 def counted(search: Search) -> int:
     """Count the rows of a search, a few observations at a time if there are many rows."""
-    wanted = search.wanted
-    by_target = wanted.numbers is not None or wanted.target_ids is not None
+    criteria = search.criteria
+    by_target = criteria.numbers is not None or criteria.target_ids is not None
     if by_target or not search.is_whole():
         return search.count()
     size = search.size()
     if size.exact:
         return size
-    of_observations = sa.select(Observation.id).where(*sql.observation_matches(sql.shape(wanted)))
+    of_observations = sa.select(Observation.id).where(
+        *sql.observation_matches(sql.shape_of(criteria))
+    )
     with search.sessions.session_scope() as session:
         statement = layout.present(session, of_observations)
-        ids = sorted(session.scalars(statement, sql.parameters(wanted)))
+        ids = sorted(session.scalars(statement, sql.parameters(criteria)))
     part = max(1, len(ids) * _ROWS // size)
     number = 0
     with Progress(len(ids), "observation", None) as bar:
         for start in range(0, len(ids), part):
             some = dataclasses.replace(
-                wanted,
+                criteria,
                 observations=tuple(ids[start : start + part]),
                 types=(),
                 instruments=(),

@@ -137,7 +137,7 @@ def _only_one(self: Rows, session: orm.Session) -> Found:
     found = first_rows.found(session)
     found.require()
     missing = search.missing(session)
-    explain.check_one_catalog(found.rows, search.wanted)
+    explain.check_one_catalog(found.rows, search.criteria)
     if len(found.rows) > 1 and not _are_orbits(found):
         many = len(found.rows) > _ROWS_COMPARED
         listed = found.part(0, _ROWS_LISTED).table().to_string(index=False, na_rep="")
@@ -244,7 +244,7 @@ def lightcurves(
         on_error=on_error,
         progress=progress,
     )
-    found.told = warn_of_several(self._search.wanted, found)
+    found.told = warn_of_several(self._search.criteria, found)
     return found
 
 

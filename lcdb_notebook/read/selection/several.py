@@ -12,12 +12,12 @@ from lcdb_notebook.search.criteria import Criteria
 __all__ = ["warn_of_several"]
 
 
-def warn_of_several(wanted: Criteria, light_curves: Iterable[Any]) -> bool:
+def warn_of_several(criteria: Criteria, light_curves: Iterable[Any]) -> bool:
     """Warn if light curves of one target and observation differ in what the search did not name.
 
     Parameters
     ----------
-    wanted : Criteria
+    criteria : Criteria
         The criteria of the search.
     light_curves : iterable of lightkurve.LightCurve
         What it found, with our ``meta``.
@@ -31,7 +31,7 @@ def warn_of_several(wanted: Criteria, light_curves: Iterable[Any]) -> bool:
     for lc in light_curves:
         which = lc.meta.get("LABEL"), lc.meta.get("OBSERVATION")
         together[which].append((lc.meta.get("PHOTOMETRY"), lc.meta.get("PROCESSING")))
-    named = bool(wanted.photometry), bool(wanted.processing)
+    named = bool(criteria.photometry), bool(criteria.processing)
     if not any(_is_ambiguous(names, named) for names in together.values()):
         return False
     number = sum(map(len, together.values()))
@@ -46,5 +46,5 @@ def warn_of_several(wanted: Criteria, light_curves: Iterable[Any]) -> bool:
 def _is_ambiguous(names: list[tuple[Any, Any]], named: tuple[bool, bool]) -> bool:
     """Return whether light curves differ in a name that the search did not ask for, or in none."""
     differ = [len(set(column)) > 1 for column in zip(*names, strict=True)]
-    asked = [was_named for was_named, differs in zip(named, differ, strict=True) if differs]
-    return len(names) > 1 and not (asked and all(asked))
+    chosen = [was_named for was_named, differs in zip(named, differ, strict=True) if differs]
+    return len(names) > 1 and not (chosen and all(chosen))

@@ -54,9 +54,9 @@ def count(session: orm.Session, target_filter: TargetFilter) -> Size:
     first of them. How many targets have flags is estimated from targets spread over all ids, as
     the first targets often have the same observations.
     """
-    asked = sql.shape(target_filter.criteria)
+    shape = sql.shape_of(target_filter.criteria)
     ids = constants(session, target_filter.criteria)
-    if sql.observation_matches(asked) or sql.dataset_matches(asked):
+    if sql.observation_matches(shape) or sql.dataset_matches(shape):
         return _count_seen(session, target_filter, ids)
     whole = _count_all(session, target_filter, ids)
     if target_filter.flagged is None:

@@ -113,9 +113,9 @@ def _each_value(
             yield value, count(session, dataclasses.replace(target_filter, criteria=chosen))
         return
     observations: dict[Any, set[int]] = {}
-    asked = sql.observation_matches(sql.shape(criteria))
+    matches = sql.observation_matches(sql.shape_of(criteria))
     for select in _observations_by_value(facet, arranged.fields):
-        statement = arranged.present(select.where(*asked))
+        statement = arranged.present(select.where(*matches))
         for value, id_ in session.execute(statement, parameters(target_filter)):
             observations.setdefault(value, set()).add(id_)
     for value, ids in observations.items():
@@ -194,7 +194,7 @@ def _facet_statements(
 def _each(target_filter: TargetFilter, value: Any, source: Any) -> sa.Subquery:
     """Select the distinct pairs of values and targets that have light curves with them."""
     select = sa.select(value.label("value"), _dataset.c.target_id).distinct()
-    shape = sql.shape(target_filter.criteria)
+    shape = sql.shape_of(target_filter.criteria)
     of_observation = sql.observation_matches(shape)
     if of_observation and _observation not in _tables(source):
         source = source.join(_observation, _observation.c.id == _dataset.c.observation_id)

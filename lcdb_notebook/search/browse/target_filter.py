@@ -127,7 +127,7 @@ def number_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool
 
 def target_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool]]:
     """Return all other conditions on a target, including those on its light curves."""
-    shape = sql.shape(target_filter.criteria)
+    shape = sql.shape_of(target_filter.criteria)
     conditions = list(sql.target_matches(shape))
     of_observation = sql.observation_matches(shape)
     of_dataset = sql.dataset_matches(shape)

@@ -298,8 +298,8 @@ def _lacking(tables: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
     ours = [m for m in Base.registry.mappers if m.class_.__module__.partition(".")[0] == package]
     columns = {column for mapper in ours for column in mapper.columns}
     for table in Base.metadata.sorted_tables:
-        wanted = [column for column in table.c if column in columns]
-        if wanted and table.name not in tables:
+        read = [column for column in table.c if column in columns]
+        if read and table.name not in tables:
             yield f"table {table.name}"
-        elif wanted:
-            yield from (f"column {c}" for c in wanted if c.name not in tables[table.name])
+        elif read:
+            yield from (f"column {c}" for c in read if c.name not in tables[table.name])

@@ -105,12 +105,12 @@ class Keyed:
 
     def existing(self, session: orm.Session, keys: Sequence[DataSetKey]) -> list[DataSetKey]:
         """Return the keys that exist in the table."""
-        wanted: dict[int, list[DataSetKey]] = {}
+        by_observation: dict[int, list[DataSetKey]] = {}
         for key in dict.fromkeys(keys):
-            wanted.setdefault(key.observation, []).append(key)
+            by_observation.setdefault(key.observation, []).append(key)
 
         def statement(here: list[int]) -> str:
-            some = [key for observation in here for key in wanted[observation]]
+            some = [key for observation in here for key in by_observation[observation]]
             types = ("int", "bigint", "int", "int")
             columns = zip(zip(*some, strict=True), types, strict=True)
             arrays = ", ".join(array(column, type_) for column, type_ in columns)
@@ -119,7 +119,9 @@ class Keyed:
                 f"USING ({_KEY}) WHERE d.observation_id = ANY({array(here, 'int')})"
             )
 
-        return [DataSetKey(*row) for row in rows(session, wanted, statement, at_once=AT_ONCE)]
+        return [
+            DataSetKey(*row) for row in rows(session, by_observation, statement, at_once=AT_ONCE)
+        ]
 
     def any_one(self, session: orm.Session) -> sa.CTE:
         """Present a single DataSet, if there is one."""
@@ -222,7 +224,7 @@ class Keyed:
         return statement.add_cte(*self.presented)
 
     def _observations(self, session: orm.Session, criteria: Criteria) -> list[int]:
-        shape = sql.shape(criteria)
+        shape = sql.shape_of(criteria)
         statement = (
             sa.select(Observation.id)
             .where(*sql.observation_matches(shape))

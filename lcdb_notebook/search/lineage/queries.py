@@ -167,8 +167,8 @@ def _closure(
     ids: Sequence[DataSetId], name: str, *, of: sa.ColumnElement[int], give: sa.ColumnElement[int]
 ) -> sa.CTE:
     """Collect the ids of DataSets, and of all DataSets that can be reached from them by links."""
-    asked = any_of(_dataset.c.id, ids, keys=are_keys(ids))
-    found = sa.select(_dataset.c.id).where(asked).cte(name, recursive=True)
+    requested = any_of(_dataset.c.id, ids, keys=are_keys(ids))
+    found = sa.select(_dataset.c.id).where(requested).cte(name, recursive=True)
     step = _for_each(found, sa.select(give.label("id")).where(of == found.c.id), f"{name}_next")
     return found.union(sa.select(step.c.id).select_from(found.join(step, sa.true())))
 

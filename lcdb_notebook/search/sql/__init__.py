@@ -24,7 +24,7 @@ from lcdb_notebook.models import (
 )
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.sql.conditions import (
-    Asked,
+    Query,
     Shape,
     any_of,
     are_keys,
@@ -33,7 +33,7 @@ from lcdb_notebook.search.sql.conditions import (
     observation_matches,
     parameters,
     same_row,
-    shape,
+    shape_of,
     target_matches,
 )
 from lcdb_notebook.search.sql.observations import (
@@ -45,7 +45,7 @@ from lcdb_notebook.search.sql.observations import (
 )
 
 __all__ = [
-    "Asked",
+    "Query",
     "Shape",
     "any_of",
     "are_keys",
@@ -59,7 +59,7 @@ __all__ = [
     "observations",
     "parameters",
     "same_row",
-    "shape",
+    "shape_of",
     "target_matches",
 ]
 
@@ -76,13 +76,13 @@ _UNIT_PATTERN = r"^\s*\[([^]]*)\]"
 
 
 def datasets(
-    wanted: Criteria,
+    criteria: Criteria,
     *,
     limit: int | None = None,
     offset: int = 0,
     backwards: bool = False,
     after: int | None = None,
-) -> Asked:
+) -> Query:
     """Select the matching DataSets, one row each, without arrays.
 
     They are in the order of catalog number, catalog, start of the observation, photometry,
@@ -98,12 +98,12 @@ def datasets(
     page = {"limit": limit, "offset": offset or None, "after": after}
     page = {name: rows for name, rows in page.items() if rows is not None}
     statement = _datasets(
-        shape(wanted), chronology_columns(), *(name in page for name in _PAGE), backwards
+        shape_of(criteria), chronology_columns(), *(name in page for name in _PAGE), backwards
     )
-    return statement, parameters(wanted) | page
+    return statement, parameters(criteria) | page
 
 
-def datasets_of(ids: Sequence[DataSetId]) -> Asked:
+def datasets_of(ids: Sequence[DataSetId]) -> Query:
     """Select DataSets by id, with the columns of :func:`datasets`, in no particular order."""
     return _datasets_of(are_keys(ids)), {"ids": list(ids)}
 
@@ -113,7 +113,7 @@ _PAGE = ("limit", "offset", "after")
 
 @lru_cache(maxsize=256)
 def _datasets(
-    asked: Shape,
+    shape: Shape,
     chronology: tuple[sa.Column[Any], ...],
     limited: bool,
     moved: bool,
@@ -143,7 +143,7 @@ def _datasets(
     ]
     statement = (
         _described(_datasets_joined().outerjoin(start, sa.true()))
-        .where(*_matches(asked))
+        .where(*_matches(shape))
         .order_by(*ordered)
     )
     if further:
@@ -209,5 +209,5 @@ def _datasets_joined() -> sa.FromClause:
     )
 
 
-def _matches(asked: Shape) -> list[sa.ColumnElement[bool]]:
-    return [*observation_matches(asked), *target_matches(asked), *method_matches(asked)]
+def _matches(shape: Shape) -> list[sa.ColumnElement[bool]]:
+    return [*observation_matches(shape), *target_matches(shape), *method_matches(shape)]

@@ -25,8 +25,8 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search.criteria import Criteria, observation_fields
 
 __all__ = [
-    "Asked",
     "Field",
+    "Query",
     "Shape",
     "any_of",
     "are_keys",
@@ -35,14 +35,14 @@ __all__ = [
     "observation_matches",
     "parameters",
     "same_row",
-    "shape",
+    "shape_of",
     "target_matches",
 ]
 
 Conditions = list[sa.ColumnElement[bool]]
 
-#: A statement and the values of its parameters: ``connection.execute(*asked)``.
-Asked = tuple[sa.Select[tuple[Any, ...]], dict[str, Any]]
+#: A statement and the values of its parameters: ``connection.execute(*query)``.
+Query = tuple[sa.Select[tuple[Any, ...]], dict[str, Any]]
 
 # Table objects instead of classes: statements select columns and never build ORM objects.
 _dataset = DataSet.__table__
@@ -79,20 +79,20 @@ class Shape:
 
     Parameters
     ----------
-    asked : frozenset of str
+    given : frozenset of str
         Names of the parameters for which :func:`parameters` has values.
     fields : tuple of tuple of (str, Field)
         Fields by name. They include the columns, so that a class mapped later leads to a new shape.
     """
 
-    asked: frozenset[str]
+    given: frozenset[str]
     fields: tuple[tuple[str, Field], ...]
 
 
-def shape(wanted: Criteria) -> Shape:
+def shape_of(criteria: Criteria) -> Shape:
     """Return the shape of a search."""
-    columns = wanted.columns
-    if not columns.keys() >= wanted.fields.keys():
+    columns = criteria.columns
+    if not columns.keys() >= criteria.fields.keys():
         columns = observation_fields()
     fields = tuple(
         (
@@ -103,17 +103,17 @@ def shape(wanted: Criteria) -> Shape:
                 empty=None in values,
             ),
         )
-        for name, values in wanted.fields.items()
+        for name, values in criteria.fields.items()
     )
-    raw = {"raw"} if None in wanted.processing else set()
-    if wanted.raw_by_word:
+    raw = {"raw"} if None in criteria.processing else set()
+    if criteria.raw_by_word:
         raw.add("raw_by_word")
-    if wanted.without_positions:
+    if criteria.without_positions:
         raw.add("without_positions")
-    return Shape(frozenset(parameters(wanted).keys() | raw), fields)
+    return Shape(frozenset(parameters(criteria).keys() | raw), fields)
 
 
-def parameters(wanted: Criteria) -> dict[str, Any]:
+def parameters(criteria: Criteria) -> dict[str, Any]:
     """Return the values of the parameters in the conditions of a search.
 
     Examples
@@ -122,20 +122,20 @@ def parameters(wanted: Criteria) -> dict[str, Any]:
     >>> parameters(criteria(261136679, sector=[1, 2], processing="raw"))
     {'numbers': (261136679,), 'field sector': [1, 2]}
     """
-    instruments = wanted.instruments
+    instruments = criteria.instruments
     values: dict[str, Any] = {
-        "numbers": wanted.numbers,
-        "target_ids": wanted.target_ids,
-        "catalogs": wanted.catalogs or None,
-        "observations": wanted.observations or None,
-        "types": wanted.types or None,
-        "missions": wanted.missions or None,
+        "numbers": criteria.numbers,
+        "target_ids": criteria.target_ids,
+        "catalogs": criteria.catalogs or None,
+        "observations": criteria.observations or None,
+        "types": criteria.types or None,
+        "missions": criteria.missions or None,
         "instrument_names": [i for i in instruments if isinstance(i, str)] or None,
         "instrument_ids": [i for i in instruments if isinstance(i, uuid.UUID)] or None,
-        "photometry": wanted.photometry or None,
-        "processing": [name for name in wanted.processing if name is not None] or None,
+        "photometry": criteria.photometry or None,
+        "processing": [name for name in criteria.processing if name is not None] or None,
     }
-    for name, matching in wanted.fields.items():
+    for name, matching in criteria.fields.items():
         values[f"field {name}"] = [value for value in matching if value is not None] or None
     return {name: value for name, value in values.items() if value is not None}
 
@@ -179,74 +179,74 @@ def are_keys(ids: Sequence[DataSetId]) -> bool:
     return any(isinstance(id_, str) for id_ in ids)
 
 
-def observation_matches(asked: Shape) -> Conditions:
+def observation_matches(shape: Shape) -> Conditions:
     """Return the conditions on the table of observations."""
     conditions: Conditions = []
     which: Conditions = []
-    if "observations" in asked.asked:
+    if "observations" in shape.given:
         which.append(any_of(_observation.c.id, "observations"))
-    if "types" in asked.asked:
+    if "types" in shape.given:
         which.append(_in(_observation.c.type, "types"))
     if which:
         conditions.append(sa.or_(*which))
-    if "missions" in asked.asked:
+    if "missions" in shape.given:
         # The types of all missions are named like tess_observation.
         conditions.append(_in(sa.func.split_part(_observation.c.type, "_", 1), "missions"))
-    if asked.asked & {"instrument_names", "instrument_ids"}:
-        conditions.append(_observation.c.instrument_id.in_(_instruments_below(asked)))
-    for name, field in asked.fields:
+    if shape.given & {"instrument_names", "instrument_ids"}:
+        conditions.append(_observation.c.instrument_id.in_(_instruments_below(shape)))
+    for name, field in shape.fields:
         conditions.append(sa.or_(*(_field_matches(c, name, field) for c in field.columns)))
     return conditions
 
 
-def target_matches(asked: Shape) -> Conditions:
+def target_matches(shape: Shape) -> Conditions:
     """Return the conditions on the tables of targets and catalogs."""
     conditions: Conditions = []
-    if "numbers" in asked.asked:
+    if "numbers" in shape.given:
         conditions.append(any_of(_target.c.name, "numbers"))
-    if "target_ids" in asked.asked:
+    if "target_ids" in shape.given:
         conditions.append(any_of(_target.c.id, "target_ids"))
-    if "catalogs" in asked.asked:
+    if "catalogs" in shape.given:
         conditions.append(_in(_catalog.c.name, "catalogs"))
     return conditions
 
 
-def method_matches(asked: Shape) -> Conditions:
+def method_matches(shape: Shape) -> Conditions:
     """Return the conditions on the joined tables of photometric sources and processing methods.
 
     Planning takes half as long as for conditions on the table of DataSets.
     """
     conditions = _methods_match(
-        asked,
+        shape,
         lambda: _in(_photometry.c.name, "photometry"),
         lambda: _in(_processing.c.name, "processing"),
     )
-    if "raw_by_word" in asked.asked:
+    if "raw_by_word" in shape.given:
         # Methods with that name are also found, so that the ambiguity is detected.
         method = _processing.alias("called_raw")
         called_raw = sa.select(method.c.id).where(sa.func.lower(method.c.name) == RAW)
         conditions[-1] |= _dataset.c.processing_method_id.in_(called_raw)
-    if "without_positions" in asked.asked:
+    if "without_positions" in shape.given:
         is_flux = _processing.c.name.is_(None) | _processing.c.name.not_in([*POSITIONS])
         conditions.append(is_flux)
     return conditions
 
 
-def dataset_matches(asked: Shape) -> Conditions:
+def dataset_matches(shape: Shape) -> Conditions:
     """Return the conditions on photometry and processing for the table of DataSets alone."""
     photometry = sa.select(_photometry.c.id).where(_in(_photometry.c.name, "photometry"))
     processing = sa.select(_processing.c.id).where(_in(_processing.c.name, "processing"))
     return _methods_match(
-        asked,
+        shape,
         lambda: _dataset.c.photometric_method_id.in_(photometry),
         lambda: _dataset.c.processing_method_id.in_(processing),
     )
 
 
-def _methods_match(asked: Shape, photometry: Any, processing: Any) -> Conditions:
-    conditions: Conditions = [photometry()] if "photometry" in asked.asked else []
-    choices: Conditions = [processing()] if "processing" in asked.asked else []
-    if "raw" in asked.asked:
+def _methods_match(shape: Shape, photometry: Any, processing: Any) -> Conditions:
+    conditions: Conditions = [photometry()] if "photometry" in shape.given else []
+    choices: Conditions = [processing()] if "processing" in shape.given else []
+    if "raw" in shape.given:
         choices.append(_dataset.c.processing_method_id.is_(None))
     return [*conditions, sa.or_(*choices)] if choices else conditions
 
@@ -257,12 +257,12 @@ def same_row(table: Any) -> sa.ColumnElement[bool]:
     return sa.ColumnElement.__eq__(key, _observation.c.id)
 
 
-def _instruments_below(asked: Shape) -> sa.Select[tuple[uuid.UUID]]:
+def _instruments_below(shape: Shape) -> sa.Select[tuple[uuid.UUID]]:
     """Select the ids of instruments by name or id, and of all their parts."""
     given = {"instrument_names": _instrument.c.name, "instrument_ids": _instrument.c.id}
     below = (
         sa.select(_instrument.c.id)
-        .where(sa.or_(*(_in(column, n) for n, column in given.items() if n in asked.asked)))
+        .where(sa.or_(*(_in(column, n) for n, column in given.items() if n in shape.given)))
         # Unnamed, because a statement may contain this more than once.
         .cte(recursive=True)
     )

@@ -12,12 +12,12 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from lcdb_notebook.models import Instrument, Mission, Observation
 from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
 from lcdb_notebook.search.sql.conditions import (
-    Asked,
+    Query,
     any_of,
     observation_matches,
     parameters,
     same_row,
-    shape,
+    shape_of,
 )
 
 __all__ = ["chronology", "chronology_columns", "missions", "observation_ids", "observations"]
@@ -30,7 +30,7 @@ _mission = Mission.__table__
 _DEEPEST = 20
 
 
-def observations(ids: Sequence[int], fields: Fields | None = None) -> Asked:
+def observations(ids: Sequence[int], fields: Fields | None = None) -> Query:
     """Select observations: their fields, instrument path and number of cadences.
 
     Arrays and JSON are left out. The fields of all classes are columns, NULL for other types.
@@ -54,14 +54,14 @@ def missions() -> sa.Select[tuple[Any, ...]]:
     return sa.select(*(_mission.c[name] for name in (*names, "time_epoch_scale")))
 
 
-def observation_ids(wanted: Criteria) -> Asked:
+def observation_ids(criteria: Criteria) -> Query:
     """Select the ids of the observations that a search names, in order of time, then of id."""
     statement = (
         sa.select(_observation.c.id)
-        .where(*observation_matches(shape(wanted)))
+        .where(*observation_matches(shape_of(criteria)))
         .order_by(*(c.nulls_first() for c in chronology_columns()), _observation.c.id)
     )
-    return statement, parameters(wanted)
+    return statement, parameters(criteria)
 
 
 def chronology() -> list[str]:
