@@ -121,7 +121,7 @@ def test_a_parameter_has_the_same_text_wherever_it_is_documented() -> None:
     assert not drifted, "\n" + "\n".join(drifted)
 
 
-def test_no_docstring_refers_elsewhere_in_place_of_documentation() -> None:
+def test_no_docstring_refers_elsewhere_instead_of_documenting() -> None:
     elsewhere = re.compile(
         r"\b(see|as for|parameters are those of)\s+:(func|meth|class|attr|data):", re.IGNORECASE
     )

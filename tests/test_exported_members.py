@@ -50,7 +50,7 @@ def test_the_errors_are_the_ones_drawn_in_their_docstring() -> None:
 
 
 @pytest.mark.parametrize(("name", "parent"), drawn_tree().items())
-def test_an_error_stands_in_the_tree_where_it_is_drawn(name: str, parent: str) -> None:
+def test_the_tree_in_the_docstring_is_that_of_the_classes(name: str, parent: str) -> None:
     error = getattr(errors, name)
     assert error.__bases__[0].__name__ == parent
     assert issubclass(error, errors.LCDBError)

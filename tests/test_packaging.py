@@ -60,7 +60,7 @@ def environment() -> tuple[dict[str, SpecifierSet], list[str]]:
     return requirements(conda), pip
 
 
-def test_environment_yml_asks_for_the_core_dependencies_with_the_same_bounds() -> None:
+def test_environment_yml_has_the_core_dependencies_with_the_same_bounds() -> None:
     conda, pip = environment()
     packages = {**conda, **requirements([line for line in pip if not line.startswith("-")])}
     around = {"python", "pip", "jupyterlab"}
@@ -68,7 +68,7 @@ def test_environment_yml_asks_for_the_core_dependencies_with_the_same_bounds() -
     assert found == requirements(project()["dependencies"])
 
 
-def test_environment_yml_asks_for_the_same_python_and_the_same_jupyterlab() -> None:
+def test_environment_yml_has_the_same_python_and_the_same_jupyterlab() -> None:
     conda, _ = environment()
     assert conda["python"] == SpecifierSet(project()["requires-python"])
     assert (

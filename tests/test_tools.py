@@ -120,7 +120,7 @@ class TestStitch:
         assert joined.meta["LABEL"] == f"TIC {THREE_PIPELINES}"
         assert not {"AUTHOR", "DATASET", "EXPTIME", "QUALITY_MASK"} & set(joined.meta)
 
-    def test_members_stay_as_they_were(self, db: lcdb.Database) -> None:
+    def test_members_are_unchanged(self, db: lcdb.Database) -> None:
         members = db.lightcurves(THREE_SECTORS, processing="PDCSAP")
         for corrector in (None, lambda lc: lc):
             joined = members.stitch(corrector)

@@ -82,7 +82,7 @@ def test_arrow_keys_walk_through_targets(page: Stage) -> None:
     page.until("explorer.target.number == 3")
 
 
-def test_filters_say_what_they_leave_and_leave_it(page: Stage) -> None:
+def test_filters_show_counts_that_match_the_targets_left(page: Stage) -> None:
     page.until("explorer.targets.counted")
     flags = part(page, "facet-flags").locator("select")
     expect(flags.locator("option")).to_have_text(

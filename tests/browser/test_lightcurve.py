@@ -91,7 +91,7 @@ def test_a_preset_is_one_click(curve: Curve, preset: str) -> None:
     told.wait_for()
 
 
-def test_a_flag_says_how_many_cadences_it_takes_and_what_it_means(curve: Curve) -> None:
+def test_a_flag_shows_its_number_of_cadences_and_its_meaning(curve: Curve) -> None:
     label = curve.stage.box.locator("label", has_text="DESAT")
     counted = curve.stage.ask(
         f"int(sum((np.isfinite(r.time) & (r.quality['tess_quality_flag'] & 32 != 0)).sum() "
@@ -171,7 +171,7 @@ def test_flatten_and_bin_are_a_click_each(curve: Curve) -> None:
     assert curve.box("Show flagged").is_disabled()
 
 
-def test_long_work_shows_a_bar_and_stops_when_told(stage: Stage) -> None:
+def test_long_work_shows_a_bar_and_can_be_stopped(stage: Stage) -> None:
     stage.set(
         MADE + "import threading\nbegun, ended = threading.Event(), threading.Event()\n"
         "def work(task):\n"

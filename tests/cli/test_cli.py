@@ -72,7 +72,7 @@ def contents(url: str) -> list[tuple[object, ...]]:
         ]
 
 
-def test_demo_loads_says_what_is_there_draws_and_tells_how_to_go_on(
+def test_demo_loads_stars_draws_one_and_prints_next_steps(
     blank_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["demo", "--url", blank_dsn]) == 0
@@ -138,7 +138,7 @@ def test_demo_on_a_server_of_ones_own_ignores_what_else_is_configured(
     assert "lcdb.connect(embedded=True)" in text
 
 
-def test_info_says_which_database_it_is_and_what_it_holds(
+def test_info_names_the_database_and_its_contents(
     filled: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["info", "--url", filled]) == 0
@@ -148,7 +148,7 @@ def test_info_says_which_database_it_is_and_what_it_holds(
     assert f"light curves  {LIGHT_CURVES}" in text
 
 
-def test_info_on_an_empty_database_says_how_to_fill_it(
+def test_info_on_an_empty_database_names_the_command_that_fills_it(
     dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["info", "--url", dsn]) == 0
@@ -191,7 +191,7 @@ def test_search_has_the_criteria_of_the_python_method(
     assert len(json.loads(capsys.readouterr().out)) == number
 
 
-def test_search_says_on_standard_error_that_there_are_more(
+def test_search_reports_on_standard_error_that_more_rows_exist(
     filled: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["search", "--limit", "5", "--url", filled, "--json"]) == 0
@@ -303,7 +303,7 @@ def test_completion_in_bash_completes_commands_options_and_values(
         assert done.stdout.split() == ([expected] if expected else []), (words, done.stderr)
 
 
-def test_ingest_takes_files_in_and_says_so(
+def test_ingest_stores_files_and_reports_them(
     data_folder: Path, blank_dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lcdb.connect(blank_dsn, write=True, create=True).close()
@@ -378,7 +378,7 @@ UNREACHABLE = "postgresql://ada:s3cret@localhost:1/stars"
         (["demo", "--plot", "no/such/star.png"], "no folder"),
     ],
 )
-def test_a_persons_mistake_is_told_in_one_line(
+def test_a_user_error_is_reported_in_one_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
@@ -498,7 +498,7 @@ def test_a_config_file_that_others_can_read_is_warned_of_in_one_line(
     assert "s3cret" not in "\n".join(text)
 
 
-def test_it_runs_as_a_module_with_a_server_of_its_own(own_folder: Path) -> None:
+def test_the_command_runs_as_a_module_with_a_separate_server(own_folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lcdb_notebook", "info"],
         env={**os.environ, "LCDB_DATA": str(own_folder)},

@@ -111,7 +111,9 @@ def new_mission(name: str = "CHEOPS") -> Mission:
 # Connecting
 
 
-def test_a_blank_database_says_how_to_make_the_tables(blank_dsn: str) -> None:
+def test_connect_to_a_database_without_tables_names_the_argument_that_creates_them(
+    blank_dsn: str,
+) -> None:
     with pytest.raises(SchemaError, match=r"none of the tables exist.*write=True, create=True"):
         lcdb.connect(blank_dsn)
     wait_until(lambda: not backends(blank_dsn))
@@ -126,7 +128,7 @@ def test_create_makes_the_tables_and_once_is_enough(blank_dsn: str) -> None:
         assert db.create() == []
 
 
-def test_an_empty_database_says_how_to_fill_it(blank_dsn: str) -> None:
+def test_an_empty_database_is_reported_with_the_ways_to_fill_it(blank_dsn: str) -> None:
     with lcdb.connect(blank_dsn, write=True, create=True) as db:
         for read in (db.lightcurve, db.lightcurves):
             with pytest.raises(lcdb.errors.LightCurveNotFoundError, match=r"db.ingest\(paths\)"):
@@ -171,7 +173,7 @@ def test_a_password_of_any_letters_gets_through_and_is_never_shown(url: str, pas
             connection.exec_driver_sql(f"DROP ROLE {role}")
 
 
-def test_what_it_shows_says_which_database_it_is_and_how_it_is_open(
+def test_repr_names_the_database_and_whether_it_is_read_only(
     url: str, writable: lcdb.Database
 ) -> None:
     with lcdb.connect(url) as db:
@@ -183,7 +185,7 @@ def test_what_it_shows_says_which_database_it_is_and_how_it_is_open(
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, 1e9])
-def test_a_timeout_that_is_none_is_refused(url: str, timeout: float) -> None:
+def test_an_invalid_timeout_is_refused(url: str, timeout: float) -> None:
     with pytest.raises(ConfigurationError, match="statement_timeout"):
         lcdb.connect(url, statement_timeout=timeout)
 
@@ -193,13 +195,13 @@ def test_a_server_that_does_not_answer_is_an_error_of_ours(tmp_path: Path) -> No
         lcdb.connect(f"postgresql:///nothing?host={tmp_path}")
 
 
-def test_a_database_that_is_not_there_is_named(url: str) -> None:
+def test_a_missing_database_is_named(url: str) -> None:
     missing = sa.make_url(url).set(database="no_such_database")
     with pytest.raises(ConnectionFailedError, match="no_such_database"):
         lcdb.connect(missing)
 
 
-def test_a_statement_that_takes_too_long_is_given_up(url: str) -> None:
+def test_a_statement_that_exceeds_the_timeout_is_cancelled(url: str) -> None:
     with lcdb.connect(url, statement_timeout=0.1) as db:
         with (
             pytest.raises(StatementTimeoutError, match="statement_timeout"),
@@ -210,11 +212,11 @@ def test_a_statement_that_takes_too_long_is_given_up(url: str) -> None:
 
 
 @pytest.mark.usefixtures("db")
-def test_the_server_is_told_who_asks(url: str) -> None:
+def test_connect_sets_the_application_name(url: str) -> None:
     assert [row.application_name for row in backends(url)] == ["lcdb_notebook"]
 
 
-def test_the_name_in_the_url_is_told_instead(url: str) -> None:
+def test_an_application_name_in_the_url_is_used_instead(url: str) -> None:
     named = sa.make_url(url).update_query_dict({"application_name": "my pipeline"})
     with lcdb.connect(named):
         assert [row.application_name for row in backends(url)] == ["my pipeline"]
@@ -245,14 +247,14 @@ def test_options_of_the_url_are_kept(url: str) -> None:
         "TRUNCATE dataset",
     ],
 )
-def test_the_server_itself_refuses_changes_unless_asked(db: lcdb.Database, statement: str) -> None:
+def test_the_server_refuses_changes_without_write(db: lcdb.Database, statement: str) -> None:
     with pytest.raises(ReadOnlyError, match="write=True"):
         db.session.execute(sa.text(statement))
     db.session.rollback()
     assert len(db.search()) == 36
 
 
-def test_objects_are_not_stored_unless_asked(db: lcdb.Database) -> None:
+def test_objects_are_not_stored_without_write(db: lcdb.Database) -> None:
     db.session.add(new_mission())
     with pytest.raises(ReadOnlyError, match=r"opened for reading.*write=True"):
         db.session.commit()
@@ -274,7 +276,7 @@ def test_the_raw_connection_is_read_only_too(db: lcdb.Database) -> None:
 
 
 @pytest.mark.parametrize("method", ["create", "ingest", "add"])
-def test_methods_that_write_say_what_they_need(db: lcdb.Database, method: str) -> None:
+def test_methods_that_write_name_the_argument_they_require(db: lcdb.Database, method: str) -> None:
     arguments: dict[str, list[Any]] = {"create": [], "ingest": ["*.fits"], "add": [None]}
     with pytest.raises(ReadOnlyError, match=rf"{method}\(\) changes the database.*write=True"):
         getattr(db, method)(*arguments[method])
@@ -357,7 +359,7 @@ def test_a_transaction_under_way_is_left_alone(own_url: str, writable: lcdb.Data
     assert len(writable.missions()) == 1
 
 
-def test_a_transaction_that_the_server_has_spoilt_is_rolled_back_and_said_to_be(
+def test_a_transaction_that_failed_on_the_server_is_rolled_back_and_reported(
     writable: lcdb.Database,
 ) -> None:
     writable.session.add(new_mission())
@@ -420,7 +422,7 @@ def test_what_is_not_committed_is_read_and_calls_may_come_between_two_records(
         assert {data.target for data in other.search()} == {1, 2, 3}
 
 
-def test_there_is_one_connection_however_much_is_asked(db: lcdb.Database, url: str) -> None:
+def test_one_connection_is_used_for_any_number_of_reads(db: lcdb.Database, url: str) -> None:
     for call in CALLS.values():
         call(db)
     assert len(backends(url)) == 1
@@ -437,7 +439,7 @@ def test_a_block_closes_the_connection(url: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["targets", "search"])
-def test_what_was_closed_says_so(url: str, call: str) -> None:
+def test_a_closed_database_is_reported_as_closed(url: str, call: str) -> None:
     db = lcdb.connect(url)
     db.close()
     with pytest.raises(ConnectionFailedError, match="was closed; open it again"):
@@ -445,7 +447,7 @@ def test_what_was_closed_says_so(url: str, call: str) -> None:
     wait_until(lambda: not backends(url))
 
 
-def test_a_database_that_nobody_holds_leaves_no_connection(url: str) -> None:
+def test_a_database_without_references_leaves_no_connection(url: str) -> None:
     db = lcdb.connect(url)
     assert not db.targets().empty
     alive = weakref.ref(db)
@@ -487,7 +489,7 @@ def test_a_session_in_use_recovers_after_the_server_was_away(url: str, write: bo
 
 
 @pytest.mark.parametrize("write", [False, True], ids=["read-only", "writable"])
-def test_a_stream_that_is_cut_says_so_and_the_next_works(url: str, write: bool) -> None:
+def test_a_stream_that_is_cut_raises_and_the_next_works(url: str, write: bool) -> None:
     with lcdb.connect(url, write=write) as db:
         assert db.session.scalars(sa.select(Target)).all()
         found = db.search()

@@ -129,7 +129,7 @@ def test_a_sector_does_not_depend_on_which_others_are_made(sky: list[Product]) -
     assert_identical(alone, alike)
 
 
-def test_fewer_apertures_and_steps_leave_the_remaining_curves_as_they_are(
+def test_fewer_apertures_and_steps_do_not_change_the_remaining_curves(
     sky: list[Product],
 ) -> None:
     (bare,) = demo.products(1, sectors=[1], cadences=1200, apertures=1, steps=0)
@@ -155,7 +155,7 @@ def test_another_seed_is_another_sky() -> None:
     sectors=st.lists(st.integers(1, 90), max_size=3, unique=True),
     seed=st.integers(0, 2**32),
 )
-def test_any_length_and_sector_gives_valid_products(
+def test_products_of_any_length_and_sector_are_valid(
     cadences: int, targets: int, sectors: list[int], seed: int
 ) -> None:
     made = list(demo.products(targets, sectors=sectors, seed=seed, cadences=cadences))
@@ -267,7 +267,7 @@ def test_without_the_mask_the_momentum_dumps_are_found_instead_of_the_planet(
 
 
 @pytest.mark.parametrize("target", [1, 5])
-def test_a_planet_is_as_deep_and_as_long_as_the_truth_says(target: int) -> None:
+def test_a_transit_has_the_depth_and_duration_of_the_truth(target: int) -> None:
     planet = demo.star(target)
     time = planet.epoch + np.linspace(-0.5, 0.5, 20001) * planet.period
     light = planet.brightness(time, 1e-4)
@@ -278,7 +278,7 @@ def test_a_planet_is_as_deep_and_as_long_as_the_truth_says(target: int) -> None:
     assert 0.9 * planet.radius_ratio**2 < planet.depth < 1.3 * planet.radius_ratio**2
 
 
-def test_a_binary_has_two_eclipses_of_the_depths_the_truth_says() -> None:
+def test_a_binary_has_two_eclipses_with_the_depths_of_the_truth() -> None:
     binary = demo.star(3)
     times = binary.epoch + np.array([0.0, 0.25, 0.5, 0.75, 1.0]) * binary.period
     light = binary.brightness(times, 1e-4)

@@ -9,11 +9,11 @@ import pytest
 from lcdb_notebook.errors import MissingExtraError, optional
 
 
-def test_a_module_that_is_there_is_given() -> None:
+def test_an_installed_module_is_returned() -> None:
     assert optional.required("json", extra="parquet", needed_by="a test") is json
 
 
-def test_what_is_missing_is_told_with_the_command_that_installs_it() -> None:
+def test_a_missing_module_is_named_with_the_command_that_installs_it() -> None:
     with pytest.raises(MissingExtraError, match="nowhere") as caught:
         optional.required("nowhere.to.be.found", extra="dask", needed_by="to_dask()")
     assert str(caught.value) == (

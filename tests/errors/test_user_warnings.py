@@ -30,7 +30,7 @@ def test_the_line_is_the_first_outside_of_the_package(depth: int) -> None:
     ]
 
 
-def test_a_generator_points_at_whoever_goes_through_it() -> None:
+def test_a_generator_points_at_the_line_that_iterates_over_it() -> None:
     source = (
         "from lcdb_notebook.errors.user_warnings import warn\n"
         "def inner():\n    yield 1\n    warn('told')\n"

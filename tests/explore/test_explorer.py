@@ -139,7 +139,7 @@ def test_matches_follow_each_keystroke(targets: TargetList) -> None:
     assert "2 targets of 3 requested" in targets._status.value
 
 
-def test_a_mistake_is_told_and_the_next_keystroke_works(targets: TargetList) -> None:
+def test_a_mistyped_number_is_reported_and_the_next_keystroke_works(targets: TargetList) -> None:
     box(targets, "3-")
     assert "is not a catalog number" in targets._status.value
     assert targets.error_box.error is None
@@ -147,7 +147,7 @@ def test_a_mistake_is_told_and_the_next_keystroke_works(targets: TargetList) -> 
     assert numbers(targets) == [3]
 
 
-def test_each_filter_says_how_many_targets_it_leaves(targets: TargetList) -> None:
+def test_each_filter_shows_how_many_targets_it_leaves(targets: TargetList) -> None:
     box(targets, "3")
     facets = targets._filters.facets
     assert facets["sector"].options == ("any (1)", "1 (1)", "2 (1)")
@@ -172,7 +172,7 @@ def test_any_field_of_observations_can_become_a_filter(targets: TargetList) -> N
     assert 0 < len(numbers(targets)) < STARS or len(numbers(targets)) == STARS
 
 
-def test_it_begins_where_it_is_told_to(db: lcdb.Database) -> None:
+def test_the_explorer_begins_at_the_requested_target(db: lcdb.Database) -> None:
     part = TargetList(db, criteria([1, 2], sector=[1, 2], processing="raw"))
     assert numbers(part) == [1, 2]
     facets = part._filters.facets
@@ -274,7 +274,7 @@ def test_what_no_search_finds_by_itself_is_cut_out_of_one(db: lcdb.Database) -> 
         assert eval(selection_code(selection), {"db": db}).datasets == [row.dataset]
 
 
-def test_two_datasets_that_nothing_tells_apart_are_told_apart_by_place(
+def test_code_distinguishes_identical_datasets_by_position(
     new_database: Callable[[], str],
 ) -> None:
     with lcdb.connect(new_database(), write=True, create=True) as db:
@@ -424,7 +424,7 @@ SETTINGS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("changes", SETTINGS, ids=str)
 @pytest.mark.parametrize("sectors", [(1,), (1, 2)], ids=["one sector", "two sectors"])
 @pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
-def test_the_code_gives_what_is_drawn(
+def test_the_code_returns_the_light_curve_that_is_drawn(
     explorer: Explorer, db: lcdb.Database, sectors: tuple[int, ...], changes: dict[str, Any]
 ) -> None:
     import dataclasses
@@ -515,7 +515,7 @@ class Odd(Panel):
             raise ValueError("<b>odd</b>")
 
 
-def test_an_exception_is_told_in_a_sentence_and_forgotten_on_success() -> None:
+def test_an_exception_is_shown_in_a_sentence_and_cleared_on_success() -> None:
     part = Odd()
     part.do()
     assert isinstance(part.error_box.error, ValueError)
@@ -537,7 +537,7 @@ def test_a_message_of_ours_needs_no_name_of_a_class() -> None:
     assert sentence(ValueError(), "look") == "Could not look: ValueError: no reason was given"
 
 
-def test_a_connection_that_is_lost_is_told_of_and_the_next_click_works(
+def test_a_lost_connection_is_reported_and_the_next_click_works(
     demo_dsn: str, engine: sa.Engine
 ) -> None:
     with lcdb.connect(demo_dsn) as db:
@@ -658,7 +658,7 @@ def test_long_work_shows_how_far_it_is() -> None:
     assert asyncio.run(shown()) == (None, 0.5)
 
 
-def test_an_exception_in_a_thread_is_told() -> None:
+def test_an_exception_in_a_thread_is_shown() -> None:
     async def fail() -> Exception | None:
         error_box = ErrorBox()
         told = asyncio.Event()
@@ -688,7 +688,7 @@ def test_of_quick_changes_the_last_is_made() -> None:
     assert asyncio.run(hurry()) == [4]
 
 
-def test_a_count_is_cancelled_on_the_server_when_nobody_wants_it(demo_dsn: str) -> None:
+def test_a_count_that_is_no_longer_needed_is_cancelled_on_the_server(demo_dsn: str) -> None:
     with lcdb.connect(demo_dsn) as db:
 
         async def cancel() -> bool:
@@ -867,7 +867,7 @@ def test_replace_earlier_keeps_a_bound_without_cell_ids(db: lcdb.Database, shell
     assert still_open == [0, *range(4, cells.MOST_OPEN + 3)]
 
 
-def test_replace_earlier_without_a_cell_id_gives_up_the_database(
+def test_replace_earlier_without_a_cell_id_releases_the_database(
     demo_dsn: str, shell: Shell
 ) -> None:
     databases = []
@@ -903,7 +903,7 @@ def test_the_state_that_a_notebook_saves_holds_no_arrays(db: lcdb.Database) -> N
     explorer.close()
 
 
-def test_pyplot_knows_of_no_figure(db: lcdb.Database) -> None:
+def test_pyplot_has_no_open_figure(db: lcdb.Database) -> None:
     from matplotlib import pyplot as plt
 
     others = plt.get_fignums()

@@ -124,7 +124,7 @@ def test_flags_chosen_on_the_page_are_named(one: Selection) -> None:
     assert figure.quality_bitmask == "none"
 
 
-def test_a_bitmask_that_is_assigned_stays_as_it_is_written(one: Selection) -> None:
+def test_an_assigned_bitmask_is_unchanged(one: Selection) -> None:
     figure = one.figure()
     figure.quality_bitmask = int(TESSFlag["DESAT"]) | 1 << 40
     assert figure.quality_bitmask == int(TESSFlag["DESAT"]) | 1 << 40
@@ -151,7 +151,7 @@ def test_settings_out_of_range_are_refused(
         one.figure(**setting)
 
 
-def test_select_returns_masks_and_slices_of_what_was_given(one: Selection) -> None:
+def test_select_returns_masks_and_slices_of_the_input(one: Selection) -> None:
     lc = one.lightcurve(flagged="keep")
     figure = lcdb.figure(lc)
     figure.select(1331.0, 1330.0)
@@ -252,7 +252,7 @@ def test_arrays_are_messages_and_not_state(one: Selection) -> None:
     assert numbers < 12_000
 
 
-def test_load_sends_other_arrays_to_the_page_that_asked(one: Selection) -> None:
+def test_load_sends_other_arrays_to_the_page_that_requested_them(one: Selection) -> None:
     figure = one.figure()
     sent: list[Any] = []
     figure.send = lambda content, _buffers: sent.append(content["arrays"])

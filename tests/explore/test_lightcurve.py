@@ -145,7 +145,7 @@ def by_place(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("which", ["one", "sectors"])
-def test_what_is_drawn_is_what_the_selection_and_the_line_of_python_give(
+def test_the_drawn_light_curve_equals_the_selection_and_the_line_of_python(
     which: str, settings: Settings, page: Page, request: pytest.FixtureRequest
 ) -> None:
     found: Selection = request.getfixturevalue(which)
@@ -162,7 +162,7 @@ def test_what_is_drawn_is_what_the_selection_and_the_line_of_python_give(
 
 
 @pytest.mark.parametrize("settings", SETTINGS[-5:], ids=str)
-def test_the_line_of_python_gives_all_that_lies_over_each_other(
+def test_the_line_of_python_returns_all_overlaid_light_curves(
     steps: Selection, settings: Settings
 ) -> None:
     explorer = LightCurveExplorer(steps, settings=settings)
@@ -191,7 +191,7 @@ def test_magnitudes_are_drawn_as_the_relative_flux_that_a_light_curve_has(one: S
     assert shown.unit == ""
 
 
-def test_toggling_a_flag_asks_the_database_nothing(
+def test_toggling_a_flag_sends_no_statement(
     explorer: LightCurveExplorer, statements: list[str]
 ) -> None:
     before = explorer.pictures
@@ -268,7 +268,7 @@ def test_flagged_cadences_are_named_with_their_number(
 @pytest.mark.parametrize(
     "settings", [Settings("hard", flatten=101), Settings("hard", bin=60.0)], ids=str
 )
-def test_flags_are_listed_whatever_is_drawn(one: Selection, settings: Settings) -> None:
+def test_flags_are_listed_for_every_kind_of_picture(one: Selection, settings: Settings) -> None:
     plainly, explorer = LightCurveExplorer(one), LightCurveExplorer(one, settings=settings)
     listed = [
         [(flag["name"], flag["cadences"]) for flag in shown.figure._flags]
@@ -286,7 +286,7 @@ def test_flags_are_listed_whatever_is_drawn(one: Selection, settings: Settings) 
 # Flags
 
 
-def test_the_list_says_how_many_cadences_each_flag_takes_away(
+def test_the_list_shows_how_many_cadences_each_flag_removes(
     explorer: LightCurveExplorer, one: Selection
 ) -> None:
     (data,) = one.read()
@@ -304,7 +304,7 @@ def test_the_list_says_how_many_cadences_each_flag_takes_away(
     assert len(everything()) == all_of_it - taken
 
 
-def test_a_tooltip_says_what_a_flag_means_and_where_that_is_defined(
+def test_a_tooltip_shows_the_meaning_of_a_flag_and_its_source(
     explorer: LightCurveExplorer,
 ) -> None:
     tooltips = {flag["name"]: flag["meaning"] for flag in explorer.figure._flags}
@@ -471,7 +471,7 @@ def complaint(explorer: LightCurveExplorer) -> BaseException | None:
     return explorer.error_box.error
 
 
-def test_an_error_is_told_under_the_widget_and_the_next_picture_is_drawn(
+def test_an_error_is_shown_under_the_widget_and_the_next_picture_is_drawn(
     explorer: LightCurveExplorer,
 ) -> None:
     explorer.settings = Settings(("NO_SUCH_FLAG",))
@@ -482,7 +482,7 @@ def test_an_error_is_told_under_the_widget_and_the_next_picture_is_drawn(
     assert explorer.pictures == before + 1
 
 
-def test_nothing_chosen_is_said(explorer: LightCurveExplorer) -> None:
+def test_an_empty_choice_is_reported(explorer: LightCurveExplorer) -> None:
     explorer.selection = None
     assert "No light curve" in explorer._status.value
     assert (explorer.static_png(), explorer.static_html()) == (None, "")

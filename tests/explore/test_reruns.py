@@ -147,7 +147,7 @@ def one_star(new_database: Callable[[], str]) -> str:
 
 
 @pytest.mark.slow
-def test_a_cell_that_is_run_again_and_again_leaves_the_kernel_as_it_was(
+def test_a_cell_that_is_run_repeatedly_leaves_nothing_in_the_kernel(
     kernel: Kernel, one_star: str
 ) -> None:
     kernel.run(PREPARED.format(url=one_star))

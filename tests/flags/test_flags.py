@@ -162,7 +162,7 @@ def test_mask_flags_what_lightkurve_leaves_out_of_real_files(
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">i2", ">i4"])
-def test_every_integer_dtype_gives_the_same_mask(dtype: str) -> None:
+def test_the_mask_is_the_same_for_every_integer_dtype(dtype: str) -> None:
     quality = np.array([0, 1, 32, 65], dtype=dtype)
     assert flags.mask(quality, "hard").tolist() == [False, True, True, True]
 
@@ -196,7 +196,7 @@ def test_quality_of_two_dimensions_is_refused_where_rows_are_cadences(read: Any)
         read(np.zeros((2, 2), dtype=int))
 
 
-def test_no_cadences_give_empty_answers() -> None:
+def test_empty_arrays_return_empty_results() -> None:
     assert flags.mask([]).shape == (0,)
     assert flags.decode([]).shape == (0, 16)
     assert flags.names([]) == []
@@ -224,14 +224,14 @@ def test_no_cadences_give_empty_answers() -> None:
         ([], 0),
     ],
 )
-def test_bits_can_be_asked_for_in_many_ways(requested: Any, expected: int) -> None:
+def test_bits_are_accepted_in_many_forms(requested: Any, expected: int) -> None:
     bits = flags.bitmask(requested)
     assert bits == expected
     assert type(bits) is int
 
 
 @pytest.mark.parametrize("requested", [1.0, True, b"default", object(), ["default", 0.5]])
-def test_what_is_no_bitmask_raises_type_error(requested: Any) -> None:
+def test_an_invalid_bitmask_raises_type_error(requested: Any) -> None:
     with pytest.raises(TypeError, match=r"quality_bitmask must be .*'default', 'hard'"):
         flags.bitmask(requested)
 

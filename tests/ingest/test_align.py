@@ -43,7 +43,7 @@ def test_a_reference_that_already_holds_all_cadences_stays_the_same_array(
 
 
 @given(CADENCES, CADENCES, st.randoms())
-def test_a_value_lands_at_its_cadence_whatever_the_order_of_the_reference(
+def test_a_value_is_aligned_with_its_cadence_for_any_order_of_the_reference(
     cadence: npt.NDArray[np.int64], more: npt.NDArray[np.int64], random: Random
 ) -> None:
     shuffled = union(cadence, more).tolist()
@@ -66,7 +66,7 @@ def test_many_arrays_are_placed_at_once() -> None:
 
 
 @pytest.mark.parametrize("cadence", [numbers(3), numbers(9), numbers(5, 6, 7)])
-def test_a_cadence_that_the_reference_lacks_is_refused_by_number(
+def test_a_cadence_missing_from_the_reference_is_refused_by_number(
     cadence: npt.NDArray[np.int64],
 ) -> None:
     with pytest.raises(ValueError, match=r"cadence (3|9|6) is not in the reference"):

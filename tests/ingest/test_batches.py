@@ -109,7 +109,7 @@ def test_ingest_joins_the_monthly_files_of_a_kepler_quarter(
     assert ingest(own_engine, months, progress=False).unchanged == 3
 
 
-def test_real_files_of_every_pipeline_go_in_and_a_foreign_one_does_not(
+def test_real_files_of_every_pipeline_are_stored_and_a_foreign_one_is_not(
     own_engine: sa.Engine, data_folder: Path
 ) -> None:
     report = ingest(own_engine, data_folder, progress=False)
@@ -146,7 +146,7 @@ def test_pipelines_of_one_sector_are_different_observations(
 
 
 @pytest.mark.parametrize("batch", [1, 2, 64])
-def test_files_of_one_observation_share_its_cadences_whatever_the_batches(
+def test_files_of_one_observation_share_its_cadences_across_batches(
     own_engine: sa.Engine, star_files: list[Path], monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     monkeypatch.setattr(batches, "BATCH_FILES", batch)
@@ -188,7 +188,7 @@ def bad_files(folder: Path, qlp: Path) -> dict[str, str]:
     }
 
 
-def test_bad_files_are_skipped_by_name_and_the_others_go_in(
+def test_bad_files_are_skipped_by_name_and_the_others_are_stored(
     own_engine: sa.Engine, qlp: Path, tmp_path: Path
 ) -> None:
     reasons = bad_files(tmp_path, qlp)
@@ -214,7 +214,7 @@ def test_on_error_raise_stops_at_the_first_bad_file(
     assert count(own_engine, DataSet) == 4
 
 
-def test_on_error_raise_also_means_a_light_curve_that_contradicts_what_is_stored(
+def test_on_error_raise_includes_a_light_curve_that_contradicts_stored_data(
     own_engine: sa.Engine, star_files: list[Path]
 ) -> None:
     ingest(own_engine, star_files[0])
@@ -244,7 +244,7 @@ def test_a_file_that_the_database_refuses_does_not_keep_the_others_out(
     assert count(own_engine, Target) == 5
 
 
-def test_a_database_that_cannot_be_written_is_no_fault_of_the_files(
+def test_a_database_that_cannot_be_written_is_not_reported_as_bad_files(
     own_engine: sa.Engine, star_files: list[Path]
 ) -> None:
     with own_engine.begin() as connection:
@@ -254,7 +254,7 @@ def test_a_database_that_cannot_be_written_is_no_fault_of_the_files(
     assert count(own_engine, Target) == 0
 
 
-def test_a_read_only_database_is_no_fault_of_the_files(
+def test_a_read_only_database_is_not_reported_as_bad_files(
     own_engine: sa.Engine, star_files: list[Path]
 ) -> None:
     engine = own_engine.execution_options(postgresql_readonly=True)
@@ -356,7 +356,7 @@ def test_statistics_are_brought_up_to_date_after_a_big_ingest(
 
 
 @pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False), (None, False)])
-def test_a_progress_bar_is_shown_when_asked_or_when_it_takes_long(
+def test_a_progress_bar_is_shown_on_request_or_during_long_work(
     own_engine: sa.Engine,
     star_files: list[Path],
     capsys: pytest.CaptureFixture[str],
@@ -376,7 +376,7 @@ REPORT = Report(
 )
 
 
-def test_a_report_says_how_many_and_why_not() -> None:
+def test_a_report_has_the_number_of_files_and_the_reasons_for_failures() -> None:
     assert repr(REPORT) == (
         "3 files: 1 added (34 light curves), 1 unchanged, 1 skipped:\n  c.fits: not <a> FITS file"
     )

@@ -39,7 +39,7 @@ def test_any_flipped_bit_of_a_nasa_file_is_noticed(
             read_product(file)
 
 
-def test_a_change_of_the_fluxes_alone_is_told_as_what_it_is(
+def test_a_change_of_the_fluxes_alone_is_reported_as_such(
     data_folder: Path, tmp_path: Path
 ) -> None:
     content = bytearray(gzip.decompress((data_folder / SUMMED[1]).read_bytes()))

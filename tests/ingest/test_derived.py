@@ -111,7 +111,7 @@ def test_an_unchanged_light_curve_does_not_descend_from_itself(db: lcdb.Database
         db.add(lc, derived_from=True)
 
 
-def test_a_binned_light_curve_has_an_observation_of_its_own_and_its_source(
+def test_a_binned_light_curve_has_a_separate_observation_and_its_source(
     db: lcdb.Database,
 ) -> None:
     lc = db.lightcurve(3, sector=1, **HERE)
@@ -123,7 +123,7 @@ def test_a_binned_light_curve_has_an_observation_of_its_own_and_its_source(
     assert (row["sector"], row["exptime"], row["cadences"]) == (1, 21_600, len(lc.bin(0.25)))
 
 
-def test_what_arrays_alone_do_not_say_is_taken_from_the_source(db: lcdb.Database) -> None:
+def test_metadata_that_arrays_do_not_have_are_copied_from_the_source(db: lcdb.Database) -> None:
     lc = db.lightcurve(3, sector=1, **HERE)
     bare = lightkurve.LightCurve(time=lc.time, flux=lc.flux * 2, flux_err=lc.flux_err)
     bare["cadenceno"] = lc["cadenceno"]
@@ -184,7 +184,7 @@ def test_add_of_a_database_names_an_unknown_argument(db: lcdb.Database) -> None:
         db.add(lc.flatten(), derived_from=lc, procesing="flat")
 
 
-def test_add_of_a_stitched_collection_says_that_it_was_stitched(db: lcdb.Database) -> None:
+def test_add_of_a_stitched_collection_names_stitching_as_the_cause(db: lcdb.Database) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stitched = db.lightcurves(3, **HERE).stitch()
@@ -214,7 +214,7 @@ def test_a_wrong_source_is_refused_and_nothing_is_added(
     ).all()
 
 
-def test_a_light_curve_of_elsewhere_does_not_say_its_source(db: lcdb.Database) -> None:
+def test_a_light_curve_from_elsewhere_has_no_source(db: lcdb.Database) -> None:
     lc = db.lightcurve(3, sector=1, **HERE)
     del lc.meta["DATASET"]
     with pytest.raises(IngestError, match="no DATASET in its meta"):
@@ -245,7 +245,7 @@ def test_a_changed_dataframe_goes_back_each_light_curve_beside_its_source(
         assert np.array_equal(record.flux[kept], rows["flux"], equal_nan=True)
 
 
-def test_of_a_dataframe_all_goes_in_or_nothing(db: lcdb.Database) -> None:
+def test_a_dataframe_is_stored_completely_or_not_at_all(db: lcdb.Database) -> None:
     frame = db.dataframe([3, 4], sector=1, **HERE)
     last = lcdb.from_pandas(frame)[-1].meta["TARGETID"]
     lc = db.lightcurve(last, sector=1, **HERE)

@@ -43,7 +43,7 @@ def names(files: tuple[Path, ...], folder: Path) -> list[str]:
     return [str(file.relative_to(folder)) for file in files]
 
 
-def test_a_folder_gives_the_fits_files_below_it_in_sorted_order(tree: Path) -> None:
+def test_a_folder_is_expanded_to_the_fits_files_below_it_in_sorted_order(tree: Path) -> None:
     found = find_files(tree)
     assert names(found.files, tree) == ALL
     assert found.problems == ()
@@ -61,7 +61,7 @@ def test_a_folder_gives_the_fits_files_below_it_in_sorted_order(tree: Path) -> N
         (".hid*", [".hidden.fits"]),
     ],
 )
-def test_a_pattern_gives_the_fits_files_that_it_matches(
+def test_a_pattern_is_expanded_to_the_fits_files_that_it_matches(
     tree: Path, pattern: str, expected: list[str]
 ) -> None:
     found = find_files(str(tree / pattern))
@@ -69,7 +69,7 @@ def test_a_pattern_gives_the_fits_files_that_it_matches(
     assert found.problems == ()
 
 
-def test_a_file_named_outright_counts_whatever_it_is_called(tree: Path) -> None:
+def test_a_file_passed_by_name_is_used_with_any_suffix(tree: Path) -> None:
     files = [tree / "notes.txt", tree / ".hidden.fits"]
     assert find_files(files).files == tuple(files)
 
@@ -157,10 +157,10 @@ def test_find_files_of_a_light_curve_names_add() -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, 5, [5], [b"a.fits"], b"a.fits"])
-def test_what_is_no_path_is_refused(wrong: object) -> None:
+def test_a_value_that_is_not_a_path_is_refused(wrong: object) -> None:
     with pytest.raises(IngestError, match="must be a path or an iterable of paths, got"):
         find_files(wrong)  # type: ignore[arg-type]
 
 
-def test_no_paths_give_no_files() -> None:
+def test_an_empty_list_of_paths_has_no_files() -> None:
     assert find_files([]).files == ()

@@ -129,7 +129,7 @@ def cube(path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("ending", [".fits", ".fits.gz"])
-def test_every_kind_of_image_is_told_as_it_is_stored(
+def test_every_kind_of_image_is_read_with_its_metadata(
     connection: sa.Connection,
     observation: int,
     tmp_path: Path,
@@ -193,7 +193,9 @@ def test_a_file_that_was_rewritten_is_noticed(connection: sa.Connection, tmp_pat
 
 
 @pytest.mark.usefixtures("observation")
-def test_bad_files_are_skipped_if_asked_for(connection: sa.Connection, tmp_path: Path) -> None:
+def test_bad_files_are_skipped_with_on_error_skip(
+    connection: sa.Connection, tmp_path: Path
+) -> None:
     (tmp_path / "b.fits").write_text("no FITS")
     files = [ffi(tmp_path / "a.fits"), tmp_path / "b.fits", tmp_path / "none.fits"]
     table = add_frames(connection, files, on_error="skip").set_index("path")
@@ -215,7 +217,7 @@ def test_one_bad_file_keeps_all_out(connection: sa.Connection, tmp_path: Path) -
 # Cadences
 
 
-def test_a_cadence_may_be_given_where_headers_have_none(
+def test_a_cadence_is_accepted_for_headers_without_one(
     connection: sa.Connection, observation: int, tmp_path: Path
 ) -> None:
     files = [ffi(tmp_path / f"{name}.fits", FFIINDEX=None) for name in "ab"]
@@ -258,7 +260,7 @@ def test_a_cadence_that_makes_no_sense_is_refused(
 # Observations
 
 
-def test_the_observation_may_be_given(
+def test_an_observation_is_accepted_as_argument(
     connection: sa.Connection, observation: int, tmp_path: Path
 ) -> None:
     other = observe(connection, sector=9)
@@ -270,7 +272,7 @@ def test_the_observation_may_be_given(
 
 
 @pytest.mark.usefixtures("observation")
-def test_the_sector_may_stand_in_the_name(connection: sa.Connection, tmp_path: Path) -> None:
+def test_the_sector_is_read_from_the_file_name(connection: sa.Connection, tmp_path: Path) -> None:
     path = tmp_path / "tess2018206192942-s0001-2-3-0120-s_ffic.fits"
     add_frames(connection, ffi(path, SECTOR=None))
     assert len(stored(connection)) == 1
@@ -297,7 +299,7 @@ def test_of_several_observations_the_one_with_the_cadence_is_taken(
         ({}, Observation(), "no observation None"),
     ],
 )
-def test_an_observation_that_cannot_be_found_is_told(
+def test_a_missing_observation_is_reported(
     connection: sa.Connection, tmp_path: Path, cards: dict[str, Any], given: Any, complaint: str
 ) -> None:
     with pytest.raises(IngestError, match=complaint):
@@ -307,7 +309,9 @@ def test_an_observation_that_cannot_be_found_is_told(
 # What is no image
 
 
-def test_a_table_is_no_image(connection: sa.Connection, observation: int, tmp_path: Path) -> None:
+def test_a_table_is_not_read_as_an_image(
+    connection: sa.Connection, observation: int, tmp_path: Path
+) -> None:
     column = fits.Column(name="TIME", format="D", array=np.arange(3.0))
     path = tmp_path / "lc.fits"
     fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns([column])]).writeto(path)
@@ -315,7 +319,9 @@ def test_a_table_is_no_image(connection: sa.Connection, observation: int, tmp_pa
         add_frames(connection, path, observation=observation, cadence=1)
 
 
-def test_nothing_is_no_image(connection: sa.Connection, observation: int, tmp_path: Path) -> None:
+def test_an_empty_file_is_not_read_as_an_image(
+    connection: sa.Connection, observation: int, tmp_path: Path
+) -> None:
     fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
     with pytest.raises(IngestError, match="no HDU has data"):
         add_frames(connection, tmp_path, observation=observation, cadence=1)
@@ -350,7 +356,7 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path, kind: type[Exception]) -> 
     assert isinstance(caught.value, FrameNotFoundError)
 
 
-def test_a_frame_without_a_file_says_so() -> None:
+def test_a_frame_without_a_file_is_reported() -> None:
     with pytest.raises(FrameNotFoundError, match="no file path for frame 4"):
         FITSFrame(id=4, type="basefits", cadence=7).open()
 
@@ -358,7 +364,7 @@ def test_a_frame_without_a_file_says_so() -> None:
 # Through the front door
 
 
-def test_frames_go_in_and_are_listed(blank_dsn: str, tmp_path: Path) -> None:
+def test_frames_are_stored_and_listed(blank_dsn: str, tmp_path: Path) -> None:
     folder = tmp_path / "ffi"
     folder.mkdir()
     for number in (102, 100, 101):

@@ -82,7 +82,7 @@ def tess(**changes: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_lightkurve_reads_says_the_same_as_the_file(
+def test_metadata_that_lightkurve_reads_equal_those_of_the_file(
     read: Callable[..., Any], data_folder: Path, name: str
 ) -> None:
     file = read_product(data_folder / FILES[name])
@@ -144,7 +144,7 @@ def test_a_processed_light_curve_joins_the_observation_of_its_file_by_cadence_nu
     assert np.array_equal(flags.quality_flags, file.quality["tess_quality_flag"])
 
 
-def test_a_part_of_what_is_stored_is_refused_under_the_same_name(
+def test_a_part_of_the_stored_cadences_is_refused_under_the_same_name(
     session: orm.Session, read: Callable[..., Any], data_folder: Path
 ) -> None:
     store(session.connection(), [read_product(data_folder / FILES["Kepler"])])
@@ -212,7 +212,7 @@ def test_rows_are_sorted_by_cadence_number() -> None:
     assert product.quality["tess_quality_flag"].tolist() == [32, 0, 0]
 
 
-def test_a_cadence_number_that_is_there_twice_is_refused() -> None:
+def test_a_repeated_cadence_number_is_refused() -> None:
     with pytest.raises(IngestError, match="cadence number 11 is in 2 rows"):
         product_from_lightcurve(tess(cadenceno=np.array([10, 11, 11])))
 
@@ -305,7 +305,7 @@ def test_what_is_masked_is_nan() -> None:
     assert np.isnan(curve.flux_err).tolist() == [True, False, False]
 
 
-def test_errors_that_are_all_nan_are_none() -> None:
+def test_errors_that_are_all_nan_are_stored_as_missing() -> None:
     (curve,) = product_from_lightcurve(tess(flux_err=None)).curves
     assert curve.flux_err is None
 
@@ -319,7 +319,7 @@ def test_errors_that_are_all_nan_are_none() -> None:
         ([1.0, 2.0, 3.0] * units.mag, "mag"),
     ],
 )
-def test_the_unit_stands_at_the_head_of_the_description(flux: Any, unit: str) -> None:
+def test_the_description_begins_with_the_unit(flux: Any, unit: str) -> None:
     lc = tess(flux=flux, flux_err=None)
     (raw,) = product_from_lightcurve(lc, photometry="Mine").curves
     assert raw.photometry.description.startswith(f"[{unit}] ")
@@ -383,7 +383,7 @@ def test_a_column_named_as_a_flag_type_is_that_type() -> None:
         ({"AUTHOR": None}, "the photometry is unknown", {"photometry": "Mine"}),
     ],
 )
-def test_what_is_missing_is_asked_for_by_the_argument_that_supplies_it(
+def test_a_missing_field_is_named_by_the_argument_that_supplies_it(
     changes: dict[str, Any], message: str, remedy: dict[str, Any]
 ) -> None:
     (argument,) = remedy
@@ -392,7 +392,7 @@ def test_what_is_missing_is_asked_for_by_the_argument_that_supplies_it(
     assert product_from_lightcurve(tess(**changes), **remedy).target == 7
 
 
-def test_a_plain_light_curve_needs_all_said() -> None:
+def test_a_plain_light_curve_requires_all_arguments() -> None:
     lc = lightkurve.LightCurve(time=[1325.5, 1325.6], flux=[1.0, 0.9])
     with pytest.raises(IngestError, match="pass mission="):
         product_from_lightcurve(lc)
@@ -408,7 +408,7 @@ def test_a_plain_light_curve_needs_all_said() -> None:
     assert product.time.tolist() == [1325.5, 1325.6]
 
 
-def test_a_mission_of_ones_own_tells_time_by_its_row(session: orm.Session) -> None:
+def test_a_custom_mission_has_the_clock_of_its_row(session: orm.Session) -> None:
     session.add(Mission(name="PLATO", time_epoch=2_460_000, time_format_name="plato_test_days"))
     arguments: dict[str, Any] = {
         "mission": "PLATO",
@@ -438,7 +438,7 @@ def test_a_stitched_light_curve_is_refused_by_its_length() -> None:
     assert product_from_lightcurve(tess(time=time, SECTOR=97)).target == 7
 
 
-def test_add_names_an_unknown_argument_and_the_one_that_is_meant(session: orm.Session) -> None:
+def test_add_names_an_unknown_argument_and_suggests_one(session: orm.Session) -> None:
     with pytest.raises(ArgumentError, match=r"no argument 'procesing'; did you mean processing="):
         add(session, tess(), procesing="flat")
     with pytest.raises(ArgumentError, match=r"no argument 'colour'; it takes target, catalog, mi"):
@@ -459,7 +459,7 @@ def test_add_refuses_a_stitched_light_curve_by_its_columns(session: orm.Session)
         (lightkurve.LightCurveCollection([]), "add its members separately"),
     ],
 )
-def test_add_of_something_else_says_what_to_call(
+def test_add_of_another_type_names_the_method_to_call(
     session: orm.Session, other: Any, cure: str
 ) -> None:
     with pytest.raises(IngestError, match=cure):

@@ -173,7 +173,9 @@ def test_upstream_tglc_files_without_fluxes_have_magnitudes_alone(
     assert curve.source is None
 
 
-def test_what_the_attributes_do_not_say_the_path_does(orbit: Path, qlp: Path) -> None:
+def test_metadata_missing_from_the_attributes_are_read_from_the_path(
+    orbit: Path, qlp: Path
+) -> None:
     path = orbit / CCD / "LC" / "176220787.h5"
     path.write_bytes(content(qlp / CCD / "LC" / STAR))
     expected = read_product(path)
@@ -453,7 +455,7 @@ def test_no_array_longer_than_a_limit_is_read(qlp: Path, monkeypatch: pytest.Mon
         read_product(qlp / CCD / "LC" / STAR)
 
 
-def test_text_files_in_a_folder_are_no_light_curves(qlp: Path) -> None:
+def test_text_files_in_a_folder_are_not_listed(qlp: Path) -> None:
     found = find_files(qlp)
     assert len(found.files) == 5
     assert {path.name.split(".", 1)[1] for path in found.files} == {"h5.gz"}

@@ -134,7 +134,7 @@ def foreign(path: Path, **changes: Any) -> Path:
     return path
 
 
-def test_ingest_of_an_unknown_pipeline_says_what_to_pass(
+def test_ingest_of_an_unknown_pipeline_names_the_arguments_to_pass(
     session: orm.Session, tmp_path: Path
 ) -> None:
     (outcome,) = ingest(session, foreign(tmp_path / "mine.fits"), progress=False).files
@@ -181,7 +181,7 @@ def test_ingest_of_an_unknown_pipeline_with_author_and_photometry(
     assert observation.quality_flag_arrays == []
 
 
-def test_ingest_stores_the_flags_of_an_unknown_pipeline_if_their_type_is_given(
+def test_ingest_stores_the_flags_of_an_unknown_pipeline_with_a_flag_type(
     session: orm.Session, tmp_path: Path
 ) -> None:
     path = foreign(tmp_path / "mine.fits")

@@ -250,7 +250,7 @@ TESS = "TESS", "TIC"
         ),
     ],
 )
-def test_a_file_says_what_was_observed_when_and_by_whom(
+def test_read_product_returns_target_observation_and_author(
     name: str,
     identity: tuple[str, str, int, str],
     own: dict[str, Any],
@@ -589,7 +589,7 @@ def test_kepler_short_cadence_is_called_60_seconds(read: Callable[[bytes], Produ
         (b"SIMPLE  =" + bytes(range(256)) * 4000, "damaged"),
     ],
 )
-def test_what_is_no_fits_file_is_refused(
+def test_a_file_that_is_not_fits_is_refused(
     read: Callable[[bytes], Product], content: bytes, message: str
 ) -> None:
     with pytest.raises(IngestError, match=f"edited.fits: .*{message}"):
@@ -689,7 +689,7 @@ def _exchanges(content: bytes, random: np.random.Generator) -> list[bytes]:
 
 @pytest.mark.parametrize("name", [TESS_SPOC, QLP, QLP_NEW, TGLC, KEPLER])
 @pytest.mark.parametrize("mutate", [_truncations, _flips, _exchanges])
-def test_a_damaged_file_gives_a_sound_product_or_is_refused_without_delay(
+def test_a_damaged_file_is_read_correctly_or_refused_without_delay(
     read: Callable[[bytes], Product],
     name: str,
     mutate: Callable[[bytes, np.random.Generator], list[bytes]],
@@ -720,7 +720,7 @@ def test_a_damaged_gzip_file_is_refused(read: Callable[[bytes], Product]) -> Non
             read(bytes(flipped))
 
 
-def test_no_warning_escapes_and_the_warning_filters_stay_as_they_were(
+def test_no_warning_escapes_and_the_warning_filters_are_unchanged(
     read: Callable[[bytes], Product],
 ) -> None:
     before = list(warnings.filters)

@@ -152,7 +152,7 @@ def test_the_errors_are_those_of_the_file(db: lcdb.Database, path: Path) -> None
 
 
 @every_file
-def test_every_finite_time_is_kept_whatever_the_flags_say(db: lcdb.Database, path: Path) -> None:
+def test_every_finite_time_is_kept_with_any_flags(db: lcdb.Database, path: Path) -> None:
     product = read_product(path)
     collection = db.lightcurves(product.target, flagged="keep", **criteria(product))
     finite = int(np.isfinite(product.time).sum())
@@ -201,7 +201,7 @@ def test_box_least_squares_finds_wasp_4_b(db: lcdb.Database) -> None:
     assert found.period_at_max_power.value == pytest.approx(1.338, rel=0.005)
 
 
-def test_times_are_dropped_where_they_are_nan_though_no_flag_says_so(db: lcdb.Database) -> None:
+def test_nan_times_are_dropped_even_without_a_flag(db: lcdb.Database) -> None:
     # TIC 22876651 in sector 18 has cadences of QUALITY 0 and no time.
     path = next(path for path in FILES if "0000000022876651-s0018" in path.name)
     product = read_product(path)

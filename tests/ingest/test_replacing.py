@@ -95,7 +95,7 @@ def reason(db: lcdb.Database, path: Path, **options: Any) -> str:
     return outcome.reason
 
 
-def test_ingest_says_which_release_is_newer_and_what_to_pass(
+def test_ingest_names_the_newer_release_and_the_argument_to_pass(
     db: lcdb.Database, release: Callable[..., Path]
 ) -> None:
     old, new = release(35), release(60, "2021-10-19")
@@ -165,7 +165,7 @@ def test_ingest_replaces_nothing_of_other_pipelines_and_targets(
     assert before.keys() == after.keys()
 
 
-def test_ingest_refuses_to_replace_what_others_were_derived_from_unless_told(
+def test_ingest_refuses_to_replace_the_source_of_others_without_an_argument(
     db: lcdb.Database, release: Callable[..., Path]
 ) -> None:
     db.ingest(release(35), progress=False)
@@ -186,7 +186,7 @@ def test_ingest_refuses_to_replace_what_others_were_derived_from_unless_told(
     ("dates", "status"),
     [(("2020-06-11", "2021-01-01"), "replaced"), (("2021-01-01", "2020-06-11"), "unchanged")],
 )
-def test_ingest_compares_dates_where_there_is_no_data_release(
+def test_ingest_compares_dates_of_files_without_a_data_release(
     db: lcdb.Database, release: Callable[..., Path], dates: tuple[str, str], status: str
 ) -> None:
     first, second = (release(None, date) for date in dates)
@@ -197,7 +197,7 @@ def test_ingest_compares_dates_where_there_is_no_data_release(
     assert outcome.status == status
 
 
-def test_ingest_replaces_a_file_of_unknown_release_only_if_told(
+def test_ingest_replaces_a_file_of_unknown_release_only_with_an_argument(
     blank_dsn: str, release: Callable[..., Path]
 ) -> None:
     # Tables that another program made: nothing is added to them.

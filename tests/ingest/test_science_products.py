@@ -435,7 +435,7 @@ def test_read_product_verifies_checksums_after_the_pipeline_is_known(tmp_path: P
         read_product(path)
 
 
-def test_read_product_gives_the_true_reason_for_other_products(tmp_path: Path) -> None:
+def test_read_product_names_the_reason_for_refusing_other_products(tmp_path: Path) -> None:
     ames = {"TELESCOP": "TESS", "ORIGIN": "NASA/Ames"}
     columns: Columns = {"TIME": ("D", None, TESS_TIME), "LC_INIT": ("E", None, FLUX)}
     dvt = written(

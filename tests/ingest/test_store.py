@@ -294,7 +294,7 @@ def test_the_same_product_twice_changes_nothing(connection: sa.Connection) -> No
     assert counts(connection) == before
 
 
-def test_the_same_product_twice_in_one_batch_goes_in_once(connection: sa.Connection) -> None:
+def test_a_product_repeated_in_a_batch_is_stored_once(connection: sa.Connection) -> None:
     first, second = store(connection, [product(), product()])
     assert (first.status, second.status) == ("added", "unchanged")
     assert first.datasets == second.datasets
@@ -386,7 +386,7 @@ def test_a_dataset_to_derive_from_has_to_exist(connection: sa.Connection) -> Non
         store(connection, [product()], derived_from=7)
 
 
-def test_observations_are_told_apart_by_every_field_and_the_instrument(
+def test_observations_are_distinguished_by_every_field_and_the_instrument(
     connection: sa.Connection,
 ) -> None:
     one = product()
@@ -480,7 +480,7 @@ def test_times_stored_as_bjd_are_compared_and_completed_as_bjd(connection: sa.Co
     assert np.allclose(stored, longer.time + 2_457_000, rtol=0, atol=1e-9)
 
 
-def test_a_mission_that_is_there_is_used_as_it_is(connection: sa.Connection) -> None:
+def test_an_existing_mission_is_reused_unchanged(connection: sa.Connection) -> None:
     connection.execute(
         sa.insert(Mission).values(name="TESS", time_epoch=2_457_000, time_format_name="tess_days")
     )
@@ -546,7 +546,7 @@ def test_a_unit_may_be_spelt_otherwise(connection: sa.Connection) -> None:
     assert connection.scalar(sa.select(PhotometricSource.description)) == "[electron s-1] Mine"
 
 
-def test_an_instrument_that_is_there_twice_is_refused(connection: sa.Connection) -> None:
+def test_a_repeated_instrument_is_refused(connection: sa.Connection) -> None:
     connection.execute(sa.insert(Instrument), [{"name": "TESS"}, {"name": "TESS"}])
     assert "several instruments TESS" in str(refusal(connection, product()))
 
@@ -755,7 +755,7 @@ def test_a_rollback_takes_back_everything(connection: sa.Connection) -> None:
     assert statuses(connection, product(2, (8, 9))) == ["added"]
 
 
-def test_a_session_sees_what_was_stored_on_its_connection(session: orm.Session) -> None:
+def test_a_session_sees_rows_stored_on_its_connection(session: orm.Session) -> None:
     session.add(Mission(name="TESS", time_epoch=Decimal(2_457_000), time_format_name="btjd"))
     session.flush()
     (outcome,) = store(session.connection(), [product()])

@@ -82,7 +82,7 @@ print("well")
         *(pytest.param(first, marks=pytest.mark.slow) for first in ("", "import astropy.time")),
     ],
 )
-def test_lightkurves_formats_are_reused_whoever_comes_first(first: str) -> None:
+def test_time_formats_of_lightkurve_are_reused_in_either_import_order(first: str) -> None:
     use = """
 for name, epoch in (("btjd", 2457000), ("bkjd", 2454833)):
     made = Clock(name, "d", Decimal(epoch), "jd", "tdb").time_format()
@@ -161,7 +161,7 @@ def test_an_epoch_of_many_digits_loses_none() -> None:
 
 
 @pytest.mark.parametrize("make", CLOCKS.values(), ids=CLOCKS.keys())
-def test_what_is_no_time_becomes_nan(make: Any) -> None:
+def test_an_invalid_time_becomes_nan(make: Any) -> None:
     times = make().from_bjd(np.array([np.nan, 2458325.5, np.inf, -np.inf]))
     assert np.isnan(times).tolist() == [True, False, True, True]
     assert make().from_bjd(np.array([])).size == 0
@@ -258,7 +258,7 @@ def test_a_clock_that_makes_no_sense_is_refused_and_registers_nothing(
     assert before == Time.FORMATS
 
 
-def test_a_mission_tells_its_clock(session: orm.Session) -> None:
+def test_a_mission_has_a_clock(session: orm.Session) -> None:
     mission = Mission(name="TESS", time_epoch=2457000, time_format_name="btjd")
     # Before it is stored, too.
     assert mission.clock == TESS

@@ -172,14 +172,14 @@ def test_metadata_are_upper_case_and_plain_python(make: Callable[..., LightCurve
     assert {name: value for name, value in meta.items() if type(value) not in plain} == {}
 
 
-def test_what_a_header_cannot_hold_is_told_as_text_or_number() -> None:
+def test_meta_values_that_a_header_cannot_hold_become_text_or_numbers() -> None:
     fields = {"began": date(2018, 7, 25), "gain": Decimal("1.5"), "label": "not the label"}
     lc = convert.to_lightcurve(record(observation=replace(SECTOR, fields=fields)))
     assert (lc.meta["BEGAN"], lc.meta["GAIN"]) == ("2018-07-25", 1.5)
     assert lc.meta["LABEL"] == "TIC 261136679"
 
 
-def test_k2_is_a_mission_of_its_own_flown_by_kepler() -> None:
+def test_k2_is_a_separate_mission_with_the_kepler_telescope() -> None:
     campaign = replace(QUARTER, type="k2_observation", fields={"campaign": 4, "author": "K2"})
     meta = convert.to_lightcurve(kepler(catalog="EPIC", observation=campaign)).meta
     assert (meta["MISSION"], meta["TELESCOP"], meta["CAMPAIGN"]) == ("K2", "Kepler", 4)
@@ -235,9 +235,7 @@ def test_each_preset_drops_its_own_cadences(preset: str | int, gone: int) -> Non
         (None, "none"),
     ],
 )
-def test_the_bitmask_is_told_in_what_a_fits_header_can_hold(
-    bitmask: Any, stored: str | int
-) -> None:
+def test_the_bitmask_in_meta_is_valid_in_a_fits_header(bitmask: Any, stored: str | int) -> None:
     found = convert.to_lightcurve(record(), quality_bitmask=bitmask).meta["QUALITY_BITMASK"]
     assert found == stored
     assert type(found) in (str, int)
@@ -250,14 +248,14 @@ def test_masked_cadences_stay_and_their_flux_is_nan() -> None:
     assert np.flatnonzero(np.isnan(lc.flux_err.value)).tolist() == [5, 6]
 
 
-def test_kept_cadences_are_as_they_were() -> None:
+def test_kept_cadences_are_unchanged() -> None:
     data = record()
     lc = convert.to_lightcurve(data, flagged="keep")
     assert np.array_equal(lc.flux.value, data.flux)
     assert not lc.meta["QUALITY_MASK"][[5, 6]].any()
 
 
-def test_a_word_for_flagged_that_is_none_is_refused_with_those_that_are() -> None:
+def test_an_invalid_value_of_flagged_is_refused_with_the_valid_ones() -> None:
     with pytest.raises(TypeError, match="'drop', 'mask' or 'keep', got 'dorp'"):
         convert.to_lightcurve(record(), flagged="dorp")  # type: ignore[arg-type]
 
@@ -319,14 +317,14 @@ def test_cadence_numbers_of_64_bits_are_kept() -> None:
 # Times and units
 
 
-def test_another_format_tells_the_same_instants() -> None:
+def test_another_time_format_has_the_same_instants() -> None:
     lc = convert.to_lightcurve(record(), time_format="jd")
     assert lc.time.format == "jd"
     assert lc.time.value[0] == 2457000 + 1325
     assert np.array_equal(lc.time.btjd, convert.to_lightcurve(record()).time.value)
 
 
-def test_an_unknown_format_is_refused_with_those_that_astropy_knows() -> None:
+def test_an_unknown_time_format_is_refused_with_those_of_astropy() -> None:
     with pytest.raises(ValueError, match="btjd"):
         convert.to_lightcurve(record(), time_format="moonphase")
 
@@ -346,7 +344,7 @@ def test_the_unit_is_that_of_the_description(unit: str) -> None:
     assert lc.meta["NORMALIZED"] is (unit.strip() == "")
 
 
-def test_a_unit_that_is_none_is_an_error_that_names_it() -> None:
+def test_an_invalid_unit_is_named() -> None:
     with pytest.raises(DataError, match="'photons per moon'"):
         convert.to_lightcurve(record(unit="photons per moon"))
 
@@ -373,13 +371,13 @@ def test_flagged_cadences_do_not_move_the_median_magnitude() -> None:
 
 
 @pytest.mark.parametrize("flux", [np.full(SIZE, np.nan), np.full(SIZE, np.inf)])
-def test_magnitudes_of_which_none_is_a_number_are_no_warning(flux: Any) -> None:
+def test_magnitudes_that_are_all_nan_do_not_warn(flux: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.isnan(convert.to_lightcurve(record(flux=flux, unit="mag")).flux.value).all()
 
 
-def test_magnitudes_stay_magnitudes_if_asked() -> None:
+def test_magnitudes_are_kept_on_request() -> None:
     data = record(flux=np.full(SIZE, 10.0), unit="mag")
     lc = convert.to_lightcurve(data, as_flux=False)
     assert str(lc.flux.unit) == "mag"
@@ -536,7 +534,7 @@ def test_light_curves_of_different_clocks_are_ordered_by_the_instant() -> None:
 # DataFrames
 
 
-def test_a_dataframe_has_one_row_a_cadence_and_says_whose_it_is() -> None:
+def test_a_dataframe_has_one_row_per_cadence_with_its_target() -> None:
     raw = record(dataset=2, processing=None)
     frame = convert.to_pandas([raw, record()])
     assert list(frame.columns) == [
@@ -550,7 +548,7 @@ def test_a_dataframe_has_one_row_a_cadence_and_says_whose_it_is() -> None:
     assert frame["quality"].dtype == np.int32
 
 
-def test_a_dataframe_says_in_its_attributes_what_its_numbers_are() -> None:
+def test_a_dataframe_has_units_and_clock_in_its_attributes() -> None:
     attrs = convert.to_pandas([record()]).attrs
     # What from_pandas() reads is for nobody else.
     assert isinstance(attrs.pop("light_curves"), str)
@@ -580,13 +578,13 @@ def test_a_dataframe_masks_and_keeps_as_a_light_curve_does() -> None:
     assert len(kept) == len(masked) == SIZE
 
 
-def test_a_dataframe_leaves_magnitudes_as_they_are_stored() -> None:
+def test_a_dataframe_has_unchanged_magnitudes() -> None:
     frame = convert.to_pandas([record(flux=np.full(SIZE, 10.0), unit="mag")])
     assert (frame["flux"] == 10).all()
     assert frame.attrs["unit"] == ["mag"]
 
 
-def test_a_dataframe_tells_time_in_the_format_asked_for() -> None:
+def test_a_dataframe_has_times_in_the_requested_format() -> None:
     frame = convert.to_pandas([record()], time_format="jd")
     assert frame["time"][0] == 2457000 + 1325
     assert frame.attrs["time_format"] == "jd"
@@ -603,7 +601,7 @@ def test_a_dataframe_does_not_mix_clocks_unknowingly() -> None:
     assert set(frame["catalog"]) == {"TIC", "KIC"}
 
 
-def test_a_dataframe_says_which_flags_are_which_where_they_differ() -> None:
+def test_a_dataframe_names_the_flag_types_if_they_differ() -> None:
     quality = record().quality["tess_quality_flag"]
     other = record(dataset=4, quality={"qlp_quality_flag_v2": quality})
     frame = convert.to_pandas([record(), other])
@@ -614,7 +612,7 @@ def test_a_dataframe_says_which_flags_are_which_where_they_differ() -> None:
     assert "flag_type" not in convert.to_pandas([record()])
 
 
-def test_a_type_of_flags_that_some_light_curves_lack_is_0_there() -> None:
+def test_a_flag_type_missing_from_some_light_curves_is_0_for_them() -> None:
     own = {"tglc_quality_flag": np.full(SIZE, 2, np.int64)}
     frame = convert.to_pandas([record(), record(dataset=4, quality={**record().quality, **own})])
     assert list(frame.columns)[4:6] == ["quality", "tglc_quality_flag"]

@@ -162,7 +162,7 @@ def test_rows_that_were_taken_out_and_values_that_were_changed_stay_so(db: lcdb.
         assert lc.cadenceno.tolist() == rows["cadenceno"].tolist()
 
 
-def test_what_it_remembers_is_plain_and_says_what_the_numbers_are(db: lcdb.Database) -> None:
+def test_attrs_are_plain_values_with_units_and_clock(db: lcdb.Database) -> None:
     attrs = db.search(1).to_pandas().attrs
     assert json.loads(json.dumps(attrs)) == attrs
     assert attrs["mission"] == "TESS"
@@ -184,7 +184,7 @@ def test_what_it_remembers_is_plain_and_says_what_the_numbers_are(db: lcdb.Datab
         (lambda frame: pd.concat([frame, frame["flux"]], axis=1), "several columns named 'flux'"),
     ],
 )
-def test_what_was_spoilt_is_told(
+def test_a_changed_column_is_reported(
     db: lcdb.Database, spoil: Callable[[pd.DataFrame], pd.DataFrame], message: str
 ) -> None:
     frame = db.search(1, sector=1).to_pandas()
@@ -204,7 +204,7 @@ def test_what_was_spoilt_is_told(
         ("[]", "was modified after to_pandas"),
     ],
 )
-def test_attributes_that_are_lost_or_changed_are_told(
+def test_lost_or_changed_attributes_are_reported(
     db: lcdb.Database, text: str | None, message: str
 ) -> None:
     frame = db.search(1, sector=1).to_pandas()

@@ -116,7 +116,7 @@ def test_particular_bits_are_those_of_the_first_type(given: Any, cadences: list[
     assert bad(data, given) == cadences
 
 
-def test_what_condemns_is_told_by_type() -> None:
+def test_the_bits_of_each_type_are_reported() -> None:
     data = record(tess_quality_flag=TESS, base_quality_flag=BASE, tglc_quality_flag=TGLC)
     bits_by_type = {name: bits.tolist() for name, bits in flagged_bits(data, "hard").items()}
     assert bits_by_type == {

@@ -169,7 +169,7 @@ def test_what_would_not_come_back_the_same_is_refused(value: Any, dtype: Any, re
     assert isinstance(error.value, LCDBError)
 
 
-def test_a_wrong_array_is_refused_when_assigned_and_says_whose_it_is() -> None:
+def test_a_wrong_array_is_refused_when_assigned_with_the_name_of_its_column() -> None:
     with pytest.raises(DataError, match=r"DataSet.values must be one-dimensional"):
         DataSet(values=np.ones((2, 2)))
     with pytest.raises(DataError, match=r"Observation.cadence_reference is int64"):
@@ -181,7 +181,7 @@ def test_a_wrong_array_in_a_query_is_refused(session: orm.Session) -> None:
         session.execute(sa.update(DataSet).values(values=np.ones((2, 2))))
 
 
-def test_an_expression_may_stand_for_an_array(sky: Sky) -> None:
+def test_an_sql_expression_is_accepted_for_an_array(sky: Sky) -> None:
     sky.raw.values = sa.text("ARRAY[1, NULL, 3]::float8[]")  # type: ignore[assignment]
     sky.session.commit()
     assert same_bits(sky.raw.values, np.array([1, np.nan, 3]))
@@ -252,7 +252,7 @@ def test_arrays_survive_a_query_around_them(sky: Sky, wrap: Callable[[Any], Any]
     assert same_bits(array, np.array([1, np.nan, 3]))
 
 
-def test_other_arrays_arrive_as_sqlalchemy_gives_them(session: orm.Session) -> None:
+def test_other_array_columns_are_returned_as_by_sqlalchemy(session: orm.Session) -> None:
     query = sa.select(sa.literal_column("ARRAY[1, 2]", sa.ARRAY(sa.Integer)))
     assert session.scalar(query) == [1, 2]
 
@@ -326,7 +326,7 @@ def test_json_none_is_null(sky: Sky) -> None:
     assert sky.session.scalar(count) is True
 
 
-def test_parsing_says_what_it_could_not_parse() -> None:
+def test_parsing_names_the_text_that_is_invalid() -> None:
     with pytest.raises(DataError, match="not float64: 1,x,3"):
         from_literal("{1,x,3}", F8)
 

@@ -40,7 +40,7 @@ def test_the_schemas_twelve_models_are_exported() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_every_model_tells_its_attributes(model: type[Base]) -> None:
+def test_every_model_documents_its_attributes(model: type[Base]) -> None:
     documentation = model.__doc__ or ""
     for parent in model.__mro__:
         documentation += parent.__doc__ or "" if parent is not Base else ""
@@ -64,7 +64,7 @@ def test_a_repr_names_what_identifies_the_row(sky: Sky) -> None:
     )
 
 
-def test_a_repr_of_a_row_not_stored_yet_says_so() -> None:
+def test_a_repr_of_an_unsaved_row_has_no_id() -> None:
     assert repr(DataSet()) == "<DataSet new>"
     assert repr(Target(name=5)) == "<Target new name=5>"
     assert repr(Instrument(name="CCD 1", parent=Instrument())) == "<Instrument new name='CCD 1'>"
@@ -89,9 +89,7 @@ def test_no_repr_starts_a_query_or_shows_an_array(sky: Sky, statements: list[str
 
 
 @pytest.mark.parametrize("state", ["expired", "detached", "expired and detached", "deleted"])
-def test_a_repr_says_which_row_it_is_whatever_became_of_it(
-    sky: Sky, statements: list[str], state: str
-) -> None:
+def test_a_repr_names_the_row_in_every_state(sky: Sky, statements: list[str], state: str) -> None:
     row = sky.session.scalars(sa.select(DataSetHierarchy)).one()
     id_ = row.id
     if "expired" in state:
@@ -121,7 +119,7 @@ def test_a_file_path_is_a_path(sky: Sky) -> None:
     assert found.one() is sky.frame
 
 
-def test_what_is_left_out_of_a_frame_is_what_fits_says(sky: Sky) -> None:
+def test_defaults_of_a_frame_are_those_of_fits(sky: Sky) -> None:
     frame = sky.frame
     assert (frame.type, frame.simple, frame.extended) == ("basefits", True, False)
     assert (frame.bscale, frame.bzero) == (1.0, 0.0)

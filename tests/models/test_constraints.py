@@ -122,7 +122,7 @@ def test_a_row_that_differs_in_part_of_the_key_is_welcome(
     assert count(sky.session, model) == before + 1
 
 
-def test_one_number_may_stand_in_two_catalogs(sky: Sky) -> None:
+def test_one_number_is_accepted_in_two_catalogs(sky: Sky) -> None:
     other = MissionCatalog(name="Gaia DR3", host_mission=sky.mission)
     sky.session.add_all([other, Target(name=12345678, catalog=other)])
     sky.session.flush()
@@ -326,7 +326,7 @@ def test_a_foreign_key_refers_to_a_row_that_is_there(sky: Sky, table: str, colum
 
 
 @pytest.mark.parametrize(("table", "column"), KEYS)
-def test_a_foreign_key_is_null_only_where_the_schema_says(
+def test_a_foreign_key_is_nullable_only_if_the_schema_allows_it(
     sky: Sky, table: str, column: str
 ) -> None:
     optional = {"photometric_method_id", "processing_method_id", "parent_id"}
@@ -339,7 +339,7 @@ def test_a_foreign_key_is_null_only_where_the_schema_says(
 
 @pytest.mark.parametrize("loaded", [True, False])
 @pytest.mark.parametrize("parent", ["mission", "catalog", "camera", "ccd"])
-def test_a_row_that_others_stand_on_is_not_deleted(sky: Sky, parent: str, loaded: bool) -> None:
+def test_a_row_that_others_refer_to_is_not_deleted(sky: Sky, parent: str, loaded: bool) -> None:
     row = getattr(sky, parent)
     sky.session.expire_all()
     if loaded:

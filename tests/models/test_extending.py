@@ -69,12 +69,12 @@ def test_a_tess_observation_cannot_lose_its_sector(sky: Sky) -> None:
         sky.session.flush()
 
 
-def test_a_row_cannot_turn_into_a_type_whose_fields_it_lacks(sky: Sky) -> None:
+def test_a_row_cannot_become_a_type_whose_fields_are_missing(sky: Sky) -> None:
     with pytest.raises(sa.exc.IntegrityError, match="tess_observation_sector"):
         sky.session.execute(sa.text("UPDATE observation SET type = 'tess_observation'"))
 
 
-def test_json_that_is_none_is_null(sky: Sky) -> None:
+def test_json_of_none_is_null(sky: Sky) -> None:
     tess = TESSObservation(
         sector=1, instrument=sky.ccd, cadence_reference=[1], spacecraft_quaternion=None
     )
@@ -278,7 +278,7 @@ def test_a_class_defined_after_connecting_gets_its_columns(blank_dsn: str) -> No
 
 
 @own_process
-def test_rows_that_lack_the_fields_of_a_new_class_stay_as_they_are(blank_dsn: str) -> None:
+def test_rows_without_the_fields_of_a_new_class_are_unchanged(blank_dsn: str) -> None:
     engine = sa.create_engine(blank_dsn)
     with engine.begin() as connection:
         schema.create(connection)

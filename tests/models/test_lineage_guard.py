@@ -156,7 +156,7 @@ def test_a_circle_that_was_there_before_does_not_stop_other_work(sky: Sky) -> No
     assert sky.raw in first.source_datasets
 
 
-def test_branches_that_meet_again_are_no_circle(sky: Sky) -> None:
+def test_branches_that_join_again_are_accepted(sky: Sky) -> None:
     (top,) = chain(sky, 1)
     sky.session.add_all([sky.target, sky.observation])
     left, right = sky.dataset(top), sky.dataset(top)
@@ -180,7 +180,9 @@ def test_links_cost_one_query_or_none(sky: Sky, statements: list[str], new: bool
     assert len([sql for sql in statements if "RECURSIVE" in sql]) == (0 if new else 1)
 
 
-def test_saving_anything_else_asks_nothing_about_lineage(sky: Sky, statements: list[str]) -> None:
+def test_saving_other_rows_sends_no_statement_about_lineage(
+    sky: Sky, statements: list[str]
+) -> None:
     sky.session.expire_all()
     sky.raw.values = [1.0, 2.0, 3.0]  # type: ignore[assignment]
     statements.clear()

@@ -188,7 +188,7 @@ def test_the_steps_lead_to_the_tables_that_the_models_make(
     assert described[0] == described[1]
 
 
-def test_the_first_version_alone_lacks_nothing_but_what_mission_classes_add(
+def test_the_first_version_differs_only_in_columns_of_mission_classes(
     database: sa.Engine,
 ) -> None:
     with database.begin() as connection:
@@ -332,7 +332,7 @@ def test_without_create_nothing_is_upgraded_and_reading_goes_on(
     assert (marked(database), number_type(database)) == ("0001", "INTEGER")
 
 
-def test_a_step_that_fails_leaves_everything_as_it_was(
+def test_a_step_that_fails_leaves_everything_unchanged(
     blank_dsn: str, database: sa.Engine, steps: Path
 ) -> None:
     build_first_version(database)
@@ -588,7 +588,7 @@ def test_somebody_who_was_granted_the_tables_but_not_the_version_can_read(
 # --- what it costs ----------------------------------------------------------------------------
 
 
-def test_alembic_is_loaded_only_to_make_or_upgrade_tables_and_says_nothing(
+def test_alembic_is_loaded_only_to_make_or_upgrade_tables_and_logs_nothing(
     blank_dsn: str,
 ) -> None:
     code = (

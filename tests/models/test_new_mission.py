@@ -193,7 +193,7 @@ def test_nothing_that_was_there_is_touched(db: lcdb.Database) -> None:
 
 
 @own_process
-def test_fields_in_a_table_of_their_own_are_searched_alike(db: lcdb.Database) -> None:
+def test_fields_in_a_separate_table_are_searched_alike(db: lcdb.Database) -> None:
     with pytest.raises(TypeError, match="unknown argument 'scan_name'"):
         db.search(scan_name="up")
     scan_observation = define_joined_observation()
@@ -274,7 +274,7 @@ def test_flags_mask_by_the_presets_of_their_type(db: lcdb.Database, own_table: b
 
 
 @own_process
-def test_whoever_lacks_the_classes_reads_the_light_curve(db: lcdb.Database) -> None:
+def test_a_program_without_the_classes_reads_the_light_curve(db: lcdb.Database) -> None:
     observation = hst_visit(define_observation())
     db.create()
     db.session.add(QualityFlagArray(observation=observation, quality_flags=[0, 0, 1]))
@@ -296,7 +296,7 @@ def test_whoever_lacks_the_classes_reads_the_light_curve(db: lcdb.Database) -> N
 
 @own_process
 @pytest.mark.parametrize("sql", [True, False], ids=["SQL", "ORM"])
-def test_what_is_in_a_table_of_its_own_goes_with_its_observation(
+def test_a_row_in_a_separate_table_is_deleted_with_its_observation(
     db: lcdb.Database, sql: bool
 ) -> None:
     observation = visit(define_joined_observation(), scan_name="up", scan_rate=0.5)

@@ -175,9 +175,7 @@ def test_the_next_database_is_whole_after_another_was_completed(
 
 
 @pytest.mark.parametrize("rows", [True, False])
-def test_a_column_that_every_row_needs_and_nobody_knows_is_refused(
-    filled: sa.Engine, rows: bool
-) -> None:
+def test_an_unknown_required_column_is_refused(filled: sa.Engine, rows: bool) -> None:
     without(filled, "ALTER TABLE observation DROP COLUMN cadence_reference, DROP COLUMN sector")
     if not rows:
         without(filled, "DELETE FROM observation")
@@ -238,7 +236,7 @@ def test_a_failed_creation_leaves_nothing_behind(blank: sa.Engine) -> None:
 
 
 @pytest.mark.parametrize(("table", "column"), ARRAYS)
-def test_arrays_are_stored_as_they_are(engine: sa.Engine, table: str, column: str) -> None:
+def test_arrays_are_stored_without_compression(engine: sa.Engine, table: str, column: str) -> None:
     query = sa.text(
         "SELECT attstorage::text, attstattarget, format_type(atttypid, NULL) FROM pg_attribute "
         "WHERE attrelid = CAST(:table AS regclass) AND attname = :column"
@@ -248,7 +246,7 @@ def test_arrays_are_stored_as_they_are(engine: sa.Engine, table: str, column: st
     assert found == ("e", 0, ARRAYS[table, column])
 
 
-def test_an_empty_database_is_refused_and_says_how_to_fill_it(blank: sa.Engine) -> None:
+def test_a_database_without_tables_is_refused_with_the_remedy(blank: sa.Engine) -> None:
     with (
         blank.connect() as connection,
         pytest.raises(
@@ -334,7 +332,7 @@ def test_tables_in_another_schema_are_found_on_the_search_path(blank: sa.Engine)
         assert schema.missing(connection) == []
 
 
-def test_the_errors_reach_whoever_connects(blank_dsn: str) -> None:
+def test_errors_of_the_tables_are_raised_by_connect(blank_dsn: str) -> None:
     with pytest.raises(SchemaError, match="is not a LightcurveDB"):
         lcdb.connect(blank_dsn)
     with lcdb.connect(blank_dsn, write=True, create=True) as db:

@@ -109,13 +109,13 @@ def test_a_difference_is_named(made: sa.Engine, statement: str, difference: str)
         "CREATE DOMAIN catalog_number AS bigint; ALTER TABLE target ALTER name TYPE catalog_number",
     ],
 )
-def test_a_type_that_is_read_alike_is_no_difference(made: sa.Engine, statement: str) -> None:
+def test_a_type_that_is_read_alike_is_accepted(made: sa.Engine, statement: str) -> None:
     assert change(made, statement) == []
     with made.connect() as connection:
         schema.check(connection)
 
 
-def test_a_view_of_the_right_types_is_no_difference(made: sa.Engine) -> None:
+def test_a_view_of_the_right_types_is_accepted(made: sa.Engine) -> None:
     assert (
         change(
             made,
@@ -128,7 +128,7 @@ def test_a_view_of_the_right_types_is_no_difference(made: sa.Engine) -> None:
     )
 
 
-def test_everything_that_differs_is_told_at_once(made: sa.Engine, empty_dsn: str) -> None:
+def test_all_differences_are_reported_at_once(made: sa.Engine, empty_dsn: str) -> None:
     change(
         made,
         "ALTER TABLE dataset ALTER values TYPE text[], ALTER errors TYPE text[]",

@@ -113,7 +113,7 @@ class TestDrawing:
         assert "mine" in drawn(ax)
         assert ax.get_title() == "my title"
 
-    def test_the_title_changes_with_what_is_drawn_on_an_ax_that_was_given(self) -> None:
+    def test_the_title_of_a_given_ax_changes_with_each_plot(self) -> None:
         _, ax = plt.subplots()
         plot.Drawing(light_curve(), ax).update(light_curve(sector=2))
         assert ax.get_title() == "TIC 402026209, sector 2, PDCSAP"
@@ -196,9 +196,7 @@ def test_joined_processing_steps_differ_in_colour_and_not_their_sectors() -> Non
         (Clock("jd", "d", Decimal(0), "jd", "tdb"), "BJD [days]"),
     ],
 )
-def test_the_time_of_a_mission_without_a_name_for_its_days_is_said_in_bjd(
-    clock: Clock, label: str
-) -> None:
+def test_the_time_axis_of_a_mission_without_a_time_name_is_in_bjd(clock: Clock, label: str) -> None:
     assert plot.plot(light_curve(clock=clock)).get_xlabel() == label
 
 
@@ -231,7 +229,7 @@ class TestLightkurve:
             plot.plot(folded)
 
     @pytest.mark.parametrize("wrong", ["TIC 1", 12, {"flux": 1}, None])
-    def test_what_is_no_light_curve_is_refused(self, wrong: Any) -> None:
+    def test_a_value_that_is_not_a_light_curve_is_refused(self, wrong: Any) -> None:
         with pytest.raises(TypeError, match="light_curves must be a LightCurveData"):
             plot.plot(wrong)
 
@@ -263,7 +261,7 @@ class TestFold:
         assert x(line)[0] == pytest.approx(-0.875)
         assert y(line)[0] == pytest.approx(np.median(data.flux[inside]))
 
-    def test_flagged_cadences_are_left_out_unless_asked_for(self) -> None:
+    def test_flagged_cadences_are_omitted_by_default(self) -> None:
         data = light_curve(DESAT=slice(100))
         data.flux[:100] = 1e6
         assert len(x(plot.fold(data, 2.0, bins=None).get_lines()[0])) == CADENCES - 100
@@ -307,7 +305,7 @@ class TestFold:
         assert np.allclose(x(line), phase)
 
     @pytest.mark.parametrize("period", [0, -1.0, np.nan, np.inf])
-    def test_a_period_that_is_none_is_refused(self, period: float) -> None:
+    def test_an_invalid_period_is_refused(self, period: float) -> None:
         with pytest.raises(ValueError, match="period must be a positive number"):
             plot.fold(light_curve(), period)
 
@@ -317,7 +315,7 @@ class TestFold:
         with pytest.raises(ValueError, match="epoch must be a finite time"):
             plot.fold(light_curve(), 1.0, epoch=np.nan)
 
-    def test_it_draws_where_it_is_told(self) -> None:
+    def test_it_draws_on_the_given_ax(self) -> None:
         _, ax = plt.subplots()
         assert plot.fold(light_curve(), 1.0, ax) is ax
 
@@ -444,14 +442,14 @@ class TestQualityTimeline:
         ax = plot.quality_timeline([*records, light_curve(sector=2, DESAT=slice(4))])
         assert self.counts(ax) == ["11"]
 
-    def test_the_bitmask_says_which_bars_are_high(self) -> None:
+    def test_the_bitmask_selects_the_high_bars(self) -> None:
         data = light_curve(DESAT=slice(7), STRAYLIGHT2=slice(100, 120))
         ax = plot.quality_timeline(data)
         desat, stray = (c.get_paths()[0].get_extents().height for c in ax.collections)
         assert desat > 2 * stray
         assert legend(ax) == ["removed by quality_bitmask='default'", "not removed"]
 
-    def test_flags_of_two_types_are_told_apart(self) -> None:
+    def test_flags_of_two_types_are_distinguished(self) -> None:
         data = light_curve(DESAT=slice(7))
         bits = np.full(CADENCES, QLPFlagV1.LOW_PRECISION.value)
         both = {**data.quality, "qlp_quality_flag_v1": bits}
@@ -465,7 +463,7 @@ class TestQualityTimeline:
         data.quality["tess_quality_flag"][20:30] = 2**20
         assert self.rows(plot.quality_timeline(data)) == ["DESAT", "UNKNOWN_BIT_20"]
 
-    def test_a_light_curve_without_flags_says_so(self) -> None:
+    def test_a_light_curve_without_flags_is_labelled(self) -> None:
         ax = plot.quality_timeline(light_curve())
         assert self.counts(ax) == ["no flags are set"]
 

@@ -117,7 +117,7 @@ def test_the_title_names_star_sector_and_processing() -> None:
         (None, None, "raw"),
     ],
 )
-def test_the_title_names_the_photometry_unless_the_processing_says_it(
+def test_the_title_names_the_photometry_unless_the_processing_does(
     photometry: str | None, processing: str | None, named: str
 ) -> None:
     ax = plot([light_curve(photometry=photometry, processing=processing)])
@@ -164,7 +164,7 @@ def test_flagged_cadences_are_named_with_their_number() -> None:
     assert good_points(ax) == CADENCES - 42
 
 
-def test_flagged_cadences_are_as_many_points_as_their_name_says() -> None:
+def test_the_legend_counts_the_flagged_cadences_that_are_drawn() -> None:
     data = light_curve(quality=flagged(DESAT=slice(10, 22)))
     data.flux[10:14] = np.nan
     line = lines(plot([data]))["DESAT (8)"]
@@ -320,7 +320,7 @@ def test_processing_steps_of_one_unit_lie_over_each_other() -> None:
     assert len(colours) == 2
 
 
-def test_what_all_light_curves_have_in_common_stands_in_the_title() -> None:
+def test_the_title_has_what_all_light_curves_share() -> None:
     records = [
         light_curve(photometry=f"aperture {radius}", processing="DET") for radius in ("2px", "3px")
     ]
@@ -354,7 +354,7 @@ def test_pipelines_of_one_sector_are_panels_that_name_them() -> None:
     ]
 
 
-def test_an_ax_that_is_given_takes_everything() -> None:
+def test_all_light_curves_are_drawn_on_a_given_ax() -> None:
     _, given = plt.subplots()
     records = [light_curve(sector=1), light_curve(sector=2)]
     assert plot(records, given) is given
@@ -376,7 +376,7 @@ def test_a_second_plot_on_an_ax_hides_nothing_of_the_first() -> None:
     assert high > 150
 
 
-def test_a_title_that_somebody_gave_stays() -> None:
+def test_a_title_set_by_the_user_is_kept() -> None:
     _, given = plt.subplots()
     given.set_title("pi Mensae")
     assert plot([light_curve()], given).get_title() == "pi Mensae"

@@ -220,7 +220,7 @@ def check_refused(call: Callable[[lcdb.Database, Any], Any], db: lcdb.Database, 
 
 @pytest.mark.parametrize("call", BY_TARGET.values(), ids=BY_TARGET)
 @pytest.mark.parametrize("odd", REFUSED, ids=shown)
-def test_what_is_no_catalog_number_is_refused_by_name(
+def test_an_invalid_catalog_number_is_refused_by_name(
     stars: lcdb.Database, call: Callable[[lcdb.Database, Any], Any], odd: Any
 ) -> None:
     check_refused(call, stars, odd)
@@ -228,7 +228,7 @@ def test_what_is_no_catalog_number_is_refused_by_name(
 
 @pytest.mark.parametrize("call", BY_ID.values(), ids=BY_ID)
 @pytest.mark.parametrize("odd", [*REFUSED[:3], *REFUSED[4:-1]], ids=shown)
-def test_what_is_no_id_is_refused_by_name(
+def test_an_invalid_id_is_refused_by_name(
     stars: lcdb.Database, call: Callable[[lcdb.Database, Any], Any], odd: Any
 ) -> None:
     check_refused(call, stars, odd)
@@ -236,7 +236,7 @@ def test_what_is_no_id_is_refused_by_name(
 
 @pytest.mark.parametrize("how", ["argument", "metadata"])
 @pytest.mark.parametrize("odd", [-1, 2**63, 2**70, "9" * 5000, True, 1.0, "pi Men"], ids=shown)
-def test_no_light_curve_is_stored_under_what_is_no_catalog_number(
+def test_a_light_curve_with_an_invalid_catalog_number_is_not_stored(
     stars: lcdb.Database, how: str, odd: Any
 ) -> None:
     lc = stars.search(processing="raw")[0].lightcurve(quality_bitmask="none", flagged="keep")

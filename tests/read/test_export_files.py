@@ -223,7 +223,7 @@ def test_cadences_without_a_time_are_in_the_file_and_not_in_the_light_curve(
     ],
     ids=str,
 )
-def test_lightkurve_tells_the_author_by_header_and_path(
+def test_lightkurve_detects_the_author_by_header_and_path(
     tmp_path: Path, meta: dict[str, Any], path: str, author: str
 ) -> None:
     lc = tess(**meta)
@@ -240,7 +240,7 @@ def test_lightkurve_tells_the_author_by_header_and_path(
     )
 
 
-def test_errors_that_qlps_reader_would_not_find_stand_where_it_looks(tmp_path: Path) -> None:
+def test_flux_errors_have_the_column_name_that_the_reader_of_qlp_expects(tmp_path: Path) -> None:
     lc = tess(AUTHOR="QLP", kspsap_flux_err=FLUX)
     path = write_lightcurve(lc, tmp_path / "star.fits")
     assert bits(lightkurve.read(str(path), quality_bitmask="none").flux_err.filled(np.nan)) == bits(
@@ -251,7 +251,7 @@ def test_errors_that_qlps_reader_would_not_find_stand_where_it_looks(tmp_path: P
     assert bits(again["kspsap_flux_err"]) == bits(FLUX)
 
 
-def test_flags_that_lightkurve_would_misread_have_a_column_of_their_own(tmp_path: Path) -> None:
+def test_flags_that_lightkurve_would_misread_have_a_separate_column(tmp_path: Path) -> None:
     lc = tess(QUALITY_TYPE="tglc_quality_flag", AUTHOR="TGLC")
     path = write_lightcurve(lc, tmp_path / "star.fits")
     read = lightkurve.read(str(path))
@@ -335,14 +335,14 @@ def test_what_no_file_can_hold_is_refused(tmp_path: Path, made: Any, message: st
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="No such file or directory"):
         write_lightcurve(tess(), tmp_path / "none" / "star.fits")
     with pytest.raises(ExportError, match="does not exist"):
         read_lightcurve(tmp_path / "star.fits")
 
 
-def test_files_of_others_are_told_by_what_they_lack(tmp_path: Path) -> None:
+def test_files_of_others_are_refused_with_the_missing_parts(tmp_path: Path) -> None:
     table = Table({"time": [1.0], "flux": [2.0]})
     for ending, layout in (
         ("fits", "fits"),

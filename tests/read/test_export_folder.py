@@ -329,7 +329,7 @@ def test_what_makes_no_sense_is_refused(
     assert not visible(tmp_path)
 
 
-def test_nothing_to_export_is_told(db: lcdb.Database, tmp_path: Path) -> None:
+def test_an_empty_export_is_reported(db: lcdb.Database, tmp_path: Path) -> None:
     with pytest.raises(LightCurveNotFoundError):
         db.search(3, sector=1)[100:].export(tmp_path / "none")
     assert not (tmp_path / "none").exists()
@@ -342,7 +342,7 @@ def test_a_folder_that_is_a_file_is_refused(db: lcdb.Database, tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_to_is_told(db: lcdb.Database, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_named(db: lcdb.Database, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(ExportError, match="cannot be written"):
         db.search(3).export(tmp_path)

@@ -72,7 +72,7 @@ def test_every_number_is_as_the_database_has_it(db: lcdb.Database, tmp_path: Pat
         np.testing.assert_array_equal(inside["tglc_quality_flag"], further)
 
 
-def test_the_schema_says_what_the_numbers_are(db: lcdb.Database, tmp_path: Path) -> None:
+def test_the_schema_has_units_and_descriptions(db: lcdb.Database, tmp_path: Path) -> None:
     db.search(processing="raw").export(tmp_path, format="parquet")
     path = next(tmp_path.rglob("*.parquet"))
     assert path.parent.name.startswith("observation=")

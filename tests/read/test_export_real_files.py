@@ -178,7 +178,7 @@ def unit_of(curve: Curve) -> str:
 
 
 @every_file
-def test_lightkurve_reads_from_fits_what_the_database_gives(
+def test_lightkurve_reads_the_light_curve_of_the_database_from_fits(
     stored: Callable[[Path], list[Stored]], path: Path
 ) -> None:
     for one in stored(path):
@@ -248,7 +248,7 @@ def test_a_fits_file_has_every_cadence_of_the_original_and_its_sums_are_right(
 
 @every_file
 @pytest.mark.parametrize("kind", ["fits", "ecsv", "csv", "parquet"])
-def test_read_lightcurve_gives_what_the_database_gives(
+def test_read_lightcurve_returns_the_light_curve_of_the_database(
     stored: Callable[[Path], list[Stored]], path: Path, kind: str, tmp_path: Path
 ) -> None:
     for one in stored(path):

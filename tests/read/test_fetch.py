@@ -90,7 +90,7 @@ def test_everything_comes_by_its_ids(session: orm.Session, stored: dict[str, Any
 
 
 @pytest.mark.parametrize("only", ["datasets", "pairs", "observations"])
-def test_only_what_is_asked_for_comes(
+def test_only_requested_columns_are_fetched(
     session: orm.Session, stored: dict[str, Any], only: str
 ) -> None:
     arrays = fetch(session, **{only: stored[only]})
@@ -107,7 +107,7 @@ def test_only_what_is_asked_for_comes(
     )
 
 
-def test_of_ids_that_are_not_there_nothing_comes(session: orm.Session) -> None:
+def test_missing_ids_are_omitted(session: orm.Session) -> None:
     arrays = fetch(session, datasets=[1], pairs=[(2, 3)], observations=[4])
     assert arrays == Arrays()
 
@@ -221,7 +221,7 @@ def test_a_reader_that_fails_leaves_nothing_running(session: orm.Session) -> Non
     assert session.scalar(sa.text("SELECT 1")) == 1
 
 
-def test_progress_is_told_in_light_curves(session: orm.Session, stored: dict[str, Any]) -> None:
+def test_progress_counts_light_curves(session: orm.Session, stored: dict[str, Any]) -> None:
     import threading
 
     counts: list[int] = []

@@ -142,7 +142,7 @@ def test_a_row_that_is_gone_is_left_alone(session: orm.Session, datasets: list[D
     assert datasets[1].values[0] == 1
 
 
-def test_nothing_to_load_asks_nothing(
+def test_nothing_to_load_sends_no_statement(
     session: orm.Session, statements: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, logger="lcdb_notebook.read.fetch"):

@@ -171,7 +171,7 @@ def test_failures_are_rows_and_the_others_are_not_lost(
 
 
 @pytest.mark.parametrize("ways", some_ways("here"), indirect=True)
-def test_the_first_failure_ends_it_where_that_is_asked_for(
+def test_the_first_failure_ends_the_run_with_on_error_raise(
     db: lcdb.Database, ways: dict[str, Any]
 ) -> None:
     def picky(record: Any) -> None:
@@ -183,7 +183,7 @@ def test_the_first_failure_ends_it_where_that_is_asked_for(
 
 
 @pytest.mark.parametrize("ways", SENT_BACK, indirect=True)
-def test_an_exception_that_cannot_be_pickled_is_told_all_the_same(
+def test_an_exception_that_cannot_be_pickled_is_reported(
     db: lcdb.Database, ways: dict[str, Any]
 ) -> None:
     class OddError(Exception):
@@ -218,7 +218,7 @@ def test_a_record_has_all_its_cadences(db: lcdb.Database, ways: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("ways", some_ways("here", "dask"), indirect=True)
-def test_light_curves_are_made_as_asked_and_with_their_lineage(
+def test_light_curves_have_the_requested_options_and_their_lineage(
     db: lcdb.Database, ways: dict[str, Any]
 ) -> None:
     found = db.search(1)
@@ -380,7 +380,7 @@ class Seen(distributed.SchedulerPlugin):
             self.shown.append(f"{key} {scheduler.tasks[key].run_spec!r}")
 
 
-def test_no_password_is_in_what_the_scheduler_is_given(url: str, cluster: Any, client: Any) -> None:
+def test_no_password_is_sent_to_the_scheduler(url: str, cluster: Any, client: Any) -> None:
     secret_url, password = with_password(url)
     seen = Seen()
     cluster.scheduler.add_plugin(seen, name="seen")

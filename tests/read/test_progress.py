@@ -19,7 +19,7 @@ def shown(capsys: pytest.CaptureFixture[str], progress: bool | None, *steps: int
     return capsys.readouterr().err
 
 
-def test_it_is_drawn_if_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_true_draws_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     assert "10/10" in shown(capsys, True, 3, 10)
 
 

@@ -164,7 +164,7 @@ def test_the_unit_of_the_processing_goes_before_that_of_the_photometry(
         ("[electron / s] Aperture", "[] Relative", ""),
     ],
 )
-def test_a_unit_is_what_stands_in_brackets_at_the_head(
+def test_a_unit_is_read_from_brackets_at_the_beginning(
     session_scope: SessionScope, photometry: str, processing: str, unit: str
 ) -> None:
     change(session_scope, "UPDATE photometric_source SET description = :text", text=photometry)
@@ -188,7 +188,7 @@ def test_stored_bjd_and_stored_btjd_are_the_same_instants(session_scope: Session
     assert np.array_equal(as_btjd.time, product(101, 2).time)
 
 
-def test_a_bjd_of_which_most_is_missing_is_told_by_what_is_there(
+def test_a_bjd_column_with_few_values_is_recognized(
     session_scope: SessionScope,
 ) -> None:
     dataset, observation = first_of(session_scope)
@@ -375,7 +375,7 @@ every_refusal = pytest.mark.parametrize(("statement", "error_text"), REFUSED.val
 
 @every_refusal
 @pytest.mark.parametrize("chunk_bytes", [None, 1], ids=["at once", "in chunks"])
-def test_arrays_that_are_no_light_curve_are_an_error_that_says_why(
+def test_arrays_that_do_not_form_a_light_curve_raise_with_the_reason(
     session_scope: SessionScope, statement: str, error_text: str, chunk_bytes: int | None
 ) -> None:
     dataset, observation = first_of(session_scope)
@@ -601,7 +601,7 @@ def test_bad_arrays_cost_two_statements_more_however_many_there_are(
     assert len(statements) == 1
 
 
-def test_an_observation_that_cannot_be_read_is_asked_for_once(
+def test_an_unreadable_observation_is_fetched_once(
     session_scope: SessionScope, caplog: pytest.LogCaptureFixture, statements: list[str]
 ) -> None:
     change(

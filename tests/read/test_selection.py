@@ -103,7 +103,7 @@ def traffic(statements: list[str], caplog: pytest.LogCaptureFixture) -> Iterator
 # Lazy
 
 
-def test_a_search_asks_nothing_of_the_database(db: lcdb.Database, traffic: Traffic) -> None:
+def test_search_sends_no_statement(db: lcdb.Database, traffic: Traffic) -> None:
     traffic.start()
     found = db.search([1, 2, 3], sector=[1, 2], processing="raw")
     found[2:5][:1]
@@ -131,7 +131,7 @@ def test_a_table_reads_no_arrays(db: lcdb.Database, traffic: Traffic) -> None:
 # Table
 
 
-def test_the_table_has_one_row_a_light_curve_and_says_what_it_is(db: lcdb.Database) -> None:
+def test_the_table_has_one_row_per_light_curve(db: lcdb.Database) -> None:
     table = db.search(1, sector=2).table
     assert list(table.columns) == [
         *("dataset", "target", "catalog", "observation"),
@@ -189,7 +189,7 @@ def test_a_slice_of_a_slice_is_that_of_a_list(
 
 
 @pytest.mark.parametrize("position", [0, 1, -1, -5, np.int64(7)])
-def test_an_index_gives_a_selection_of_one(db: lcdb.Database, position: int) -> None:
+def test_an_index_returns_a_selection_of_one(db: lcdb.Database, position: int) -> None:
     ids = db.search().table["dataset"].tolist()
     one = db.search()[position]
     assert isinstance(one, lcdb.Selection)
@@ -219,9 +219,7 @@ def test_bool_is_whether_anything_matches(
 
 
 @pytest.mark.parametrize("position", [74, -75, 10**30, -(10**30)])
-def test_an_index_that_is_out_of_range_says_how_many_there_are(
-    db: lcdb.Database, position: int
-) -> None:
+def test_an_index_out_of_range_reports_the_length(db: lcdb.Database, position: int) -> None:
     with pytest.raises(IndexError, match=f"{position}; the selection has 74"):
         db.search()[position]
 
@@ -229,7 +227,7 @@ def test_an_index_that_is_out_of_range_says_how_many_there_are(
 @pytest.mark.parametrize(
     "which", ["1", 1.0, None, slice(0, 4, 2), slice("a", None), slice(None, None, -1)]
 )
-def test_what_is_no_position_is_refused(db: lcdb.Database, which: Any) -> None:
+def test_an_invalid_position_is_refused(db: lcdb.Database, which: Any) -> None:
     with pytest.raises(TypeError):
         db.search()[which]
 
@@ -243,7 +241,7 @@ def test_iteration_reads_the_light_curves_in_the_order_of_the_table(db: lcdb.Dat
 # Shown
 
 
-def test_the_text_says_how_many_and_shows_the_first(db: lcdb.Database) -> None:
+def test_repr_has_the_number_of_light_curves_and_the_first_rows(db: lcdb.Database) -> None:
     text = repr(db.search())
     assert text.startswith("<Selection of 74 light curves, the first 20 shown>\n")
     assert len(text.splitlines()) == 2 + 20
@@ -259,7 +257,7 @@ def test_the_text_says_how_many_and_shows_the_first(db: lcdb.Database) -> None:
         ({"target": [1, 999]}, "12 light curves: 1 of 2 targets are not in the database: 999"),
     ],
 )
-def test_the_text_says_why_there_is_nothing_instead_of_failing(
+def test_repr_of_an_empty_selection_has_the_reason(
     db: lcdb.Database, search: dict[str, Any], error_text: str
 ) -> None:
     with warnings.catch_warnings():
@@ -283,7 +281,7 @@ class Tags(HTMLParser):
 
 
 @pytest.mark.parametrize("search", [{"target": 500}, {"processing": "<b>bold</b>"}])
-def test_names_are_no_html(db: lcdb.Database, search: dict[str, Any]) -> None:
+def test_names_are_escaped_in_html(db: lcdb.Database, search: dict[str, Any]) -> None:
     shown = Tags(db.search(**search)._repr_html_())
     assert "b" not in shown.seen
     assert "<b>bold" in shown.text
@@ -306,7 +304,7 @@ def test_the_one_light_curve_is_read(db: lcdb.Database) -> None:
     assert len(lc) == np.isfinite(next(iter(found)).time).sum()
 
 
-def test_several_where_one_was_wanted_are_shown(db: lcdb.Database) -> None:
+def test_lightcurve_lists_several_matches(db: lcdb.Database) -> None:
     with pytest.raises(AmbiguousError) as raised:
         db.search(1, sector=1).lightcurve()
     message = str(raised.value)
@@ -321,7 +319,7 @@ def test_several_where_one_was_wanted_are_shown(db: lcdb.Database) -> None:
         assert error_text in message
 
 
-def test_very_many_where_one_was_wanted_are_not_all_fetched(
+def test_lightcurve_does_not_fetch_very_many_matches(
     db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lcdb_notebook.read.selection.lightcurves._ROWS_COMPARED", 30)
@@ -333,7 +331,7 @@ def test_very_many_where_one_was_wanted_are_not_all_fetched(
     assert len(found.table) == 74
 
 
-def test_a_number_in_two_catalogs_asks_which(db: lcdb.Database) -> None:
+def test_a_number_in_two_catalogs_requires_a_catalog(db: lcdb.Database) -> None:
     error_text = r"500 is in two catalogs, DEMO and TIC.*catalog='DEMO' or catalog='TIC'"
     for read in ("lightcurve", "lightcurves", "to_pandas"):
         with pytest.raises(AmbiguousError, match=error_text):
@@ -355,7 +353,7 @@ def test_a_number_in_two_catalogs_asks_which(db: lcdb.Database) -> None:
         ({"target": 1, "photometry": "no such"}, NameNotFoundError),
     ],
 )
-def test_nothing_where_something_was_wanted_is_an_error(
+def test_lightcurve_without_a_match_raises(
     db: lcdb.Database, read: str, search: dict[str, Any], error: type[Exception]
 ) -> None:
     found = db.search(**search)
@@ -404,7 +402,7 @@ def test_a_selection_is_drawn(db: lcdb.Database) -> None:
 
 
 @pytest.mark.parametrize("option", [{"on_error": "ignore"}, {"flagged": "dorp"}])
-def test_an_option_that_is_none_is_refused_with_those_that_are(
+def test_an_invalid_option_is_refused_with_the_valid_ones(
     db: lcdb.Database, option: dict[str, Any]
 ) -> None:
     with pytest.raises(TypeError, match=r"must be '(raise' or 'skip'|drop', 'mask' or 'keep')"):
@@ -423,7 +421,7 @@ READS: dict[str, Callable[[lcdb.Selection], Any]] = {
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_targets_that_are_not_there_are_warned_of_once_at_the_callers_line(
+def test_missing_targets_are_warned_of_once_at_the_callers_line(
     db: lcdb.Database, read: Callable[[lcdb.Selection], Any]
 ) -> None:
     found = db.search([1, 999, 998], sector=1, processing="raw")
@@ -524,7 +522,7 @@ def test_more_light_curves_take_no_more_statements(
 
 
 @pytest.mark.parametrize(("progress", "drawn"), [(True, True), (False, False), (None, False)])
-def test_a_progress_bar_is_drawn_when_asked_for_or_when_it_lasts(
+def test_a_progress_bar_is_drawn_on_request_or_during_long_reads(
     db: lcdb.Database, capsys: pytest.CaptureFixture[str], progress: bool | None, drawn: bool
 ) -> None:
     db.search(1).to_pandas(progress=progress)
@@ -667,7 +665,7 @@ def test_best_keeps_one_light_curve_a_sector_by_the_usual_preference(star: lcdb.
         ([], ["SPOC", "QLP", "QLP"], "SPOC DET"),
     ],
 )
-def test_best_follows_the_given_preference(
+def test_best_uses_the_given_preference(
     star: lcdb.Selection, prefer: list[Any], authors: list[str], processing: str
 ) -> None:
     table = star.best(prefer=prefer).table
@@ -712,7 +710,7 @@ def test_lightcurves_warns_once_of_several_of_one_observation_and_names_best(
         {"processing": ["raw", "SPOC DET"], "photometry": ["SPOC SAP"]},
     ],
 )
-def test_lightcurves_does_not_warn_of_several_that_were_asked_for(
+def test_lightcurves_does_not_warn_of_several_requested_ones(
     star: lcdb.Selection, asked: dict[str, Any]
 ) -> None:
     db: Any = star._search.sessions
@@ -756,7 +754,7 @@ def test_lightcurve_joins_the_orbits_of_one_sector(star: lcdb.Selection) -> None
         ("MyFlux", [12.0, 12.1, 11.9], ""),
     ],
 )
-def test_read_knows_or_infers_the_unit_where_the_description_has_none(
+def test_read_infers_a_unit_that_the_description_does_not_have(
     empty_dsn: str, name: str, flux: list[float], unit: str, tmp_path: Path
 ) -> None:
     product = Product(

@@ -76,9 +76,7 @@ def listed(session: orm.Session, wanted: TargetFilter, size: int) -> list[Target
 
 
 @given(st.integers(min_value=1, max_value=2**63 - 1), st.integers(min_value=1, max_value=19))
-def test_a_number_is_in_the_runs_of_its_own_beginning_and_of_no_other(
-    number: int, cut: int
-) -> None:
+def test_a_number_is_in_the_ranges_of_its_first_digits_only(number: int, cut: int) -> None:
     digits = str(number)[:cut]
     assert any(low <= number <= high for low, high in browse.beginning_with(digits))
     other = str(int(digits) + 1)
@@ -96,7 +94,7 @@ def test_runs_ascend_stay_apart_and_fit_a_bigint(digits: str) -> None:
 
 
 @pytest.mark.parametrize("digits", ["", "x", "-1", "1.5", "²"])
-def test_what_is_no_digit_begins_no_number(digits: str) -> None:
+def test_text_other_than_digits_matches_no_number(digits: str) -> None:
     with pytest.raises(ValueError, match="must be digits"):
         browse.beginning_with(digits)
 
@@ -131,7 +129,7 @@ WANTED: dict[str, tuple[TargetFilter, int]] = {
 
 
 @pytest.mark.parametrize("name", WANTED)
-def test_filters_leave_what_a_count_says(session: orm.Session, name: str) -> None:
+def test_filters_leave_as_many_targets_as_counted(session: orm.Session, name: str) -> None:
     wanted, number = WANTED[name]
     assert len(listed(session, wanted, 1000)) == number
     assert browse.count(session, wanted) == number
@@ -193,7 +191,7 @@ def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
         ("flags", TargetFilter(criteria=criteria(catalog="KIC")), {True: 0, False: MANY}),
     ],
 )
-def test_each_value_says_how_many_targets_it_leaves(
+def test_each_value_has_the_number_of_targets_left(
     session: orm.Session, facet: str, wanted: TargetFilter, found: dict[Any, int]
 ) -> None:
     assert browse.counts(session, wanted, facet) == found

@@ -53,7 +53,7 @@ from lcdb_notebook.search.criteria import Criteria, criteria, observation_fields
     ],
     ids=repr,
 )
-def test_a_number_is_understood_however_it_comes(target: Any) -> None:
+def test_a_number_is_accepted_in_every_form(target: Any) -> None:
     numbers = criteria(target).numbers
     assert numbers is not None
     assert [(type(number), number) for number in numbers] == [(int, 261136679)]
@@ -75,17 +75,17 @@ def test_the_order_of_a_list_is_kept() -> None:
         (["KIC 11446443", 5], "KIC", 11446443),
     ],
 )
-def test_a_catalog_may_stand_before_the_number(target: Any, catalog: str, number: int) -> None:
+def test_a_catalog_is_accepted_before_the_number(target: Any, catalog: str, number: int) -> None:
     found = criteria(target)
     assert found.catalogs == (catalog,)
     assert (found.numbers or ())[0] == number
 
 
-def test_a_catalog_said_twice_alike_is_said_once() -> None:
+def test_a_catalog_repeated_equally_is_accepted() -> None:
     assert criteria("TIC 1", catalog="TIC").catalogs == ("TIC",)
 
 
-def test_a_catalog_said_twice_differently_is_refused() -> None:
+def test_two_different_catalogs_are_refused() -> None:
     with pytest.raises(ValueError, match=r"is in catalog 'TIC', but catalog='KIC'"):
         criteria("TIC 1", catalog="KIC")
 
@@ -100,7 +100,7 @@ def test_numbers_of_several_catalogs_are_refused() -> None:
     [True, np.True_, 1.5, np.float64(2.5), [1, 2.5], "pi Men", "", "TIC", "1.5", b"1", len, None],
     ids=repr,
 )
-def test_what_is_no_number_is_refused_by_name(target: Any) -> None:
+def test_a_value_that_is_not_a_number_is_refused_by_name(target: Any) -> None:
     given = [None] if target is None else target
     with pytest.raises(TypeError, match="catalog number") as raised:
         criteria(given)
@@ -175,7 +175,7 @@ def test_objects_are_understood_in_lists(stored: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("argument", ["target", "observation", "instrument"])
-def test_an_object_that_is_not_stored_yet_says_what_to_do(argument: str) -> None:
+def test_an_unsaved_object_is_refused_with_the_remedy(argument: str) -> None:
     new: dict[str, Any] = {
         "target": Target(name=1),
         "observation": TESSObservation(sector=1),
@@ -194,22 +194,22 @@ def test_numbers_and_objects_are_not_mixed(stored: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("given", "ids"), [(3, (3,)), ([1, np.int64(2)], (1, 2)), ({4}, (4,))])
-def test_observations_are_told_by_their_ids(given: Any, ids: tuple[int, ...]) -> None:
+def test_observations_are_compared_by_id(given: Any, ids: tuple[int, ...]) -> None:
     assert criteria(observation=given).observations == ids
 
 
-def test_a_class_of_observations_stands_for_its_type() -> None:
+def test_a_class_of_observations_selects_its_type() -> None:
     assert criteria(observation=TESSObservation).types == ("tess_observation",)
     both = criteria(observation=[TESSObservation, KeplerObservation]).types
     assert both == ("tess_observation", "kepler_observation")
 
 
-def test_the_base_class_stands_for_every_type_unknown_ones_included() -> None:
+def test_the_base_class_selects_every_type_including_unknown_ones() -> None:
     assert criteria(observation=Observation).types == ()
 
 
 @pytest.mark.parametrize("given", ["sector 1", 1.0, True, Target, len], ids=repr)
-def test_what_is_no_observation_is_refused_by_name(given: Any) -> None:
+def test_a_value_that_is_not_an_observation_is_refused_by_name(given: Any) -> None:
     with pytest.raises(TypeError, match="observation must be an id"):
         criteria(observation=given)
 
@@ -219,7 +219,7 @@ def test_what_is_no_observation_is_refused_by_name(given: Any) -> None:
 
 @pytest.mark.parametrize("argument", ["catalog", "instrument", "photometry", "processing"])
 @pytest.mark.parametrize("given", [1, 2.5, True, b"SAP", len], ids=repr)
-def test_what_is_no_name_is_refused_by_name(argument: str, given: Any) -> None:
+def test_a_value_that_is_not_a_name_is_refused_by_name(argument: str, given: Any) -> None:
     with pytest.raises(TypeError, match=f"{argument} must be a name"):
         criteria(**{argument: given})
 
@@ -234,7 +234,7 @@ def test_what_is_no_name_is_refused_by_name(argument: str, given: Any) -> None:
         (None, ()),
     ],
 )
-def test_raw_is_no_processing(given: Any, names: tuple[str | None, ...]) -> None:
+def test_raw_is_not_a_processing(given: Any, names: tuple[str | None, ...]) -> None:
     assert criteria(processing=given).processing == names
 
 
@@ -279,7 +279,7 @@ def test_a_field_takes_a_value_a_list_or_none(given: Any, values: tuple[Any, ...
         ("sector", uuid.UUID(int=0)),
     ],
 )
-def test_a_value_of_the_wrong_type_is_refused_before_the_database_is_asked(
+def test_a_value_of_the_wrong_type_is_refused_before_a_statement_is_sent(
     field: str, value: Any
 ) -> None:
     with pytest.raises(TypeError, match=f"{field} must be (int|str|bool), a list of these or None"):
@@ -301,14 +301,14 @@ def test_an_unknown_argument_is_refused_with_those_that_are_valid() -> None:
 
 
 @pytest.mark.parametrize("argument", ["cadence_reference", "spacecraft_quaternion", "id", "type"])
-def test_what_cannot_be_compared_is_no_argument(argument: str) -> None:
+def test_fields_that_cannot_be_compared_are_not_arguments(argument: str) -> None:
     assert argument not in observation_fields()
     given: dict[str, Any] = {argument: 1}
     with pytest.raises(TypeError, match=f"unknown argument '{argument}'"):
         criteria(**given)
 
 
-def test_a_method_that_does_not_take_an_argument_says_so_in_its_own_name() -> None:
+def test_an_unknown_argument_is_reported_with_the_name_of_the_method() -> None:
     with pytest.raises(TypeError) as raised:
         criteria(1, photometry="SAP", caller="frames()", without=("target", "photometry"))
     assert str(raised.value).startswith("frames() got an unknown argument 'target'; it takes catal")

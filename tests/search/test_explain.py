@@ -60,7 +60,7 @@ def why(session: orm.Session, *args: Any, **search: Any) -> NotFoundError:
     return found
 
 
-def test_an_empty_database_says_how_to_fill_it(session: orm.Session) -> None:
+def test_an_empty_database_is_reported_with_the_ways_to_fill_it(session: orm.Session) -> None:
     error = why(session, 101, processing="PDCSAP")
     assert type(error) is LightCurveNotFoundError
     for told in ("no light curves yet", "db.ingest(paths)", "write=True", "lcdb-notebook demo"):
@@ -107,7 +107,7 @@ def test_the_targets_of_a_large_database_are_estimated_and_not_counted(
         ({"processing": ["raw", "PDCSAP", "SYSRM"]}, "processing method", "SYS_RM"),
     ],
 )
-def test_a_misspelt_name_lists_those_that_there_are_nearest_first(
+def test_a_misspelt_name_lists_the_existing_ones_nearest_first(
     filled: orm.Session, search: dict[str, Any], kind: str, nearest: str
 ) -> None:
     error = why(filled, 101, **search)
@@ -132,7 +132,7 @@ def test_of_very_many_names_the_nearest_are_listed(filled: orm.Session) -> None:
     assert ", ...; " in message
 
 
-def test_names_that_exist_without_being_combined_are_told(filled: orm.Session) -> None:
+def test_names_that_exist_but_do_not_combine_are_reported(filled: orm.Session) -> None:
     error = why(filled, [101, 102], catalog="TIC", processing=["raw", "DET"], sector=7)
     assert type(error) is LightCurveNotFoundError
     assert str(error) == (
@@ -141,13 +141,13 @@ def test_names_that_exist_without_being_combined_are_told(filled: orm.Session) -
     )
 
 
-def test_targets_given_as_objects_are_told(filled: orm.Session) -> None:
+def test_targets_passed_as_objects_are_named(filled: orm.Session) -> None:
     target = filled.scalars(sa.select(Target)).first()
     assert target is not None
     assert f"targets of id={target.id}, sector=7" in str(why(filled, target, sector=7))
 
 
-def test_a_target_without_light_curves_is_no_unknown_target(filled: orm.Session) -> None:
+def test_a_target_without_light_curves_is_not_reported_as_unknown(filled: orm.Session) -> None:
     catalog = filled.scalars(sa.select(Target)).first()
     assert catalog is not None
     filled.add(Target(catalog_id=catalog.catalog_id, name=555))
@@ -161,7 +161,9 @@ def test_it_takes_three_statements_at_most(filled: orm.Session, statements: list
     assert len(statements) == 3
 
 
-def test_missing_numbers_are_in_the_order_asked_for_each_once(filled: orm.Session) -> None:
+def test_missing_numbers_are_in_the_order_of_the_request_without_repeats(
+    filled: orm.Session,
+) -> None:
     wanted = criteria([999, 101, 5, 999, 102])
     assert explain.missing_numbers(filled, wanted) == [999, 5]
     assert explain.missing_numbers(filled, criteria([101, 102], catalog="Gaia DR3")) == [101]
@@ -176,7 +178,7 @@ class Lender:
         yield self._session
 
 
-def test_a_number_in_two_catalogs_asks_which(filled: orm.Session) -> None:
+def test_a_number_in_two_catalogs_requires_a_catalog(filled: orm.Session) -> None:
     wanted = criteria([101, 102])
     rows = Search(Lender(filled), wanted).found(filled).rows
     told = r"102 is in two catalogs, Gaia DR3 and TIC.*catalog='Gaia DR3' or catalog='TIC'"
@@ -185,7 +187,9 @@ def test_a_number_in_two_catalogs_asks_which(filled: orm.Session) -> None:
 
 
 @pytest.mark.parametrize("search", [{"target": 101}, {"target": "TIC 102"}, {"sector": 1}])
-def test_a_number_in_one_catalog_asks_nothing(filled: orm.Session, search: dict[str, Any]) -> None:
+def test_a_number_in_one_catalog_requires_no_catalog(
+    filled: orm.Session, search: dict[str, Any]
+) -> None:
     wanted = criteria(**search)
     rows = Search(Lender(filled), wanted).found(filled).rows
     assert rows

@@ -64,7 +64,7 @@ def test_instruments_are_a_dataframe_all_the_same(session: orm.Session) -> None:
     assert "TESS" in repr(table)
 
 
-def test_no_instruments_are_no_tree(session: orm.Session) -> None:
+def test_an_empty_list_of_instruments_has_no_tree(session: orm.Session) -> None:
     table = listings.instruments(session)
     assert table._repr_html_() == "<p>no instruments</p>"
 

@@ -126,7 +126,7 @@ def test_a_dataset_without_links_is_alone(sky: Sky) -> None:
     assert (found.sources(), found.derived(), found.roots(), found.cycles) == ([], [], [1], ())
 
 
-def test_a_node_says_what_its_dataset_is(sky: Sky) -> None:
+def test_a_node_has_the_fields_of_its_dataset(sky: Sky) -> None:
     sky.make(2, [(1, 2)])
     assert lineage(sky.session, 2).graph.nodes == {
         1: {
@@ -166,7 +166,9 @@ def test_a_link_stored_twice_is_one(sky: Sky) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_any_graph_without_cycles_is_told_as_networkx_tells_it(sky: Sky, data: Any) -> None:
+def test_any_graph_without_cycles_has_the_ancestors_that_networkx_finds(
+    sky: Sky, data: Any
+) -> None:
     count = data.draw(st.integers(1, 12))
     names = data.draw(st.permutations(range(1, count + 1)))
     possible = list(combinations(names, 2))
@@ -247,7 +249,7 @@ def test_cycles_end_the_search_and_are_named(
     assert sorted(found.to_pandas()["dataset"]) == sorted(found.graph)
 
 
-def test_a_cycle_does_not_keep_a_history_from_being_told(sky: Sky) -> None:
+def test_a_lineage_with_a_cycle_is_returned(sky: Sky) -> None:
     sky.make(3, [(1, 2), (2, 1), (2, 3)])
     told = histories(sky.session, [record(sky, 3, "DET_SML")])[3]
     assert told == "QLP SAP SYS_RM #1 -> DET #2 -> DET_SML #3" or told.endswith("DET_SML #3")
@@ -257,7 +259,7 @@ def test_a_cycle_does_not_keep_a_history_from_being_told(sky: Sky) -> None:
 
 
 @pytest.mark.parametrize("kind", ["id", "numpy id", "DataSet", "record", "LightCurve", "list"])
-def test_a_lineage_is_that_of_anything_that_says_which_dataset_it_is(sky: Sky, kind: str) -> None:
+def test_lineage_accepts_anything_with_a_dataset_id(sky: Sky, kind: str) -> None:
     import lightkurve
 
     sky.make(4, CHAIN)
@@ -291,7 +293,7 @@ def test_an_id_that_does_not_exist_is_named(sky: Sky, asked: Any) -> None:
 
 
 @pytest.mark.parametrize("asked", ["1", 1.0, True, None, [], {"dataset": 1}])
-def test_what_is_no_dataset_is_refused(asked: Any) -> None:
+def test_a_value_that_is_not_a_dataset_is_refused(asked: Any) -> None:
     with pytest.raises(TypeError, match="DataSet"):
         resolve_ids(asked)
 
@@ -318,7 +320,7 @@ def test_a_path_leads_from_a_source_to_what_was_derived_from_it() -> None:
     assert found.path(2, 2) == [2]
 
 
-def test_a_path_the_wrong_way_says_so() -> None:
+def test_a_path_in_the_wrong_direction_is_reported() -> None:
     found = drawn(4, [(1, 2), (1, 3)])
     with pytest.raises(LightCurveNotFoundError, match=r"other way round; use path\(1, 2\)"):
         found.path(2, 1)
@@ -334,7 +336,7 @@ def test_a_dataset_that_is_not_in_the_lineage_is_named() -> None:
             ask(3)
 
 
-def test_labels_say_photometry_processing_and_id() -> None:
+def test_labels_have_photometry_processing_and_id() -> None:
     rows = [row(11, photometry="SPOC SAP"), row(12, [11], processing="PDCSAP", photometry=None)]
     found = Lineage(rows, [12])
     assert [found.label(i) for i in (11, 12)] == ["SPOC SAP / raw #11", "PDCSAP #12"]
@@ -376,7 +378,7 @@ def test_a_history_is_the_chain_from_raw_to_itself(sky: Sky, statements: list[st
     assert len(statements) == 1
 
 
-def test_several_sources_stand_in_one_step(sky: Sky) -> None:
+def test_several_sources_are_in_one_step(sky: Sky) -> None:
     sky.make(12, [(4, 1), (8, 1), *((i, 2) for i in range(5, 13)), (1, 2)])
     told = histories(sky.session, [record(sky, 1, "SYS_RM"), record(sky, 2, "DET")])
     assert told[1] == "QLP SAP raw #4 + QLP SAP raw #8 -> SYS_RM #1"
@@ -433,7 +435,7 @@ def test_every_dataset_has_a_label_and_none_overlaps_another(found: Lineage) -> 
     assert all(min(e.x0, e.y0) >= 0 and e.x1 <= width and e.y1 <= height for e in extents)
 
 
-def test_labels_shrink_to_fit_a_given_axes() -> None:
+def test_labels_shrink_to_fit_a_small_axes() -> None:
     from matplotlib.figure import Figure
 
     ax = Figure(figsize=(6, 2)).subplots()
@@ -444,7 +446,7 @@ def test_labels_shrink_to_fit_a_given_axes() -> None:
     assert not [(a, b) for a, b in combinations(extents, 2) if a.overlaps(b)]
 
 
-def test_sources_stand_to_the_left_of_what_was_derived_from_them() -> None:
+def test_sources_are_drawn_left_of_derived_datasets() -> None:
     from matplotlib.figure import Figure
 
     found = drawn(11, WIDE)
@@ -463,7 +465,7 @@ def test_a_link_that_skips_a_layer_goes_around_its_boxes() -> None:
                 assert abs(y - row) > planned.height / 2
 
 
-def test_what_was_asked_about_is_drawn_apart() -> None:
+def test_the_requested_dataset_is_highlighted() -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyBboxPatch
 
@@ -611,7 +613,7 @@ def test_lightkurve_itself_would_leave_it_out(sky: Sky) -> None:
     ],
     ids=["cut", "flatten", "bin", "normalize", "append", "pickle", "deepcopy"],
 )
-def test_what_lightkurve_makes_of_a_light_curve_keeps_its_history(
+def test_light_curves_processed_by_lightkurve_keep_their_lineage(
     sky: Sky, change: Callable[[Any], Any]
 ) -> None:
     assert change(curve(sky, "TESS")).to_fits()[0].header["LINEAGE"] == HISTORY
@@ -649,7 +651,7 @@ def test_a_selection_has_a_lineage(db: lcdb.Database) -> None:
     assert db.lineage(found).asked == tuple(found.datasets)
 
 
-def test_a_light_curve_read_from_a_database_has_a_lineage_and_tells_it(db: lcdb.Database) -> None:
+def test_a_light_curve_read_from_a_database_has_a_lineage(db: lcdb.Database) -> None:
     several = db.lightcurves(1, exptime=1800, photometry="DEMO aperture 2px")
     for lc in several:
         ids = [*db.lineage(lc).sources(), lc.meta["DATASET"]]

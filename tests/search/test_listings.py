@@ -165,7 +165,7 @@ def test_pages_are_cut_by_the_server(
     assert "OFFSET" in statements[0]
 
 
-def test_a_page_has_a_thousand_rows_unless_asked(db: lcdb.Database) -> None:
+def test_a_page_has_a_thousand_rows_by_default(db: lcdb.Database) -> None:
     import inspect
 
     for listing in (db.targets, db.observations, db.frames, db.quality_flags):
@@ -227,7 +227,7 @@ def test_observations_of_nothing_are_a_table_of_nothing(db: lcdb.Database) -> No
 # The small tables
 
 
-def test_instruments_stand_below_what_they_are_part_of(db: lcdb.Database) -> None:
+def test_instruments_are_listed_below_their_parent(db: lcdb.Database) -> None:
     frame = db.instruments()
     paths = (frame["part_of"] + " / " + frame["name"]).str.removeprefix(" / ")
     shown = paths.tolist()

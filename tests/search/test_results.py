@@ -29,7 +29,7 @@ def db(blank_dsn: str) -> Iterator[lcdb.Database]:
         yield db
 
 
-def test_search_asks_which_raw_is_meant_where_a_method_has_that_name(db: lcdb.Database) -> None:
+def test_search_requires_a_distinction_if_a_method_is_named_raw(db: lcdb.Database) -> None:
     for word in ("raw", "RAW"):
         with pytest.raises(AmbiguousError, match=r"'raw' is ambiguous.*lcdb.RAW.*ProcessingMethod"):
             _ = db.search(1, processing=word).table
@@ -57,7 +57,7 @@ def test_search_finds_methods_and_sources_whose_name_is_empty(db: lcdb.Database)
     assert set(found.to_pandas()["photometry"]) == {""}
 
 
-def test_raw_is_no_method_where_none_has_that_name(db: lcdb.Database) -> None:
+def test_raw_is_not_a_method_unless_one_has_that_name(db: lcdb.Database) -> None:
     db.session.execute(sa.text("UPDATE processing_method SET name = 'x' WHERE name = 'raw'"))
     db.session.commit()
     assert db.search(1, processing="raw").datasets == db.search(1, processing=lcdb.RAW).datasets

@@ -137,7 +137,7 @@ SEARCHES: list[tuple[dict[str, Any], int]] = [
 
 
 @pytest.mark.parametrize(("search", "number"), SEARCHES, ids=lambda value: str(value)[:60])
-def test_a_search_finds_what_has_all_that_is_asked(
+def test_search_finds_datasets_that_match_all_criteria(
     filled: orm.Session, search: dict[str, Any], number: int
 ) -> None:
     assert len(found(filled, **search)) == number
@@ -167,7 +167,7 @@ def test_an_instrument_is_found_with_all_its_parts_by_its_id(filled: orm.Session
     assert labels(found(filled, instrument=camera.id)) == {("TIC", 1), ("TIC", 2)}
 
 
-def test_an_instrument_that_is_part_of_itself_keeps_nobody_waiting(filled: orm.Session) -> None:
+def test_an_instrument_that_is_part_of_itself_does_not_hang(filled: orm.Session) -> None:
     loop = Instrument(name="loop")
     filled.add(loop)
     filled.flush()

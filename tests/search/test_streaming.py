@@ -99,7 +99,7 @@ def test_many_numbers_come_some_at_a_time_in_order(db: lcdb.Database) -> None:
     assert [row for page in pages for row in page] == all_of(Search(db, criteria(numbers)))
 
 
-def test_rows_that_were_found_before_come_as_they_are(db: lcdb.Database) -> None:
+def test_rows_found_before_are_streamed_unchanged(db: lcdb.Database) -> None:
     found = db.search(sector=[1, 2])
     assert [data.dataset for data in found.read()] != found.datasets or not is_by_number(db)
     assert [data.dataset for data in found.read()] == found.datasets

@@ -174,7 +174,7 @@ def test_a_restored_database_is_read_and_written_as_before(dump: Path, blank_dsn
         assert len(db.search(1, sector=1)) > 0
 
 
-def test_the_planner_knows_the_restored_tables(dump: Path, blank_dsn: str) -> None:
+def test_restored_tables_have_statistics(dump: Path, blank_dsn: str) -> None:
     restore(blank_dsn, dump)
     with connected(blank_dsn) as connection:
         query = "SELECT reltuples FROM pg_class WHERE relname = 'dataset'"
@@ -291,9 +291,7 @@ def test_marks_that_one_server_makes_on_its_columns_do_not_stop_another(
 # --- what holds something is not overwritten ----------------------------------------------------
 
 
-def test_a_database_that_holds_anything_is_refused_and_left_as_it_was(
-    dump: Path, blank_dsn: str
-) -> None:
+def test_a_database_that_is_not_empty_is_refused_and_unchanged(dump: Path, blank_dsn: str) -> None:
     with lcdb.connect(blank_dsn, write=True, create=True) as db:
         db.session.add(Instrument(name="mine"))
         db.session.commit()
@@ -311,7 +309,9 @@ def test_rows_in_tables_of_somebody_else_count_as_well(dump: Path, blank_dsn: st
     assert contents(blank_dsn) == {}
 
 
-def test_it_is_replaced_where_that_was_asked_for(filled: str, dump: Path, blank_dsn: str) -> None:
+def test_restore_replaces_the_contents_with_replace(
+    filled: str, dump: Path, blank_dsn: str
+) -> None:
     with lcdb.connect(blank_dsn, write=True, create=True) as db:
         demo.load(db.session, 1)
     assert main(["restore", str(dump), "--replace", "--url", blank_dsn]) == 0
@@ -401,7 +401,9 @@ def test_the_backup_of_another_database_is_refused(blank_dsn: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("name", "why"), [("none", "No such file"), (".", "Is a directory")])
-def test_a_file_that_is_none_is_named(name: str, why: str, dsn: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_backup_is_named(
+    name: str, why: str, dsn: str, tmp_path: Path
+) -> None:
     with pytest.raises(BackupError, match=why):
         restore(dsn, tmp_path / name)
 
@@ -409,7 +411,7 @@ def test_a_file_that_is_none_is_named(name: str, why: str, dsn: str, tmp_path: P
 # --- backups that fail --------------------------------------------------------------------------
 
 
-def test_a_database_that_is_none_of_ours_is_not_backed_up(blank_dsn: str, tmp_path: Path) -> None:
+def test_a_database_of_other_tables_is_not_backed_up(blank_dsn: str, tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="nothing to back up"):
         backup(blank_dsn, tmp_path / "x.dump")
     assert not list(tmp_path.iterdir())

@@ -57,7 +57,7 @@ def libpq_arguments(address: config.Address) -> dict[str, Any]:
     return dict(arguments)
 
 
-def everything_said(error: BaseException) -> str:
+def all_text(error: BaseException) -> str:
     """Give all that a traceback, its causes and the objects in them could print."""
     text = "".join(traceback.format_exception(error))
     chained: BaseException | None = error
@@ -70,7 +70,7 @@ def everything_said(error: BaseException) -> str:
 # --- the order ------------------------------------------------------------------------------
 
 
-def test_the_url_given_wins_over_everything(home: Path, write_conf: Callable[..., Path]) -> None:
+def test_a_url_argument_overrides_everything(home: Path, write_conf: Callable[..., Path]) -> None:
     write_conf()
     environ = {"LCDB_URL": "postgresql://elsewhere/x", "PGHOST": "elsewhere"}
     address = config.resolve("postgresql://given/db", environ=environ, home=home)
@@ -86,7 +86,7 @@ def test_the_file_in_the_home_folder_comes_before_the_environment(
     assert str(address) == "ada@pdo.example.org:5433/lightcurvedb"
 
 
-def test_the_file_given_comes_before_the_one_in_the_home_folder(
+def test_a_file_argument_overrides_the_one_in_the_home_folder(
     home: Path, write_conf: Callable[..., Path], tmp_path: Path
 ) -> None:
     other = tmp_path / "other.conf"
@@ -124,7 +124,7 @@ def test_a_user_and_a_password_alone_name_no_server(home: Path) -> None:
     assert config.resolve(environ=environ, home=home).folder is not None
 
 
-def test_with_nothing_said_the_embedded_server_is_in_the_users_data_folder(home: Path) -> None:
+def test_by_default_the_embedded_server_is_in_the_users_data_folder(home: Path) -> None:
     address = config.resolve(environ={}, home=home)
     assert address.url is None
     assert address.folder is not None
@@ -248,7 +248,7 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest_one(home: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["requiressl", "sslcertmode", "tcp_user_timeout"])
-def test_every_parameter_that_the_installed_libpq_knows_is_accepted(name: str, home: Path) -> None:
+def test_every_parameter_of_the_installed_libpq_is_accepted(name: str, home: Path) -> None:
     address = config.resolve(f"postgresql://h/d?{name}=1", environ={}, home=home)
     assert libpq_arguments(address)[name] == "1"
 
@@ -279,7 +279,7 @@ def test_a_bad_url_is_refused_and_never_quoted(url: str, home: Path) -> None:
             config.resolve(**{"environ": {}, "home": home} | arguments)  # type: ignore[arg-type]
         source = ("the url given", "LCDB_URL")["environ" in arguments]
         assert str(caught.value).startswith(source)
-        assert "hunter2" not in everything_said(caught.value)
+        assert "hunter2" not in all_text(caught.value)
 
 
 def test_the_password_of_a_url_is_in_no_text_of_the_address(home: Path) -> None:
@@ -304,7 +304,7 @@ def test_an_address_shows_user_host_port_and_database(url: str, shown: str, home
 # --- db.conf --------------------------------------------------------------------------------
 
 
-def test_a_password_stands_literally_in_the_file(
+def test_a_password_in_the_file_is_read_literally(
     home: Path, write_conf: Callable[..., Path]
 ) -> None:
     write_conf()
@@ -349,18 +349,18 @@ def test_a_missing_key_is_named_with_its_file(
         config.resolve(environ={}, home=home)
     assert str(path) in str(caught.value)
     assert f"has no {key} " in str(caught.value)
-    assert SECRET not in everything_said(caught.value)
+    assert SECRET not in all_text(caught.value)
 
 
 @pytest.mark.parametrize("port", ["pdo", "", "0", "65536", "5_432", "-1", "٥", SECRET])
-def test_a_port_that_is_none_is_named_with_its_file(
+def test_an_invalid_port_is_named_with_its_file(
     port: str, home: Path, write_conf: Callable[..., Path]
 ) -> None:
     path = write_conf(COMPLETE | {"database_port": port})
     with pytest.raises(ConfigurationError, match="database_port") as caught:
         config.resolve(environ={}, home=home)
     assert str(path) in str(caught.value)
-    assert SECRET not in everything_said(caught.value)
+    assert SECRET not in all_text(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_a_file_that_makes_no_sense_is_named_and_never_quoted(
         config.resolve(environ={}, home=home)
     assert str(path) in str(caught.value)
     assert reason in str(caught.value)
-    assert "hunter2" not in everything_said(caught.value)
+    assert "hunter2" not in all_text(caught.value)
 
 
 def test_a_file_that_is_not_text_is_named_and_never_quoted(
@@ -394,10 +394,10 @@ def test_a_file_that_is_not_text_is_named_and_never_quoted(
     path.write_bytes(b"[Credentials]\npassword = hunter2\xff\n")
     with pytest.raises(ConfigurationError, match="UTF-8") as caught:
         config.resolve(environ={}, home=home)
-    assert "hunter2" not in everything_said(caught.value)
+    assert "hunter2" not in all_text(caught.value)
 
 
-def test_a_file_given_that_is_not_there_is_named(home: Path, tmp_path: Path) -> None:
+def test_a_missing_file_is_named(home: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"cannot read .*nothing\.conf: No such file"):
         config.resolve(config=tmp_path / "nothing.conf", environ={}, home=home)
 

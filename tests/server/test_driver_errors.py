@@ -94,7 +94,7 @@ STATEMENTS: dict[str, tuple[list[str], type[errors.LCDBError], str]] = {
 
 
 @pytest.mark.parametrize(("sql", "error", "message"), STATEMENTS.values(), ids=STATEMENTS)
-def test_what_the_server_says_becomes_an_error_of_ours(
+def test_server_errors_become_errors_of_the_package(
     connection: sa.Connection, sql: list[str], error: type[Exception], message: str
 ) -> None:
     *before, last = sql
@@ -122,7 +122,7 @@ def test_so_does_what_the_driver_itself_raises(
     connection.invalidate()
 
 
-def test_a_server_that_is_not_there_is_no_connection(tmp_path: Path) -> None:
+def test_a_missing_server_raises_connection_failed(tmp_path: Path) -> None:
     with (
         pytest.raises(errors.ConnectionFailedError, match="No such file") as raised,
         translated(WHERE),
@@ -131,7 +131,7 @@ def test_a_server_that_is_not_there_is_no_connection(tmp_path: Path) -> None:
     assert "secret" not in str(raised.value)
 
 
-def test_a_connection_that_was_closed_is_no_connection(connection: sa.Connection) -> None:
+def test_a_closed_connection_raises_connection_failed(connection: sa.Connection) -> None:
     driver: Any = connection.connection.driver_connection
     driver.close()
     with pytest.raises(errors.ConnectionFailedError, match="closed"), translated(WHERE):
@@ -146,7 +146,7 @@ def test_a_connection_that_was_closed_is_no_connection(connection: sa.Connection
         "error with status PGRES_COPY_OUT and no message from the libpq",
     ],
 )
-def test_a_copy_whose_connection_is_lost_is_no_connection(text: str) -> None:
+def test_a_copy_whose_connection_is_lost_raises_connection_failed(text: str) -> None:
     # psycopg2 has no code then, and raises its base class.
     with pytest.raises(errors.ConnectionFailedError, match="no connection to"), translated(WHERE):
         raise psycopg2.DatabaseError(text)
@@ -159,7 +159,7 @@ def test_everything_else_passes(error: BaseException) -> None:
     assert raised.value is error
 
 
-def test_notes_are_handed_on(connection: sa.Connection) -> None:
+def test_notes_are_copied_to_the_new_error(connection: sa.Connection) -> None:
     with pytest.raises(sa.exc.DBAPIError) as original:
         connection.execute(sa.text("SELECT 1/0"))
     original.value.add_note("what was lost")

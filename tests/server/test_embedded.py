@@ -182,12 +182,12 @@ def test_what_was_committed_is_on_the_disk(server: embedded.Server) -> None:
     assert query(server, "SHOW data_checksums") == "on"
 
 
-def test_the_url_names_another_database_when_asked(server: embedded.Server) -> None:
+def test_the_url_names_the_requested_database(server: embedded.Server) -> None:
     assert server.url("postgres").database == "postgres"
     assert query(server, "SELECT current_database()", database="postgres") == "postgres"
 
 
-def test_the_url_and_the_repr_have_no_password_and_tell_where(server: embedded.Server) -> None:
+def test_the_url_and_the_repr_have_no_password_and_name_the_folder(server: embedded.Server) -> None:
     assert server.url().password is None
     assert repr(server) == f"<embedded PostgreSQL in {server.folder}>"
 
@@ -208,7 +208,7 @@ def test_the_tools_for_a_backup_are_of_the_servers_version(server: embedded.Serv
         assert query(server, "SHOW server_version") in completed.stdout.decode()
 
 
-def test_a_program_that_is_not_there_is_named() -> None:
+def test_a_missing_program_is_named() -> None:
     with pytest.raises(EmbeddedServerError, match="pg_dance"):
         embedded.binary("pg_dance")
 
@@ -368,7 +368,7 @@ def test_a_lock_file_that_is_a_link_is_not_followed(spoilt: Path) -> None:
 
 
 @as_root
-def test_roots_server_runs_under_an_account_that_nobody_can_log_in_to(
+def test_the_server_of_root_runs_under_an_account_without_login(
     server: embedded.Server,
 ) -> None:
     account = accounts.server_account()
@@ -422,7 +422,7 @@ def test_programs_in_roots_closed_folder_are_copied_for_all_to_run_and_root_to_c
 
 
 @as_root
-def test_an_ordinary_user_gets_a_server_of_their_own() -> None:
+def test_an_ordinary_user_gets_a_separate_server() -> None:
     code = (
         "import sys; from lcdb_notebook.server import embedded; "
         "server = embedded.start(sys.argv[1]); "
@@ -640,7 +640,7 @@ def test_after_everything_was_killed_at_once_the_next_start_recovers(spoilt: Pat
         assert query(server, "SELECT 1") == 1
 
 
-def test_a_stale_pid_file_whose_number_another_process_has_got_is_no_obstacle(
+def test_a_stale_pid_file_with_the_number_of_another_process_is_ignored(
     spoilt: Path,
 ) -> None:
     account = accounts.server_account()
@@ -659,7 +659,7 @@ def test_a_stale_pid_file_whose_number_another_process_has_got_is_no_obstacle(
         namesake.kill()
 
 
-def test_half_made_data_are_made_anew(folder: Path) -> None:
+def test_incomplete_data_are_created_again(folder: Path) -> None:
     (folder / "data.new").mkdir(parents=True)
     (folder / "data.new" / "PG_VERSION").write_text("18\n")
     if ROOT:
@@ -713,7 +713,7 @@ def test_a_folder_whose_server_runs_on_another_host_is_refused(spoilt: Path) -> 
         (spoilt / "host").write_text(f"{socket.gethostname()}\n")
 
 
-def test_a_server_that_does_not_start_says_why_in_its_own_words(spoilt: Path) -> None:
+def test_a_server_that_does_not_start_is_reported_with_its_log(spoilt: Path) -> None:
     with (spoilt / "data" / "postgresql.conf").open("a") as file:
         file.write("shared_buffers = plenty\n")
     with pytest.raises(EmbeddedServerError) as caught:
@@ -722,7 +722,7 @@ def test_a_server_that_does_not_start_says_why_in_its_own_words(spoilt: Path) ->
     assert str(spoilt / "server.log") in str(caught.value)
 
 
-def test_a_log_that_has_grown_is_begun_anew(spoilt: Path) -> None:
+def test_a_large_log_is_started_again(spoilt: Path) -> None:
     (spoilt / "server.log").write_text("x" * 1_000_001)
     with embedded.start(spoilt):
         assert (spoilt / "server.log").stat().st_size < 100_000
@@ -754,7 +754,7 @@ def small_disk(options: str) -> Iterator[Path]:
 @pytest.mark.parametrize(
     "size", ["size=10m", pytest.param("size=10m,nr_inodes=2", marks=pytest.mark.slow)]
 )
-def test_on_a_full_disk_the_error_says_so_and_no_half_is_left(size: str) -> None:
+def test_a_full_disk_is_reported_and_nothing_incomplete_remains(size: str) -> None:
     with small_disk(size) as disk:  # no room for initdb; not even for a lock file
         with pytest.raises(EmbeddedServerError, match="disk is full; free some space"):
             embedded.start(disk / "db")
@@ -764,7 +764,7 @@ def test_on_a_full_disk_the_error_says_so_and_no_half_is_left(size: str) -> None
 
 @as_root
 @pytest.mark.slow
-def test_on_a_read_only_disk_the_error_says_so() -> None:
+def test_a_read_only_disk_is_reported() -> None:
     with (
         small_disk("ro,size=1m") as disk,
         pytest.raises(EmbeddedServerError, match="disk is read-only"),
@@ -774,7 +774,7 @@ def test_on_a_read_only_disk_the_error_says_so() -> None:
 
 @as_root
 @pytest.mark.slow
-def test_data_whose_disk_has_become_read_only_are_not_served_and_the_error_says_so() -> None:
+def test_data_on_a_disk_that_became_read_only_are_not_served_and_that_is_reported() -> None:
     with small_disk("size=200m") as disk:
         embedded.start(disk / "db").stop()
         # It is busy until the last of the server's processes has closed its files.

@@ -276,7 +276,7 @@ def test_a_restart_under_a_session_is_one_error(db: lcdb.Database, server: Serve
     all_is_well(db)
 
 
-def test_while_it_is_away_each_call_says_so(db: lcdb.Database, server: Server) -> None:
+def test_each_call_while_the_server_is_down_reports_it(db: lcdb.Database, server: Server) -> None:
     server.end(signal.SIGINT)
     for _ in range(2):
         with soon(ConnectionFailedError, "no connection to.*Is the server running"):
@@ -432,7 +432,7 @@ def test_an_embedded_server_killed_while_it_sends_is_started_again() -> None:
 # A server that says no
 
 
-def test_a_full_server_says_so_and_what_to_do(db: lcdb.Database, server: Server) -> None:
+def test_a_full_server_is_reported_with_the_remedy(db: lcdb.Database, server: Server) -> None:
     db.targets()
     server.ask(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
@@ -455,7 +455,9 @@ def test_a_full_server_says_so_and_what_to_do(db: lcdb.Database, server: Server)
     all_is_well(db)
 
 
-def test_a_server_that_is_starting_says_to_wait(db: lcdb.Database, server: Server) -> None:
+def test_a_server_that_is_starting_is_reported_with_advice_to_wait(
+    db: lcdb.Database, server: Server
+) -> None:
     all_is_well(db)
     server.end(signal.SIGINT)
     go = server.folder / "go"
@@ -604,7 +606,7 @@ def test_the_oldest_version_is_fourteen(version: int, old: bool) -> None:
         refuse_old_server(version, "pdo/lightcurvedb")
 
 
-def test_a_server_that_does_not_answer_is_given_up() -> None:
+def test_a_server_that_does_not_answer_times_out() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

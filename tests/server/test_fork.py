@@ -293,7 +293,7 @@ def test_uncommitted_changes_of_the_parent_are_an_error_in_a_child(url: str) -> 
         db.session.rollback()
 
 
-def test_where_a_child_cannot_connect_it_says_what_to_use(
+def test_a_child_that_cannot_connect_names_the_alternative(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()

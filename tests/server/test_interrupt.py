@@ -228,7 +228,7 @@ def test_a_bulk_read_is_interrupted_inside_its_copy(
             assert len(reader.targets()) == 2
 
 
-def test_what_is_not_committed_is_said_to_be_lost(url: str, watcher: sa.Connection) -> None:
+def test_uncommitted_changes_are_reported_as_lost(url: str, watcher: sa.Connection) -> None:
     with lcdb.connect(url, write=True) as db:
         db.session.add(Mission(name="CHEOPS", time_epoch=0, time_format_name="cheopsjd"))
         with pytest.raises(KeyboardInterrupt) as raised, interrupted_by(watcher, url):
@@ -393,7 +393,7 @@ def test_calls_under_way_have_a_thread_each_and_more_are_never_made() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_a_forked_process_starts_threads_of_its_own() -> None:
+def test_a_forked_process_starts_separate_threads() -> None:
     interruptible(None, threading.get_ident)
     child = os.fork()
     if not child:

@@ -270,7 +270,7 @@ def test_so_it_is_where_writing_is_allowed(
     watch.wait(lambda: not watch.backends())
 
 
-def test_an_idle_notebook_has_one_connection_whatever_it_did(
+def test_an_idle_notebook_has_one_connection_after_any_call(
     url: str, watch: Watch, tmp_path: Path
 ) -> None:
     with lcdb.connect(url, write=True) as db:

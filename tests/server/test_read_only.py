@@ -345,7 +345,7 @@ def test_the_url_cannot_ask_for_it(url: str, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_objects_are_refused_as_they_are_stored(db: lcdb.Database) -> None:
+def test_objects_are_refused_when_they_are_stored(db: lcdb.Database) -> None:
     db.session.add(Mission(name="CHEOPS", time_epoch=0, time_format_name="cheopsjd"))
     with pytest.raises(ReadOnlyError, match=r"opened for reading.*write=True"):
         db.session.commit()
@@ -406,7 +406,7 @@ def test_reading_costs_no_round_trip_more(db: lcdb.Database, url: str) -> None:
             outside.rollback()
 
 
-def test_writing_is_asked_for_by_one_argument(blank_dsn: str) -> None:
+def test_one_argument_enables_writing(blank_dsn: str) -> None:
     with lcdb.connect(blank_dsn, write=True, create=True) as db:
         run(db, f"{WRITE}; SET LOCAL work_mem = '5MB'")
         assert len(db.processing_methods()) == 1
@@ -417,7 +417,7 @@ def test_writing_is_asked_for_by_one_argument(blank_dsn: str) -> None:
 
 @pytest.mark.parametrize("write", [False, True], ids=["read-only", "writable"])
 @pytest.mark.parametrize("origin", ["argument", "url", "environment", "nothing"])
-def test_the_server_is_told_a_name_on_every_connection(
+def test_every_connection_has_an_application_name(
     url: str, write: bool, origin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "lcdb_notebook" if origin == "nothing" else "vetting of TOIs"

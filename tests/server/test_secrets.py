@@ -172,7 +172,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def everything_said(error: BaseException) -> str:
+def all_text(error: BaseException) -> str:
     """Give all that a traceback, its causes and the objects in them could print."""
     text = "".join(traceback.format_exception(error))
     chained: list[BaseException] = [error]
@@ -304,19 +304,21 @@ def test_no_verbose_traceback_of_ipython_shows_it(
 
 
 @pytest.mark.parametrize("fail", FAILURES.values(), ids=FAILURES)
-def test_no_error_tells_it_nor_its_causes(
+def test_no_error_or_cause_contains_the_password(
     fail: Callable[[Server], object], server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with pytest.raises((LCDBError, sa.exc.SQLAlchemyError)) as caught:
         fail(server)
-    text = everything_said(caught.value)
+    text = all_text(caught.value)
     assert len(text) > 100
     assert TELLTALE not in text
     assert TELLTALE not in caplog.text
 
 
-def test_no_log_tells_it_at_any_level(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_of_any_level_contains_the_password(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     for name in ("sqlalchemy", "sqlalchemy.engine", "sqlalchemy.pool", "lcdb_notebook", "alembic"):
         caplog.set_level(logging.DEBUG, logger=name)
@@ -337,7 +339,7 @@ def test_what_is_connected_refuses_to_be_pickled(
         for thing in (db, db.search(1)):
             with pytest.raises(TypeError, match=r"can be pickled.*lcdb\.connect") as caught:
                 take(thing)
-            assert TELLTALE not in everything_said(caught.value)
+            assert TELLTALE not in all_text(caught.value)
 
 
 def test_what_was_read_is_pickled_without_it(server: Server) -> None:
@@ -516,7 +518,7 @@ def test_a_server_is_refused_whose_authority_is_another(
     options = {"sslmode": "verify-full", "sslrootcert": tls.folder / "wrong.crt"}
     with pytest.raises(ConnectionFailedError, match="certificate verify failed") as caught:
         connect_by(way, tls, monkeypatch, **options)
-    assert TELLTALE not in everything_said(caught.value)
+    assert TELLTALE not in all_text(caught.value)
 
 
 def test_a_server_of_another_name_is_refused(tls: Server) -> None:
@@ -527,14 +529,14 @@ def test_a_server_of_another_name_is_refused(tls: Server) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("mode", "encrypted"), [("disable", False), ("require", True)])
-def test_the_mode_is_the_one_asked_for(
+def test_the_tls_mode_is_the_requested_one(
     mode: str, encrypted: bool, way: str, tls: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with connect_by(way, tls, monkeypatch, sslmode=mode) as db:
         assert in_tls(db) is encrypted
 
 
-def test_a_url_says_more_than_the_environment(tls: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_overrides_the_environment(tls: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGSSLMODE", "disable")
     with lcdb.connect(tls.url(sslmode="require")) as db:
         assert in_tls(db)

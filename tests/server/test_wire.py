@@ -195,7 +195,7 @@ def test_what_is_encoded_is_decoded_again_bit_by_bit(
 
 
 @given(tables())
-def test_the_encoder_writes_what_the_manual_says(
+def test_the_encoder_writes_the_format_of_the_manual(
     content: tuple[list[wire.Field], list[tuple[Any, ...]]],
 ) -> None:
     fields, rows = content
@@ -212,7 +212,7 @@ def test_where_the_stream_is_cut_does_not_matter(
 
 
 @pytest.mark.parametrize("piece", [1, 7, 1000, 65536])
-def test_rows_longer_than_a_block_are_read_whatever_the_pieces(piece: int) -> None:
+def test_rows_longer_than_a_block_are_read_from_pieces_of_any_size(piece: int) -> None:
     fields = [wire.INT4, wire.FLOAT8_ARRAY]
     lengths = [3, 20_000, 0, 5, 20_000, 20_000, 1]
     rows = [(k, np.arange(length) + k / 7) for k, length in enumerate(lengths)]
@@ -471,7 +471,7 @@ def agrees_with_a_plain_reading(data: bytes, fields: Sequence[wire.Field]) -> No
 
 @settings(max_examples=400)
 @given(tables(), st.data())
-def test_damaged_bytes_give_what_a_plain_reading_gives_or_an_error(
+def test_damaged_bytes_are_decoded_as_by_a_plain_reader_or_refused(
     content: tuple[list[wire.Field], list[tuple[Any, ...]]], data: st.DataObject
 ) -> None:
     fields, rows = content
@@ -488,14 +488,14 @@ def test_damaged_bytes_give_what_a_plain_reading_gives_or_an_error(
 
 
 @given(st.lists(st.sampled_from(EVERY), max_size=3), st.binary(max_size=200), st.booleans())
-def test_any_bytes_give_what_a_plain_reading_gives_or_an_error(
+def test_any_bytes_are_decoded_as_by_a_plain_reader_or_refused(
     fields: list[wire.Field], data: bytes, headed: bool
 ) -> None:
     agrees_with_a_plain_reading(HEAD + data if headed else data, fields)
 
 
 @given(tables(), st.data())
-def test_one_flipped_bit_gives_what_a_plain_reading_gives_or_an_error(
+def test_one_flipped_bit_is_decoded_as_by_a_plain_reader_or_refused(
     content: tuple[list[wire.Field], list[tuple[Any, ...]]], data: st.DataObject
 ) -> None:
     fields, rows = content
@@ -550,7 +550,7 @@ def test_writing_a_long_stream_takes_the_memory_of_a_block() -> None:
         assert peak() < 2 << 20
 
 
-def test_rows_are_asked_for_only_as_the_stream_is_read() -> None:
+def test_rows_are_fetched_only_as_the_stream_is_read() -> None:
     pulled = []
 
     def rows() -> Iterator[tuple[Any]]:
@@ -654,7 +654,7 @@ AWKWARD = [math.nan, math.inf, -math.inf, -0.0, 0.0, 5e-324, 1.7976931348623157e
 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from(ARRAYS), st.data())
-def test_copy_gives_what_psycopg2_reads_of_its_own_literal(
+def test_copy_returns_what_psycopg2_reads_from_the_literal(
     cursor: Any, field: wire.Field, data: st.DataObject
 ) -> None:
     element = numbers(field)
@@ -775,7 +775,7 @@ def test_a_shifted_array_is_read_from_its_first_element(cursor: Any) -> None:
     assert table(rows) == table([(np.array([1.0, 2.0]),)])
 
 
-def test_a_query_without_rows_gives_none(cursor: Any) -> None:
+def test_a_query_without_rows_yields_none(cursor: Any) -> None:
     assert sent(cursor, "SELECT 1 WHERE false", [], wire.INT4) == []
 
 
@@ -805,7 +805,7 @@ def test_a_writers_own_error_comes_out_of_the_copy_and_the_connection_lives(curs
     assert cursor.fetchone() == (1,)
 
 
-def test_the_servers_own_error_comes_out_of_the_copy_as_it_is(cursor: Any) -> None:
+def test_the_error_of_the_server_is_raised_by_copy_unchanged(cursor: Any) -> None:
     cursor.execute("CREATE TEMP TABLE other (it int8) ON COMMIT DROP")
     with (
         pytest.raises(Exception, match="insufficient data left in message"),
