@@ -2,7 +2,7 @@
 
 The server is the embedded one, or another that ``--lcdb-dsn`` names. It starts when a test first
 needs it (with pytest-xdist: once, before the workers, which share it) and is stopped at the end by
-the process that started it. Each worker has a database of its own, and gets one group of tests
+the process that started it. Each worker has a separate database, and gets one group of tests
 after another, the longest first.
 """
 
@@ -47,7 +47,7 @@ hypothesis.settings.load_profile("any machine")
 
 
 class EmbeddedServer:
-    """The embedded server of this run: started when first asked for, stopped by its owner."""
+    """The embedded server of this run: started on first use, stopped by its owner."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
@@ -143,7 +143,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist where the server is."""
+    """Send the address of the server to a worker of pytest-xdist."""
     if not node.config.getoption("--lcdb-dsn"):
         url = node.config.stash[SERVER].url()
         node.workerinput["lcdb_server"] = url.render_as_string(hide_password=False)
@@ -157,7 +157,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let each worker take one group after another, in the order of the tests."""
+    """Assign one group after another to each worker, in the order of the tests."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Groups(LoadScopeScheduling):  # type: ignore[misc]
@@ -270,7 +270,7 @@ def _engine(url: sa.URL) -> sa.Engine:
 
 @contextmanager
 def _database(server_url: sa.URL, template: str = "template0") -> Iterator[str]:
-    """Create a database and drop it afterwards, whoever may still be connected.
+    """Create a database and drop it afterwards, even if there are connections.
 
     It is empty, or a copy of another one, to which nothing may be connected.
     """
@@ -314,7 +314,7 @@ class ForDoctests:
     @pytest.fixture(autouse=True)
     @staticmethod
     def db_of_doctests(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
-        """Let the examples of docstrings write ``db``: the demonstration database."""
+        """Add ``db``, the demonstration database, to the names of docstring examples."""
         example = getattr(request.node, "dtest", None)
         if example is not None and any(_NAMES_DB.search(one.source) for one in example.examples):
             doctest_namespace["db"] = request.getfixturevalue("demo_database")
@@ -372,7 +372,7 @@ def empty_dsn(server_url: sa.URL, _with_tables: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def dsn(server_url: sa.URL) -> Iterator[str]:
-    """URL of a database with empty tables, shared by all tests: leave it as it was.
+    """URL of a database with empty tables, shared by all tests: undo your changes.
 
     A test that commits into it takes ``empty_dsn`` instead.
     """
@@ -408,7 +408,7 @@ class Layouts:
         self._filled: dict[str, str] = {}
 
     def shared(self, layout: str) -> str:
-        """Return the URL of a database that all tests share: leave it as it was."""
+        """Return the URL of a database that all tests share: undo your changes."""
         if layout not in self._filled:
             if layout == layouts.OWN:
                 url = self._kept.enter_context(_database(self._server_url))
@@ -423,13 +423,13 @@ class Layouts:
 
     @contextmanager
     def copy(self, layout: str) -> Iterator[str]:
-        """Lend a copy that may be changed."""
+        """Yield a copy that may be changed."""
         with self.converted(self.shared(layout), layouts.OWN) as url:
             yield url
 
     @contextmanager
     def converted(self, url: str | sa.URL, layout: str) -> Iterator[str]:
-        """Lend a copy of a database of this package, moved into another layout."""
+        """Yield a copy of a database of this package, moved into another layout."""
         name = sa.make_url(url).database
         with _engine(self._server_url).connect() as connection:
             connection.exec_driver_sql(
@@ -507,7 +507,7 @@ def in_layout(
 
 @pytest.fixture
 def layout_dsn(all_layouts: Layouts, layout: str) -> str:
-    """URL of a database of 20 stars in this layout, shared by all tests: leave it as it was."""
+    """URL of a database of 20 stars in this layout, shared by all tests: undo your changes."""
     return all_layouts.shared(layout)
 
 

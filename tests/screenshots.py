@@ -32,10 +32,10 @@ db.explore(1, sector=1, exptime=120, photometry="DEMO aperture 2px", processing=
 
 
 def main() -> int:
-    """Take them; the exit status says whether a browser was there."""
-    lacking = chromium.missing()
-    if lacking is not None:
-        print(lacking, file=sys.stderr)  # noqa: T201
+    """Take them; the exit status shows whether a browser was found."""
+    missing = chromium.missing()
+    if missing is not None:
+        print(missing, file=sys.stderr)  # noqa: T201
         return 1
     # The server of somebody who is root runs as another user, who has to be able to enter.
     folder = Path(tempfile.mkdtemp(prefix="lcdb-pictures-"))

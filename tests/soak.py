@@ -1,14 +1,14 @@
 """Many notebooks on one embedded server for minutes on end, with accidents: ``make soak``.
 
 Sixteen clients search, page and read at random. Every other one goes through a PgBouncer, which two
-programs that know nothing of this package share with them, and every fourth through a network that
+programs without this package share with them, and every fourth through a network that
 freezes at random. One writer adds stars, another replaces light curves by longer ones through the
 pooler. Meanwhile connections are cut and the server is restarted, stopped and killed at random;
 clients interrupt themselves, and fork children that read or die.
 
 What every light curve has to be is known, so each one read is compared by star, version and
-checksum. Whatever is wrong or missing, hangs, keeps connections or memory, or reaches the other
-programs, ends the run with exit code 1.
+checksum. A wrong or missing light curve, a hang, kept connections or memory, or an effect on the
+other programs ends the run with exit code 1.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Soak:
     Parameters
     ----------
     progress : Progress
-        The folder of the database, and of what the processes tell one another.
+        The folder of the database, and of the files by which the processes communicate.
     seconds : float
         How long clients call.
     clients : int
@@ -88,7 +88,7 @@ class Soak:
     def run(self) -> int:
         """Start everybody, wait for them, and report; 1 if something was wrong."""
         began = time.monotonic()
-        say(f"summing up {self._targets:,} targets")
+        report(f"summing up {self._targets:,} targets")
         self._progress.write("known.json", known(self._targets))
         with ExitStack() as stack:
             server = stack.enter_context(embedded.start(self._progress.server))
@@ -99,12 +99,12 @@ class Soak:
             log = self._progress.folder / "pgbouncer.log"
             pooled = stack.enter_context(pooler(server.url(), log))
             if pooled is None:
-                say("without a pooler: PgBouncer is not installed")
+                report("without a pooler: PgBouncer is not installed")
             strangers = Strangers(pooled, accidents.explain) if pooled is not None else None
             connections = Connections(server.url(), ROLE, SIZE)
             through = pooled.render_as_string(hide_password=False) if pooled is not None else None
             self._start(through, proxy.url)
-            say(f"{self._clients} clients and two writers for {self._seconds:g} s")
+            report(f"{self._clients} clients and two writers for {self._seconds:g} s")
             with strangers.running() if strangers else nullcontext():
                 if self._wait_for_start():
                     self._progress.write("go", True)
@@ -234,7 +234,7 @@ class Soak:
         print("\n".join(lines))
 
 
-def say(what: str) -> None:
+def report(what: str) -> None:
     """Print a line at once."""
     print(what, file=sys.stderr, flush=True)
 

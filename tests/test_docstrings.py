@@ -93,7 +93,7 @@ def test_public_docstrings_pass_numpydoc_validation() -> None:
         is_property = found["type"] in ("property", "cached_property")
         for code, message in found["errors"]:
             constructor = code == "PR01" and name in NOT_CONSTRUCTED
-            # numpydoc wants **search : dict, and Returns of what yields or is an attribute.
+            # numpydoc expects **search : dict, and Returns for generators and attributes.
             variadic = code == "PR04" and '"**' in message
             no_return = code == "RT01" and (is_property or "Yields\n" in found["docstring"])
             if code in CHECKS and not (constructor or variadic or no_return):

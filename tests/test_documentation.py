@@ -28,7 +28,7 @@ def demo_url(new_database: Callable[[], str]) -> str:
 
 
 @pytest.fixture
-def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demo_url: str) -> Iterator[None]:
+def in_empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demo_url: str) -> Iterator[None]:
     """Run in an empty home folder, where ``lcdb.connect()`` finds the demonstration data."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("LCDB_URL", demo_url)
@@ -42,7 +42,7 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.usefixtures("at_home")
+@pytest.mark.usefixtures("in_empty_home")
 @pytest.mark.parametrize(
     "page",
     [

@@ -1,9 +1,9 @@
-"""List phrases that are not plain English: in docstrings, messages, comments, Markdown, notebooks.
+"""List phrases that are not plain English: in names, docstrings, messages, comments, documents.
 
 Run it as a program on files and folders: ``python tests/test_english.py lcdb_notebook README.md``.
 
-Code in backticks, ``>>>`` lines, and indented or fenced code in Markdown are not checked. A comment
-that ends in "english: ok" is not checked either.
+Names are those of functions and classes. Code in backticks, ``>>>`` lines, and indented or fenced
+code in Markdown are not checked. A comment that ends in "english: ok" is not checked either.
 """
 
 from __future__ import annotations
@@ -93,13 +93,26 @@ BANNED = {
     r"\bwhat (?:is|was) stored\b": "the stored data",
     r"\bmeant\b(?! (?:to|for|as)\b)": "intended, suggested",
     r"\bof (?:no|little) use\b": "useless, not useful",
+    r"\b(?:take|takes) away\b": "removes",
+}
+# In names of functions and classes, in addition. Underscores are read as spaces.
+BANNED_IN_NAMES = {
+    r"\b(?:gives?|gave)\b": "returns, yields, has",
+    r"\b(?:whatever|however)\b": "any, every",
 }
 # A docstring begins with what the function does for its caller.
 OPENINGS = r"\A\s*(?:Give|Gives|Let|Have|Ask|Lend|Hand)\b"
-COMPILED = [
-    (re.compile(pattern.replace(" ", r"[\s#]+"), re.IGNORECASE), hint)
-    for pattern, hint in BANNED.items()
-]
+
+
+def _compiled(phrases: dict[str, str]) -> list[tuple[re.Pattern[str], str]]:
+    return [
+        (re.compile(pattern.replace(" ", r"[\s#]+"), re.IGNORECASE), hint)
+        for pattern, hint in phrases.items()
+    ]
+
+
+COMPILED = _compiled(BANNED)
+IN_NAMES = _compiled(BANNED | BANNED_IN_NAMES)
 OPENING = re.compile(OPENINGS)
 OPENING_HINT = "begin with Return, Get, Check, Build, Read, Find, List, ..."
 # Not checked: names of parameters, code in backticks, doctests, links.
@@ -125,11 +138,12 @@ class Offence:
 
 @dataclass(frozen=True)
 class Prose:
-    """A piece of English, the line where it begins, and whether it is a function's docstring."""
+    """A piece of English, the line where it begins, and whether it is a docstring or a name."""
 
     line: int
     text: str
     docstring: bool = False
+    name: bool = False
 
 
 def offences(path: Path) -> Iterator[Offence]:
@@ -137,7 +151,8 @@ def offences(path: Path) -> Iterator[Offence]:
     for prose in sorted(_prose(path), key=lambda piece: piece.line):
         text = CODE.sub(lambda match: re.sub(r"[^\n]", "_", match[0]), prose.text)
         text = re.sub(r"\n[ \t]+", "\n", text)
-        found = [(match, hint) for regex, hint in COMPILED for match in regex.finditer(text)]
+        phrases = IN_NAMES if prose.name else COMPILED
+        found = [(match, hint) for regex, hint in phrases for match in regex.finditer(text)]
         if prose.docstring and (opening := OPENING.match(text)):
             found.append((opening, OPENING_HINT))
         for match, hint in sorted(found, key=lambda pair: pair[0].start()):
@@ -170,6 +185,8 @@ def _of_python(text: str) -> Iterator[Prose]:
     documented = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if not isinstance(node, ast.Module):
+                yield Prose(node.lineno, node.name.replace("_", " "), name=True)
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 documented[first.value] = isinstance(node, ast.FunctionDef)
@@ -271,6 +288,7 @@ PROSE = (
     "CHANGELOG.md",
     "docs",
     "notebooks",
+    "tests",
 )
 
 
@@ -278,6 +296,7 @@ def test_prose_has_no_phrase_to_avoid() -> None:
     found = [
         str(offence)
         for path in files([str(ROOT / name) for name in PROSE])
+        if path != Path(__file__)
         for offence in offences(path)
     ]
     assert not found, "\n" + "\n".join(found)
@@ -293,6 +312,7 @@ def test_prose_has_no_phrase_to_avoid() -> None:
         ("comment.py", "x = 1\n# What the server\n# tells about it.\n", [3]),
         ("page.md", "# Title\n\nA line.\nThe table lacks a column.\n", [4]),
         ("page.mjs", "// The picture\n// says so.\nconst a = 1;\n", [2]),
+        ("name.py", "def test_f_gives_what_is_asked():\n    pass\n", [1, 1]),
         ("plain.py", '"""Return the number."""\n\nx = "told"  # a key: `asked`\n', []),
         (
             "parameter.py",

@@ -38,7 +38,7 @@ DOORS = ("__init__", "__main__")
 """Open on every wing."""
 
 ALLOWED_CIRCLE = f"{PACKAGE}.models"
-"""The table classes name each other in annotations, as SQLAlchemy wants it."""
+"""The table classes name each other in annotations, as SQLAlchemy expects."""
 
 LONGEST_MODULE = 320
 HEAVY = ("lightkurve", "matplotlib", "ipywidgets", "astropy", "h5py", "alembic")
@@ -91,7 +91,7 @@ def modules_imported(module: str) -> Iterator[tuple[int, str]]:
     package = ".".join([PACKAGE, *path.relative_to(ROOT).parent.parts])
     for line, name in imports(parse(path), package):
         if name.split(".")[0] == PACKAGE:
-            # A name that is no module is defined in the one before it.
+            # A name that is not a module is defined in the one before it.
             found = name if name in MODULES else name.rpartition(".")[0]
             if found != module:
                 yield line, found
@@ -218,7 +218,7 @@ def test_modules_begin_with_a_sentence_of_one_line() -> None:
         first, *rest = (ast.get_docstring(parse(path)) or "").splitlines() or [""]
         if not first.endswith((".", "!", "?")) or (rest and rest[0]):
             wrong.append(module)
-    assert not wrong, f"no first sentence on a line of its own: {', '.join(wrong)}"
+    assert not wrong, f"no first sentence on a separate line: {', '.join(wrong)}"
 
 
 # Errors

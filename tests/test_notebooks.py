@@ -24,7 +24,7 @@ FAST = ("01", "05")
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A home folder of its own, removed when the server that was started in it has stopped."""
+    """A separate home folder, removed when the server that was started in it has stopped."""
     # Not tmp_path: its path may be too long for a socket, and closed to a server's own user.
     folder = Path(tempfile.mkdtemp(prefix="lcdb-home-"))
     folder.chmod(0o711)
@@ -49,7 +49,7 @@ def _wait_for_servers(folder: Path) -> None:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """Give what a notebook sees: no database and no settings but its own, and the real files."""
+    """Return the environment of a notebook: its own settings and database, and the real files."""
     inherited = {
         name: value
         for name, value in os.environ.items()

@@ -106,7 +106,7 @@ def test_every_core_dependency_has_a_lower_bound() -> None:
 
 def test_nothing_else_lies_at_the_top_level() -> None:
     if not (ROOT / ".git").exists():
-        pytest.skip("no git repository here, so nothing says which files belong to the project")
+        pytest.skip("no git repository here, so the files of the project are not known")
     # safe.directory: the checkout may belong to another user, in a container for one.
     options = ["--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(
@@ -230,10 +230,10 @@ def test_what_is_distributed_works_in_an_empty_environment(
     where = "import lcdb_notebook; print(lcdb_notebook.__file__)"
     assert str(outside) in _run([bin_ / "python", "-c", where], outside)
     assert _run([command, "--version"], outside).split()[1] == lcdb_notebook.__version__
-    told = _run([command, "demo", "--plot", "star.png"], outside)
+    printed = _run([command, "demo", "--plot", "star.png"], outside)
     assert (outside / "star.png").stat().st_size > 10_000
-    assert "lcdb-notebook lab" in told
-    assert "make" not in told
+    assert "lcdb-notebook lab" in printed
+    assert "make" not in printed
     assert "light curves  312" in _run([command, "info"], outside)
     _run([command, "notebooks", "notebooks"], outside)
     first = outside / "notebooks" / "01_quickstart.ipynb"

@@ -42,7 +42,7 @@ K2_STAR = 211117077
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*address: object, **_: object) -> None:
-        raise AssertionError(f"the network was asked for {address}")
+        raise AssertionError(f"the network was used: {address}")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)

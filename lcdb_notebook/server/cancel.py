@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg2
 
-__all__ = ["CancelRequest", "cancel_within", "give_up", "is_given_up"]
+__all__ = ["CancelRequest", "abandon", "cancel_within", "is_abandoned"]
 
 
 def cancel_within(connection: Any, seconds: float) -> None:
@@ -29,10 +29,10 @@ def cancel_within(connection: Any, seconds: float) -> None:
     canceller.join(seconds)
     if canceller.is_alive():
         # A request that arrives late would cancel the next statement.
-        give_up(connection)
+        abandon(connection)
 
 
-def give_up(connection: Any) -> None:
+def abandon(connection: Any) -> None:
     """Shut a connection's socket down, so that libpq stops waiting for the server.
 
     Parameters
@@ -49,7 +49,7 @@ def give_up(connection: Any) -> None:
         copy.shutdown(socket.SHUT_RDWR)
 
 
-def is_given_up(connection: Any) -> bool:
+def is_abandoned(connection: Any) -> bool:
     """Return whether a connection was abandoned, or is closed.
 
     Parameters

@@ -71,7 +71,7 @@ def _put_back() -> None:
         sys.excepthook = _excepthook
 
 
-def _begin_anew() -> None:
+def _reset_after_fork() -> None:
     """Forget, in a forked process, the threads of its parent, which may be copying."""
     global _lock, _users
     _lock, _users = threading.Lock(), 0
@@ -79,4 +79,4 @@ def _begin_anew() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -11,7 +11,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, cursor
 from lcdb_notebook.errors import ConfigurationError, UpgradeError
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.models.tables import migrations
-from lcdb_notebook.server.cancel import is_given_up
+from lcdb_notebook.server.cancel import is_abandoned
 from lcdb_notebook.server.connector import Connector
 from lcdb_notebook.server.driver_errors import read_only_error, translated
 from lcdb_notebook.server.fork import forget_after_fork, is_own
@@ -269,4 +269,4 @@ def _let_interrupt(engine: sa.Engine) -> None:
         interrupted = isinstance(context.original_exception, KeyboardInterrupt)
         if interrupted and context.connection is not None and not context.connection.invalidated:
             driver = context.connection.connection.driver_connection
-            context.is_disconnect = is_given_up(driver)
+            context.is_disconnect = is_abandoned(driver)

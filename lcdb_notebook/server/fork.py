@@ -79,7 +79,7 @@ def is_own(pid: int) -> bool:
     return pid == os.getpid()
 
 
-def _begin_anew() -> None:
+def _reset_after_fork() -> None:
     connections = list(_connections)
     _connections.clear()
     _cut(connections)
@@ -106,4 +106,4 @@ def _cut(connections: list[Any]) -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from lcdb_notebook.server.cancel import CancelRequest, give_up
+from lcdb_notebook.server.cancel import CancelRequest, abandon
 
 __all__ = ["interruptible"]
 
@@ -186,14 +186,14 @@ class _Workers:
 _workers = _Workers()
 
 
-def _begin_anew() -> None:
+def _reset_after_fork() -> None:
     """Start new threads in a forked process, which does not inherit threads."""
     global _workers
     _workers = _Workers()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def _stop(connection: Any, job: _Job[Any]) -> None:
@@ -217,7 +217,7 @@ def _stop(connection: Any, job: _Job[Any]) -> None:
     finally:
         # Even if another interrupt came during the wait.
         if not ended:
-            give_up(connection)
+            abandon(connection)
             job.waited(_END_TIMEOUT)
             job.abandon()
 

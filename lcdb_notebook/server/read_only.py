@@ -101,7 +101,7 @@ class ReadingCursor(cursor):
         alone = first_words(text)[:1]
         with self._no_commit_inside():
             yield f"SELECT;{text}" if alone and alone[0] in _MAY_COMMIT else text
-        self._look_after()
+        self._check_read_only()
 
     @contextmanager
     def _no_commit_inside(self) -> Iterator[None]:
@@ -148,7 +148,7 @@ class ReadingCursor(cursor):
         if connection.info.parameter_status(_SETTING) == "off":
             raise self._set_back()
 
-    def _look_after(self) -> None:
+    def _check_read_only(self) -> None:
         info = self.connection.info
         if info.parameter_status(_SETTING) == "off":
             raise self._set_back()

@@ -1,7 +1,7 @@
 """Measure this package side by side with the alternatives, and print one table.
 
 Run as ``python tests/benchmarks`` or ``make bench``. Everything is made in a temporary folder, on a
-server of its own, and removed at the end.
+separate server, and removed at the end.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ ONLY_IF_NAMED = {"scale"}
 
 
 def main() -> int:
-    """Run the benchmarks that were asked for; the exit status says whether all could be run."""
+    """Run the requested benchmarks; the exit status shows whether all could be run."""
     given = _arguments()
     warnings.simplefilter("ignore")
     rows: list[Row | NotMeasured] = []
@@ -77,7 +77,7 @@ def main() -> int:
                 traceback.print_exc()
                 rows.append(NotMeasured(name, f"{type(error).__name__}: {error}"))
                 failed = True
-        sky.say("done")
+        sky.report("done")
         text = _text(given, machine(sky.server_version()), rows)
     print(text)
     if given.output is not None:

@@ -44,7 +44,7 @@ class Goals:
 
 GOALS = {20_000: Goals(33, 34, 0.4), 200_000: Goals(60, 40, 3), 1_000_000: Goals(250, 80, 15)}
 
-# Acts, waits until what is watched has changed, frame by frame, and says how long that took.
+# Acts, waits frame by frame until the watched element has changed, and returns the duration.
 CLOCK = """async ([act, watch]) => {
   const look = eval(watch), before = look(), began = performance.now();
   eval(act)();
@@ -191,9 +191,9 @@ bare = widgets.VBox([box, rows])
 
 def explorer(sky: Sky, repeat: int) -> Iterator[Row | NotMeasured]:
     """Time clicks and keystrokes from the page to the page."""
-    lacking = chromium.missing()
-    if lacking is not None:
-        raise ImportError(lacking)
+    missing = chromium.missing()
+    if missing is not None:
+        raise ImportError(missing)
     rounds = max(repeat, AT_LEAST)
     folder = sky.folder / "lab"
     folder.mkdir()
@@ -241,7 +241,7 @@ class Traffic:
 def _figure(
     sky: Sky, stage: Stage, traffic: Traffic, cadences: int, goals: Goals, rounds: int
 ) -> Iterator[Row]:
-    sky.say(f"drawing {cadences:,} cadences")
+    sky.report(f"drawing {cadences:,} cadences")
     _open(stage, long_light_curves(sky, cadences))
     stage.run("(record,) = db.search(1).read()")
     before = traffic.bytes
@@ -273,7 +273,7 @@ def _figure(
 def _delayed(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:
     """Toggle and move as in :func:`_figure`, far from the kernel."""
     cadences = 20_000
-    sky.say(f"drawing {cadences:,} cadences far from the kernel")
+    sky.report(f"drawing {cadences:,} cadences far from the kernel")
     _open(stage, long_light_curves(sky, cadences))
     stage.set(f"(record,) = db.search(1).read()\n{PART}", "x")
     toggled = _timed(stage, TOGGLE, FIGURE, rounds)
@@ -287,7 +287,7 @@ def _delayed(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:
 
 
 def _target(sky: Sky, stage: Stage, rounds: int) -> Row:
-    sky.say("clicking targets")
+    sky.report("clicking targets")
     _open(stage, long_light_curves(sky, 20_000))
     stage.set("(record,) = db.search(1).read()\nx = db.explore()", "x")
     stage.page.wait_for_function("document.querySelectorAll('.stage .lcdb-list option').length > 2")
@@ -300,7 +300,7 @@ def _target(sky: Sky, stage: Stage, rounds: int) -> Row:
 
 
 def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
-    sky.say(f"clicking one of {NODES} light curves in their lineage")
+    sky.report(f"clicking one of {NODES} light curves in their lineage")
     db = long_light_curves(sky, 20_000, "family")
     first, other = (found.datasets[0] for found in (db.search(1), db.search(2)))
     for statement in FAMILY:
@@ -330,7 +330,7 @@ def _node(sky: Sky, stage: Stage, rounds: int) -> Row:
 
 
 def _first_paint(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:
-    sky.say("opening explorers")
+    sky.report("opening explorers")
     _open(stage, long_light_curves(sky, 20_000))
     stage.run("(record,) = db.search(1).read()")
     waits: dict[str, list[float]] = {"ours": [], "bare": []}
@@ -352,7 +352,7 @@ def _first_paint(sky: Sky, stage: Stage, rounds: int) -> Iterator[Row]:
 
 
 def _keystroke(sky: Sky, stage: Stage, rounds: int) -> Row:
-    sky.say(f"typing among {STARS:,} targets")
+    sky.report(f"typing among {STARS:,} targets")
     db = long_light_curves(sky, 20_000)
     connection = db.session.connection()
     connection.exec_driver_sql(
@@ -372,7 +372,7 @@ def _keystroke(sky: Sky, stage: Stage, rounds: int) -> Row:
 
 
 def long_light_curves(sky: Sky, cadences: int, name: str = "long") -> lcdb.Database:
-    """Give a database of three stars with a light curve of so many cadences; made once."""
+    """Return a database of three stars with light curves of this many cadences; it is made once."""
     made: dict[str, Any] = sky.__dict__.setdefault("_long", {})
     name = f"{name}_{cadences}"
     if name not in made:

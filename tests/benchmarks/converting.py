@@ -44,7 +44,7 @@ def one(sky: Sky, repeat: int) -> Iterator[Row]:
             paths.append(outcome.label)
     if not paths:
         raise NoDataError("no real file could be read")
-    sky.say(f"making a LightCurve of each of {len(paths)} real files")
+    sky.report(f"making a LightCurve of each of {len(paths)} real files")
     commands = commands_of(partial(_one_by_one, db, expected))
     medians = side_by_side(
         {
@@ -71,7 +71,7 @@ def many(sky: Sky, repeat: int) -> Iterator[Row]:
     paths = sky.copies
     db = sky.copied
     number = len(paths)
-    sky.say(f"making a LightCurveCollection of {number:,} DataSets")
+    sky.report(f"making a LightCurveCollection of {number:,} DataSets")
     medians = side_by_side(
         {"ours": Job(partial(_collection, db)), "files": Job(partial(_collection_of_files, paths))},
         # Reading files takes minutes a round.
@@ -92,7 +92,7 @@ def frame(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare one DataFrame with pandas' own way to it."""
     number = sky.scale.collected
     db = sky.light_curves
-    sky.say(f"making a DataFrame of {number:,} DataSets")
+    sky.report(f"making a DataFrame of {number:,} DataSets")
     engine = sa.create_engine(url_of(db))
     query = EXPLODED.format(sector=SHORT, targets=number)
     commands = commands_of(partial(_frame, db, number))
@@ -118,7 +118,7 @@ def frame(sky: Sky, repeat: int) -> Iterator[Row]:
 
 
 def _default_flux(db: lcdb.Database, datasets: Sequence[int]) -> dict[str, Any]:
-    """Say how to ask for the light curve that lightkurve would take from the same file."""
+    """Return the criteria for the light curve that lightkurve reads from the same file."""
     query = sa.text(
         "SELECT t.name AS target, d.observation_id AS observation, p.name AS photometry, "
         "m.name AS processing FROM dataset d "
@@ -166,7 +166,7 @@ def _lightkurve_reads(path: str) -> bool:
         warnings.simplefilter("ignore")
         try:
             _read_file(path)
-        except Exception:  # lightkurve wraps whatever goes wrong in classes of its own
+        except Exception:  # lightkurve wraps every error in its own classes
             return False
     return True
 

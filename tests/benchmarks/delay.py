@@ -41,7 +41,7 @@ def delayed(port: int, seconds: float) -> Iterator[int]:
     async def end(server: asyncio.Server) -> None:
         server.close()
         for writer in writers:
-            # Whoever reads from it ends.
+            # Readers of it end.
             writer.transport.abort()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)

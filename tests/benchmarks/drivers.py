@@ -14,7 +14,7 @@ from sqlalchemy import orm
 Read = tuple[int, int]
 """Light curves, and the numbers in their fluxes, errors, times and flags."""
 
-# How a person who knows SQL gets the same in one query, whatever the driver.
+# How a user of SQL gets the same in one query, with any driver.
 QUERY = """
 SELECT t.name, d.values, d.errors, s.barycentric_julian_dates, q.quality_flags
 FROM dataset d
@@ -30,7 +30,7 @@ ROWS_AT_A_TIME = 50
 
 
 def counted(light_curves: Iterable[Sequence[Any]]) -> Read:
-    """Consume light curves, given as flux, error, time and flags, and say how much it was."""
+    """Consume light curves (flux, error, time and flags), and return their number and size."""
     number = size = 0
     for flux, flux_err, time, quality in light_curves:
         number += 1

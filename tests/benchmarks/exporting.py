@@ -28,7 +28,7 @@ def parquet(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare exporting with writing LightCurve by LightCurve."""
     number = sky.scale.short
     db = sky.light_curves
-    sky.say(f"exporting {number:,} light curves to Parquet")
+    sky.report(f"exporting {number:,} light curves to Parquet")
     selection = db.search(range(1, number + 1), sector=SHORT)
     folder = sky.folder / "parquet"
     begin = partial(_empty, folder)
@@ -55,7 +55,7 @@ def memory(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare the peak memory of exporting many light curves with that of exporting a few."""
     url = libpq_url(sky.light_curves)
     many, few = sky.scale.short, sky.scale.short // 10
-    sky.say("exporting to Parquet with an eye on memory")
+    sky.report("exporting to Parquet with an eye on memory")
     folder = sky.folder / "parquet"
     peaks: dict[int, list[float]] = {many: [], few: []}
     for _ in range((repeat + 1) // 2):

@@ -55,7 +55,7 @@ WHERE d.id = ANY (:ids)
 
 def lineage(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare finding a family by its links with fetching its rows by their ids."""
-    sky.say(f"storing a family of {MEMBERS:,} light curves")
+    sky.report(f"storing a family of {MEMBERS:,} light curves")
     db = sky.new_database("family")
     store_all(db, demo.products(1, sectors=[1], cadences=1_200, apertures=1, steps=0))
     given = {"first": FIRST, "members": MEMBERS, "all": MEMBERS + UNRELATED}
@@ -64,7 +64,7 @@ def lineage(sky: Sky, repeat: int) -> Iterator[Row]:
     db.session.commit()
     tidy(db)
     reader = sky.reader(db)
-    sky.say("finding it")
+    sky.report("finding it")
     medians = side_by_side(
         {"links": Job(partial(_lineage, reader)), "flat": Job(partial(_flat, reader))},
         5 * repeat,

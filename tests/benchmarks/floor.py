@@ -41,7 +41,7 @@ def throw_away_unseen(db: lcdb.Database, commands: Iterable[str]) -> None:
 
 
 def with_floor(row: Row, medians: Mapping[str, float], number: int) -> Iterator[Row]:
-    """Give a row, and under one that misses its goal what its "floor" reaches beside the other."""
+    """Yield a row, and below one that misses its goal the row of its "floor"."""
     yield row
     if not row.reached:
         yield Row(

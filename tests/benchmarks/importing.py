@@ -11,7 +11,7 @@ from sky import Sky
 
 def package(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare importing with the libraries that everybody who reads a database imports anyway."""
-    sky.say("importing")
+    sky.report("importing")
     ours, others = "import lcdb_notebook", "import pandas, sqlalchemy"
     medians = processes({ours: ours, others: others}, 2 * repeat)
     for which, what in enumerate(("wall clock", "processor time")):

@@ -18,7 +18,7 @@ from lcdb_notebook.search import browse
 from lcdb_notebook.search.browse import TargetFilter
 
 GROWTH = 1.3
-"""How much longer anything may take in the large database."""
+"""Allowed ratio of durations in the large and the small database."""
 
 FACETS = ("catalog", "sector", "instrument", "photometry", "processing", "flags")
 
@@ -28,7 +28,7 @@ def looking(sky: Sky, repeat: int) -> Iterator[Row]:
     sizes = sky.scale.crowds
     databases = [_made(sky, datasets) for datasets in sizes]
     for name, look in _looks().items():
-        sky.say(name)
+        sky.report(name)
         medians = side_by_side(
             {
                 str(datasets): Job(partial(_run, look, db))
@@ -49,7 +49,7 @@ def looking(sky: Sky, repeat: int) -> Iterator[Row]:
 
 
 def _made(sky: Sky, datasets: int) -> lcdb.Database:
-    sky.say(f"making {datasets:,} light curves of two cadences by SQL")
+    sky.report(f"making {datasets:,} light curves of two cadences by SQL")
     db = sky.new_database(f"crowd_{datasets}")
     crowd.fill(db.session.connection(), datasets)
     db.session.commit()

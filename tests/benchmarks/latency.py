@@ -1,4 +1,4 @@
-"""How long one light curve takes in a small table and in one of a hundred times its size."""
+"""The time to read one light curve from a small table and from one a hundred times larger."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOKUPS = 20
 def one_target(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare one target's latency in a large table with that in a small one."""
     few, many = sky.few, sky.many
-    sky.say("finding and reading single light curves")
+    sky.report("finding and reading single light curves")
     medians = side_by_side(
         {
             "many": Job(partial(_read_some, many, random.Random(1), sky.scale.many)),

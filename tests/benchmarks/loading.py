@@ -50,7 +50,7 @@ def against_raw(sky: Sky, repeat: int) -> Iterator[Row]:
         for table, stream in arrays.items()
     }
     size = sum(map(len, arrays.values())) / 1e6
-    sky.say(f"storing {number:,} light curves, {size:.0f} MB")
+    sky.report(f"storing {number:,} light curves, {size:.0f} MB")
     without_arrays = partial(_empty, db, OF_ARRAYS)
     without_targets = partial(_empty, db, ("target",))
     medians = side_by_side(
@@ -88,7 +88,7 @@ def files(sky: Sky, repeat: int) -> Iterator[Row]:
     db = sky.new_database("ingest")
     # The first time makes the observation and all names, which then stay.
     _ingest(db, paths[:1])
-    sky.say(f"ingesting {len(paths)} files")
+    sky.report(f"ingesting {len(paths)} files")
     engine = sa.create_engine(url_of(db))
     before = partial(_empty, db)
     medians = side_by_side(

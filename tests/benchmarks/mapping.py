@@ -51,7 +51,7 @@ def killed(sky: Sky, repeat: int) -> Iterator[Row]:
     """Kill one of two Dask workers in the middle, and compare what comes out all the same."""
     del repeat
     selection = sky.light_curves.search(sector=SHORT)
-    sky.say(f"mapping over {len(selection):,} light curves, and killing a worker meanwhile")
+    sky.report(f"mapping over {len(selection):,} light curves, and killing a worker meanwhile")
     began = time.perf_counter()
     plain = selection.map(middle, workers=2, progress=False)
     without = time.perf_counter() - began
@@ -94,7 +94,7 @@ def _dask_workers(count: int) -> Iterator[tuple[Any, Any]]:
 
 
 def middle(lc: Any) -> dict[str, float]:
-    """Give the median and the scatter of a light curve."""
+    """Return the median and the scatter of a light curve."""
     return {"median": float(np.nanmedian(lc.flux.value)), "scatter": float(lc.flux.value.std())}
 
 
@@ -103,7 +103,7 @@ def _against_loop(
 ) -> Iterator[Row]:
     number = sky.scale.short // 5
     selection = sky.light_curves.search(range(1, number + 1), sector=SHORT)
-    sky.say(f"searching {number:,} light curves for transits, {' and '.join(ways)}")
+    sky.report(f"searching {number:,} light curves for transits, {' and '.join(ways)}")
     jobs = {how: Job(partial(run, selection)) for how, (_, run) in ways.items()}
     medians = side_by_side({"loop": Job(partial(_loop, selection)), **jobs}, (repeat + 1) // 2)
     for how, (workers, _) in ways.items():

@@ -18,7 +18,7 @@ class Job:
     """Something to time.
 
     ``run`` returns what shows that the jobs of one comparison do the same work, such as the number
-    of cadences read, or None where nothing does; ``before`` is done before each run and not timed.
+    of cadences read, or None if it reads none; ``before`` is done before each run and not timed.
     """
 
     run: Callable[[], Hashable | None]
@@ -68,7 +68,7 @@ def peak_memory(code: str) -> float:
 
 
 # On Linux ru_maxrss also counts what the parent held when it forked, so the kernel's own high-water
-# mark of the new program is asked for first.
+# mark of the new program is requested first.
 _PEAK = """
 import pathlib, re, resource, sys
 status = pathlib.Path("/proc/self/status")

@@ -20,7 +20,7 @@ def streaming(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare the peak memory of reading many light curves with that of reading a few."""
     url = libpq_url(sky.light_curves)
     many, few = sky.scale.short, sky.scale.short // 20
-    sky.say("reading with an eye on memory")
+    sky.report("reading with an eye on memory")
     peaks: dict[int, list[float]] = {many: [], few: []}
     for _ in range(repeat):
         for number, measured in peaks.items():

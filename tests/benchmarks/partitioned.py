@@ -61,7 +61,7 @@ def partitions(sky: Sky, repeat: int) -> Iterator[Row]:
     number = sky.scale.partitions
     parted = _filled(sky, "parted", number, partitioned=True)
     flat = lcdb.connect(_filled(sky, "flat", number, partitioned=False))
-    sky.say("connecting, searching and reading")
+    sky.report("connecting, searching and reading")
     fresh = _Fresh(parted)
     connecting = side_by_side({"connect": Job(fresh.connect, fresh.close)}, repeat)
     searching = side_by_side(
@@ -113,7 +113,7 @@ def _filled(sky: Sky, name: str, number: int, *, partitioned: bool) -> sa.URL:
     # In the folder beside, with the SQL.
     from partitions import fill
 
-    sky.say(f"filling a database of {number:,} observations{' with partitions' * partitioned}")
+    sky.report(f"filling a database of {number:,} observations{' with partitions' * partitioned}")
     url = sky.blank_database(name)
     with outside_transactions(url) as connection:
         fill(connection, number, partitioned=partitioned, crowd=CROWD)

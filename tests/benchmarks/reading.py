@@ -21,7 +21,7 @@ def against_floor(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare reading with the same COPY thrown away unread."""
     db = sky.light_curves
     for sector, number, what in _sizes(sky):
-        sky.say(f"reading {what} and throwing the same COPY away")
+        sky.report(f"reading {what} and throwing the same COPY away")
         selection = db.search(sector=sector)
         commands = commands_of(partial(_read, selection))
         medians = side_by_side(
@@ -89,7 +89,7 @@ def bytes_received(sky: Sky, repeat: int) -> Iterator[Row]:  # noqa: ARG001
 
 
 def _sizes(sky: Sky, share: float = 1) -> Iterator[tuple[int, int, str]]:
-    """Give the sector, the number and a description of each kind of light curve."""
+    """Yield the sector, the number and a description of each kind of light curve."""
     for sector, number, cadences in (
         (LONG, sky.scale.long, "12,000"),
         (SHORT, sky.scale.short, "1,200"),
@@ -108,7 +108,7 @@ def _against(
 ) -> Iterator[Row]:
     db = sky.light_curves
     for sector, number, what in _sizes(sky, share):
-        sky.say(f"reading {what}, and with {other}")
+        sky.report(f"reading {what}, and with {other}")
         criteria = (
             {"sector": sector} if share == 1 else {"sector": sector, "target": range(1, number + 1)}
         )

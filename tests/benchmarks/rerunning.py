@@ -42,9 +42,9 @@ RERUN = """async () => {
 
 def explorers(sky: Sky, _repeat: int) -> Iterator[Row | NotMeasured]:
     """Measure the kernel and the page before and after many runs of a cell."""
-    lacking = chromium.missing()
-    if lacking is not None:
-        raise ImportError(lacking)
+    missing = chromium.missing()
+    if missing is not None:
+        raise ImportError(missing)
     url = url_of(long_light_curves(sky, 20_000)).render_as_string(hide_password=False)
     folder = sky.folder / "rerunning"
     folder.mkdir()
@@ -52,7 +52,7 @@ def explorers(sky: Sky, _repeat: int) -> Iterator[Row | NotMeasured]:
     fonts.mkdir()
     with chromium.chromium() as browser, servers.jupyter_lab(folder, fonts) as server:
         for number, (how, cell) in enumerate(CELLS.items()):
-            sky.say(f"running a cell {RUNS} times whose explorer is {how}")
+            sky.report(f"running a cell {RUNS} times whose explorer is {how}")
             lab = Lab(browser, server)
             connected = f"import lcdb_notebook as lcdb\ndb = lcdb.connect({url!r})"
             lab.open(f"rerunning{number}", connected, cell)

@@ -66,7 +66,7 @@ SCALES = {
 
 
 class Sky:
-    """Databases and files, each made when first asked for; all are gone when the block is left."""
+    """Databases and files, each made when first used; all are removed at the end of the block."""
 
     def __init__(self, scale: Scale) -> None:
         self.scale = scale
@@ -77,7 +77,7 @@ class Sky:
         # The server of somebody who is root runs as another user, who has to be able to enter.
         self.folder = Path(tempfile.mkdtemp(prefix="lcdb-bench-"))
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        self.say(f"starting a server in {self.folder}")
+        self.report(f"starting a server in {self.folder}")
         try:
             self._server = embedded.start(self.folder / "server")
         except BaseException:
@@ -89,8 +89,8 @@ class Sky:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def say(self, what: str) -> None:
-        """Tell on stderr what goes on, since the table comes at the end."""
+    def report(self, what: str) -> None:
+        """Print progress on stderr, since the table is printed at the end."""
         minutes, seconds = divmod(int(time.perf_counter() - self._began), 60)
         print(f"{minutes:3d}:{seconds:02d}  {what}", file=sys.stderr, flush=True)
 
@@ -105,7 +105,7 @@ class Sky:
         return self._server.url(name)
 
     def server_version(self) -> str:
-        """Say which PostgreSQL this is."""
+        """Return the version of PostgreSQL."""
         with outside_transactions(self._server.url("postgres")) as connection:
             version: str = connection.exec_driver_sql("SHOW server_version").scalar_one()
         return version
@@ -120,7 +120,7 @@ class Sky:
     def light_curves(self) -> lcdb.Database:
         """One raw light curve a star: short ones in one sector, long ones in another."""
         scale = self.scale
-        self.say(f"storing {scale.short:,} short and {scale.long:,} long light curves of demo")
+        self.report(f"storing {scale.short:,} short and {scale.long:,} long light curves of demo")
         db = self.new_database("light_curves")
         for sector, number, cadences in (
             (SHORT, scale.short, 1_200),
@@ -141,7 +141,7 @@ class Sky:
         return self._crowd("many", self.scale.many)
 
     def _crowd(self, name: str, datasets: int) -> lcdb.Database:
-        self.say(f"storing {datasets:,} tiny light curves of demo")
+        self.report(f"storing {datasets:,} tiny light curves of demo")
         db = self.new_database(name)
         stars = datasets // PER_STAR
         _store(db, demo.products(stars, sectors=[1], cadences=8, apertures=5, steps=2), 1_000)
@@ -151,7 +151,7 @@ class Sky:
     def real(self) -> tuple[lcdb.Database, Report]:
         """A database of the real files, and what became of each."""
         paths = self.real_files
-        self.say("ingesting the real files")
+        self.report("ingesting the real files")
         db = self.new_database("real")
         report = db.ingest(paths, progress=False)
         tidy(db)
@@ -161,7 +161,7 @@ class Sky:
     def copied(self) -> lcdb.Database:
         """A database of the copies of a real file."""
         paths = self.copies
-        self.say(f"ingesting {len(paths):,} files")
+        self.report(f"ingesting {len(paths):,} files")
         db = self.new_database("copied")
         db.ingest(paths, progress=False, on_error="raise")
         tidy(db)
@@ -183,13 +183,13 @@ class Sky:
 
     @cached_property
     def copies(self) -> list[Path]:
-        """Copies of a real file of about 1,200 cadences, each with a target's number of its own."""
+        """Copies of a real file of about 1,200 cadences, each with a separate target number."""
         from astropy.io import fits
 
         originals = [path for path in self.real_files if "tess-spoc" in path.name]
         if not originals:
             raise NoDataError("there is no TESS-SPOC file among the real ones")
-        self.say(f"copying a real file {self.scale.collected:,} times")
+        self.report(f"copying a real file {self.scale.collected:,} times")
         folder = self._new_folder("copies")
         paths = []
         with fits.open(min(originals, key=lambda path: path.stat().st_size)) as file:

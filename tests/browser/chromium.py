@@ -31,17 +31,17 @@ FLAGS = (
     "--no-first-run",
 )
 
-# Voilà's own page links Font Awesome there, whoever writes the notebook.
+# The page of Voilà links Font Awesome there, with any notebook.
 VOILA_LINKS = "https://cdn.jsdelivr.net/npm/@fortawesome/"
 
 HARMLESS = (
-    # Chromium says so of layouts that take two turns, JupyterLab's among them.
+    # Chromium reports this for layouts that take two turns, as in JupyterLab.
     "ResizeObserver loop",
 )
 
 
 def missing() -> str | None:
-    """Say what a browser test lacks on this machine; None if nothing."""
+    """Return what is missing for browser tests on this machine, or None."""
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:
@@ -80,17 +80,17 @@ class Loop:
         self._loop = asyncio._get_running_loop()
 
     def show(self) -> None:
-        """Let playwright go on."""
+        """Continue with the loop of playwright."""
         asyncio._set_running_loop(self._loop)
 
     def hide(self) -> None:
-        """Let others believe that there is none."""
+        """Hide the running loop from other code."""
         asyncio._set_running_loop(None)
 
 
 @dataclass
 class PageErrors:
-    """What a page must not do: ask another machine, or fail in JavaScript."""
+    """What a page must not do: contact another machine, or fail in JavaScript."""
 
     foreign: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -98,7 +98,7 @@ class PageErrors:
     def watch(self, page: Page) -> None:
         """Record from now on."""
 
-        def asked(url: str) -> None:
+        def requested(url: str) -> None:
             parts = urlsplit(url)
             here = parts.scheme in ("data", "blob", "about", "chrome-error")
             if not here and parts.hostname != "127.0.0.1" and not url.startswith(VOILA_LINKS):
@@ -106,19 +106,21 @@ class PageErrors:
 
         def failed(error: Exception) -> None:
             if not any(known in str(error) for known in HARMLESS):
-                # The message alone does not tell whose code it was.
+                # The message alone does not name the code.
                 self.errors.append(getattr(error, "stack", None) or str(error))
 
-        page.on("request", lambda request: asked(request.url))
-        page.on("websocket", lambda socket: asked(socket.url.replace("ws://", "http://", 1)))
+        page.on("request", lambda request: requested(request.url))
+        page.on("websocket", lambda socket: requested(socket.url.replace("ws://", "http://", 1)))
         page.on("pageerror", failed)
 
     def collect(self) -> list[str]:
         """Return what happened since the last call, and clear it."""
-        told = [f"asked {url}" for url in self.foreign] + [f"error: {e}" for e in self.errors]
+        problems = [f"requested {url}" for url in self.foreign] + [
+            f"error: {e}" for e in self.errors
+        ]
         self.foreign.clear()
         self.errors.clear()
-        return told
+        return problems
 
 
 def keep_picture(page: Page, folder: Path, name: str) -> Path:

@@ -1,8 +1,8 @@
 """Chromium, JupyterLab and Voilà for tests of widgets; each starts once and serves them all.
 
-Everything here is skipped, with the reason, where there is no Chromium or no playwright. Pictures
-of pages on which a test failed are kept in ``.pytest_cache/d/browser``, or where
-``LCDB_SCREENSHOTS`` says, and named in the report.
+Everything here is skipped, with the reason, without Chromium or playwright. Pictures of
+pages on which a test failed are kept in ``.pytest_cache/d/browser``, or in the folder
+``LCDB_SCREENSHOTS``, and named in the report.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def browser() -> Iterator[Browser]:
 def server_of(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], servers.Server]]:
-    """Give the server of a front end, "lab" or "voila"; each is started when first asked for."""
+    """Return the server of a front end, "lab" or "voila"; each is started on first use."""
     started: dict[str, servers.Server] = {}
     assert pytestconfig.cache is not None
     fonts = pytestconfig.cache.mkdir("matplotlib")
@@ -112,7 +112,7 @@ def server_of(
 def new_front_end(
     browser: Browser, server_of: Callable[[str], servers.Server]
 ) -> Iterator[Callable[[str], FrontEnd]]:
-    """Give a new page on one of the servers."""
+    """Return a new page on one of the servers."""
     with ExitStack() as stack:
 
         def new(name: str) -> FrontEnd:
@@ -136,7 +136,7 @@ def shared_stage(
 
 @pytest.fixture
 def stage(request: pytest.FixtureRequest, shared_stage: Stage) -> Iterator[Stage]:
-    """The stage, empty; a test fails whose page asked another machine or failed in JavaScript."""
+    """The empty stage; a test fails if its page contacts another machine or fails in JavaScript."""
     request.node.stash[SHOWN] = shared_stage.front_end
     shared_stage.clear()
     shared_stage.front_end.page_errors.collect()
@@ -149,18 +149,18 @@ def stage(request: pytest.FixtureRequest, shared_stage: Stage) -> Iterator[Stage
 def front_end(
     request: pytest.FixtureRequest, browser: Browser, server_of: Callable[[str], servers.Server]
 ) -> Iterator[FrontEnd]:
-    """A page of the test's own, for what a kernel of its own has to show."""
+    """A separate page, for tests that need a separate kernel."""
     made = {"lab": Lab, "voila": Voila}[request.param](browser, server_of(request.param))
     request.node.stash[SHOWN] = made
     yield made
-    told = made.page_errors.collect()
+    problems = made.page_errors.collect()
     made.close()
-    assert told == []
+    assert problems == []
 
 
 @pytest.fixture(scope="session")
 def demo_dsn(new_database: Callable[[], str]) -> str:
-    """URL of a database of the demonstration data: 24 stars in two sectors. Leave it as it is."""
+    """URL of a database of the demonstration data: 24 stars in two sectors. Do not change it."""
     url = new_database()
     with connect(url, write=True, create=True) as db:
         demo.load(db.session)

@@ -1,7 +1,7 @@
 """Firefox without a window, driven by WebDriver BiDi (https://w3c.github.io/webdriver-bidi/).
 
-Firefox speaks it by itself, so that no driver is needed; playwright drives only a Firefox of its
-own.
+Firefox speaks it by itself, so that no driver is needed; playwright drives only a
+patched Firefox.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JupyterLab and Voilà on 127.0.0.1, each in a process group and with folders of its own."""
+"""JupyterLab and Voilà on 127.0.0.1, each in a separate process group and with separate folders."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Server:
 
 @contextmanager
 def jupyter_lab(folder: Path, fonts: Path) -> Iterator[Server]:
-    """Run JupyterLab in ``folder``, without a token, for nobody else knows the port."""
+    """Run JupyterLab in ``folder``, without a token, since no other user knows the port."""
     port = free_port()
     notebooks = _folder(folder / "notebooks")
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
@@ -62,12 +62,12 @@ def voila(folder: Path, fonts: Path) -> Iterator[Server]:
         str(notebooks),
     ]
     with running(command, environment(folder, fonts), folder / "log", f"127.0.0.1:{port}"):
-        # Voilà makes a folder of its own in the one it is given.
+        # Voilà creates a folder in the given one.
         yield Server(f"http://127.0.0.1:{port}", notebooks, folder / "runtime")
 
 
 def environment(folder: Path, fonts: Path) -> dict[str, str]:
-    """Give what a server sees: no settings and no database but its own.
+    """Return the environment of a server: no settings and no database but its own.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def running(
     Raises
     ------
     AssertionError
-        If it ends or says nothing of the kind within a minute (with what it said), or if it, or a
-        kernel of it, is still there 20 s after it was told to end.
+        If it ends or does not write this within a minute (with its log), or if it or a kernel of
+        it still runs 20 s after the signal to end.
     """
     server = subprocess.Popen(
         command,
@@ -124,14 +124,14 @@ def running(
                 print(line, end="", file=file, flush=True)
                 if until in line:
                     ready.set()
-        # It has ended; nobody need wait for it any more.
+        # It has ended; there is nothing to wait for.
         ready.set()
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        told = ready.wait(SECONDS_TO_START)
-        assert told, f"{command} said nothing in {SECONDS_TO_START} s:\n{log.read_text()}"
+        started = ready.wait(SECONDS_TO_START)
+        assert started, f"{command} printed nothing in {SECONDS_TO_START} s:\n{log.read_text()}"
         assert server.poll() is None, f"{command} ended at once:\n{log.read_text()}"
         yield server
     finally:
@@ -151,7 +151,7 @@ def running(
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""A page with one empty box in it, and the kernel behind it: where widgets are put and asked."""
+"""A page with one empty box, and its kernel: widgets are placed in the box and inspected."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class FrontEnd(ABC):
         self.page.set_default_timeout(1000 * SECONDS)
         self.page_errors.watch(self.page)
         self._client: BlockingKernelClient | None = None
-        # playwright's own event loop runs in this thread, and jupyter_client wants none.
+        # playwright runs an event loop in this thread, and jupyter_client works only without one.
         self._beside = ThreadPoolExecutor(max_workers=1)
 
     def open(self, name: str, *cells: str, dark: bool = False) -> None:
@@ -148,7 +148,7 @@ class FrontEnd(ABC):
     def _converse(self, code: str, expression: str) -> str:
         client = self._client
         assert client is not None, "no notebook is open"
-        asked = client.execute(
+        request = client.execute(
             code, store_history=False, user_expressions={"answer": expression}, allow_stdin=False
         )
         end = time.monotonic() + 4 * SECONDS
@@ -157,7 +157,7 @@ class FrontEnd(ABC):
                 reply = client.get_shell_msg(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
                 raise KernelError(f"no answer in {4 * SECONDS} s: {code or expression}") from None
-            if reply["parent_header"].get("msg_id") == asked:
+            if reply["parent_header"].get("msg_id") == request:
                 break
         content = reply["content"]
         if content["status"] != "ok":
@@ -174,7 +174,7 @@ class FrontEnd(ABC):
 
     @abstractmethod
     def _kernel_id(self) -> str:
-        """Say which kernel runs the notebook shown."""
+        """Return the id of the kernel of the notebook shown."""
 
 
 class Lab(FrontEnd):
@@ -196,11 +196,12 @@ class Lab(FrontEnd):
 
     def theme(self, *, dark: bool) -> None:
         """Change JupyterLab's theme, as its menu does."""
-        wanted = "JupyterLab Dark" if dark else "JupyterLab Light"
+        name = "JupyterLab Dark" if dark else "JupyterLab Light"
         self.page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", wanted
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            name,
         )
-        self.page.locator(f'body[data-jp-theme-name="{wanted}"]').wait_for(state="attached")
+        self.page.locator(f'body[data-jp-theme-name="{name}"]').wait_for(state="attached")
         # Of two changes that meet, JupyterLab removes this twice, which fails some tests later.
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 

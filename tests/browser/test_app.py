@@ -27,7 +27,7 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
     browser: Browser, demo_dsn: str, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     assert pytestconfig.cache is not None
-    # By the environment, where nobody else sees the password of --lcdb-dsn.
+    # By the environment, where other users cannot see the password of --lcdb-dsn.
     variables = environment(tmp_path, pytestconfig.cache.mkdir("matplotlib")) | {
         "LCDB_URL": demo_dsn,
         "HOME": str(tmp_path),
@@ -54,8 +54,8 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
         assert not [secret for secret in secrets if secret in page.content()]
         assert page_errors.collect() == []
         family = psutil.Process(server.pid).children(recursive=True)
-        said = " ".join(word for one in family for word in one.cmdline())
-        assert not [secret for secret in secrets if secret in said]
+        arguments = " ".join(word for one in family for word in one.cmdline())
+        assert not [secret for secret in secrets if secret in arguments]
         assert family
         page.context.close()
         os.kill(server.pid, signal.SIGINT)
@@ -66,7 +66,7 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
 
 
 def _wait_until_it_listens(address: str) -> None:
-    """Ask until somebody answers: the address is told before the port is taken."""
+    """Connect until there is an answer: the address is printed before the port is open."""
     for _ in range(600):
         try:
             with urllib.request.urlopen(address, timeout=10):
@@ -75,4 +75,4 @@ def _wait_until_it_listens(address: str) -> None:
             return
         except (urllib.error.URLError, TimeoutError):
             psutil.wait_procs([psutil.Process()], timeout=0.05)
-    raise AssertionError(f"nobody listens at {address}")
+    raise AssertionError(f"no server listens at {address}")

@@ -16,7 +16,7 @@ DRAWN = "explorer.light_curve.pictures and explorer.lineage.pictures"
 
 @pytest.fixture
 def page(stage: Stage) -> Stage:
-    """The explorer of the demonstration data, on a page on which all of it can be seen."""
+    """The explorer of the demonstration data, on a page that shows it completely."""
     stage.page.set_viewport_size({"width": 1600, "height": 2000})
     stage.set(OPEN, "explorer")
     expect(part(stage, "targets").locator("select option").first).to_be_attached()
@@ -146,14 +146,14 @@ def test_the_code_on_the_page_is_the_code_of_the_explorer(page: Stage) -> None:
 
 def test_trouble_is_one_sentence_with_more_on_demand(page: Stage) -> None:
     page.run("explorer.targets.error_box.show(ValueError('odd'), 'list the targets')")
-    told = page.page.get_by_text("Could not list the targets: ValueError: odd")
-    expect(told).to_be_visible()
+    message = page.page.get_by_text("Could not list the targets: ValueError: odd")
+    expect(message).to_be_visible()
     trace = part(page, "targets").locator(".lcdb-error-box pre")
     expect(trace).to_be_hidden()
-    told.click()
+    message.click()
     expect(trace).to_be_visible()
     page.page.get_by_role("button", name="Dismiss").click()
-    expect(told).to_be_hidden()
+    expect(message).to_be_hidden()
     click_target(page, 1)
 
 
@@ -185,7 +185,7 @@ def test_no_text_is_cut_off(page: Stage, width: int) -> None:
             .map(one => one.outerHTML.slice(0, 200))"""
     )
     assert beyond == []
-    # Whatever is chosen in a drop-down can be read, beside its arrow.
+    # Any choice in a drop-down can be read, beside its arrow.
     narrow = page.box.evaluate(
         """box => {
             const pen = document.createElement('canvas').getContext('2d');

@@ -12,7 +12,7 @@ from .stage import KernelError, Stage
 def test_one_process_starts_the_server_of_a_front_end(
     stage: Stage, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    # Each process keeps its files below a folder of its own, all of them in one folder.
+    # Each process keeps its files below a separate folder, all of these in one folder.
     folder = tmp_path_factory.getbasetemp()
     every = folder.parent.glob("popen-*") if "PYTEST_XDIST_WORKER" in os.environ else [folder]
     assert len([own for own in every if (own / f"{stage.front_end.name}0").is_dir()]) == 1
@@ -44,4 +44,4 @@ def test_a_request_that_would_leave_this_machine_is_noticed(stage: Stage) -> Non
     page_errors = stage.front_end.page_errors
     failed = stage.page.evaluate("fetch('http://example.org/').then(() => false, () => true)")
     assert failed
-    assert page_errors.collect() == ["asked http://example.org/"]
+    assert page_errors.collect() == ["requested http://example.org/"]

@@ -39,7 +39,7 @@ class Curve:
         )
 
     def wait_for_picture(self, act: Callable[[], object]) -> None:
-        """Do something, and wait until the page says that another picture is complete."""
+        """Do something, and wait until the page has another complete picture."""
         before = int(self._status.get_attribute("data-pictures") or 0)
         act()
         self.stage.page.wait_for_function(
@@ -87,8 +87,8 @@ def test_a_preset_is_one_click(curve: Curve, preset: str) -> None:
     curve.wait_for_picture(curve.preset(preset).click)
     assert curve.stage.ask("x.settings.quality_bitmask") == preset
     assert curve.box("STRAYLIGHT2").is_checked() == (preset != "none")
-    told = curve.stage.box.get_by_text(f"“{preset}”")
-    told.wait_for()
+    shown = curve.stage.box.get_by_text(f"“{preset}”")
+    shown.wait_for()
 
 
 def test_a_flag_shows_its_number_of_cadences_and_its_meaning(curve: Curve) -> None:
@@ -111,13 +111,13 @@ def test_the_keyboard_alone_toggles_a_flag(curve: Curve) -> None:
 
 def test_every_control_can_be_reached_and_left_with_the_tab_key(curve: Curve) -> None:
     page = curve.stage.page
-    wanted = curve.stage.box.locator(
+    labels = curve.stage.box.locator(
         "button:enabled:visible, input:enabled:visible, select:enabled:visible"
     )
     names = "e => (e.labels?.[0]?.innerText || (e.matches('button') && e.innerText) || '').trim()"
-    all_of_them = wanted.evaluate_all(f"elements => elements.map({names})")
+    all_of_them = labels.evaluate_all(f"elements => elements.map({names})")
     assert all(all_of_them), all_of_them
-    wanted.first.focus()
+    labels.first.focus()
     reached = 1
     while reached < len(all_of_them):
         page.keyboard.press("Tab")
@@ -215,17 +215,17 @@ def test_the_readout_has_the_flags_and_arrow_keys_step(curve: Curve) -> None:
     readout = curve.stage.box.locator(".lcdb-if-readout")
     curve.stage.page.keyboard.press("ArrowRight")
     readout.get_by_text("cadence").wait_for()
-    told = readout.text_content() or ""
-    assert re.search(r"BTJD \d+\.\d{5} · UTC [-\d: ]+ · flux [\d.]+", told)
-    number = int(re.findall(r"cadence (\d+)", told)[0])
+    text = readout.text_content() or ""
+    assert re.search(r"BTJD \d+\.\d{5} · UTC [-\d: ]+ · flux [\d.]+", text)
+    number = int(re.findall(r"cadence (\d+)", text)[0])
     data = curve.stage.ask(
         f"[(float(r.time[k]), float(r.flux[k]), flags.names(r.quality['tess_quality_flag'][k:k+1],"
         f" 'tess_quality_flag')[0]) for r in x._records for k in [list(r.cadence).index({number})]]"
     )
     ((time, flux, flags),) = data
-    assert f"BTJD {time:.5f}" in told
-    assert f"flux {flux:.3f}"[:12] in told
-    assert all(f"{name}: " in told for name in flags)
+    assert f"BTJD {time:.5f}" in text
+    assert f"flux {flux:.3f}"[:12] in text
+    assert all(f"{name}: " in text for name in flags)
     curve.stage.page.keyboard.press("ArrowRight")
     readout.get_by_text(f"cadence {number} ").wait_for(state="detached")
 

@@ -46,7 +46,7 @@ class Server:
         return found.pid
 
     def restart(self) -> None:
-        """Stop it as an administrator does, who waits for nobody, and start it again."""
+        """Stop it without waiting for clients, as an administrator does, and start it again."""
         before = psutil.Process(self.process)
         os.kill(before.pid, signal.SIGINT)
         before.wait(60)
@@ -90,14 +90,14 @@ def test_a_restart_between_two_clicks_costs_a_sentence_at_most(
     stage.until("explorer.target and explorer.target.number == 1")
     stage.until(DRAWN)
     server.restart()
-    told = []
+    alerts = []
     for number in (2, 3):
         pictures = stage.ask("explorer.light_curve.pictures")
         stars.select_option(label=f"DEMO {number}")
         stage.until(f"explorer.target.number == {number}")
         stage.until("not any(part.work.busy for part in (explorer, explorer.light_curve))")
-        told.append(stage.box.get_by_role("alert").filter(visible=True).all_inner_texts())
-    first, second = told
+        alerts.append(stage.box.get_by_role("alert").filter(visible=True).all_inner_texts())
+    first, second = alerts
     assert len(first) <= 1
     assert all(len(sentence.strip().splitlines()) == 1 for sentence in first)
     assert second == []

@@ -51,8 +51,8 @@ def assert_all_is_there(page: Page) -> None:
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.complete && image.naturalWidth") >= 700
     shown = page.locator(".lcdb-static").inner_text()
-    for told in ("TESS / Camera 1 / CCD 1", "DEMO DET", "1200", "db.search(1,"):
-        assert told in shown
+    for text in ("TESS / Camera 1 / CCD 1", "DEMO DET", "1200", "db.search(1,"):
+        assert text in shown
     for complaint in COMPLAINTS:
         assert not page.get_by_text(complaint).filter(visible=True).count()
 
@@ -104,7 +104,7 @@ def test_beside_the_widget_no_still_picture_shows(lab: Lab) -> None:
     expect(still).to_be_hidden()
     # Not even an empty line of the page.
     expect(lab.page.locator(".jp-OutputArea-child").filter(has=still)).to_be_hidden()
-    # Whoever closes the widget is left with the picture.
+    # The picture remains after the widget is closed.
     lab.run("explorer.close()")
     assert_all_is_there(lab.page)
 

@@ -35,8 +35,8 @@ def test_a_planet_is_found_cleaned_traced_folded_and_carried_on(stage: Stage) ->
     scrolled = stage.box.evaluate(SCROLLED)
     status = stage.box.locator(".lcdb-lightcurve .lcdb-status")
     # Flags hurt it: without them, cadences are drawn that have no business in a transit search.
-    told = stage.ask("explorer.light_curve._status.value")
-    taken = int(re.findall(r"removes ([\d,]+)\.", told)[0].replace(",", ""))
+    text = stage.ask("explorer.light_curve._status.value")
+    taken = int(re.findall(r"removes ([\d,]+)\.", text)[0].replace(",", ""))
     expect(status).to_contain_text(f"“default” removes {taken}.")
     assert taken > 50
     page.get_by_role("button", name="none", exact=True).click()
@@ -65,7 +65,7 @@ def test_a_planet_is_found_cleaned_traced_folded_and_carried_on(stage: Stage) ->
     assert stage.ask(
         "bool((carried.time.value == copied.time.value).all()) and len(carried) == len(copied)"
     )
-    # All of it is on one screen: what is not visible, the browser would have scrolled to.
+    # Everything is on one screen: what is not visible, the browser would have scrolled to.
     assert stage.box.evaluate(SCROLLED) == scrolled
     for part in ("targets", "datasets", "light_curve", "lineage"):
         assert stage.ask(f"repr(explorer.{part}.error_box.error)") == "None"

@@ -1,4 +1,4 @@
-"""The command ``lcdb-notebook``: what it does, what it says, and its exit codes."""
+"""The command ``lcdb-notebook``: what it does, its output, and its exit codes."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_demo_loads_what_is_missing(blank_dsn: str, capsys: pytest.CaptureFixtur
 def test_demo_draws_flagged_cadences_apart(filled: str, tmp_path: Path) -> None:
     file = tmp_path / "star.svg"
     assert main(["demo", "--url", filled, "--plot", str(file)]) == 0
-    # In an SVG every text stands in a comment as well.
+    # In an SVG every text is repeated in a comment.
     assert "DESAT (" in file.read_text(encoding="utf-8")
 
 
@@ -226,8 +226,8 @@ def test_plot_writes_a_file_and_names_its_light_curves(
     file = tmp_path / "star.svg"
     arguments = ["plot", *ONE, "--quality-bitmask", "hard", "-o", str(file), "--url", filled]
     assert main([*arguments, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["file"], len(told["datasets"])) == (str(file), 2)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["file"], len(printed["datasets"])) == (str(file), 2)
     assert "DESAT (" in file.read_text(encoding="utf-8")
 
 
@@ -263,8 +263,8 @@ def test_notebooks_are_copied_and_existing_files_are_kept(
 
 def test_info_and_ingest_print_json(filled: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "--url", filled, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    numbers = {row["what"]: row["number"] for row in told["contents"]}
+    printed = json.loads(capsys.readouterr().out)
+    numbers = {row["what"]: row["number"] for row in printed["contents"]}
     assert numbers["light curves"] == LIGHT_CURVES
     Path("bad.fits").write_bytes(b"no FITS at all")
     assert main(["ingest", "bad.fits", "--url", filled, "--json"]) == 1

@@ -71,7 +71,7 @@ def writable(own_url: str) -> Iterator[lcdb.Database]:
 
 
 def backends(url: str) -> list[Any]:
-    """What the server says of our connections to a database, asked from outside of it."""
+    """Return what the server reports of our connections to a database, on another connection."""
     outside = sa.create_engine(sa.make_url(url).set(database="postgres"), poolclass=sa.NullPool)
     with outside.connect() as connection:
         return list(
@@ -164,7 +164,7 @@ def test_a_password_of_any_letters_gets_through_and_is_never_shown(url: str, pas
                     assert db.session.scalar(sa.text("SELECT current_user")) == role
                     db.session.rollback()
             except ConnectionFailedError as error:
-                # A server that asks for no password takes nobody else's name on its socket.
+                # A server without passwords accepts only the name of the process on its socket.
                 shown = f"{error!r} {error.__cause__!r}"
                 assert role in shown
             assert shown
@@ -609,7 +609,7 @@ assert connected_before.search(visit_name="first light").table["visit_name"][0] 
 
 
 def test_a_class_of_ones_own_is_searched_by_its_fields(own_url: str) -> None:
-    # In a process of its own, since a class that is mapped stays mapped.
+    # In a separate process, since a class that is mapped stays mapped.
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", CLASS_OF_ONES_OWN, own_url],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The synthetic sky: repeatable, scalable, and faulty exactly where its flags say so."""
+"""The synthetic sky: repeatable, scalable, and faulty exactly at its flagged cadences."""
 
 from __future__ import annotations
 

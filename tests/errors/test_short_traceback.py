@@ -17,7 +17,7 @@ import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.read import fetch
-from lcdb_notebook.server.cancel import give_up
+from lcdb_notebook.server.cancel import abandon
 from lcdb_notebook.server.interrupt import interruptible
 
 
@@ -83,13 +83,13 @@ MISTAKES = (
 
 def test_tracebacks_of_mistakes_in_a_kernel_are_short(dsn: str) -> None:
     manager, kernel = start_new_kernel(kernel_name="python3")
-    told: dict[str, list[str]] = {}
+    tracebacks: dict[str, list[str]] = {}
     try:
 
         def run(code: str) -> None:
             def keep(message: dict[str, Any]) -> None:
                 if message["msg_type"] == "error":
-                    told[code] = "\n".join(message["content"]["traceback"]).splitlines()
+                    tracebacks[code] = "\n".join(message["content"]["traceback"]).splitlines()
 
             kernel.execute_interactive(code, output_hook=keep, timeout=120)
 
@@ -100,8 +100,8 @@ def test_tracebacks_of_mistakes_in_a_kernel_are_short(dsn: str) -> None:
     finally:
         kernel.stop_channels()
         manager.shutdown_kernel(now=True)
-    assert set(told) == set(MISTAKES)
-    assert {code: len(lines) for code, lines in told.items() if len(lines) >= 15} == {}
+    assert set(tracebacks) == set(MISTAKES)
+    assert {code: len(lines) for code, lines in tracebacks.items() if len(lines) >= 15} == {}
 
 
 def test_verbose_traceback_shows_everything(shell: Any) -> None:
@@ -152,5 +152,5 @@ def test_a_connection_lost_in_to_pandas_does_not_print_all_ids(
 
 
 def lost(driver: Any, work: Callable[[], Any], **options: Any) -> Any:
-    give_up(driver)
+    abandon(driver)
     return interruptible(driver, work, **options)

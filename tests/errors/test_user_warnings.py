@@ -1,4 +1,4 @@
-"""Warnings point at the line of whoever called, however deep inside the package they arise."""
+"""Warnings point at the line of the caller, from any depth inside the package."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ def inside(source: str) -> ModuleType:
 
 @pytest.mark.parametrize("depth", [0, 1, 5])
 def test_the_line_is_the_first_outside_of_the_package(depth: int) -> None:
-    source = "from lcdb_notebook.errors.user_warnings import warn\ndef call0():\n    warn('told')\n"
+    source = "from lcdb_notebook.errors.user_warnings import warn\ndef call0():\n    warn('odd')\n"
     for level in range(depth):
         source += f"def call{level + 1}():\n    call{level}()\n"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         inside(source).__dict__[f"call{depth}"]()
     assert [(str(w.message), w.category, w.filename) for w in caught] == [
-        ("told", UserWarning, __file__)
+        ("odd", UserWarning, __file__)
     ]
 
 
 def test_a_generator_points_at_the_line_that_iterates_over_it() -> None:
     source = (
         "from lcdb_notebook.errors.user_warnings import warn\n"
-        "def inner():\n    yield 1\n    warn('told')\n"
+        "def inner():\n    yield 1\n    warn('odd')\n"
         "def outer():\n    yield from inner()\n"
     )
-    with pytest.warns(UserWarning, match="told") as caught:
+    with pytest.warns(UserWarning, match="odd") as caught:
         list(inside(source).__dict__["outer"]())
     assert caught[0].filename == __file__
 
 
 def test_a_caller_of_a_like_name_is_outside() -> None:
     module = inside(
-        "from lcdb_notebook.errors.user_warnings import warn\ndef call():\n    warn('told')\n"
+        "from lcdb_notebook.errors.user_warnings import warn\ndef call():\n    warn('odd')\n"
     )
     module.__dict__["__name__"] = "lcdb_notebook_of_ones_own"
-    with pytest.warns(UserWarning, match="told") as caught:
+    with pytest.warns(UserWarning, match="odd") as caught:
         module.__dict__["call"]()
     assert caught[0].filename == "somewhere.py"
 
 
 def test_without_anything_outside_it_warns_all_the_same() -> None:
-    with pytest.warns(UserWarning, match="told"):
-        warn("told")
+    with pytest.warns(UserWarning, match="odd"):
+        warn("odd")

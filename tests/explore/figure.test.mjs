@@ -72,7 +72,7 @@ test("UTC counts from the last leap second", () => {
   assert.equal(numbers.utc([], 86400, 1), "");
 });
 
-test("more than 32 flags are told apart, and excluded ranges leave points out", () => {
+test("more than 32 flags are distinguished, and excluded ranges leave points out", () => {
   const planes = [[0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 2]];
   const flags = Array.from({ length: 40 }, (_, slot) => ({ name: `F${slot}`, slot, cadences: 1, meaning: "", own: true }));
   const s = scene([1, 2, 3, 4], [1, 2, NaN, 4], planes);

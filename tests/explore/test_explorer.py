@@ -213,11 +213,11 @@ def test_arrow_keys_go_on_to_further_pages(
 def test_buttons_turn_the_pages(targets: TargetList, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lcdb_notebook.explore.targets._PAGE", 3)
     targets._ask()
-    told = [targets._where.value]
+    shown = [targets._where.value]
     while not targets._after.disabled:
         targets._after.click()
-        told.append(targets._where.value)
-    assert told == ["1 to 3 of 8", "4 to 6 of 8", "7 to 8 of 8"]
+        shown.append(targets._where.value)
+    assert shown == ["1 to 3 of 8", "4 to 6 of 8", "7 to 8 of 8"]
     targets._before.click()
     assert targets._where.value == "4 to 6 of 8"
 
@@ -259,8 +259,8 @@ def test_filters_of_the_target_choose_among_its_light_curves(
 ) -> None:
     part = DataSetList(db)
     choose(targets, 1)
-    wanted = criteria(sector=2, processing="raw")
-    part.show(targets.target, wanted)
+    filters = criteria(sector=2, processing="raw")
+    part.show(targets.target, filters)
     assert set(table(part)["sector"]) == {2}
     assert set(table(part)["processing"]) == {"raw"}
 
@@ -387,7 +387,7 @@ def test_five_hundred_nodes_can_be_clicked_one_by_one(new_database: Callable[[],
         assert drawn == []
 
 
-# All of it
+# Everything together
 
 
 def test_a_target_that_is_chosen_is_drawn_and_written_as_code(explorer: Explorer) -> None:
@@ -479,7 +479,7 @@ def test_nothing_is_queried_twice_for_one_picture(
     known = len(statements)
     statements.clear()
     explorer.datasets._processing.index = (1,)
-    # Its arrays are read by COPY; of what is known already nothing is asked again.
+    # Its arrays are read by COPY; known data are not requested again.
     assert len(statements) <= known
     assert not [sql for sql in statements if "FROM dataset JOIN" in sql]
     statements.clear()
@@ -661,10 +661,10 @@ def test_long_work_shows_how_far_it_is() -> None:
 def test_an_exception_in_a_thread_is_shown() -> None:
     async def fail() -> Exception | None:
         error_box = ErrorBox()
-        told = asyncio.Event()
-        error_box.layout.observe(lambda _: told.set(), "display")
+        displayed = asyncio.Event()
+        error_box.layout.observe(lambda _: displayed.set(), "display")
         Work(error_box).run(lambda _: 1 / 0, lambda _: None, doing="divide")
-        await asyncio.wait_for(told.wait(), 10)
+        await asyncio.wait_for(displayed.wait(), 10)
         return error_box.error
 
     assert isinstance(asyncio.run(fail()), ZeroDivisionError)

@@ -242,8 +242,8 @@ def test_arrays_are_messages_and_not_state(one: Selection) -> None:
     figure = one.figure()
     sent: list[tuple[Any, list[Any]]] = []
     figure.send = lambda content, buffers: sent.append((content, buffers))
-    figure._asked(figure, {"ask": "arrays"}, [])
-    figure._asked(figure, {"ask": "errors"}, [])
+    figure._on_message(figure, {"ask": "arrays"}, [])
+    figure._on_message(figure, {"ask": "errors"}, [])
     assert (sent[0][0]["arrays"], sent[1][0]) == (0, {"errors": 0})
     (data,) = figure.records
     assert np.frombuffer(sent[0][1][0], np.float32).size == data.time.size
@@ -259,7 +259,7 @@ def test_load_sends_other_arrays_to_the_page_that_requested_them(one: Selection)
     (data,) = figure.records
     figure.load([data])
     assert sent == []
-    figure._asked(figure, {"ask": "arrays"}, [])
+    figure._on_message(figure, {"ask": "arrays"}, [])
     other = replace(data, quality={"kepler_quality_flag": np.ones(data.time.size, np.int64)})
     figure.quality_bitmask = ("DESAT",)
     with pytest.raises(LCDBError):

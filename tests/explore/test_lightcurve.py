@@ -1,4 +1,4 @@
-"""The light curve's part of an explorer, without a browser: what it draws, and what it says."""
+"""The light curve's part of an explorer, without a browser: its picture and its texts."""
 
 from __future__ import annotations
 
@@ -152,12 +152,12 @@ def test_the_drawn_light_curve_equals_the_selection_and_the_line_of_python(
     explorer = LightCurveExplorer(found, settings=settings)
     lc = explorer.lightcurve()
     flux = plain(lc.flux)
-    wanted = by_place(plain(lc.time)[np.isfinite(flux)], flux[np.isfinite(flux)])
+    expected = by_place(plain(lc.time)[np.isfinite(flux)], flux[np.isfinite(flux)])
     assert explorer.error_box.error is None
-    assert_same_points(page.points(explorer), wanted)
-    said = eval(explorer.code("found"), {"found": found})
-    np.testing.assert_array_equal(plain(said.time), plain(lc.time))
-    np.testing.assert_array_equal(plain(said.flux), plain(lc.flux))
+    assert_same_points(page.points(explorer), expected)
+    by_code = eval(explorer.code("found"), {"found": found})
+    np.testing.assert_array_equal(plain(by_code.time), plain(lc.time))
+    np.testing.assert_array_equal(plain(by_code.flux), plain(lc.flux))
     explorer.close()
 
 
@@ -185,9 +185,9 @@ def test_magnitudes_are_drawn_as_the_relative_flux_that_a_light_curve_has(one: S
     (data,) = one.read()
     magnitude = dataclasses.replace(data, flux=10 - 1e-4 * data.flux, unit="mag")
     (shown,) = prepare([magnitude], Settings("hard")).records
-    wanted = convert.to_lightcurve(magnitude, quality_bitmask="hard")
+    expected = convert.to_lightcurve(magnitude, quality_bitmask="hard")
     good = ~flagged_mask(shown, "hard")
-    np.testing.assert_array_equal(shown.flux[good], plain(wanted.flux))
+    np.testing.assert_array_equal(shown.flux[good], plain(expected.flux))
     assert shown.unit == ""
 
 
@@ -321,11 +321,11 @@ def toggle(explorer: LightCurveExplorer, name: str) -> None:
 
 
 def test_ticking_a_box_changes_one_flag_and_a_preset_all(explorer: LightCurveExplorer) -> None:
-    told: list[flags.Bitmask] = []
-    explorer.observe(lambda change: told.append(change["new"].quality_bitmask), "settings")
+    bitmasks: list[flags.Bitmask] = []
+    explorer.observe(lambda change: bitmasks.append(change["new"].quality_bitmask), "settings")
     toggle(explorer, "STRAYLIGHT2")
     toggle(explorer, "STRAYLIGHT2")
-    assert told == [("default", "STRAYLIGHT2"), "default"]
+    assert bitmasks == [("default", "STRAYLIGHT2"), "default"]
     explorer.settings = Settings("hardest")
     assert explorer.figure._chosen == explorer.figure._presets["hardest"]
     toggle(explorer, "DESAT")

@@ -78,7 +78,7 @@ and last().targets.counted > 0 and not last().light_curve.work.busy"""
 
 
 class Kernel:
-    """A kernel, and a front end that shows nothing and says which cell it runs."""
+    """A kernel, and a front end that shows nothing and sends the id of the cell that it runs."""
 
     def __init__(self, client: BlockingKernelClient) -> None:
         self._client = client
@@ -127,7 +127,7 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
     client.start_channels()
     try:
         client.wait_for_ready(timeout=SECONDS)
-        # Nobody looks, so nothing has to be sent.
+        # There is no page, so nothing has to be sent.
         client.iopub_channel.stop()
         yield Kernel(client)
     finally:

@@ -98,9 +98,9 @@ class Archive:
         ]
 
 
-def _matches(observation: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    found = observation[wanted["paramName"]]
-    for one in wanted["values"]:
+def _matches(observation: dict[str, Any], condition: dict[str, Any]) -> bool:
+    found = observation[condition["paramName"]]
+    for one in condition["values"]:
         if isinstance(one, dict):
             if one["min"] <= found <= one["max"]:
                 return True

@@ -176,7 +176,7 @@ def test_a_batch_ends_where_its_bytes_do(
 
 
 def bad_files(folder: Path, qlp: Path) -> dict[str, str]:
-    """Write files that cannot go in; give the reason of each."""
+    """Write files that cannot be ingested; return the reason for each."""
     (folder / "b_empty.fits").write_bytes(b"")
     (folder / "c_text.fits").write_text("not a light curve")
     shutil.copy(qlp, folder / "d_short.fits.gz")
@@ -327,7 +327,7 @@ def test_times_that_another_program_stores_meanwhile_are_found_in_a_second_attem
         rows = connection.execute(sa.text("SELECT * FROM target_specific_time")).mappings().all()
         connection.exec_driver_sql("DELETE FROM target_specific_time; DELETE FROM dataset")
     other = own_engine.connect()
-    # Not committed: nobody else sees it, but the unique key waits for it.
+    # Not committed: other transactions do not see it, but the unique key waits for it.
     other.execute(sa.insert(TargetSpecificTime), [dict(row) for row in rows])
     with once_one_waits(own_engine, "transactionid", other.commit):
         if how == "ingest":

@@ -1,4 +1,4 @@
-"""A file whose bytes are not its writer's is refused, where it carries a sum that tells."""
+"""A changed file is refused if it has a checksum."""
 
 from __future__ import annotations
 

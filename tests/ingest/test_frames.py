@@ -306,7 +306,7 @@ def test_a_missing_observation_is_reported(
         add_frames(connection, ffi(tmp_path / "a.fits", **cards), observation=given)
 
 
-# What is no image
+# Files that are not images
 
 
 def test_a_table_is_not_read_as_an_image(

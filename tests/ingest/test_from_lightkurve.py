@@ -54,7 +54,7 @@ def session(engine: sa.Engine) -> Iterator[orm.Session]:
 
 
 def tess(**changes: Any) -> Any:
-    """Make a small LightCurve that says all that is needed."""
+    """Make a small LightCurve with all required metadata."""
     columns = {
         "time": Time([1325.0, 1325.5, 1326.0], format="btjd", scale="tdb"),
         "flux": [3.0, 2.0, 1.0] * units.electron / units.s,

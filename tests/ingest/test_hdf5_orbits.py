@@ -431,7 +431,7 @@ def test_a_text_heap_that_the_library_would_never_leave_is_refused(
     heap = damaged.index(b"GCOL\x01")
     first = int.from_bytes(damaged[heap + 24 : heap + 32], "little")
     second = heap + 16 + 16 + (first + 7) // 8 * 8
-    # Free space that says it has no length.
+    # Free space with a length of zero.
     damaged[second : second + 16] = bytes(16)
     path = tmp_path / "star.h5"
     path.write_bytes(damaged)

@@ -1,7 +1,7 @@
-"""Hundreds of damaged files at once: refused by name or taken whole, and cheap either way.
+"""Hundreds of damaged files at once: refused by name or stored completely, at low cost.
 
-The mutants are made from real files by a seeded generator, always the same ones. They go in by one
-call in a process of its own, so that a crash is seen and its memory is known.
+The mutants are made from real files by a seeded generator, always the same ones. They are
+ingested by one call in a separate process, so that a crash is seen and its memory is known.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def with_card(content: bytes, key: str, value: object) -> bytes:
 
 
 def with_rows(content: bytes, edit: Edit) -> bytes:
-    """The file with its rows, big-endian as they are there, exchanged for what ``edit`` returns."""
+    """Return the file with its rows (big-endian) replaced by the result of ``edit``."""
     with fits.open(io.BytesIO(content)) as hdus:
         start, count = hdus[1].fileinfo()["datLoc"], hdus[1].header["NAXIS2"]
         dtype = hdus[1].columns.dtype.newbyteorder(">")
@@ -254,7 +254,7 @@ def replace(group: Any, name: str, values: npt.NDArray[Any]) -> None:
 
 
 def write_mutants(data_folder: Path, folder: Path) -> dict[str, str]:
-    """Write every mutant, and tell those that must be refused with a word of the reason."""
+    """Write every mutant; return those that must be refused, with a word of the reason."""
     refused: dict[str, str] = {}
     random = np.random.default_rng(20261122)
     for kind, name in FITS.items():

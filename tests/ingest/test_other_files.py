@@ -109,7 +109,7 @@ def test_ingest_of_what_write_lightcurve_wrote_of_a_new_processing(
 
 
 def foreign(path: Path, **changes: Any) -> Path:
-    """Write a file of a pipeline of one's own; changes are header cards of its table or columns."""
+    """Write a file of a custom pipeline; changes are header cards of its table or columns."""
     time = 1325.5 + np.arange(50) / 720
     columns = {"TIME": time, "SAP_FLUX": 100 + np.sin(time), "SAP_FLUX_ERR": np.full(50, 0.5)}
     columns |= {"CADENCENO": np.arange(70, 120), "QUALITY": np.arange(50) % 4}

@@ -1,4 +1,4 @@
-"""Reprocessed files in place of those that were stored before."""
+"""Reprocessed files replace those that were stored before."""
 
 from __future__ import annotations
 

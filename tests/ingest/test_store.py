@@ -575,7 +575,7 @@ def test_a_reference_that_is_not_sorted_is_followed_by_number(
 ) -> None:
     store(connection, [product(1, (10, 11, 12))])
     set_reference(connection, (12, 10, 11))
-    # What was at 10, 11, 12 is now at 12, 10, 11: that is what the database says.
+    # The values at 10, 11, 12 are now at 12, 10, 11 according to the database.
     assert statuses(connection, product(2, cadences)) == ["added"]
     found = content(connection)
     reference, (values, *_), _ = found[2, 1, "CCD 2", "Aperture", None]

@@ -50,7 +50,7 @@ CLOCKS = {
 
 
 def own_process(code: str) -> str:
-    """Run code where nothing is imported yet."""
+    """Run code in a new interpreter."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -1,4 +1,4 @@
-"""Records to LightCurves and DataFrames, without a database: what is kept, named and told."""
+"""Records to LightCurves and DataFrames, without a database: values, names and metadata."""
 
 from __future__ import annotations
 
@@ -500,7 +500,7 @@ def test_it_is_written_to_a_fits_file_though_little_is_known(
 @every_kind
 def test_it_is_drawn(make: Callable[..., LightCurveData]) -> None:
     lc = convert.to_lightcurve(make())
-    # Without errors lightkurve draws no error bars, and says so.
+    # Without errors lightkurve draws no error bars, and warns.
     for draw in (lc.plot, lc.scatter, *([] if make is foreign else [lc.errorbar])):
         ax = draw()
         assert lc.label in [text.get_text() for text in ax.get_legend().get_texts()]
@@ -550,7 +550,7 @@ def test_a_dataframe_has_one_row_per_cadence_with_its_target() -> None:
 
 def test_a_dataframe_has_units_and_clock_in_its_attributes() -> None:
     attrs = convert.to_pandas([record()]).attrs
-    # What from_pandas() reads is for nobody else.
+    # What from_pandas() reads is private.
     assert isinstance(attrs.pop("light_curves"), str)
     assert attrs == {
         "mission": "TESS",

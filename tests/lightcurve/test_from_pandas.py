@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
 
 
 def others() -> Iterator[Product]:
-    """Give a star in magnitudes with two types of flags, and one of Kepler's without errors."""
+    """Return a star in magnitudes with two types of flags, and one of Kepler without errors."""
     (made,) = demo.products(1, sectors=[3], cadences=50, apertures=1, steps=0)
     flux = np.linspace(10, 11, made.cadence.size)
     flux[5] = 99

@@ -1,4 +1,4 @@
-"""Run pytest in the process that was forked for one test; ``conftest.py`` says how."""
+"""Run pytest in the process that was forked for one test; see ``conftest.py``."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ IMPORTED = ["pytest", "hypothesis", "alembic.command", "lightkurve", "lcdb_noteb
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "own_process: maps classes of its own, which no other test may see",
+        "own_process: maps classes that no other test may see",
     )
 
 

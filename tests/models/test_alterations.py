@@ -1,4 +1,4 @@
-"""Tables of another program: nothing is added unless its owner says so, and it can still insert."""
+"""Tables of another program: nothing is added without consent, and it can still insert."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays: every number comes back as it went in, as numpy, and nothing else goes in."""
+"""Arrays: every number is returned unchanged, as numpy, and nothing else is stored."""
 
 from __future__ import annotations
 

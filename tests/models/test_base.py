@@ -1,4 +1,4 @@
-"""A model's repr: it says which row it is, prints no array, and asks the database nothing."""
+"""A model's repr: it names the row, prints no array, and sends no statement."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def count(session: orm.Session, model: type[Base]) -> int:
 
 
 def copied(session: orm.Session, model: type[Base], **changes: Any) -> None:
-    """Store a copy of the first row of a table by SQL alone, under an id of its own."""
+    """Store a copy of the first row of a table by SQL alone, under a new id."""
     table = model.__table__
     assert isinstance(table, sa.Table)
     row = dict(session.execute(sa.select(table).limit(1)).one()._mapping) | changes
@@ -129,7 +129,7 @@ def test_one_number_is_accepted_in_two_catalogs(sky: Sky) -> None:
 
 
 def test_flags_of_a_whole_observation_are_one_row_a_type(sky: Sky) -> None:
-    # SQL takes NULLs for different, unless told otherwise.
+    # In SQL, NULLs are distinct by default.
     copied(sky.session, QualityFlagArray, target_id=None)
     with pytest.raises(sa.exc.IntegrityError, match='unique constraint "uq_'):
         copied(sky.session, QualityFlagArray, target_id=None)
@@ -154,7 +154,7 @@ CASCADES: dict[type[Base], list[type[Base]]] = {
     Target: [DataSet, TargetSpecificTime, QualityFlagArray, DataSetHierarchy],
     DataSet: [DataSetHierarchy],
 }
-"""What goes with a row that is deleted."""
+"""Rows that are deleted together with a row."""
 
 STAYING = {
     Observation: [Target, Instrument, PhotometricSource, ProcessingMethod, Mission],
@@ -259,7 +259,7 @@ def test_what_is_taken_off_a_target_is_deleted_where_it_cannot_be_without(
 
 
 def test_a_light_curve_outlives_the_loss_of_its_methods(sky: Sky) -> None:
-    # A raw light curve is no orphan.
+    # A raw light curve is not an orphan.
     assert sky.detrended in sky.detrending.datasets
     assert sky.detrended in sky.aperture.datasets
     sky.detrended.processing_method = None

@@ -92,10 +92,10 @@ def test_a_reference_with_a_cadence_twice_is_refused() -> None:
         dataset([7, 8, 7], values=[1]).align_to_observation([8])
 
 
-@pytest.mark.parametrize("lacking", [DataSet(), DataSet(values=[1]), dataset([1], None)])
-def test_alignment_needs_an_observation_and_values(lacking: DataSet) -> None:
+@pytest.mark.parametrize("incomplete", [DataSet(), DataSet(values=[1]), dataset([1], None)])
+def test_alignment_needs_an_observation_and_values(incomplete: DataSet) -> None:
     with pytest.raises(DataError, match="needs an observation and values"):
-        lacking.align_to_observation([1])
+        incomplete.align_to_observation([1])
 
 
 def test_a_long_list_of_wrong_cadences_is_cut_short() -> None:

@@ -1,4 +1,4 @@
-"""No DataSet can be made to descend from itself, whatever is loaded and however it is linked."""
+"""No DataSet can descend from itself, with any rows loaded and by any way of linking."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .conftest import Sky
 
 
 def chain(sky: Sky, length: int) -> list[DataSet]:
-    """Store light curves, each derived from the one before; forget them, and load them anew."""
+    """Store light curves, each derived from the one before; forget them, and load them again."""
     made = [sky.dataset()]
     for _ in range(length - 1):
         made.append(sky.dataset(made[-1]))
@@ -127,7 +127,7 @@ def test_a_step_can_be_turned_round(sky: Sky) -> None:
 
 
 @pytest.mark.parametrize("how", ["collection", "row", "light curve"])
-def test_what_the_same_flush_takes_away_closes_no_circle(sky: Sky, how: str) -> None:
+def test_links_removed_in_the_same_flush_close_no_circle(sky: Sky, how: str) -> None:
     first, second, third = chain(sky, 3)
     if how == "collection":
         second.source_datasets.remove(first)

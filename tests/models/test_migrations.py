@@ -87,12 +87,12 @@ def database(blank_dsn: str) -> Iterator[sa.Engine]:
 
 
 def release(steps: Path, code: str = SECOND) -> None:
-    """Let the package have a second version."""
+    """Add a second version to the package."""
     (steps / "versions" / "v0002.py").write_text(code, encoding="utf-8")
 
 
 def build_first_version(engine: sa.Engine) -> None:
-    """Make the tables by the first step, whatever the models are by now, and mark them."""
+    """Make the tables by the first step, independent of the present models, and mark them."""
     with engine.begin() as connection:
         skip_before_15(connection)
         migrations._run("upgrade", "0001", connection)
@@ -353,7 +353,7 @@ def test_of_two_processes_that_upgrade_at_once_one_does_it(
     before = contents(database)
     release(steps)
     with database.begin() as connection:
-        # Nobody may begin before both want to.
+        # Neither may begin before both are ready.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.create'))")
         others = [upgrading_process(blank_dsn, steps) for _ in range(2)]
         wait_until(lambda: waiting(connection) == 2)

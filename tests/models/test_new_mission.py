@@ -180,7 +180,7 @@ def test_nothing_that_was_there_is_touched(db: lcdb.Database) -> None:
     assert sorted(db.create()) == sorted(["hst_flags", "scan_observation", *FIELDS])
     after = columns(db)
     for table, known in before.items():
-        # What is new stands behind what was there, and may be empty.
+        # New columns follow the existing ones, and may be empty.
         assert after[table][: len(known)] == known
         assert all(nullable for _, _, nullable in after[table][len(known) :])
     assert after.keys() - before.keys() == {"hst_flags", "scan_observation"}

@@ -150,11 +150,11 @@ def test_what_was_missing_is_as_if_it_had_always_been_there(filled: sa.Engine) -
         "ALTER TABLE mission DROP COLUMN time_unit",
         "ALTER TABLE instrument DROP COLUMN parent_id",
     )
-    lacking = ["datasethierarchy", "dataset.errors", "instrument.parent_id", "mission.time_unit"]
-    lacking += ["observation.quarter", "observation.sector"]
+    missing = ["datasethierarchy", "dataset.errors", "instrument.parent_id", "mission.time_unit"]
+    missing += ["observation.quarter", "observation.sector"]
     with filled.begin() as connection:
-        assert sorted(schema.missing(connection)) == sorted(lacking)
-        assert sorted(schema.create(connection)) == sorted(lacking)
+        assert sorted(schema.missing(connection)) == sorted(missing)
+        assert sorted(schema.create(connection)) == sorted(missing)
     assert structure(filled) == before
     with orm.Session(filled) as session:
         assert session.query(Mission).one().time_unit == "d"

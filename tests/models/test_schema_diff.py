@@ -35,7 +35,7 @@ def test_what_this_package_makes_differs_in_nothing(engine: sa.Engine) -> None:
         assert differences(connection) == []
 
 
-# What is done to the tables, and what is then told; a mark stands before what keeps from reading.
+# Changes to the tables, and the reported differences; those that prevent reading have a mark.
 CHANGES = {
     "an array of another kind": (
         "ALTER TABLE dataset ALTER values TYPE text[]",

@@ -36,11 +36,11 @@ def light_curve(
     clock: Clock = TESS,
     **fields: Any,
 ) -> LightCurveData:
-    """Make a light curve of one TESS sector: noise of 1 around 100 unless said otherwise."""
+    """Make a light curve of one TESS sector: noise of 1 around 100 by default."""
     rng = np.random.default_rng(sector)
     cadence = np.arange(CADENCES, dtype=np.int64) + sector * 10_000
     fields = {"sector": sector, "orbit_number": None, "author": "SPOC", "exptime": 120, **fields}
-    # Observations are told apart by their id alone.
+    # Observations are distinguished by their id alone.
     number = hash(tuple(fields.items())) % 1_000_000
     observation = ObservationData(
         number, "tess_observation", fields, ("TESS",), ("sector", "orbit_number")
@@ -431,5 +431,5 @@ def test_nothing_in_a_figure_overlaps_or_is_cut_off(tmp_path: Path) -> None:
     for number, box in enumerate(boxes):
         assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
-        # A pixel, since a legend stands right on its Axes.
+        # A pixel, since a legend touches its Axes.
         assert not [other for other in boxes[:number] if box.padded(-1).overlaps(other.padded(-1))]

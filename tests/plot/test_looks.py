@@ -1,6 +1,6 @@
 """Plots as pictures: each must look as its stored baseline in ``tests/plot/baselines``.
 
-After a change that is meant, make the baselines anew, look at each, and store them::
+After an intended change, make the baselines again, look at each, and store them::
 
     .venv/bin/pytest tests/plot/test_looks.py --mpl-generate-path=tests/plot/baselines
 
@@ -34,7 +34,7 @@ PERIOD = 3.3
 
 looks_as_before = pytest.mark.mpl_image_compare(
     baseline_dir="baselines",
-    # matplotlib's own style and its own letters (DejaVu Sans), whatever is configured or installed.
+    # The default style and font of matplotlib (DejaVu Sans), with any configuration.
     style="default",
     tolerance=0.5,
     savefig_kwargs={"dpi": 70},
@@ -97,7 +97,7 @@ def some_flags() -> Any:
 
 
 def still(ax: Axes) -> Figure:
-    """Give the figure without its letters and legends, and its Axes at fixed places.
+    """Return the figure without letters and legends, and with its Axes at fixed places.
 
     Versions of matplotlib draw letters differently and of different height, by which a layout would
     move all else. What is written where is tested by what is in the Axes (``test_plot.py``).

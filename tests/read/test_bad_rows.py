@@ -33,7 +33,7 @@ def db(empty_dsn: str) -> Iterator[lcdb.Database]:
         yield db
 
 
-# What is done to which star's rows, and what the error says of it.
+# Changes to the rows of stars, and the error messages.
 OF_A_STAR = {
     2: ("UPDATE dataset SET values = values[2:]", "49 values"),
     3: ("UPDATE dataset SET errors = errors || errors", "100 errors"),

@@ -25,7 +25,7 @@ FLUX = [3.0000000000000004, 2.1, np.nan, 0.1] * units.electron / units.s
 
 
 def tess(**changes: Any) -> Any:
-    """Make a small LightCurve; capitals go into its metadata, None takes away."""
+    """Make a small LightCurve; capitals go into its metadata, None removes."""
     columns: dict[str, Any] = {
         "time": Time([1325.1, 1325.2000000000003, 1325.3, 1325.4], format="btjd", scale="tdb"),
         "flux": FLUX,

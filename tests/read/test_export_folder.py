@@ -348,7 +348,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(db: lcdb.Database, tmp_path
         db.search(3).export(tmp_path)
 
 
-def test_few_light_curves_are_held_at_a_time_however_many_there_are(
+def test_few_light_curves_are_held_at_a_time_of_any_number(
     db: lcdb.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lcdb_notebook.read.export import folder

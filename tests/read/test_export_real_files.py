@@ -32,7 +32,7 @@ FILES = [
     if path.name != UNREADABLE
 ]
 PRESETS = ("none", "default", "hard", "hardest")
-# Always "pdcsap_flux" and the like: what the reader was asked for, not what it got.
+# Always "pdcsap_flux" or similar: the argument of the reader, not the result.
 OF_THE_READER = ("FLUX_ORIGIN",)
 # What the exported file states of itself, not of the file that was ingested.
 OF_THE_FILE = ("DATE", "ORIGIN", "CREATOR", "PROCVER", "CHECKSUM", "DATASUM")
@@ -67,7 +67,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:lightkurve"),
 ]
 
-# What lightkurve.read cannot be told of a light curve, whatever its file says.
+# Metadata that lightkurve.read cannot return, even if the file has them.
 ALWAYS_SAID: dict[str, dict[str, Any]] = {
     "TGLC": {"NORMALIZED": True},  # also of electrons per second
     "K2": {"AUTHOR": "Kepler"},
@@ -96,7 +96,7 @@ def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
 def stored(
     db: lcdb.Database, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Path], list[Stored]]:
-    """Give everything of a file, exported once."""
+    """Return everything of a file, exported once."""
     report = db.ingest(FILES, on_error="raise", progress=False)
     found = db.search()
     folder = tmp_path_factory.mktemp("exported")
@@ -147,7 +147,7 @@ def check_same(ours: Any, theirs: Any, *, units: bool = True) -> None:
 
 
 def rows_of(product: Product, cadence: Any) -> Any:
-    """Say which of the database's rows a file has, in the file's order."""
+    """Return the rows of the database that a file has, in the order of the file."""
     return np.isin(cadence, product.cadence) if product.numbered else slice(None)
 
 
@@ -193,7 +193,7 @@ def test_lightkurve_reads_the_light_curve_of_the_database_from_fits(
                 ratio = plain(theirs.flux) / plain(ours.flux)
                 assert np.nanmax(ratio) == pytest.approx(np.nanmin(ratio), rel=1e-12)
                 ours["flux"], ours["flux_err"] = theirs.flux, theirs.flux_err
-            # This one is no unit of FITS, and none that lightkurve translates: unrecognized.
+            # Neither FITS nor lightkurve has this unit: unrecognized.
             check_same(ours, theirs, units=str(ours.flux.unit) != "electron")
             assert str(theirs.flux.unit) == str(ours.flux.unit)
             assert np.array_equal(ours.meta["QUALITY_MASK"], theirs.meta["QUALITY_MASK"])

@@ -1,4 +1,4 @@
-"""Arrays into ORM objects: all in one statement, and nothing of one's own overwritten."""
+"""Arrays into ORM objects: all in one statement, without overwriting changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function over many light curves: in order, failures as rows, whoever does the work."""
+"""A function over many light curves: in order, failures as rows, with any executor."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def some_ways(*quick: str) -> list[Any]:
     return [kind if kind in quick else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
 
 
-# The cluster is there already; processes take seconds to start, and repeat it.
+# The cluster already exists; processes take seconds to start, and repeat it.
 SENT_BACK = some_ways("dask")[1:]
 
 
@@ -361,7 +361,7 @@ def test_shares_take_about_as_long_as_each_other_and_get_smaller_towards_the_end
 
 
 def with_password(url: str) -> tuple[str, str]:
-    """Give a URL with a password, and that password; without one, the server wants none."""
+    """Return a URL with a password, and that password; a server without passwords ignores it."""
     parsed = sa.make_url(url)
     password = str(parsed.password or PASSWORD)
     return parsed.set(password=password).render_as_string(hide_password=False), password

@@ -1,4 +1,4 @@
-"""A progress bar where there is something to wait for, and silence where there is not."""
+"""A progress bar during long work, and no output during short work."""
 
 from __future__ import annotations
 

@@ -261,7 +261,7 @@ def test_what_light_curves_share_cannot_be_changed_by_one_of_them(
     for shared in (data.cadence, data.time, data.quality["tess_quality_flag"]):
         with pytest.raises(ValueError, match="read-only"):
             shared[0] = 0
-    data.flux[0] = 0  # one's own
+    data.flux[0] = 0  # a change by the user
 
 
 def test_uncommitted_rows_are_seen(session_scope: SessionScope) -> None:
@@ -566,7 +566,7 @@ def test_an_observation_that_no_longer_fits_is_sent_again(
 
 
 @pytest.mark.parametrize(("chunk_bytes", "copies"), [(None, 1), (10**6, 1), (1, 4)])
-def test_a_chunk_is_one_statement_however_many_light_curves_it_has(
+def test_a_chunk_of_any_size_is_one_statement(
     session_scope: SessionScope,
     caplog: pytest.LogCaptureFixture,
     statements: list[str],
@@ -582,7 +582,7 @@ def test_a_chunk_is_one_statement_however_many_light_curves_it_has(
 
 
 @pytest.mark.parametrize("broken", ["one", "all"])
-def test_bad_arrays_cost_two_statements_more_however_many_there_are(
+def test_any_number_of_bad_arrays_costs_two_statements_more(
     session_scope: SessionScope,
     caplog: pytest.LogCaptureFixture,
     statements: list[str],
@@ -694,7 +694,7 @@ def test_times_that_are_missing_between_two_others_ascend_all_the_same(
 # While the rest arrives
 
 
-def test_light_curves_are_right_in_whatever_order_the_server_sends(
+def test_light_curves_are_right_in_any_order_that_the_server_sends(
     session_scope: SessionScope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with session_scope() as session:
@@ -734,5 +734,5 @@ def test_light_curves_are_made_while_others_arrive(
 
     monkeypatch.setattr(Assembly, "light_curve", noted)
     assert len(read_all(session_scope)) == 8
-    # The thread that copies; in another one than the main thread all is done where it is asked for.
+    # The thread that copies; outside the main thread the calling thread does everything.
     assert made_in == {"lcdb-query"}

@@ -357,7 +357,7 @@ def test_lightcurve_without_a_match_raises(
     db: lcdb.Database, read: str, search: dict[str, Any], error: type[Exception]
 ) -> None:
     found = db.search(**search)
-    for _ in range(2):  # as often as asked
+    for _ in range(2):  # on every call
         with pytest.raises(error):
             getattr(found, read)()
 
@@ -409,7 +409,7 @@ def test_an_invalid_option_is_refused_with_the_valid_ones(
         db.search(1).lightcurves(**option)
 
 
-# Targets that are not there
+# Missing targets
 
 READS: dict[str, Callable[[lcdb.Selection], Any]] = {
     "table": lambda found: found.table,
@@ -439,7 +439,7 @@ def test_the_one_light_curve_of_a_list_warns_of_the_others(db: lcdb.Database) ->
         found.lightcurve()
 
 
-# How much is asked
+# The number of statements
 
 CALLS: dict[str, Callable[[lcdb.Database], Any]] = {
     "table": lambda db: db.search().table,
@@ -704,19 +704,19 @@ def test_lightcurves_warns_once_of_several_of_one_observation_and_names_best(
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "options",
     [
         {"photometry": "SPOC SAP", "processing": ["raw", "SPOC DET"]},
         {"processing": ["raw", "SPOC DET"], "photometry": ["SPOC SAP"]},
     ],
 )
 def test_lightcurves_does_not_warn_of_several_requested_ones(
-    star: lcdb.Selection, asked: dict[str, Any]
+    star: lcdb.Selection, options: dict[str, Any]
 ) -> None:
     db: Any = star._search.sessions
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=r".*best\(\)")
-        both = db.lightcurves(900, **SPOC_120, **asked)
+        both = db.lightcurves(900, **SPOC_120, **options)
     assert len(both) == 2
     with pytest.warns(UserWarning, match=r"stitch\(\) joins 2 .*best\(\)"):
         both.stitch()
@@ -797,8 +797,8 @@ def test_read_infers_a_unit_that_the_description_does_not_have(
         assert wide.attrs["unit_inferred"] == ([f"Small {name}"] if mark else [])
         nested = found.to_nested()
         assert nested.get("unit_inferred", pd.Series([False])).tolist() == [bool(mark)]
-        told = found.map(lambda lc: lc.meta.get("UNIT_INFERRED", "no"), workers=1)
-        assert told["result"].tolist() == [mark or "no"]
+        results = found.map(lambda lc: lc.meta.get("UNIT_INFERRED", "no"), workers=1)
+        assert results["result"].tolist() == [mark or "no"]
         formats: list[FileFormat] = ["fits", "ecsv", "csv", "parquet"]
         for written in formats:
             (file,) = found.export(tmp_path / written, format=written)["file"]

@@ -27,7 +27,7 @@ KIC_1, KIC_3 = (sum(str(number).startswith(digit) for number in KIC) for digit i
 
 @pytest.fixture(scope="module")
 def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
-    """The demonstration data, with a catalog of targets that nobody has observed beside them."""
+    """The demonstration data, with a catalog of targets without observations."""
     with lcdb.connect(new_database(), write=True, create=True) as db:
         demo.load(db.session, 8)
         kepler = Mission(name="Kepler", time_epoch=2454833, time_format_name="bkjd")
@@ -157,8 +157,8 @@ def test_no_page_reads_the_table_of_targets_in_full(
         statement: Any = browse.statement(wanted, size=101, **place)
         sql = statement.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
         plan = session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}").scalar()
-        told = json.dumps(plan)
-        read = [n for n in _nodes(json.loads(told)) if n.get("Relation Name") == "target"]
+        plan_text = json.dumps(plan)
+        read = [n for n in _nodes(json.loads(plan_text)) if n.get("Relation Name") == "target"]
         assert read
         assert "Seq Scan" not in {node["Node Type"] for node in read}
 

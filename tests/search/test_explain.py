@@ -1,4 +1,4 @@
-"""What a search that found nothing says: what was asked, what there is, and what to do."""
+"""Explanations of a search that found nothing: the request, what exists, and the remedy."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def why(session: orm.Session, *args: Any, **search: Any) -> NotFoundError:
 def test_an_empty_database_is_reported_with_the_ways_to_fill_it(session: orm.Session) -> None:
     error = why(session, 101, processing="PDCSAP")
     assert type(error) is LightCurveNotFoundError
-    for told in ("no light curves yet", "db.ingest(paths)", "write=True", "lcdb-notebook demo"):
-        assert told in str(error)
+    for part in ("no light curves yet", "db.ingest(paths)", "write=True", "lcdb-notebook demo"):
+        assert part in str(error)
 
 
 def test_an_unknown_target_names_the_catalogs_and_how_many_targets_there_are(
@@ -112,8 +112,8 @@ def test_a_misspelt_name_lists_the_existing_ones_nearest_first(
 ) -> None:
     error = why(filled, 101, **search)
     assert type(error) is NameNotFoundError
-    asked = next(iter(search.values()))
-    wrong = asked if isinstance(asked, str) else asked[-1]
+    value = next(iter(search.values()))
+    wrong = value if isinstance(value, str) else value[-1]
     assert str(error).startswith(f"no {kind} named {wrong!r}; available: {nearest!r}")
 
 
@@ -181,8 +181,8 @@ class Lender:
 def test_a_number_in_two_catalogs_requires_a_catalog(filled: orm.Session) -> None:
     wanted = criteria([101, 102])
     rows = Search(Lender(filled), wanted).found(filled).rows
-    told = r"102 is in two catalogs, Gaia DR3 and TIC.*catalog='Gaia DR3' or catalog='TIC'"
-    with pytest.raises(AmbiguousError, match=told):
+    message = r"102 is in two catalogs, Gaia DR3 and TIC.*catalog='Gaia DR3' or catalog='TIC'"
+    with pytest.raises(AmbiguousError, match=message):
         explain.check_one_catalog(rows, wanted)
 
 

@@ -83,18 +83,18 @@ def test_instruments_that_are_part_of_themselves_are_listed_and_named(
         )
     with pytest.warns(UserWarning, match="part of themselves") as caught:
         table = listings.instruments(session)
-    told = str(caught[0].message)
+    message = str(caught[0].message)
     assert caught[0].filename == __file__
     first, second = camera.children[0].name, camera.name
     assert any(
-        circle in told
+        circle in message
         for circle in (
             f"{first} in {second} in TESS in {first}",
             f"{second} in TESS in {first} in {second}",
             f"TESS in {first} in {second} in TESS",
         )
     )
-    assert "Ouroboros in Ouroboros" in told
+    assert "Ouroboros in Ouroboros" in message
     assert sorted(table["name"]) == sorted([*DRAWN_NAMES, "Ouroboros"])
     assert "Ouroboros" in table.drawn()
 

@@ -251,11 +251,11 @@ def test_cycles_end_the_search_and_are_named(
 
 def test_a_lineage_with_a_cycle_is_returned(sky: Sky) -> None:
     sky.make(3, [(1, 2), (2, 1), (2, 3)])
-    told = histories(sky.session, [record(sky, 3, "DET_SML")])[3]
-    assert told == "QLP SAP SYS_RM #1 -> DET #2 -> DET_SML #3" or told.endswith("DET_SML #3")
+    text = histories(sky.session, [record(sky, 3, "DET_SML")])[3]
+    assert text == "QLP SAP SYS_RM #1 -> DET #2 -> DET_SML #3" or text.endswith("DET_SML #3")
 
 
-# What may be asked
+# Accepted arguments
 
 
 @pytest.mark.parametrize("kind", ["id", "numpy id", "DataSet", "record", "LightCurve", "list"])
@@ -310,7 +310,7 @@ def test_a_dataset_that_is_not_stored_yet_is_refused() -> None:
         resolve_ids(DataSet())
 
 
-# What a lineage tells
+# The contents of a lineage
 
 
 def test_a_path_leads_from_a_source_to_what_was_derived_from_it() -> None:
@@ -358,9 +358,9 @@ def test_mermaid_has_every_node_and_link_and_no_syntax_in_names() -> None:
     assert text.startswith("flowchart LR\n")
     assert '    d1["QLP SAP / raw #35;1"]\n' in text
     assert "    d1 --> d2\n" in text
-    (told,) = re.findall(r'd2\["(.*)"\]', text)
-    assert not set(told) & set('"<>`[]')
-    assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), told) == f"QLP SAP / {evil} #2"
+    (label,) = re.findall(r'd2\["(.*)"\]', text)
+    assert not set(label) & set('"<>`[]')
+    assert re.sub(r"#(\d+);", lambda found: chr(int(found[1])), label) == f"QLP SAP / {evil} #2"
 
 
 # Histories
@@ -380,9 +380,9 @@ def test_a_history_is_the_chain_from_raw_to_itself(sky: Sky, statements: list[st
 
 def test_several_sources_are_in_one_step(sky: Sky) -> None:
     sky.make(12, [(4, 1), (8, 1), *((i, 2) for i in range(5, 13)), (1, 2)])
-    told = histories(sky.session, [record(sky, 1, "SYS_RM"), record(sky, 2, "DET")])
-    assert told[1] == "QLP SAP raw #4 + QLP SAP raw #8 -> SYS_RM #1"
-    assert " + 6 more -> DET #2" in told[2] or " more -> DET #2" in told[2]
+    texts = histories(sky.session, [record(sky, 1, "SYS_RM"), record(sky, 2, "DET")])
+    assert texts[1] == "QLP SAP raw #4 + QLP SAP raw #8 -> SYS_RM #1"
+    assert " + 6 more -> DET #2" in texts[2] or " more -> DET #2" in texts[2]
 
 
 def test_no_light_curves_have_no_histories_and_cost_nothing(
@@ -400,7 +400,7 @@ WIDE = [(1, i) for i in range(2, 7)] + [(i, i + 5) for i in range(2, 7)] + [(1, 
 
 
 def labels(ax: Any) -> list[Any]:
-    """Give the extents of labels on the screen, each of which is inside its box."""
+    """Return the extents of labels on the screen, each of which is inside its box."""
     from matplotlib.patches import FancyBboxPatch
 
     ax.figure.canvas.draw()
@@ -592,7 +592,7 @@ def test_every_fits_file_has_the_history_in_its_primary_header(sky: Sky, mission
 
 
 def test_lightkurve_itself_would_leave_it_out(sky: Sky) -> None:
-    """The reason for a class of our own; when this fails, it is no longer needed."""
+    """The reason for a separate class; when this fails, it is no longer needed."""
     import lightkurve
 
     theirs = lightkurve.TessLightCurve(data=curve(sky, "TESS"))
@@ -656,12 +656,12 @@ def test_a_light_curve_read_from_a_database_has_a_lineage(db: lcdb.Database) -> 
     for lc in several:
         ids = [*db.lineage(lc).sources(), lc.meta["DATASET"]]
         names = ["DEMO aperture 2px raw", "DEMO SYS_RM", "DEMO DET"]
-        told = [f"{name} #{id_}" for name, id_ in zip(names, ids, strict=False)]
-        assert lc.meta["LINEAGE"] == " -> ".join(told)
+        steps = [f"{name} #{id_}" for name, id_ in zip(names, ids, strict=False)]
+        assert lc.meta["LINEAGE"] == " -> ".join(steps)
     assert db.lineage(several).asked == tuple(lc.meta["DATASET"] for lc in several)
 
 
-def test_histories_cost_one_statement_however_many_light_curves(
+def test_histories_cost_one_statement_for_any_number_of_light_curves(
     db: lcdb.Database, statements: list[str]
 ) -> None:
     for targets in (1, [1, 2]):

@@ -1,4 +1,4 @@
-"""Listings: what there is, filtered and cut to pages by the server."""
+"""Listings, filtered and cut to pages by the server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lcdb_notebook.models import (
 
 def product(catalog: str, target: int, season: int, **changes: Any) -> Product:
     tess = catalog == "TIC"
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "label": f"{catalog} {target}, {season}",
         "mission": "TESS" if tess else "Kepler",
         "catalog": catalog,
@@ -49,7 +49,7 @@ def product(catalog: str, target: int, season: int, **changes: Any) -> Product:
             Curve(Named("SAP", "[electron / s] Sum"), Named("DET", "[] x"), 0, np.ones(season + 2)),
         ),
     }
-    return Product(**(told | changes))
+    return Product(**(fields | changes))
 
 
 @pytest.fixture(scope="module")

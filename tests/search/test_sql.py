@@ -41,7 +41,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
 
 def product(target: int, sector: int, author: str = "SPOC", **changes: Any) -> Product:
     flux = np.ones(4)
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "label": f"TIC {target}, sector {sector}, {author}",
         "mission": "TESS",
         "catalog": "TIC",
@@ -58,7 +58,7 @@ def product(target: int, sector: int, author: str = "SPOC", **changes: Any) -> P
             Curve(Named("ring", ""), None, None, flux),
         ),
     }
-    return Product(**(told | changes))
+    return Product(**(fields | changes))
 
 
 @pytest.fixture
@@ -399,7 +399,7 @@ def plans(
     caplog: pytest.LogCaptureFixture,
     prepare: Callable[[lcdb.Database], Any] = lambda _: None,
 ) -> Iterator[list[tuple[str, Any]]]:
-    """Have every statement that is sent inside the block, COPYs too, run again with its plan."""
+    """Run every statement that is sent inside the block, COPYs too, again with its plan."""
     sent: list[tuple[str, Any]] = []
     explained: list[tuple[str, Any]] = []
 

@@ -43,11 +43,11 @@ def is_by_number(db: lcdb.Database) -> bool:
     return layout.of(db.session).by_number
 
 
-@pytest.mark.parametrize("asked", [{}, {"processing": "raw"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"processing": "raw"}], ids=str)
 def test_a_search_of_all_observations_keeps_its_order(
-    db: lcdb.Database, asked: dict[str, Any]
+    db: lcdb.Database, options: dict[str, Any]
 ) -> None:
-    search = Search(db, criteria(**asked))
+    search = Search(db, criteria(**options))
     pages = in_pages(search)
     rows = [row for page in pages for row in page]
     expected = all_of(search)
@@ -113,14 +113,14 @@ def test_short_searches_and_unknown_names_are_found_at_once(db: lcdb.Database) -
 
 
 def test_every_light_curve_is_read_and_exported_once(db: lcdb.Database, tmp_path: Path) -> None:
-    asked: dict[str, Any] = {"sector": 1, "processing": "raw"}
-    collected = db.search(**asked)
+    options: dict[str, Any] = {"sector": 1, "processing": "raw"}
+    collected = db.search(**options)
     expected = set(collected.datasets)
-    read = [data.dataset for data in db.search(**asked).read()]
+    read = [data.dataset for data in db.search(**options).read()]
     assert set(read) == expected
     assert len(read) == len(expected) > 5
     for wide in (False, True):
-        report = db.search(**asked).export(tmp_path, format="csv", wide=wide)
+        report = db.search(**options).export(tmp_path, format="csv", wide=wide)
         assert report["dataset"].tolist() == read
         assert set(report["status"]) == {"written"}
         again = collected.export(tmp_path, format="csv", wide=wide)

@@ -1,4 +1,4 @@
-"""A TCP proxy that can stop passing bytes, as a network does that went away without a word."""
+"""A TCP proxy that can stop passing bytes, like a network that fails without a message."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class FrozenProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            # A frozen network lets nobody in either, but the kernel has completed the handshake.
+            # A frozen network accepts no connection either, but the kernel has shaken hands.
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:

@@ -11,7 +11,7 @@ PRESSURE = Path("/proc/pressure/cpu")
 class Stopwatch:
     """Measures how long something took, less the time for which the machine was overloaded.
 
-    A test that bounds a time wants to know whether the code waited for something it should not wait
+    A test that bounds a time checks whether the code waited for something it should not wait
     for. On a busy machine, processes also wait for a processor. Linux counts the time during which
     any of them did ("some" in ``/proc/pressure/cpu``; its documentation: "Pressure Stall
     Information"), and that time is left out. Where the file does not exist, nothing is.

@@ -38,7 +38,7 @@ as_root = pytest.mark.skipif(not ROOT, reason="only root can mount a disk")
 
 
 class Night(Observation):
-    """A mission's class with columns of its own."""
+    """A mission's class with additional columns."""
 
     __mapper_args__ = {"polymorphic_identity": "backup_test_night"}  # noqa: RUF012
 
@@ -340,7 +340,7 @@ def test_tables_that_somebody_is_using_are_not_waited_for_for_ever(
                 restore(blank_dsn, dump, replace=replace)
 
 
-# --- files that are no backups ------------------------------------------------------------------
+# --- files that are not backups -----------------------------------------------------------------
 
 
 def cut(part: float) -> Callable[[bytes], bytes]:
@@ -478,7 +478,7 @@ def test_on_a_full_disk_no_half_is_left(filled: str, tmp_path: Path) -> None:
 
 @contextmanager
 def kept_waiting(url: str, program: str) -> Iterator[Callable[[], bool]]:
-    """Lock a table that the program wants; give the question whether it waits for it."""
+    """Lock a table that the program uses; yield a function that returns whether it waits for it."""
     query = sa.text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
         "AND datname = current_database() AND application_name = :program"

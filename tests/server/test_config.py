@@ -1,4 +1,4 @@
-"""Which database is meant: the order, the forms that are understood, and no password anywhere."""
+"""Finding the database: the order, the accepted forms, and no password anywhere."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def write_conf(home: Path) -> Callable[..., Path]:
 
 
 def libpq_arguments(address: config.Address) -> dict[str, Any]:
-    """Give what psycopg2.connect would be called with."""
+    """Return the arguments of psycopg2.connect."""
     assert address.url is not None
     _, arguments = sa.create_engine(address.url).dialect.create_connect_args(address.url)
     return dict(arguments)
 
 
 def all_text(error: BaseException) -> str:
-    """Give all that a traceback, its causes and the objects in them could print."""
+    """Return all that a traceback, its causes and the objects in them could print."""
     text = "".join(traceback.format_exception(error))
     chained: BaseException | None = error
     while chained is not None:
@@ -219,7 +219,7 @@ def test_a_password_with_every_special_character_works_percent_encoded(home: Pat
     address = config.resolve(f"postgresql://ada:{ENCODED}@pdo/d", environ={}, home=home)
     arguments = libpq_arguments(address)
     assert arguments["password"] == SECRET
-    # libpq itself reads the same out of what psycopg2 makes of it.
+    # libpq itself reads the same from the string that psycopg2 builds.
     dsn = psycopg2.extensions.make_dsn(**arguments)
     assert psycopg2.extensions.parse_dsn(dsn)["password"] == SECRET
 

@@ -1,4 +1,4 @@
-"""What the driver says, told as our errors: by what the server itself answers."""
+"""Errors of the driver become errors of the package, by the answer of the server."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -35,7 +36,7 @@ OTHER_POSTGRESQL = [
     if path.parent.name != str(accounts.MAJOR_VERSION)
 ]
 ROOT = os.geteuid() == 0
-# In memory where there is room: forty data folders of 40 MB come and go here.
+# In memory if there is space: forty data folders of 40 MB are made and removed here.
 MEMORY = Path("/dev/shm")
 DISK = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2e9 else None
 as_root = pytest.mark.skipif(not ROOT, reason="only root can become another user or mount a disk")
@@ -43,7 +44,7 @@ as_root = pytest.mark.skipif(not ROOT, reason="only root can become another user
 
 @contextmanager
 def scratch(*parts: str) -> Iterator[Path]:
-    """Give a folder that is not there yet, below one that the server's account can reach."""
+    """Return a new path, below a folder that the server's account can reach."""
     base = Path(tempfile.mkdtemp(prefix="lcdb-test-", dir=DISK))
     base.chmod(0o711)
     try:
@@ -89,7 +90,7 @@ def query(server: embedded.Server, sql: str, **changes: Any) -> Any:
 
 
 def postmaster(folder: Path) -> int | None:
-    """Give the number of the server's process, or None if none runs."""
+    """Return the number of the server's process, or None if none runs."""
     found = PidFile.read(folder / "data")
     return found.pid if found is not None and found.is_alive() else None
 
@@ -103,7 +104,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @contextmanager
 def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run another process that starts the server, says which one it got, and stays."""
+    """Run another process that starts the server, prints its number, and stays."""
     code = (
         "import sys; from lcdb_notebook.server import embedded; "
         "from lcdb_notebook.server.embedded.pidfile import PidFile; "
@@ -129,13 +130,13 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 def leave(process: subprocess.Popen[str]) -> None:
-    """Let the other process end as a notebook does that is closed."""
+    """End the other process like a notebook that is closed."""
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(30) == 0
 
 
-def stranger_says(sockets: Path) -> subprocess.CompletedProcess[str]:
+def ask_stranger(sockets: Path) -> subprocess.CompletedProcess[str]:
     """Connect through the socket as another user of the machine."""
     psql = accounts.server_programs(accounts.server_account()) / "psql"
     return subprocess.run(
@@ -269,7 +270,7 @@ def test_a_server_starts_and_is_private_wherever_its_folder_is(parts: tuple[str,
             assert mode(server.folder) == mode(sockets) == 0o700
             assert query(server, "SHOW listen_addresses") == ""
             if ROOT:
-                refused = stranger_says(sockets)
+                refused = ask_stranger(sockets)
                 assert refused.returncode != 0
                 assert "Permission denied" in refused.stderr
         assert postmaster(folder) is None
@@ -282,7 +283,7 @@ def test_even_through_an_opened_folder_another_user_is_refused(server: embedded.
     try:
         sockets.chmod(0o755)
         (sockets / ".s.PGSQL.5432").chmod(0o777)
-        refused = stranger_says(sockets)
+        refused = ask_stranger(sockets)
     finally:
         sockets.chmod(0o700)
         (sockets / ".s.PGSQL.5432").chmod(0o700)
@@ -309,7 +310,8 @@ def test_a_folder_that_was_opened_to_others_is_closed_again(spoilt: Path) -> Non
 def test_the_folder_of_another_user_is_refused_and_left_alone(folder: Path) -> None:
     folder.mkdir(mode=0o755)
     os.chown(folder, NOBODY, NOBODY)
-    with pytest.raises(EmbeddedServerError, match=r"belongs to nobody.*Choose another folder"):
+    user = pwd.getpwuid(NOBODY).pw_name
+    with pytest.raises(EmbeddedServerError, match=rf"belongs to {user}.*Choose another folder"):
         embedded.start(folder)
     assert folder.stat().st_uid == NOBODY
     assert mode(folder) == 0o755
@@ -389,7 +391,7 @@ def test_roots_closed_folder_stays_closed_and_the_data_go_elsewhere() -> None:
                 assert mode(server.folder) == 0o700
                 assert mode(closed) == 0o700
                 assert not chosen.exists()
-                assert "Permission denied" in stranger_says(sockets_of(server)).stderr
+                assert "Permission denied" in ask_stranger(sockets_of(server)).stderr
                 with embedded.start(chosen) as again:
                     assert again.folder == server.folder
             finally:
@@ -583,7 +585,7 @@ def test_ensure_running_waits_while_the_server_recovers_from_a_crash(spoilt: Pat
 
 @pytest.fixture
 def hangs(spoilt: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[embedded.Server, int]]:
-    """A server that does not stop if told to, as PostgreSQL 18 may while it recovers."""
+    """A server that does not stop on request, as PostgreSQL 18 may while it recovers."""
     monkeypatch.setattr("lcdb_notebook.server.embedded.pidfile.STOPS_WITHIN", 0.5)
     monkeypatch.setattr("lcdb_notebook.server.embedded.keeper.STOPS_WITHIN", 0.5)
     with embedded.start(spoilt) as server:
@@ -874,7 +876,7 @@ BEYOND_READING = {
 
 
 def as_reader(server: embedded.Server) -> sa.Engine:
-    """Connect as a program would that knows nothing of read-only connections."""
+    """Connect like a program without read-only connections."""
     return sa.create_engine(server.url(reading=True), isolation_level="AUTOCOMMIT")
 
 

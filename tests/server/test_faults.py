@@ -77,7 +77,7 @@ class Server:
         self._account = server_account()
         self._programs = server_programs(self._account)
         self.folder = Path(tempfile.mkdtemp(prefix="lcdb-fault-"))
-        self.hand_over(self.folder)
+        self.change_owner(self.folder)
         self._data = self.folder / "data"
         self.pidfile = self._data / "postmaster.pid"
         made = self._account.run(
@@ -93,7 +93,7 @@ class Server:
         self.url = f"postgresql:///postgres?host={self.folder}&user=postgres"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def hand_over(self, folder: Path) -> None:
+    def change_owner(self, folder: Path) -> None:
         """Make a folder the server's, whose sockets only it and root can reach."""
         os.chown(folder, self._account.uid, self._account.gid)
         folder.chmod(0o700)
@@ -429,7 +429,7 @@ def test_an_embedded_server_killed_while_it_sends_is_started_again() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-# A server that says no
+# A server that refuses
 
 
 def test_a_full_server_is_reported_with_the_remedy(db: lcdb.Database, server: Server) -> None:
@@ -462,7 +462,7 @@ def test_a_server_that_is_starting_is_reported_with_advice_to_wait(
     server.end(signal.SIGINT)
     go = server.folder / "go"
     (server.folder / "data" / "recovery.signal").touch()
-    # It asks for the next of its archived files until it is told that there is none.
+    # It requests the next of its archived files until the command reports that there is none.
     server.launch(
         restore_command=f"while [ ! -e {go} ]; do sleep 0.02; done; false", wal_level="replica"
     )
@@ -502,7 +502,7 @@ def small_disk(server: Server) -> Iterator[Path]:
         mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
     if not mounted:
         pytest.skip("only root, where it may mount, can make a small disk")
-    server.hand_over(folder)
+    server.change_owner(folder)
     try:
         yield folder
     finally:
@@ -539,9 +539,9 @@ def test_a_full_disk_is_one_error_and_stores_nothing(
 
 
 class Peer:
-    """Something that greets as a PostgreSQL of a certain version does, and says no more.
+    """A server that greets like a PostgreSQL of a certain version, and sends no more.
 
-    There is no server of that age to be had here, and the version is told in the greeting
+    A server of that age is not available here, and the version is in the greeting
     (PostgreSQL manual, "Message Flow": ParameterStatus after AuthenticationOk).
     """
 

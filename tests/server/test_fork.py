@@ -1,4 +1,4 @@
-"""Forked processes: the right star, on a connection of their own, and no harm to the parent."""
+"""Forked processes: the right star, on a separate connection, without harm to the parent."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ def interrupted_by(watcher: sa.Connection, url: str) -> Iterator[None]:
     raise raised[0]
 
 
-# What it hands on
+# What it passes on
 
 
 @pytest.fixture
@@ -359,7 +359,7 @@ def test_arrays_are_right_after_an_interrupt(url: str, watcher: sa.Connection) -
 
 
 def worked_in() -> list[int]:
-    """Say which threads wait for work."""
+    """Return the threads that wait for work."""
     return [thread.ident or 0 for thread in threading.enumerate() if thread.name == "lcdb-query"]
 
 

@@ -105,7 +105,7 @@ def shared(direct: sa.URL) -> Iterator[sa.URL]:
 
 
 def stranger(url: sa.URL) -> Any:
-    """Connect as another program, which knows nothing of this package."""
+    """Connect as another program, independent of this package."""
     connection = psycopg2.connect(
         host=url.host, port=url.port, user=url.username, dbname=url.database
     )

@@ -43,7 +43,7 @@ NO_QUERIES = {
     "Lineage.edges",
     "Lineage.nodes",
 }
-"""What is no call to the database, or ends it."""
+"""Members that do not use the database, or close it."""
 
 
 def whole(db: lcdb.Database) -> lcdb.Selection:
@@ -55,7 +55,7 @@ def of_one(db: lcdb.Database) -> Lineage:
 
 
 def a_light_curve(db: lcdb.Database, processing: str) -> Any:
-    """Give a light curve to take in, made of one that was read."""
+    """Return a light curve to store, made from one that was read."""
     lc = db.search(1, processing="raw")[0].lightcurve(quality_bitmask="none", flagged="keep")
     lc.meta["PROCESSING"] = processing
     return lc
@@ -209,7 +209,7 @@ class Watch:
         return [(row.state, row.xact_start, row.backend_xmin) for row in found]
 
     def locks(self) -> list[Any]:
-        """Whatever is locked in that database, advisory locks included."""
+        """All locks in that database, advisory locks included."""
         statement = (
             "SELECT l.locktype, l.mode, l.relation::regclass::text, l.pid FROM pg_locks l "
             "JOIN pg_stat_activity a USING (pid) "
@@ -229,7 +229,7 @@ class Watch:
 
 
 CONNECT_BY_THEMSELVES = {"Selection.map", "Selection.to_dask"}
-"""A connection of their own is closed in the end, which the server takes a moment to notice."""
+"""A separate connection is closed at the end, which the server notices after a moment."""
 
 
 def public() -> set[str]:
@@ -264,7 +264,7 @@ def test_so_it_is_where_writing_is_allowed(
 ) -> None:
     with lcdb.connect(url, write=True) as db:
         kept = WRITE[name](db, tmp_path)
-        # A connection of a writer's own is closed, which the server takes a moment to notice.
+        # A separate connection of a writer is closed, which the server notices after a moment.
         watch.wait(watch.is_quiet, seconds=5)
         del kept
     watch.wait(lambda: not watch.backends())
@@ -330,7 +330,7 @@ def test_two_threads_take_turns(url: str, watch: Watch) -> None:
         assert entered.wait(20)
         threads[1].start()
         assert waiting.wait(20)
-        # It is held up at the door: there is nobody but it for whom this could be too early.
+        # It waits before the commit: for no other client this could be too early.
         threads[1].join(0.2)
         assert inside == ["first in"]
         leave.set()

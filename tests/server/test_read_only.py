@@ -1,4 +1,4 @@
-"""Opened for reading: whatever is tried, the database stays as it was, and the error says why."""
+"""Opened for reading: the database stays unchanged, and the error has the reason."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ CHANGES = {
     "explain analyze": f"EXPLAIN ANALYZE {WRITE}",
     "a block": "DO $$ BEGIN DELETE FROM target; END $$",
     "a block in a block": "DO $$ BEGIN EXECUTE 'DO ''BEGIN PERFORM write(); END'''; END $$",
-    "a view anew": "REFRESH MATERIALIZED VIEW seen",
+    "a view refreshed": "REFRESH MATERIALIZED VIEW seen",
     "a role": "CREATE ROLE lcdb_nobody",
     "a database": "CREATE DATABASE lcdb_nothing",
     "a large object made": "SELECT lo_create(4343)",
@@ -172,7 +172,7 @@ SERVER_VERSION = "SELECT current_setting('server_version_num')::int"
 @pytest.mark.usefixtures("unchanged")
 @every_way
 @pytest.mark.parametrize("statement", CHANGES.values(), ids=CHANGES)
-def test_the_server_refuses_whatever_changes_something(
+def test_the_server_refuses_every_change(
     db: lcdb.Database, way: Callable[[lcdb.Database, str], None], statement: str
 ) -> None:
     if statement.startswith("MERGE") and db.session.scalar(sa.text(SERVER_VERSION)) < 150_000:
@@ -249,7 +249,7 @@ UNDOINGS: dict[str, Attempt] = {
         "INSERT INTO spare VALUES (1); END $$",
         WRITE,
     ),
-    "a block that begins anew": (
+    "a block that begins again": (
         "DO $$ BEGIN COMMIT; SET TRANSACTION READ WRITE; INSERT INTO spare VALUES (1); END $$",
     ),
     "a procedure that commits": ("CALL commit_and_write()",),
@@ -374,7 +374,7 @@ READS = {
 
 
 @pytest.mark.parametrize(("statement", "answer"), READS.values(), ids=READS)
-def test_whatever_reads_is_run(db: lcdb.Database, statement: str, answer: Any) -> None:
+def test_every_reading_statement_is_run(db: lcdb.Database, statement: str, answer: Any) -> None:
     with db.session_scope() as session:
         assert session.connection().exec_driver_sql(statement).scalar() == answer
 

@@ -1,4 +1,4 @@
-"""A password shows up nowhere, on a real server that asks for one; and TLS as it was asked for."""
+"""A password appears nowhere, on a real server that requires one; and TLS as requested."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from lcdb_notebook.server.config.url import read_url
 from lcdb_notebook.server.embedded import account as accounts
 
 SECRET = "hunter2-Zq%7/@:x"
-"""With characters that a URL has to encode; the first ten stand as they are in every encoding."""
+"""With characters that a URL has to encode; the first ten are the same in every encoding."""
 TELLTALE = "hunter2-Zq"
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True)
 
@@ -52,7 +52,7 @@ class Server:
     has_tls: bool
 
     def url(self, database: str = "stars", **query: str) -> str:
-        """Give a URL with the password in it."""
+        """Return a URL with the password in it."""
         where = f"postgresql://ada:{quote(SECRET, safe='')}@localhost:{self.port}/{database}"
         return where + ("?" if query else "") + "&".join(f"{k}={v}" for k, v in query.items())
 
@@ -106,7 +106,7 @@ def make_certificates(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """Debian's PostgreSQL, which has TLS; where there is none, the embedded server's programs."""
+    """Debian's PostgreSQL, which has TLS, or otherwise the embedded server's programs."""
     account = accounts.server_account()
     has_tls = bool(DEBIAN) and shutil.which("openssl") is not None
     programs = DEBIAN[0].parent if DEBIAN else accounts.server_programs(account)
@@ -173,7 +173,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def all_text(error: BaseException) -> str:
-    """Give all that a traceback, its causes and the objects in them could print."""
+    """Return all that a traceback, its causes and the objects in them could print."""
     text = "".join(traceback.format_exception(error))
     chained: list[BaseException] = [error]
     for one in chained:
@@ -222,7 +222,7 @@ FAILURES: dict[str, Callable[[Server], object]] = {
     "no such database": lambda s: lcdb.connect(s.url("nowhere")),
     "no server": lambda s: lcdb.connect(s.url().replace(str(s.port), "1")),
     "no such host": lambda s: lcdb.connect(s.url().replace("localhost", "nowhere.invalid")),
-    "no TLS as asked": lambda s: lcdb.connect(s.url(sslmode="verify-full", sslrootcert="/none")),
+    "no required TLS": lambda s: lcdb.connect(s.url(sslmode="verify-full", sslrootcert="/none")),
     "an unknown option": lambda s: lcdb.connect(s.url(options="-c%20nonsense%3D1")),
     "a password that was not encoded": lambda s: lcdb.connect(
         f"postgresql://ada:{SECRET}@localhost:{s.port}/stars"
@@ -249,7 +249,7 @@ CELLS = {
     "no such database of a file": "lcdb.connect(config=conf(database_name='nowhere'))",
     "no such host of a file": "lcdb.connect(config=conf(database_host='nowhere.invalid'))",
     "a password for a port": "lcdb.connect(config=conf(database_port=wrong()))",
-    "no TLS as asked": "lcdb.connect(url(sslmode='verify-full', sslrootcert='/none'))",
+    "no required TLS": "lcdb.connect(url(sslmode='verify-full', sslrootcert='/none'))",
     "a wrong password of a URL": "lcdb.connect(url().replace('%40', '%41'))",
     "a port of a URL": "lcdb.connect(url().replace('localhost:', 'localhost:x'))",
     "an unknown option of a URL": "lcdb.connect(url(options='-c%20nonsense%3D1'))",

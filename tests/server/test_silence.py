@@ -1,4 +1,4 @@
-"""A server or a network that says nothing: the stop button works, and the next call goes on."""
+"""A server or a network without an answer: the stop button works, and so does the next call."""
 
 from __future__ import annotations
 

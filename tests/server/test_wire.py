@@ -93,8 +93,8 @@ def table(rows: Iterable[Iterable[Any]]) -> list[tuple[Any, ...]]:
     return [tuple(map(plain, row)) for row in rows]
 
 
-def told(value: Any) -> Any:
-    """A value as PostgreSQL's text tells it: every NaN is one, whatever its sign and payload."""
+def one_nan(value: Any) -> Any:
+    """Return a value as in the text of PostgreSQL, where all NaN are the same."""
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         return np.where(np.isnan(value), np.array(math.nan, value.dtype), value)
     return math.nan if isinstance(value, float) and math.isnan(value) else value
@@ -109,7 +109,7 @@ class PlainReader:
     def take(self, size: int) -> bytes:
         data = self.file.read(size) if size >= 0 else b""
         if len(data) != size:
-            raise ValueError(f"{size} bytes wanted")
+            raise ValueError(f"{size} bytes expected")
         return data
 
     def number(self, code: str) -> Any:
@@ -346,7 +346,7 @@ def test_an_empty_array_is_written_without_dimensions_as_the_server_does(empty: 
 
 
 # ---------------------------------------------------------------------------------------------
-# Streams that are none
+# Invalid streams
 
 
 @pytest.mark.parametrize(
@@ -666,7 +666,9 @@ def test_copy_returns_what_psycopg2_reads_from_the_literal(
     read = cursor.fetchone()[0]
     if read is not None:
         read = np.array([math.nan if x is None else x for x in read], field.numbers[0].native)
-    assert table(map(told, row) for row in sent(cursor, query, [array], field)) == table([(read,)])
+    assert table(map(one_nan, row) for row in sent(cursor, query, [array], field)) == table(
+        [(read,)]
+    )
 
 
 @settings(max_examples=100, deadline=None)
@@ -683,7 +685,7 @@ def test_psycopg2_reads_what_copy_has_written(
     cursor.execute("SELECT it FROM written ORDER BY id")
     read = [(None if one is None else np.array(one, dtype),) for (one,) in cursor.fetchall()]
     cursor.connection.rollback()
-    assert table(read) == table([(told(array),) for _, array in rows])
+    assert table(read) == table([(one_nan(array),) for _, array in rows])
 
 
 @pytest.mark.parametrize("array", [AWKWARD, [], None])
@@ -709,7 +711,7 @@ def test_the_server_stores_the_same_bytes_for_copy_and_for_psycopg2s_literal(
     cursor: Any, array: list[float]
 ) -> None:
     # An unquoted -0.0 is a numeric to the server, which has no signed zero.
-    array = [told(x + 0.0) for x in array]
+    array = [one_nan(x + 0.0) for x in array]
     cursor.execute("CREATE TEMP TABLE stored (it float8[]) ON COMMIT DROP")
     with wire.RowWriter([wire.FLOAT8_ARRAY], [(array,)]) as writer:
         cursor.copy_expert("COPY stored FROM STDIN (FORMAT binary)", writer)
@@ -735,7 +737,7 @@ def test_scalars_go_through_the_server_and_come_back(
     cursor.connection.rollback()
     assert table(back) == table(rows)
     named = [(*row[:7], None if row[7] is None else str(row[7]), row[8]) for row in rows]
-    assert table(text) == table(tuple(map(told, [*row[1:3], *row[4:]])) for row in named)
+    assert table(text) == table(tuple(map(one_nan, [*row[1:3], *row[4:]])) for row in named)
 
 
 @pytest.mark.parametrize(

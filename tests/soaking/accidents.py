@@ -64,7 +64,7 @@ class Accidents:
 
     @contextmanager
     def happening(self) -> Iterator[None]:
-        """Let accidents happen until the block ends."""
+        """Cause accidents until the block ends."""
         thread = threading.Thread(target=self._happen, daemon=True)
         thread.start()
         try:

@@ -98,7 +98,7 @@ class _Client:
             else lcdb.connect(embedded=self._progress.server)
         ) as db:
             for call in calls:
-                # Imports, caches and buffers get the size that they keep; nobody's latency.
+                # Imports, caches and buffers get the size that they keep; not counted as latency.
                 until_it_succeeds(partial(call, db))
             self._progress.write(f"ready-{self._seed}", True)
             assert wait_until(lambda: self._progress.read("go", False), 300), "it did not begin"

@@ -14,8 +14,8 @@ ALLOWED = 1
 POOLER = "the pooler"
 """The name under which the pooler's connections are counted."""
 
-# A connection that was given up, or whose process has died, is noticed by the server within seconds
-# on an idle machine; what lasts longer is kept by somebody.
+# The server notices an abandoned connection, or one whose process has died, within seconds on an
+# idle machine; a connection that lasts longer is kept.
 _LASTS = 20.0
 
 _NAMES = sa.text(

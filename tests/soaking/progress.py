@@ -1,4 +1,4 @@
-"""How the processes of the soak tell one another how far they are: by files in one folder."""
+"""The progress of the processes of the soak, which they exchange by files in one folder."""
 
 from __future__ import annotations
 

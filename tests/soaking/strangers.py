@@ -53,8 +53,8 @@ class Strangers:
     url : sqlalchemy.engine.URL
         The database through the pooler.
     was_away : callable
-        Returns whether the server was away at a moment, so that a lost connection is nobody's
-        fault.
+        Returns whether the server was away at a moment, so that a lost connection is not
+        a fault.
     """
 
     def __init__(self, url: sa.URL, was_away: Callable[[float], bool]) -> None:
@@ -67,7 +67,7 @@ class Strangers:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Let them insert until the block ends, then look at all connections of the pooler."""
+        """Insert until the block ends, then check all connections of the pooler."""
         with closing(self._connect()) as connection:
             self._untouched = _state(connection)
         threads = [

@@ -45,7 +45,7 @@ def put(db: lcdb.Database, products: Sequence[Product]) -> None:
 
 
 def append(progress: Progress, seconds: float, total: int) -> None:
-    """Write star after star, as a pipeline hands them out."""
+    """Write star after star, as a pipeline produces them."""
     os.environ["PGAPPNAME"] = "soak writer"
     with lcdb.connect(embedded=progress.server, write=True) as db:
         _wait_for_start(progress, "ready-writer")
@@ -69,7 +69,7 @@ def append(progress: Progress, seconds: float, total: int) -> None:
 def revise(progress: Progress, seconds: float, through: str | None) -> None:
     """Replace the light curves of one star after another, by longer ones.
 
-    Each time, what is stored of all stars of that observation is realigned.
+    Each time, the stored data of all stars of that observation are realigned.
     """
     os.environ["PGAPPNAME"] = "soak writer through the pooler"
     chance = random.Random(0)

@@ -153,7 +153,7 @@ class Figure(anywidget.AnyWidget):
         # Folding and normalizing reset the view and the selection.
         for name in sorted(settings, key=lambda name: name in _VIEW):
             setattr(self, name, settings[name])
-        self.on_msg(self._asked)
+        self.on_msg(self._on_message)
 
     def load(
         self,
@@ -306,7 +306,7 @@ class Figure(anywidget.AnyWidget):
         if named is not None:
             self.quality_bitmask = named
 
-    def _asked(self, _widget: Any, content: Any, _buffers: Any) -> None:
+    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         # Messages and not traits: those are stored in notebooks, and sent without being needed.
         if content.get("ask") == "arrays":
             self._asked_for_arrays = True

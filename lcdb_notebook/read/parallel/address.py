@@ -66,7 +66,7 @@ class _Reader:
     def close(self) -> None:
         self._engine.dispose()
 
-    def _begin_anew(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._lock = threading.Lock()
 
 

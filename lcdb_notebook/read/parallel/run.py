@@ -91,7 +91,7 @@ class Run:
             return self._all()
         finally:
             # What is finished is kept, even if an error or an interrupt ends the rest.
-            self._hand_over()
+            self._submit()
 
     def _all(self) -> dict[DataSetId, Outcome]:
         while True:
@@ -112,9 +112,9 @@ class Run:
                 self._executor.renew()
             for batch in lost:
                 self._lose(batch)
-            self._hand_over()
+            self._submit()
 
-    def _hand_over(self) -> None:
+    def _submit(self) -> None:
         new, self._new = self._new, {}
         if new:
             self._take(new)

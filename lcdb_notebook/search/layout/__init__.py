@@ -253,7 +253,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         frozenset(beside.fields),
         beside.tables,
         frozenset(Base.metadata.tables.keys() - tables.keys()),
-        tuple(_lacking(tables)),
+        tuple(_missing_parts(tables)),
         all(_is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
         {int(id_): POSITIONS[name] for id_, name in (positions or {}).items()},
         keyed,
@@ -292,7 +292,7 @@ def _is_plain(columns: Mapping[str, StoredColumn]) -> bool:
     return bool(columns) and all(column.is_table for column in columns.values())
 
 
-def _lacking(tables: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+def _missing_parts(tables: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
     # Classes of the package; those of a notebook may be meant for another database.
     package = __name__.partition(".")[0]
     ours = [m for m in Base.registry.mappers if m.class_.__module__.partition(".")[0] == package]
