@@ -35,8 +35,8 @@ class Size(int):
 
     Examples
     --------
-    >>> Size(1234).text, Size(4_012_345, exact=False).text
-    ('1,234', 'about 4,000,000')
+    >>> Size(1234).text, Size(4_012_345, exact=False).text, Size(0, exact=False).text
+    ('1,234', 'about 4,000,000', 'few')
     """
 
     exact: bool
@@ -49,9 +49,11 @@ class Size(int):
 
     @property
     def text(self) -> str:
-        """The number with commas; an estimate is rounded, and marked by "about"."""
+        """The number with commas; an estimate is rounded, and marked by "about" or "few"."""
         if self.exact:
             return f"{self:,}"
+        if not self:
+            return "few"
         digits = _DIGITS - len(str(int(self)))
         return f"about {round(int(self), min(0, digits)):,}"
 

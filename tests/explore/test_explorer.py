@@ -151,14 +151,17 @@ def test_each_filter_shows_how_many_targets_it_leaves(targets: TargetList) -> No
     box(targets, "3")
     facets = targets._filters.facets
     assert facets["sector"].options == ("any (1)", "1 (1)", "2 (1)")
-    assert facets["flags"].options == ("any (1)", "with flags (1)", "without flags (0)")
+    assert facets["flags"].options == ("any (1)", "with flags (1)")
     assert facets["processing"].options[1] == "raw (1)"
 
 
 def test_a_filter_narrows_the_list_and_clearing_it_opens_it(targets: TargetList) -> None:
     facets = targets._filters.facets
+    # Chosen before the counts arrive.
+    facets["flags"].forget_counts()
     facets["flags"].index = 2
     assert numbers(targets) == []
+    assert facets["flags"].options == ("any (8)", "with flags (8)", "without flags (0)")
     targets._open_all()
     assert numbers(targets) == list(range(1, STARS + 1))
     assert facets["flags"].index == 0
@@ -191,6 +194,19 @@ def test_relabelling_a_filter_chooses_nothing(targets: TargetList) -> None:
     facet.show_counts({1: Size(5)}, Size(9))
     assert facet.options == ("any (9)", "1 (5)", "2 (0)")
     assert (facet.index, facet.chosen, seen) == (2, (2,), [])
+
+
+def test_a_filter_offers_no_value_that_leaves_nothing(targets: TargetList) -> None:
+    facet = targets._filters.facets["sector"]
+    facet.show_counts({2: Size(5)}, Size(9))
+    assert facet.options == ("any (9)", "2 (5)")
+    facet.index = 1
+    assert facet.chosen == (2,)
+    facet.forget_counts()
+    assert facet.options == ("any", "1", "2")
+    assert (facet.index, facet.chosen) == (2, (2,))
+    facet.show_counts({1: Size(0, exact=False)}, Size(9))
+    assert facet.options == ("any (9)", "1 (few)", "2 (0)")
 
 
 def test_arrow_keys_go_on_to_further_pages(

@@ -35,6 +35,7 @@ from lcdb_notebook.search import browse, sql
 from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.constants import constants
 from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.size import Size
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
 
@@ -664,6 +665,7 @@ def crowd(new_database: Callable[[], str], request: pytest.FixtureRequest) -> It
 FILTERS = {
     "": TargetFilter(),
     "digits": TargetFilter("1"),
+    "digits and processing": TargetFilter("1", criteria(processing="DET")),
     "sector": TargetFilter(criteria=criteria(sector=3)),
     "methods": TargetFilter(criteria=criteria(photometry="Aperture 2", processing="raw")),
     "catalog": TargetFilter(criteria=criteria(catalog="TIC")),
@@ -709,6 +711,37 @@ def test_no_statement_of_an_explorer_reads_or_sorts_a_large_table(
         # A page, or the light curves by which at most 10,000 targets are counted. PostgreSQL 14
         # sorts each of them three times for the CCD, the camera and the instrument.
         assert sorted_rows(plan) <= (200 if action == "page" else 300_000), shown
+
+
+# DataSets that targets of one action have, and of a sample of them.
+LOOKED_AT = 120_000
+
+
+@pytest.mark.parametrize("action", ["count", *FACETS])
+def test_counts_of_targets_by_their_first_digits_read_no_others(
+    crowd: lcdb.Database, caplog: pytest.LogCaptureFixture, action: str
+) -> None:
+    for wanted in (FILTERS["digits"], FILTERS["digits and processing"]):
+        with plans(crowd, caplog, prepare=_settled) as explained:
+            session = _settled(crowd)
+            whole = browse.count(session, wanted)
+            assert action == "count" or browse.counts(session, wanted, action, whole)
+        assert whole
+        touched = sum(rows_touched(plan) for _, plan in explained)
+        assert touched < LOOKED_AT, "\n".join(statement for statement, _ in explained)
+
+
+@pytest.mark.parametrize("facet", ["sector", "instrument", "photometry", "processing"])
+def test_counts_of_many_targets_are_of_one_sample_for_all_values(
+    crowd: lcdb.Database, statements: list[str], facet: str
+) -> None:
+    session = _settled(crowd)
+    whole = Size(browse.count(session, TargetFilter()), exact=False)
+    statements.clear()
+    found = browse.counts(session, TargetFilter(), facet, whole)
+    assert len(found) > 1
+    assert all(size for size in found.values())
+    assert sum("FROM dataset" in sql for sql in statements) <= 2
 
 
 @pytest.mark.parametrize("name", ["", "methods", "catalog"])

@@ -29,6 +29,8 @@ _TOOLTIPS = {
 class Facet(widgets.Dropdown):  # type: ignore[misc]
     """A drop-down for one facet, with the number of targets beside each value.
 
+    Values that no target has with the other filters are left out, as soon as this is known.
+
     Parameters
     ----------
     name : str
@@ -61,10 +63,10 @@ class Facet(widgets.Dropdown):  # type: ignore[misc]
             labels = dict(values)
             label = " or ".join(labels.get(value, str(value)) for value in chosen)
             self._choices.append((chosen, label))
-        start = [values for values, _ in self._choices].index(chosen)
+        self._offered = [values for values, _ in self._choices]
         super().__init__(
             options=[label for _, label in self._choices],
-            index=start,
+            index=self._offered.index(chosen),
             description=name.removesuffix("_number").replace("_", " ").capitalize(),
             tooltip=_TOOLTIPS.get(name, f"The observation's {name.replace('_', ' ')}"),
         )
@@ -75,7 +77,7 @@ class Facet(widgets.Dropdown):  # type: ignore[misc]
         self.observe(self._choose, "index")
 
     def show_counts(self, counts: Mapping[Any, Size], whole: Size) -> None:
-        """Show beside each value how many targets it leaves.
+        """Show beside each value how many targets it leaves; leave out those that leave none.
 
         Parameters
         ----------
@@ -84,38 +86,43 @@ class Facet(widgets.Dropdown):  # type: ignore[misc]
         whole : Size
             The number of targets without this filter.
         """
-        labels = [f"any ({whole.text})"]
+        labels: dict[tuple[Any, ...], str] = {(): f"any ({whole.text})"}
         for values, label in self._choices[1:]:
-            # The count of several values together is unknown.
-            count = f" ({counts.get(values[0], Size(0)).text})" if len(values) == 1 else ""
-            labels.append(f"{label}{count}")
+            if len(values) > 1:
+                # The count of several values together is unknown.
+                labels[values] = label
+                continue
+            size = counts.get(values[0], Size(0))
+            # The chosen value stays, so that it can be seen and removed.
+            if size or not size.exact or values == self.chosen:
+                labels[values] = f"{label} ({size.text})"
         self._relabel(labels)
 
     def forget_counts(self) -> None:
         """Remove the counts, which are out of date."""
-        self._relabel([label for _, label in self._choices])
+        self._relabel(dict(self._choices))
 
     def reset(self) -> None:
         """Remove the filter."""
         self.index = 0
 
-    def _relabel(self, labels: list[str]) -> None:
-        if labels == list(self.options):
+    def _relabel(self, labels: Mapping[tuple[Any, ...], str]) -> None:
+        if [*labels.values()] == list(self.options):
             return
         with ONE_AT_A_TIME, self.hold_sync():
-            index = self.index
             self._relabelling = True
             try:
+                self._offered = [*labels]
                 # Assigning options selects the first one.
-                self.options = labels
-                self.index = index
+                self.options = [*labels.values()]
+                self.index = self._offered.index(self.chosen)
             finally:
                 self._relabelling = False
 
     def _choose(self, _change: Any) -> None:
         with ONE_AT_A_TIME:
             if not self._relabelling and self.index is not None:
-                self.chosen = self._choices[self.index][0]
+                self.chosen = self._offered[self.index]
 
 
 class Filters(widgets.Box):  # type: ignore[misc]

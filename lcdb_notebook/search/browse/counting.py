@@ -14,7 +14,8 @@ from lcdb_notebook.models import (
     Observation,
     Target,
 )
-from lcdb_notebook.search import sql
+from lcdb_notebook.search import layout, sql
+from lcdb_notebook.search.browse.spread import SAMPLE, spread, spread_over_ids
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
     fitted,
@@ -26,18 +27,12 @@ from lcdb_notebook.search.browse.target_filter import (
 from lcdb_notebook.search.constants import Constants, constants
 from lcdb_notebook.search.size import COUNTED, Size, planned_rows, size_of
 
-__all__ = ["count"]
+__all__ = ["ENOUGH", "count", "matching"]
 
-# DataSets, or targets, from which the number of targets is estimated.
-_SAMPLE = 2_000
+#: Targets of a sample that must match for a fraction of them to be an estimate.
+ENOUGH = 100
 
-# Targets of a sample that must match for a fraction of them to be an estimate.
-_ENOUGH = 100
-
-# Multiples of the golden ratio, less their integers, are spread evenly and follow no period.
-_GOLDEN_RATIO = 0.6180339887498949
-
-# Targets that are looked at to count those with flags.
+# Targets that are looked at to find those with flags if a sample has none.
 _LOOKED_AT = 30_000
 
 _dataset = DataSet.__table__
@@ -51,8 +46,8 @@ def count(session: orm.Session, target_filter: TargetFilter) -> Size:
 
     Targets that have certain light curves are estimated from the number of these light curves,
     which the planner knows from its statistics, and from the number that each target has among the
-    first of them. How many targets have flags is estimated from targets spread over all ids, as
-    the first targets often have the same observations.
+    first of them, or from targets that are spread over all numbers. So is how many of them have
+    flags.
     """
     shape = sql.shape_of(target_filter.criteria)
     ids = constants(session, target_filter.criteria)
@@ -61,40 +56,60 @@ def count(session: orm.Session, target_filter: TargetFilter) -> Size:
     whole = _count_all(session, target_filter, ids)
     if target_filter.flagged is None:
         return whole
-    exact = whole <= _LOOKED_AT
+    exact = whole.exact
     if not exact:
-        spread = _flagged_in_spread(session, target_filter)
-        if spread is not None:
-            return Size(round(whole * spread), exact=False)
+        fraction = _flagged_in_spread(session, target_filter)
+        exact = fraction == 0 and whole <= _LOOKED_AT
+        if fraction is not None and not exact:
+            return Size(round(whole * fraction), exact=False)
     some = _targets(target_filter, ids)
     if not exact:
-        some = some.order_by(_target.c.name).limit(sa.literal_column(str(_SAMPLE)))
+        some = some.order_by(_target.c.name).limit(sa.literal_column(str(SAMPLE)))
     with_flags = sa.select(sa.func.count()).select_from(_flagged_among(some, target_filter))
     statement = fitted(session, with_flags, target_filter)
     number: int = session.scalar(statement, parameters(target_filter)) or 0
-    return Size(number) if exact else Size(round(whole * number / _SAMPLE), exact=False)
+    return Size(number) if exact else Size(round(whole * number / SAMPLE), exact=False)
+
+
+def matching(session: orm.Session, target_filter: TargetFilter, among: sa.Select[Any]) -> int:
+    """Count those of some targets that match a filter.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        The session.
+    target_filter : TargetFilter
+        The filter.
+    among : sqlalchemy.Select
+        Selects the ids of the targets, ``target_id``.
+    """
+    by_target = layout.of(session).by_number
+    matched = _matching(target_filter, among, one_by_one=by_target).subquery("matched")
+    statement: sa.Select[Any] = sa.select(sa.func.count()).select_from(matched)
+    fitting = fitted(session, statement, target_filter)
+    number: int | None = session.scalar(fitting, parameters(target_filter))
+    return number or 0
+
+
+def _matching(
+    target_filter: TargetFilter, among: sa.Select[Any], *, one_by_one: bool
+) -> sa.Select[Any]:
+    some = among.subquery("among")
+    joined: sa.FromClause = _target.join(some, some.c.target_id == _target.c.id)
+    if target_filter.criteria.catalogs:
+        joined = joined.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+    conditions = number_conditions(target_filter)
+    conditions += target_conditions(target_filter, one_by_one=one_by_one)
+    return sa.select(_target.c.id.label("target_id")).select_from(joined).where(*conditions)
 
 
 def _flagged_in_spread(session: orm.Session, target_filter: TargetFilter) -> float | None:
-    """Return which fraction of targets has flags, or has none; None if too few are found.
-
-    The targets are looked up by their primary key, at ids that are spread over all of the table.
-    """
-    turns = sa.func.generate_series(1, _SAMPLE).column_valued("n") * _GOLDEN_RATIO
-    low = sa.select(sa.func.min(_target.c.id)).scalar_subquery()
-    high = sa.select(sa.func.max(_target.c.id)).scalar_subquery()
-    place = low + sa.func.floor((turns - sa.func.floor(turns)) * (high - low + 1))
-    spread = sa.select(sa.cast(place, sa.BigInteger).label("id")).distinct().subquery("spread")
-    anywhere = target_filter.without("flags")
-    conditions = [*number_conditions(anywhere), *target_conditions(anywhere)]
-    joined: sa.FromClause = _target
-    if anywhere.criteria.catalogs:
-        joined = _target.join(_catalog, _catalog.c.id == _target.c.catalog_id)
-    found = (
-        sa.select(_target.c.id.label("target_id"))
-        .select_from(joined.join(spread, spread.c.id == _target.c.id))
-        .where(*conditions)
-    )
+    """Return which fraction of targets has flags, or has none; None if too few are found."""
+    sample = spread(session, target_filter)
+    by_target = sample is not None
+    if sample is None:
+        sample = spread_over_ids()
+    found = _matching(target_filter.without("flags"), sample, one_by_one=by_target)
     flagged = _flagged_among(sa.select(found.cte("found").c.target_id), target_filter)
     statement = sa.select(
         sa.select(sa.func.count()).select_from(found.subquery("looked_at")).scalar_subquery(),
@@ -102,7 +117,7 @@ def _flagged_in_spread(session: orm.Session, target_filter: TargetFilter) -> flo
     )
     given = parameters(target_filter)
     number, with_flags = session.execute(fitted(session, statement, target_filter), given).one()
-    return with_flags / number if number >= _ENOUGH else None
+    return with_flags / number if number >= ENOUGH else None
 
 
 def _count_all(session: orm.Session, target_filter: TargetFilter, ids: Constants) -> Size:
@@ -136,12 +151,24 @@ def _count_seen(session: orm.Session, target_filter: TargetFilter, ids: Constant
         return fitted(session, sa.select(*columns).select_from(some), target_filter)
 
     by_flags = target_filter.flagged is not None
-    first = among_first(_SAMPLE, flags=False)
+    everything: Size | None = None
+    if target_filter.digits:
+        # Few of the DataSets may have numbers that begin with these, and all would be read.
+        everything = _count_all(session, target_filter, ids)
+        if everything.exact and layout.of(session).by_number:
+            return Size(matching(session, target_filter, _targets(target_filter, ids)))
+        sample = None if everything.exact else spread(session, target_filter)
+        if sample is not None:
+            matched = matching(session, target_filter, sample)
+            if matched >= ENOUGH:
+                looked_at = matching(session, TargetFilter(target_filter.digits), sample)
+                return Size(round(everything * matched / looked_at), exact=False)
+    first = among_first(SAMPLE, flags=False)
     expected = planned_rows(session, first, given)
     datasets, targets, flagged = session.execute(first, given).one()
-    if datasets < _SAMPLE:
+    if datasets < SAMPLE:
         if by_flags and targets:
-            _, _, flagged = session.execute(among_first(_SAMPLE, flags=True), given).one()
+            _, _, flagged = session.execute(among_first(SAMPLE, flags=True), given).one()
         return Size(flagged)
     each = datasets / targets
     if expected / each <= COUNTED:
@@ -150,24 +177,20 @@ def _count_seen(session: orm.Session, target_filter: TargetFilter, ids: Constant
         number, _, flagged = session.execute(among_first(most, flags=by_flags), given).one()
         if number < most:
             return Size(flagged)
-    everything = _count_all(session, target_filter, ids)
+    if everything is None:
+        everything = _count_all(session, target_filter, ids)
     found = max(targets, min(max(expected, datasets) / each, everything))
     if not by_flags:
         return Size(round(found), exact=False)
-    spread = _flagged_in_spread(session, target_filter)
-    if spread is None:
-        _, _, flagged = session.execute(among_first(_SAMPLE, flags=True), given).one()
-        spread = flagged / targets
-    return Size(round(found * spread), exact=False)
+    fraction = _flagged_in_spread(session, target_filter)
+    if fraction is None:
+        _, _, flagged = session.execute(among_first(SAMPLE, flags=True), given).one()
+        fraction = flagged / targets
+    return Size(round(found * fraction), exact=False)
 
 
 def _flagged_among(targets: sa.Select[Any], target_filter: TargetFilter) -> sa.Subquery:
-    """Select those of some targets that have flags, or that have none.
-
-    The flags of a target are found by ``ix_quality_flag_array_target_id``, those of its
-    observations by ``ix_dataset_target_id_observation_id`` and
-    ``ix_quality_flag_array_observation_id_target_id``.
-    """
+    """Select those of some targets that have flags, or that have none."""
     among = targets.subquery("among")
     joined = _target.join(among, among.c.target_id == _target.c.id)
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +19,8 @@ from lcdb_notebook.models import (
     Target,
 )
 from lcdb_notebook.search import layout, sql
-from lcdb_notebook.search.browse.counting import count
+from lcdb_notebook.search.browse.counting import ENOUGH, count, matching
+from lcdb_notebook.search.browse.spread import spread
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
     fitted,
@@ -71,43 +72,63 @@ def counts(
         flagged = count(session, dataclasses.replace(target_filter, flagged=True))
         exact = whole.exact and flagged.exact
         return {True: flagged, False: Size(max(0, whole - flagged), exact=exact)}
-    if not whole.exact:
-        sizes = _each_value(session, target_filter, facet)
-        return {value: size for value, size in sizes if size or not size.exact}
-    if facet == "catalog":
-        grouped = (
-            sa.select(_catalog.c.name, sa.func.count())
-            .select_from(_target.join(_catalog, _catalog.c.id == _target.c.catalog_id))
-            .where(*number_conditions(target_filter), *target_conditions(target_filter))
-            .group_by(_catalog.c.name)
-        )
-        grouped = fitted(session, grouped, target_filter)
-        rows = session.execute(grouped, parameters(target_filter))
-        return {row[0]: Size(row[1]) for row in rows}
-    found: dict[Any, Size] = {}
-    arranged = layout.of(session)
-    for select in _facet_statements(target_filter, facet, arranged.fields):
+    if whole.exact:
+        numbers = _grouped(session, target_filter, facet)
+        return {value: Size(number) for value, number in numbers.items()}
+    found = _in_sample(session, target_filter, facet, whole)
+    sizes = _each_value(session, target_filter, facet, known=found.keys())
+    return found | {value: size for value, size in sizes if size or not size.exact}
+
+
+def _in_sample(
+    session: orm.Session, target_filter: TargetFilter, facet: str, whole: Size
+) -> dict[Any, Size]:
+    """Estimate the counts of the values that occur in a sample, by one statement for all."""
+    sample = spread(session, target_filter)
+    if sample is None:
+        return {}
+    matched = matching(session, target_filter, sample)
+    if matched < ENOUGH:
+        return {}
+    numbers = _grouped(session, target_filter, facet, sample)
+    return {
+        value: Size(max(1, round(whole * number / matched)), exact=False)
+        for value, number in numbers.items()
+    }
+
+
+def _grouped(
+    session: orm.Session,
+    target_filter: TargetFilter,
+    facet: str,
+    among: sa.Select[Any] | None = None,
+) -> dict[Any, int]:
+    """Count the targets that match each value, or of some targets those that do."""
+    found: dict[Any, int] = {}
+    for select in _facet_statements(target_filter, facet, layout.of(session), among):
         grouped = fitted(session, select, target_filter)
         for value, number in session.execute(grouped, parameters(target_filter)):
-            found[value] = Size(found.get(value, 0) + number)
+            found[value] = found.get(value, 0) + number
     return found
 
 
 def _each_value(
-    session: orm.Session, target_filter: TargetFilter, facet: str
+    session: orm.Session, target_filter: TargetFilter, facet: str, known: Collection[Any]
 ) -> Iterator[tuple[Any, Size]]:
-    """Count the targets of each value by itself; the values are those in small tables."""
+    """Count the targets of each further value by itself; the values are those in small tables."""
     criteria = target_filter.criteria
     arranged = layout.of(session)
     if facet == "catalog":
-        for name in session.scalars(arranged.present(sa.select(_catalog.c.name))).all():
+        names = session.scalars(arranged.present(sa.select(_catalog.c.name))).all()
+        for name in (name for name in names if name not in known):
             chosen = dataclasses.replace(criteria, catalogs=(name,))
             yield name, count(session, dataclasses.replace(target_filter, criteria=chosen))
         return
     if facet in ("photometry", "processing"):
         model = PhotometricSource if facet == "photometry" else ProcessingMethod
         names = sorted(session.scalars(arranged.present(sa.select(model.name))))
-        for value in [None, *names] if facet == "processing" else names:
+        values = [None, *names] if facet == "processing" else names
+        for value in (value for value in values if value not in known):
             changed: dict[str, Any] = {facet: (value,)}
             chosen = dataclasses.replace(criteria, **changed)
             yield value, count(session, dataclasses.replace(target_filter, criteria=chosen))
@@ -117,7 +138,8 @@ def _each_value(
     for select in _observations_by_value(facet, arranged.fields):
         statement = arranged.present(select.where(*matches))
         for value, id_ in session.execute(statement, parameters(target_filter)):
-            observations.setdefault(value, set()).add(id_)
+            if value not in known:
+                observations.setdefault(value, set()).add(id_)
     for value, ids in observations.items():
         chosen = dataclasses.replace(
             criteria, observations=tuple(sorted(ids)), types=(), instruments=(), fields={}
@@ -153,9 +175,26 @@ def _instruments_within() -> sa.CTE:
 
 
 def _facet_statements(
-    target_filter: TargetFilter, facet: str, fields: Fields
+    target_filter: TargetFilter,
+    facet: str,
+    arranged: layout.Layout,
+    among: sa.Select[Any] | None,
 ) -> Iterator[sa.Select[Any]]:
     """Yield statements that count distinct targets by value, one per class that has the field."""
+    by_target = arranged.by_number
+    if facet == "catalog":
+        source: sa.FromClause = _target.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+        if among is not None:
+            sample = among.subquery("among")
+            source = source.join(sample, sample.c.target_id == _target.c.id)
+        conditions = target_conditions(target_filter, one_by_one=by_target)
+        yield (
+            sa.select(_catalog.c.name, sa.func.count())
+            .select_from(source)
+            .where(*number_conditions(target_filter), *conditions)
+            .group_by(_catalog.c.name)
+        )
+        return
     if facet in ("photometry", "processing"):
         by: Any = PhotometricSource if facet == "photometry" else ProcessingMethod
         key = (
@@ -163,7 +202,7 @@ def _facet_statements(
             if facet == "photometry"
             else _dataset.c.processing_method_id
         )
-        each = _each(target_filter, key, _dataset)
+        each = _each(target_filter, key, among, by_target=by_target)
         kind = by.__table__
         yield (
             sa.select(kind.c.name, sa.func.count())
@@ -171,44 +210,65 @@ def _facet_statements(
             .group_by(kind.c.name)
         )
         return
+    # A target has many light curves in an observation, which need not be joined one by one.
+    each = _each(target_filter, _dataset.c.observation_id, among, by_target=by_target)
+    seen = each.join(_observation, _observation.c.id == each.c.value)
+    number: Any = sa.func.count(each.c.target_id.distinct())
     if facet == "instrument":
         within = _instruments_within()
-        joined = _dataset.join(_observation, _observation.c.id == _dataset.c.observation_id).join(
-            within, within.c.part == _observation.c.instrument_id
-        )
-        each = _each(target_filter, within.c.whole, joined)
-        yield sa.select(each.c.value, sa.func.count()).group_by(each.c.value)
+        joined = seen.join(within, within.c.part == _observation.c.instrument_id)
+        yield sa.select(within.c.whole, number).select_from(joined).group_by(within.c.whole)
         return
-    for column in fields[facet]:
-        joined = _dataset.join(_observation, _observation.c.id == _dataset.c.observation_id)
+    for column in arranged.fields[facet]:
+        joined = seen
         if column.table is not _observation:
-            joined = joined.join(column.table, sql.same_row(column.table))
-        each = _each(target_filter, column, joined)
+            joined = seen.join(column.table, sql.same_row(column.table))
         yield (
-            sa.select(each.c.value, sa.func.count())
-            .where(each.c.value.is_not(None))
-            .group_by(each.c.value)
+            sa.select(column, number)
+            .select_from(joined)
+            .where(column.is_not(None))
+            .group_by(column)
         )
 
 
-def _each(target_filter: TargetFilter, value: Any, source: Any) -> sa.Subquery:
-    """Select the distinct pairs of values and targets that have light curves with them."""
-    select = sa.select(value.label("value"), _dataset.c.target_id).distinct()
+def _each(
+    target_filter: TargetFilter, value: Any, among: sa.Select[Any] | None, *, by_target: bool
+) -> sa.Subquery:
+    """Select the distinct pairs of values and targets that have light curves with them.
+
+    With ``by_target``, the DataSets of each target are looked up by
+    ``ix_dataset_target_id_observation_id``; the planner might read those of all targets instead.
+    """
     shape = sql.shape_of(target_filter.criteria)
     of_observation = sql.observation_matches(shape)
-    if of_observation and _observation not in _tables(source):
+    source: sa.FromClause = _dataset
+    if of_observation:
         source = source.join(_observation, _observation.c.id == _dataset.c.observation_id)
-    of_target = [*number_conditions(target_filter), *sql.target_matches(shape)]
-    if of_target or target_filter.flagged is not None:
-        source = source.join(_target, _target.c.id == _dataset.c.target_id)
-        source = source.join(_catalog, _catalog.c.id == _target.c.catalog_id)
-    conditions = [*of_target, *of_observation, *sql.dataset_matches(shape)]
-    conditions += flag_conditions(target_filter)
-    return select.select_from(source).where(*conditions).subquery("each")
-
-
-def _tables(source: Any) -> Sequence[Any]:
-    return list(sa.sql.util.find_tables(source, include_joins=False))
+    rows = (
+        sa.select(value.label("value"), _dataset.c.target_id)
+        .select_from(source)
+        .where(*of_observation, *sql.dataset_matches(shape))
+        .distinct()
+    )
+    if by_target:
+        rows = rows.where(_dataset.c.target_id == _target.c.id).offset(0).correlate(_target)
+    seen = rows.lateral("seen") if by_target else rows.subquery("seen")
+    targets: sa.FromClause = _target
+    if target_filter.criteria.catalogs:
+        targets = targets.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+    if among is not None:
+        sample = among.subquery("among")
+        targets = targets.join(sample, sample.c.target_id == _target.c.id)
+    return (
+        sa.select(seen.c.value, seen.c.target_id)
+        .select_from(targets.join(seen, seen.c.target_id == _target.c.id))
+        .where(
+            *number_conditions(target_filter),
+            *sql.target_matches(shape),
+            *flag_conditions(target_filter),
+        )
+        .subquery("each")
+    )
 
 
 def choices(session: orm.Session) -> dict[str, list[Any]]:

@@ -125,8 +125,19 @@ def number_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool
     return [sa.or_(sa.false(), *(_target.c.name.between(low, high) for low, high in runs))]
 
 
-def target_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool]]:
-    """Return all other conditions on a target, including those on its light curves."""
+def target_conditions(
+    target_filter: TargetFilter, *, one_by_one: bool = False
+) -> list[sa.ColumnElement[bool]]:
+    """Return all other conditions on a target, including those on its light curves.
+
+    Parameters
+    ----------
+    target_filter : TargetFilter
+        The filter.
+    one_by_one : bool, default False
+        Whether the targets are few, so that the light curves of each are looked up by
+        ``ix_dataset_target_id_observation_id``. The planner decides otherwise.
+    """
     shape = sql.shape_of(target_filter.criteria)
     conditions = list(sql.target_matches(shape))
     of_observation = sql.observation_matches(shape)
@@ -136,6 +147,9 @@ def target_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool
         if of_observation:
             seen = seen.join(_observation, _observation.c.id == _dataset.c.observation_id)
             seen = seen.where(*of_observation)
+        if one_by_one:
+            # A subquery with an OFFSET does not become a join.
+            seen = seen.offset(0)
         conditions.append(seen.correlate(_target).exists())
     return [*conditions, *flag_conditions(target_filter)]
 
@@ -150,15 +164,23 @@ def fitted(
 
 
 def flag_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool]]:
-    """Return the condition that a target has flags, or does not have flags."""
+    """Return the condition that a target has flags, or does not have flags.
+
+    The flags of a target are found by ``ix_quality_flag_array_target_id``. So are, once for all
+    targets, the observations with flags; whether a target is in one of these is found by
+    ``ix_dataset_target_id_observation_id`` alone.
+    """
     if target_filter.flagged is None:
         return []
     own = sa.select(_flags.c.id).where(_flags.c.target_id == _target.c.id)
     seen = _dataset.alias("seen")
-    of_observation = (
-        sa.select(seen.c.id)
-        .join(_flags, _flags.c.observation_id == seen.c.observation_id)
-        .where(seen.c.target_id == _target.c.id, _flags.c.target_id.is_(None))
+    flagged = sa.select(_flags.c.observation_id).where(_flags.c.target_id.is_(None)).distinct()
+    observations = sa.func.array(flagged.scalar_subquery(), type_=sa.ARRAY(sa.Integer))
+    of_observation = sa.select(sa.literal(1)).where(
+        seen.c.target_id == _target.c.id, seen.c.observation_id == sa.any_(observations)
     )
-    has = sa.or_(own.correlate(_target).exists(), of_observation.correlate(_target).exists())
+    # With an OFFSET they are run for each target; the planner might read all DataSets once instead.
+    has = sa.or_(
+        *(one.correlate(_target).offset(0).exists() for one in (own, of_observation)),
+    )
     return [has if target_filter.flagged else sa.not_(has)]
