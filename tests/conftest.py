@@ -8,6 +8,7 @@ after another, the longest first.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import re
@@ -201,6 +202,18 @@ def _needs_other_tables(item: pytest.Item) -> bool:
     given = getattr(item, "callspec", None)
     moved = given is not None and given.params.get("in_layout", layouts.OWN) != layouts.OWN
     return moved and item.get_closest_marker("own_tables") is not None
+
+
+def pytest_sessionstart() -> None:
+    # Collecting makes millions of objects, all of which stay.
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    # What has been imported and collected need not be searched for garbage after each test.
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_deselected(items: Iterable[pytest.Item]) -> None:

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import psutil
 import pytest
-from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 SECONDS_PER_CELL = 180
@@ -63,6 +61,9 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def _read(path: Path) -> Any:
+    # Its import takes seconds, which every process of the tests would spend while collecting.
+    import nbformat
+
     return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
 
@@ -74,6 +75,8 @@ def _read(path: Path) -> Any:
     ],
 )
 def test_a_notebook_runs_from_top_to_bottom(path: Path, home: Path) -> None:
+    from nbclient import NotebookClient
+
     copy = shutil.copy(path, home)
     client = NotebookClient(
         _read(Path(copy)),

@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nbformat
-
 from .chromium import PageErrors
 
 if TYPE_CHECKING:
@@ -73,6 +71,9 @@ class FrontEnd(ABC):
 
     def open(self, name: str, *cells: str, dark: bool = False) -> None:
         """Write a notebook of these cells, show it, run it, and find its kernel."""
+        # Its import takes seconds, which every process of the tests would spend while collecting.
+        import nbformat
+
         notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]
             cells=[nbformat.v4.new_code_cell(cell) for cell in cells],  # type: ignore[no-untyped-call]
             metadata={

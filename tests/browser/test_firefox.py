@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from . import firefox
@@ -41,6 +40,9 @@ def test_an_explorer_is_drawn_and_clicked_in_firefox(
         f"import lcdb_notebook as lcdb\ndb = lcdb.connect({demo_dsn!r})",
         "explorer = db.explore(1, sector=1, exptime=120)\nexplorer",
     ]
+    # Its import takes seconds, which every process of the tests would spend while collecting.
+    import nbformat
+
     notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells],  # type: ignore[no-untyped-call]
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},

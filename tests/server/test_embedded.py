@@ -591,9 +591,8 @@ def hangs(spoilt: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[embed
     with embedded.start(spoilt) as server:
         found = PidFile.read(spoilt / "data")
         assert found is not None
-        for process in psutil.Process(found.pid).children():
-            if "checkpointer" in " ".join(process.cmdline()):
-                process.suspend()
+        sql = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+        os.kill(query(server, sql), signal.SIGSTOP)
         yield server, found.pid
 
 

@@ -21,12 +21,10 @@ from typing import Any
 from urllib.parse import quote
 
 import cloudpickle
-import nbformat
 import pandas as pd
 import psutil
 import pytest
 import sqlalchemy as sa
-from nbclient import NotebookClient
 
 import lcdb_notebook as lcdb
 from lcdb_notebook import demo
@@ -366,6 +364,10 @@ def test_no_notebook_shows_it(server: Server, tmp_path: Path) -> None:
         "db.ingest('x.fits')",
         "import pickle; pickle.dumps(db)",
     ]
+    # Its import takes seconds, which every process of the tests would spend while collecting.
+    import nbformat
+    from nbclient import NotebookClient
+
     notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells]  # type: ignore[no-untyped-call]
     )
