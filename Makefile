@@ -28,8 +28,10 @@ lab: .venv/.installed-lab ## Open the notebooks in JupyterLab
 test: .venv/.installed-test ## Check style and types, run all tests but the slow ones
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(PYTEST) -m "not slow" $(ARGS)
+	@# Types are checked while tests wait for servers and pages, and reported after them.
+	@$(BIN)/mypy > .venv/types.log 2>&1 & types=$$!; \
+	$(PYTEST) -m "not slow" $(ARGS); tests=$$?; \
+	wait $$types; types=$$?; cat .venv/types.log; exit $$((tests ? tests : types))
 
 test-all: test ## The same, and then the slow tests
 	$(PYTEST) -m slow $(ARGS)

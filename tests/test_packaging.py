@@ -180,11 +180,14 @@ def test_every_promise_about_security_names_tests_that_exist() -> None:
     assert files <= set(sources)
 
 
+UV = [sys.executable, "-m", "uv"]
+
+
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel and the source distribution; the wheel is built from the latter."""
     folder = tmp_path_factory.mktemp("dist")
-    _run([sys.executable, "-m", "uv", "build", "--quiet", "--out-dir", folder, ROOT], folder)
+    _run([*UV, "build", "--quiet", "--out-dir", folder, ROOT], folder)
     return folder
 
 
@@ -216,19 +219,26 @@ def _run(command: list[Any], folder: Path, *, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the programs of an environment that is empty at first."""
+    folder = tmp_path_factory.mktemp("environment")
+    _run([*UV, "venv", "--quiet", "--python", sys.executable, "env"], folder)
+    return folder / "env" / "bin"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
 def test_what_is_distributed_works_in_an_empty_environment(
-    distributions: Path, outside: Path, kind: str
+    distributions: Path, programs: Path, outside: Path, kind: str
 ) -> None:
     (package,) = distributions.glob(kind)
-    uv = [sys.executable, "-m", "uv"]
-    _run([*uv, "venv", "--quiet", "--python", sys.executable, "env"], outside)
-    bin_ = outside / "env" / "bin"
-    _run([*uv, "pip", "install", "--quiet", "--python", bin_ / "python", package], outside)
-    command = bin_ / "lcdb-notebook"
+    # The second finds what the package needs, installed and compiled.
+    install = ["pip", "install", "--quiet", "--reinstall-package", "lcdb-notebook"]
+    _run([*UV, *install, "--python", programs / "python", package], outside)
+    command = programs / "lcdb-notebook"
     where = "import lcdb_notebook; print(lcdb_notebook.__file__)"
-    assert str(outside) in _run([bin_ / "python", "-c", where], outside)
+    assert str(programs.parent) in _run([programs / "python", "-c", where], outside)
     assert _run([command, "--version"], outside).split()[1] == lcdb_notebook.__version__
     printed = _run([command, "demo", "--plot", "star.png"], outside)
     assert (outside / "star.png").stat().st_size > 10_000
@@ -242,5 +252,5 @@ def test_what_is_distributed_works_in_an_empty_environment(
     # IPython runs the code of a notebook from a file with this suffix.
     script = first.with_suffix(".ipy")
     script.write_text("\n\n".join([*code, "print('finished')"]), encoding="utf-8")
-    assert "finished" in _run([bin_ / "ipython", "--colors=NoColor", script], outside)
+    assert "finished" in _run([programs / "ipython", "--colors=NoColor", script], outside)
     assert 'pip install "lcdb-notebook[lab]"' in _run([command, "lab"], outside, code=2)

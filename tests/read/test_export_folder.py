@@ -175,8 +175,8 @@ with lcdb.connect(sys.argv[1]) as db:
     "kind",
     [
         "fits",
-        pytest.param("ecsv", marks=pytest.mark.slow),
-        pytest.param("csv", marks=pytest.mark.slow),
+        pytest.param("ecsv", marks=[pytest.mark.slow, pytest.mark.own_tables]),
+        pytest.param("csv", marks=[pytest.mark.slow, pytest.mark.own_tables]),
     ],
 )
 def test_a_killed_export_leaves_whole_files_only_and_the_next_call_completes_it(
