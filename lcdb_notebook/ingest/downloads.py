@@ -171,7 +171,7 @@ def _of_address(address: str) -> Download:
                 shutil.copyfileobj(answer, file)
             expected = answer.headers.get("Content-Length")
         if expected is not None and target.stat().st_size != int(expected):
-            raise IngestError(f"{target.stat().st_size} of {expected} bytes arrived")
+            raise IngestError(f"received {target.stat().st_size} of {expected} bytes")
 
     return Download(address, path, get)
 

@@ -111,7 +111,7 @@ def _catalog_number(value: Any) -> tuple[str | None, int]:
         if match is None:
             raise ArgumentError(
                 f"{value!r} is not a catalog number; use 261136679 or 'TIC 261136679'. "
-                f"astroquery finds the number of a name in a network: Catalogs.query_object("
+                f"astroquery finds the number of a name online: Catalogs.query_object("
                 f"{value!r}, radius=0.001, catalog='TIC')['ID'][0], from astroquery.mast"
             )
         # int() refuses thousands of digits; the first digits are sufficient for the range check.

@@ -81,7 +81,7 @@ def open_connection(arguments: Mapping[str, Any]) -> OwnConnection:
         dsn = Secret(make_dsn(**parameters))
     if dsn is None:
         raise ConfigurationError(
-            f"this version of libpq does not know one of {', '.join(sorted(parameters))}"
+            f"this version of libpq does not support one of {', '.join(sorted(parameters))}"
         )
     # Not with keywords, because psycopg2 would join them to a plain string in one of its frames.
     return psycopg2.connect(dsn, connection_factory=OwnConnection, cursor_factory=cursor_factory)

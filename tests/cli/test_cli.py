@@ -340,7 +340,7 @@ def test_ingest_of_another_pipeline_and_of_its_next_release(
         assert db.search(7).table["photometry"].tolist() == ["Mine"]
     later = own_file(tmp_path / "later.fits", np.arange(50.0))
     assert main(["ingest", later, *arguments, "--replace", "newer"]) == 1
-    assert "Which is newer is unknown" in capsys.readouterr().out
+    assert "It is unknown which is newer" in capsys.readouterr().out
     assert main(["ingest", later, *arguments, "--replace", "always"]) == 0
     assert "1 replaced" in capsys.readouterr().out
 

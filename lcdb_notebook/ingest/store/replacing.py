@@ -54,12 +54,13 @@ def decide(
         elif newer is False:
             cure = f"This file is older ({releases}); pass replace=True to replace the newer one"
         else:
-            cure = f"Which is newer is unknown ({releases}); pass replace=True to replace it"
+            cure = f"It is unknown which is newer ({releases}); pass replace=True to replace it"
         raise IngestError(f"{error}. {cure}")
     if replace == "newer":
         if newer is None:
             raise IngestError(
-                f"{error}. Which is newer is unknown ({releases}); pass replace=True to replace it"
+                f"{error}. It is unknown which is newer ({releases}); "
+                "pass replace=True to replace it"
             )
         if not newer:
             return False
