@@ -50,8 +50,8 @@ audit: .venv/.installed-test ## Ask for known vulnerabilities in the newest vers
 	$(BIN)/uv pip compile --quiet --output-file .venv/newest.txt pyproject.toml
 	$(BIN)/uv tool run pip-audit --disable-pip --no-deps --requirement .venv/newest.txt
 
-docs: .venv/.installed-docs ## Build the documentation into docs/_build; a warning is an error
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --builder html docs docs/_build
+docs: .venv/.installed-docs ## Build the documentation into docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --builder html docs docs/_build/html
 
 bench: .venv/.installed-bench ## Measure speed side by side with the alternatives, print one table
 	@$(BIN)/python tests/benchmarks $(ARGS)
@@ -63,7 +63,7 @@ screenshots: .venv/.installed-test ## Take the README's pictures of the explorer
 	@$(BIN)/python tests/screenshots.py
 
 clean: ## Remove .venv and what tools left behind; never a database
-	rm -rf .venv .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf .venv .venv-lowest docs/_build docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 

@@ -115,6 +115,7 @@ COMPILED = _compiled(BANNED)
 IN_NAMES = _compiled(BANNED | BANNED_IN_NAMES)
 OPENING = re.compile(OPENINGS)
 OPENING_HINT = "begin with Return, Get, Check, Build, Read, Find, List, ..."
+GENERATED = {"__pycache__", ".ipynb_checkpoints", "_build"}
 # Not checked: names of parameters, code in backticks, doctests, links.
 CODE = re.compile(
     r"^\s*[\w*]+(?:, [\w*]+)* : .*?$|``.*?``|`[^`\n]*`|^\s*(?:>>>|\.\.\. ).*?$|https?://\S+",
@@ -264,7 +265,8 @@ def files(arguments: list[str]) -> Iterator[Path]:
         yield from sorted(
             path
             for path in argument.rglob("*")
-            if path.suffix in kinds and not {"__pycache__", ".ipynb_checkpoints"} & {*path.parts}
+            if path.suffix in kinds
+            and not {"__pycache__", ".ipynb_checkpoints", "_build"} & {*path.parts}
         )
 
 

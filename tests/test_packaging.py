@@ -10,9 +10,11 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -136,12 +138,48 @@ def test_the_citation_is_of_this_version_and_licence() -> None:
     assert cited["url"] == project()["urls"]["Homepage"]
 
 
+def test_the_paper_has_the_title_and_authors_of_the_citation() -> None:
+    paper = (ROOT / "docs" / "paper" / "paper.md").read_text(encoding="utf-8")
+    head = yaml.safe_load(paper.split("---")[1])
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert head["title"] == cited["title"]
+    assert [author["name"] for author in head["authors"]] == [a["name"] for a in cited["authors"]]
+
+
+def test_the_bibliography_of_the_paper_has_each_work_that_it_cites() -> None:
+    folder = ROOT / "docs" / "paper"
+    paper = (folder / "paper.md").read_text(encoding="utf-8").partition("# Summary")[2]
+    works = re.findall(r"^@\w+\{(\w+),", (folder / "paper.bib").read_text("utf-8"), re.MULTILINE)
+    assert sorted(works) == sorted(set(re.findall(r"@(\w+)", paper)))
+
+
 def test_files_name_the_addresses_of_the_project() -> None:
     (author,) = project()["authors"]
     for name in ("SECURITY.md", "CODE_OF_CONDUCT.md"):
         assert f"<{author['email']}>" in (ROOT / name).read_text(encoding="utf-8")
-    home = project()["urls"]["Homepage"]
-    assert all(url.startswith(home) for url in project()["urls"].values())
+    urls = project()["urls"]
+    assert all(url.startswith(urls["Homepage"]) for url in urls.values())
+    assert {urls["Issues"], urls["Changelog"]} == {
+        f"{urls['Source']}/issues",
+        f"{urls['Source']}/blob/main/CHANGELOG.md",
+    }
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["repository-code"] == urls["Source"]
+
+
+def test_no_other_file_names_the_address_of_the_project() -> None:
+    # Everything else derives it from [project.urls]: docs/conf.py and docs/readme_on_pypi.py.
+    host = urlsplit(project()["urls"]["Homepage"]).hostname
+    assert host
+    folders = [ROOT, ROOT / "docs", ROOT / "notebooks", *(ROOT / "lcdb_notebook").rglob("*/")]
+    kinds = {".md", ".py", ".rst", ".ipynb", ".toml", ".yml", ".cff", ".bib"}
+    named = {
+        path.relative_to(ROOT).as_posix()
+        for folder in folders
+        for path in folder.iterdir()
+        if path.suffix in kinds and host in path.read_text(encoding="utf-8")
+    }
+    assert named == {"pyproject.toml", "CITATION.cff", "SECURITY.md", "CODE_OF_CONDUCT.md"}
 
 
 def test_the_workflow_runs_what_ci_run_runs() -> None:
@@ -225,6 +263,18 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     _run([*UV, "venv", "--quiet", "--python", sys.executable, "env"], folder)
     return folder / "env" / "bin"
+
+
+@pytest.mark.slow
+def test_the_readme_of_a_distribution_has_absolute_links(distributions: Path) -> None:
+    (wheel,) = distributions.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
+        text = archive.read(name).decode("utf-8")
+    source = project()["urls"]["Source"]
+    assert f"]({source}/raw/main/docs/explorer.png)" in text
+    assert f"]({source}/blob/main/SECURITY.md)" in text
+    assert not re.findall(r"\]\((?!https?:)", text)
 
 
 @pytest.mark.slow
