@@ -10,7 +10,7 @@ import ipywidgets as widgets
 import traitlets
 
 from lcdb_notebook.errors import LightCurveNotFoundError
-from lcdb_notebook.explore.widget.base import Panel
+from lcdb_notebook.explore.widget.base import Panel, sent_last
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Sessions
 from lcdb_notebook.lightcurve.record import RAW, processing_label
@@ -66,8 +66,7 @@ class DataSetList(Panel):
         self._photometry = _list_box("Photometry", "The aperture or the PSF fit")
         self._processing = _list_box("Processing", "Processing after extraction; raw means without")
         self._lists = (self._observations, self._photometry, self._processing)
-        row = widgets.Box(self._lists)
-        row.add_class("lcdb-row")
+        row = widgets.Box(self._lists, _dom_classes=("lcdb-row",))
         self.lay_out(row)
         for one in self._lists:
             self.watch(one, self._changed, "index")
@@ -118,28 +117,28 @@ class DataSetList(Panel):
         """
         for row in self._found.rows:
             if row.dataset == dataset:
-                self._select((row,), only=row)
+                with sent_last(*self._lists):
+                    self._select((row,), only=row)
                 return
         raise LightCurveNotFoundError(f"DataSet {dataset} does not belong to this target")
 
     def _fill(self, chosen: Sequence[Row]) -> None:
         """Fill the lists and choose some rows, announcing the choice once."""
         rows = self._found.rows
-        self._setting = True
-        try:
-            self._list(self._observations, list(dict.fromkeys(r.observation for r in rows)))
-            self._list(self._photometry, list(dict.fromkeys(r.photometry for r in rows)))
-            self._list(self._processing, list(dict.fromkeys(r.processing for r in rows)))
-        finally:
-            self._setting = False
-        self.datasets = tuple(row.dataset for row in rows)
-        self._select(chosen)
+        with sent_last(*self._lists):
+            self._setting = True
+            try:
+                self._list(self._observations, list(dict.fromkeys(r.observation for r in rows)))
+                self._list(self._photometry, list(dict.fromkeys(r.photometry for r in rows)))
+                self._list(self._processing, list(dict.fromkeys(r.processing for r in rows)))
+            finally:
+                self._setting = False
+            self.datasets = tuple(row.dataset for row in rows)
+            self._select(chosen)
 
     def _list(self, which: widgets.SelectMultiple, keys: list[Any]) -> None:
         which.keys_listed = keys
-        with which.hold_sync():
-            which.options = self._labels(which, keys)
-            which.index = ()
+        which.options = self._labels(which, keys)
 
     def _labels(self, which: widgets.SelectMultiple, keys: list[Any]) -> list[str]:
         if which is self._observations:
@@ -307,9 +306,12 @@ def _observation_labels(found: Found, ids: list[int]) -> list[str]:
 
 def _list_box(name: str, tooltip: str) -> widgets.SelectMultiple:
     made = widgets.SelectMultiple(
-        options=(), rows=_ROWS_SHOWN, description=name, tooltip=tooltip, layout={"width": "auto"}
+        options=(),
+        rows=_ROWS_SHOWN,
+        description=name,
+        tooltip=tooltip,
+        layout={"width": "auto"},
+        _dom_classes=("lcdb-stacked", f"lcdb-{name.lower()}"),
     )
-    made.add_class("lcdb-stacked")
-    made.add_class(f"lcdb-{name.lower()}")
     made.keys_listed = []
     return made

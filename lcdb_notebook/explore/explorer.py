@@ -91,11 +91,9 @@ class Explorer(Panel):
             description="The same in Python",
             tooltip="Copy this into a cell to read what is drawn",
             layout={"width": "100%"},
+            _dom_classes=("lcdb-stacked", "lcdb-code"),
         )
-        self._code.add_class("lcdb-stacked")
-        self._code.add_class("lcdb-code")
-        self._table = widgets.HTML()
-        self._table.add_class("lcdb-table")
+        self._table = widgets.HTML(_dom_classes=("lcdb-table",))
         self._tabs = widgets.Tab(
             (self.lineage, self._code, self._table),
             titles=("Lineage", "Python code", "Table"),
@@ -107,8 +105,7 @@ class Explorer(Panel):
         )
         left = _column("lcdb-left", self._fold, self.targets)
         right = _column("lcdb-right", self.datasets, self.light_curve, self._tabs)
-        columns = widgets.Box((left, right))
-        columns.add_class("lcdb-columns")
+        columns = widgets.Box((left, right), _dom_classes=("lcdb-columns",))
         self.lay_out(columns)
         self._lineage_soon = Debounced(self._show_lineage, _BEFORE_LINEAGE)
         self.when_closed(self._lineage_soon.cancel)
@@ -255,7 +252,4 @@ class Explorer(Panel):
 
 
 def _column(name: str, *parts: widgets.Widget) -> widgets.VBox:
-    column = widgets.VBox(parts)
-    column.add_class("lcdb-column")
-    column.add_class(name)
-    return column
+    return widgets.VBox(parts, _dom_classes=("lcdb-column", name))

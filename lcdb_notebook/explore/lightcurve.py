@@ -20,7 +20,7 @@ from lcdb_notebook.explore.view.on_page import (
 )
 from lcdb_notebook.explore.view.period import Peak, find_period
 from lcdb_notebook.explore.view.prepare import Prepared, cost, in_mission_time, prepare, summary
-from lcdb_notebook.explore.view.reading import reader
+from lcdb_notebook.explore.view.reading import found, reader
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.explore.widget import lightcurve_style
 from lcdb_notebook.explore.widget.base import Panel
@@ -185,7 +185,8 @@ class LightCurveExplorer(Panel):
         if selection is None or not selection:
             self._show([])
             return
-        cadences = int(selection.table["cadences"].sum())
+        listed = found(selection)
+        cadences = sum(listed.observations[row.observation][1] for row in listed.rows)
         self.work.run(
             reader(selection),
             self._show,

@@ -10,7 +10,7 @@ import traitlets
 
 from lcdb_notebook.explore.figure.lineage_graph import LineageGraph
 from lcdb_notebook.explore.figure.widget import Figure
-from lcdb_notebook.explore.widget.base import Panel
+from lcdb_notebook.explore.widget.base import Panel, sent_last
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Lineages, Searches
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
@@ -73,7 +73,6 @@ class LineageExplorer(Panel):
         self._setting = False
         self._records: dict[DataSetId, LightCurveData] = {}
         self._graph = LineageGraph(self._clicked)
-        self._both = Figure([], height=_HEIGHT, show_flagged=False, embedded=True)
         self._nodes = _choice("Chosen", "The light curve shown above")
         self._others = _choice(
             "Compare with", "Draw both over each other; or Shift-click in the graph"
@@ -83,15 +82,18 @@ class LineageExplorer(Panel):
             description="Below",
             tooltips=["before divided by after", "before minus after"],
             style={"button_width": "auto"},
+            layout={"display": "none"},
         )
-        chooser = widgets.VBox((self._nodes, self._others, self._how))
-        chooser.add_class("lcdb-chooser")
-        self._comparison = widgets.VBox((self._both,), layout={"display": "none"})
-        self._comparison.add_class("lcdb-comparison")
-        graph = widgets.VBox((self._graph,))
-        graph.add_class("lcdb-graph")
-        beside = widgets.Box((graph, chooser, self._comparison))
-        beside.add_class("lcdb-beside-graph")
+        chooser = widgets.VBox(
+            (self._nodes, self._others, self._how), _dom_classes=("lcdb-chooser",)
+        )
+        self._comparison = widgets.VBox(
+            layout={"display": "none"}, _dom_classes=("lcdb-comparison",)
+        )
+        graph = widgets.VBox((self._graph,), _dom_classes=("lcdb-graph",))
+        beside = widgets.Box(
+            (graph, chooser, self._comparison), _dom_classes=("lcdb-beside-graph",)
+        )
         self.lay_out(beside)
         self.watch(self._nodes, self._node_chosen, "value")
         self.watch(self._others, self._other_chosen, "value")
@@ -169,17 +171,18 @@ class LineageExplorer(Panel):
         if further and self.node is not None and dataset != self.node:
             self.other = dataset
         else:
-            with self.hold_trait_notifications():
-                self.other = None
-                self.node = dataset
+            self._change_node(dataset, None)
 
     @guarded("choose a light curve")
     def _node_chosen(self, change: Any) -> None:
         if not self._setting:
             node = None if change["new"] == _NOTHING[1] else change["new"]
-            with self.hold_trait_notifications():
-                self.other = None if node == self.other else self.other
-                self.node = node
+            self._change_node(node, None if node == self.other else self.other)
+
+    def _change_node(self, node: DataSetId | None, other: DataSetId | None) -> None:
+        marks = (self._graph, self._nodes, self._others, self._status)
+        with sent_last(*marks), self.hold_trait_notifications():
+            self.other, self.node = other, node
 
     @guarded("choose a light curve")
     def _other_chosen(self, change: Any) -> None:
@@ -204,13 +207,17 @@ class LineageExplorer(Panel):
         if self._setting:
             return
         if self.node is None or self.other is None or self.lineage is None:
-            self._comparison.layout.display = "none"
+            self._comparison.layout.display = self._how.layout.display = "none"
             return
         before, after = self._in_order(self.node, self.other)
         how: Literal["ratio", "difference"]
         how = "difference" if self.compare == "difference" else "ratio"
+        if not hasattr(self, "_both"):
+            # Not made before it is needed: it sends a copy of the figure's module.
+            self._both = Figure([], height=_HEIGHT, show_flagged=False, embedded=True)
+            self._comparison.children = (self._both,)
         self._both.load([self._read(before), self._read(after)], compare=how)
-        self._comparison.layout.display = None
+        self._comparison.layout.display = self._how.layout.display = None
         self.rendered(self._description())
 
     def _in_order(self, one: int, other: int) -> tuple[int, int]:
@@ -236,7 +243,9 @@ class LineageExplorer(Panel):
 
 
 def _choice(name: str, tooltip: str) -> widgets.Dropdown:
-    made = widgets.Dropdown(options=[_NOTHING], description=name, tooltip=tooltip)
-    made.add_class("lcdb-stacked")
-    made.add_class(f"lcdb-{name.lower().replace(' ', '-')}")
-    return made
+    return widgets.Dropdown(
+        options=[_NOTHING],
+        description=name,
+        tooltip=tooltip,
+        _dom_classes=("lcdb-stacked", f"lcdb-{name.lower().replace(' ', '-')}"),
+    )

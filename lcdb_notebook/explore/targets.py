@@ -29,7 +29,8 @@ _PAGE = 100
 _ROWS_SHOWN = 8
 _ROWS_STATIC = 20
 
-# Seconds. Lists are fast, so they hardly wait; counts may be slow, and wait for a pause.
+# Seconds. Lists are fast, so they hardly wait; counts may be slow, and wait for a pause. A click is
+# answered at once; of a held arrow key, the last row counts.
 _BEFORE_LIST, _BEFORE_COUNTS, _BEFORE_CHOICE = 0.015, 0.25, 0.04
 
 
@@ -93,29 +94,28 @@ class TargetList(Panel):
             description="Catalog number",
             tooltip="The first digits of a catalog number, or a list of complete numbers",
             continuous_update=True,
+            _dom_classes=("lcdb-stacked", "lcdb-search"),
         )
-        self._box.add_class("lcdb-stacked")
-        self._box.add_class("lcdb-search")
         self._list = widgets.Select(
             options=(),
             rows=_ROWS_SHOWN,
             description="Targets",
             tooltip="Arrow keys continue on the next page",
             layout={"width": "100%"},
+            _dom_classes=("lcdb-stacked", "lcdb-list"),
         )
-        self._list.add_class("lcdb-stacked")
-        self._list.add_class("lcdb-list")
         self._before = _button("Previous", "arrow-left", "Previous page", self._turn_back)
         self._after = _button("Next", "arrow-right", "Next page", self._turn_on)
         self._clear = _button("Clear filters", "times", "Remove all filters", self._open_all)
         self._where = widgets.Label()
-        pager = widgets.Box((self._before, self._after, self._where, self._clear))
-        pager.add_class("lcdb-row")
-        pager.add_class("lcdb-pager")
+        pager = widgets.Box(
+            (self._before, self._after, self._where, self._clear),
+            _dom_classes=("lcdb-row", "lcdb-pager"),
+        )
         self.lay_out(self._box, self._filters, self._list, pager)
         self._list_soon = Debounced(self._ask, _BEFORE_LIST)
         self._count_soon = Debounced(self._count, _BEFORE_COUNTS)
-        self._choose_soon = Debounced(self._choose, _BEFORE_CHOICE)
+        self._choose_soon = Debounced(self._choose, _BEFORE_CHOICE, leading=True)
         for waiting in (self._list_soon, self._count_soon, self._choose_soon):
             self.when_closed(waiting.cancel)
         self.watch(self._box, lambda _: self._list_soon(), "value")

@@ -164,8 +164,8 @@ def test_no_text_is_cut_off(page: Stage, width: int) -> None:
     click_target(page, 1)
     # The bar of long work has the least room in the narrowest part.
     page.run(
-        "explorer.targets.work._text.value = 'List the targets'\n"
-        "explorer.targets.work.layout.display = None"
+        "explorer.targets.work._progress = (0.5, 'List the targets')\n"
+        "explorer.targets.work._appear(None)"
     )
     expect(page.page.get_by_role("button", name="Stop")).to_be_visible()
     cut = page.box.evaluate(

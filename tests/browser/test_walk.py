@@ -18,6 +18,10 @@ SCROLLED = """box => {
   return found;
 }"""
 
+# Pixels between the rightmost button and the edge of the explorer.
+RIGHT_OF_BUTTONS = """box => box.getBoundingClientRect().right - Math.max(
+  ...[...box.querySelectorAll('button, select')].map(b => b.getBoundingClientRect().right))"""
+
 
 def test_a_planet_is_found_cleaned_traced_folded_and_carried_on(stage: Stage) -> None:
     page = stage.page
@@ -55,6 +59,12 @@ def test_a_planet_is_found_cleaned_traced_folded_and_carried_on(stage: Stage) ->
     stage.until("explorer.selection is not None and len(explorer.selection) == 2")
     page.get_by_role("button", name="Find period").click()
     period = stage.until("explorer.settings.period")
+    # The digits of the fields are not cut, and buttons at the right end before the edge.
+    for label in ("period [days]", "epoch"):
+        field = page.get_by_label(label, exact=True)
+        expect(field).not_to_have_value("")
+        assert field.evaluate("field => field.scrollWidth <= field.clientWidth")
+    assert stage.box.locator(".lcdb-explorer").evaluate(RIGHT_OF_BUTTONS) >= 4
     ratio = period / PERIOD
     assert min(abs(ratio - times) for times in (0.5, 1, 2)) < 0.01
     # On into the next cell.

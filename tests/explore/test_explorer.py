@@ -24,6 +24,7 @@ from lcdb_notebook.errors import LCDBError, StatementTimeoutError
 from lcdb_notebook.explore.controls.search_text import SearchText, parse_search_text
 from lcdb_notebook.explore.datasets import DataSetList, narrow
 from lcdb_notebook.explore.explorer import Explorer
+from lcdb_notebook.explore.figure.widget import Figure
 from lcdb_notebook.explore.lineage import LineageExplorer
 from lcdb_notebook.explore.targets import TargetList
 from lcdb_notebook.explore.view.code import name_of, selection_code
@@ -634,13 +635,12 @@ def test_stop_ends_work_and_cancels_what_it_waits_for() -> None:
     async def stop() -> tuple[bool, bool]:
         work = Work(ErrorBox())
         waiting, cancelled = threading.Event(), threading.Event()
-        loop = asyncio.get_running_loop()
         begun = asyncio.Event()
+        work.layout.observe(lambda _: begun.set(), "display")
         got: list[int] = []
 
         def slow(task: Task) -> int:
             with task.cancelled_by(cancelled.set):
-                loop.call_soon_threadsafe(begun.set)
                 waiting.wait(10)
             task.check()
             return 1
@@ -702,6 +702,27 @@ def test_of_quick_changes_the_last_is_made() -> None:
         return made
 
     assert asyncio.run(hurry()) == [4]
+
+
+def test_debounced_leading_makes_the_first_call_at_once_and_the_last_of_those_that_follow() -> None:
+    async def hurry() -> tuple[list[int], list[int]]:
+        made: list[int] = []
+        done = asyncio.Event()
+
+        def call(number: int) -> None:
+            made.append(number)
+            if number == 4:
+                done.set()
+
+        soon = Debounced(call, 0.05, leading=True)
+        soon(0)
+        at_once = made.copy()
+        for number in range(1, 5):
+            soon(number)
+        await asyncio.wait_for(done.wait(), 10)
+        return at_once, made
+
+    assert asyncio.run(hurry()) == ([0], [0, 4])
 
 
 def test_a_count_that_is_no_longer_needed_is_cancelled_on_the_server(demo_dsn: str) -> None:
@@ -777,6 +798,51 @@ def test_counts_that_take_too_long_are_left_out(
         assert targets.counted == 1
         targets.close()
     locking.dispose()
+
+
+# Messages to the page
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[widgets.Widget]:
+    """The widgets that send a message, in order."""
+    senders: list[widgets.Widget] = []
+    monkeypatch.setattr(
+        widgets.Widget, "_send", lambda self, _msg, _buffers=None, **_how: senders.append(self)
+    )
+    return senders
+
+
+def test_choosing_a_target_or_node_sends_the_light_curve_before_lists_and_marks(
+    db: lcdb.Database, sent: list[widgets.Widget]
+) -> None:
+    explorer = db.explore(exptime=1800)
+    figure, lists = explorer.light_curve.figure, explorer.datasets._lists
+    choose(explorer.targets, 1)
+    sent.clear()
+    choose(explorer.targets, 2)
+    assert {one for one in lists if sent.count(one) > 1} == set()
+    # With its arrays, which the page asks for in a browser, two messages.
+    assert sent.count(figure) == 1
+    assert all(sent.index(figure) < sent.index(one) for one in lists if one in sent)
+    first, *_, last = explorer.datasets.datasets
+    press(explorer.lineage, first)
+    sent.clear()
+    press(explorer.lineage, last)
+    marks = (explorer.lineage._graph, explorer.lineage._nodes, explorer.lineage._status)
+    assert all(sent.index(figure) < sent.index(one) for one in marks)
+
+
+def test_an_explorer_makes_the_widgets_that_are_seen_and_no_others(
+    db: lcdb.Database, sent: list[widgets.Widget]
+) -> None:
+    before = len(open_widgets)
+    explorer = db.explore(1, sector=1, exptime=1800)
+    # Each costs the page about a millisecond before the first picture; there were 286.
+    assert len(open_widgets) - before < 210
+    assert len(sent) < 80
+    assert [explorer.work.children, explorer.error_box.children] == [(), ()]
+    assert sum(isinstance(one, Figure) for one in open_widgets.values()) == 1
 
 
 # Manners

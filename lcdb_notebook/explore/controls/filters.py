@@ -69,10 +69,9 @@ class Facet(widgets.Dropdown):  # type: ignore[misc]
             index=self._offered.index(chosen),
             description=name.removesuffix("_number").replace("_", " ").capitalize(),
             tooltip=_TOOLTIPS.get(name, f"The observation's {name.replace('_', ' ')}"),
+            _dom_classes=("lcdb-stacked", f"lcdb-facet-{name.replace('_', '-')}"),
         )
         self.chosen = chosen
-        self.add_class("lcdb-stacked")
-        self.add_class(f"lcdb-facet-{name.replace('_', '-')}")
         self._relabelling = False
         self.observe(self._choose, "index")
 
@@ -151,14 +150,14 @@ class Filters(widgets.Box):  # type: ignore[misc]
             options=["filter by ...", *self._fields],
             description="Further",
             tooltip="Add a filter by another field of observations",
+            _dom_classes=("lcdb-stacked", "lcdb-further"),
         )
-        self._further.add_class("lcdb-stacked")
-        self._further.add_class("lcdb-further")
         self._further.observe(self._add, "value")
         self.facets: dict[str, Facet] = {}
-        super().__init__(target_filter=TargetFilter(criteria=start))
-        self.add_class("lcdb-row")
-        self.add_class("lcdb-filters")
+        super().__init__(
+            target_filter=TargetFilter(criteria=start),
+            _dom_classes=("lcdb-row", "lcdb-filters"),
+        )
         chronology = [n for n in ("sector", "quarter", "campaign") if n in self._fields][:1]
         shown = chronology or self._fields[:1]
         shown += [name for name in start.fields if name not in shown and name in self._fields]

@@ -50,14 +50,14 @@ class Steps(widgets.VBox):  # type: ignore[misc]
         )
         self._fold = _box("Fold", "Draw flux against phase instead of time")
         self._period = _field(
-            widgets.FloatText(1.0, step=0.001), "period [days]", "Period in days", wide=True
+            widgets.FloatText(1.0, step=0.001), "period [days]", "Period in days", width="17em"
         )
         self._epoch = _field(
             widgets.FloatText(0.0, step=0.001),
             "epoch",
             "Time of phase 0, such as mid-transit, in the time of the axis; 0 is the first cadence",
+            width="13em",
         )
-        self._epoch.layout.width = "10em"
         self._half = _button("½", "Half the period", lambda: self._scale(0.5))
         self._twice = _button("×2", "Twice the period", lambda: self._scale(2.0))
         self.method = _field(
@@ -67,9 +67,8 @@ class Steps(widgets.VBox):  # type: ignore[misc]
             ),
             "by",
             "Search for " + "; or for ".join(METHODS.values()),
-            wide=True,
+            width="15em",
         )
-        self.method.layout.width = "15em"
         self.find = widgets.Button(
             description="Find period",
             tooltip="Fold on the strongest peak of the periodogram of the light curve drawn",
@@ -84,11 +83,10 @@ class Steps(widgets.VBox):  # type: ignore[misc]
         rows = (
             (self._flatten, self._window),
             (self._bin, self._minutes),
-            (self._fold, self._period, self._half, self._twice, self._epoch),
             (self.find, self.method),
+            (self._fold, self._period, self._half, self._twice, self._epoch),
         )
-        super().__init__([_row(*row) for row in rows])
-        self.add_class("lcdb-steps")
+        super().__init__([_row(*row) for row in rows], _dom_classes=("lcdb-steps",))
         self._show()
 
     @traitlets.observe("settings")
@@ -148,11 +146,11 @@ def _box(label: str, tooltip: str) -> widgets.Checkbox:
     return widgets.Checkbox(description=text, indent=False, layout={"width": width})
 
 
-def _field(field: Any, label: str, tooltip: str, *, wide: bool = False) -> Any:
+def _field(field: Any, label: str, tooltip: str, *, width: str = "9em") -> Any:
     """Label a field through its description, which screen readers read."""
     field.description, field.tooltip = label, tooltip
     field.style.description_width = "auto"
-    field.layout.width = "13em" if wide else "9em"
+    field.layout.width = width
     return field
 
 
@@ -163,6 +161,4 @@ def _button(label: str, tooltip: str, call: Any) -> widgets.Button:
 
 
 def _row(*members: widgets.Widget) -> widgets.Box:
-    row = widgets.Box(members)
-    row.add_class("lcdb-row")
-    return row
+    return widgets.Box(members, _dom_classes=("lcdb-row",))

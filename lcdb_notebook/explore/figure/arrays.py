@@ -244,9 +244,10 @@ def _utc(data: LightCurveData) -> list[list[float]]:
     if known.size == 0:
         return []
     name = data.clock.time_format().name
-    found = [_unix(float(known[0]), name)]
-    last = _unix(float(known[-1]), name)
-    leaps = round((last[0] - found[0][0]) * _seconds(data) - (last[1] - found[0][1]))
+    ends = known[[0, -1]]
+    unix = Time(ends, format=name, scale="tdb").utc.unix
+    found = [[float(ends[0]), float(unix[0])]]
+    leaps = round((ends[1] - ends[0]) * _seconds(data) - (unix[1] - unix[0]))
     if leaps:
         from astropy.utils.iers import LeapSeconds
 
@@ -257,12 +258,6 @@ def _utc(data: LightCurveData) -> list[list[float]]:
             if known[0] < when <= known[-1]:
                 found.append([when, float(leap.unix)])
     return found
-
-
-def _unix(time: float, name: str) -> list[float]:
-    from astropy.time import Time
-
-    return [time, float(Time(time, format=name, scale="tdb").utc.unix)]
 
 
 def _filled_times(time: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

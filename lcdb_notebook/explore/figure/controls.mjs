@@ -137,7 +137,7 @@ export function flagList(host) {
       `${f.name} (${f.cadences.toLocaleString("en")})`));
     present.replaceChildren(...labels.filter((_, k) => flags[k].cadences));
     absent.replaceChildren(...labels.filter((_, k) => !flags[k].cadences));
-    more.hidden = !absent.childElementCount;
+    [more.hidden, group.hidden] = [!absent.childElementCount, !flags.length];
     check();
   };
   host.on(null, "change:_flags change:_presets", fill);

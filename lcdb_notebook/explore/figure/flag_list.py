@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 
 import numpy as np
@@ -51,7 +51,8 @@ class Entry:
         member = next((f for f in _members(self.flag_type) if f.value == self.bits), None)
         means = getattr(member, "meaning", "") or "Undocumented bit."
         parts = [means, f"{self.flag_type}, value {self.bits}."]
-        parts.append(_source(self.flag_type))
+        if self.flag_type in flags.types():
+            parts.append(_source(flags.flag_class(self.flag_type)))
         if not self.own:
             parts.append("Part of presets; cannot be chosen singly.")
         return "\n".join(part for part in parts if part)
@@ -145,10 +146,9 @@ def _members(flag_type: str) -> Sequence[enum.IntFlag]:
     return [*flags.flag_class(flag_type)] if flag_type in flags.types() else []
 
 
-def _source(flag_type: str) -> str:
+@lru_cache
+def _source(flag_class: type[enum.IntFlag]) -> str:
     """Return the sources paragraph of the docstring of a flag class."""
-    if flag_type not in flags.types():
-        return ""
-    paragraphs = (inspect.getdoc(flags.flag_class(flag_type)) or "").split("\n\n")
+    paragraphs = (inspect.getdoc(flag_class) or "").split("\n\n")
     found = [p for p in paragraphs if re.match(r"Sources?:", p)]
     return re.sub(r"\s+", " ", found[0]).replace("``", "") if found else ""

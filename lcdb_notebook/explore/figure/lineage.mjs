@@ -18,6 +18,7 @@ class Graph {
   nodes = /** @type {Box[]} */ ([]);
   groups = /** @type {SVGElement[]} */ ([]);
   chosen = -1;
+  other = -1;
   waiting = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   view = ++views;
 
@@ -67,12 +68,12 @@ class Graph {
   }
 
   mark() {
-    this.chosen = this.model.get("_chosen");
-    const other = this.model.get("_other");
-    this.groups.forEach((group, k) => {
-      group.setAttribute("aria-selected", `${k === this.chosen}`);
-      group.classList.toggle("lcdb-lineage-other", k === other);
-    });
+    const before = [this.chosen, this.other];
+    [this.chosen, this.other] = [this.model.get("_chosen"), this.model.get("_other")];
+    for (const k of [...before, this.chosen, this.other]) {
+      this.groups[k]?.setAttribute("aria-selected", `${k === this.chosen}`);
+      this.groups[k]?.classList.toggle("lcdb-lineage-other", k === this.other);
+    }
     const group = this.groups[this.chosen];
     this.root.setAttribute("aria-activedescendant", group?.id ?? "");
     if (group) this.show(this.nodes[this.chosen]);
@@ -90,12 +91,12 @@ class Graph {
   /** @param {number} k @param {boolean} further to compare with the chosen one
    * @param {number} [wait] for another key, in milliseconds */
   choose(k, further, wait = 0) {
-    if (!further && this.chosen !== k) {
-      this.model.set("_chosen", k);
-      this.mark();
-    }
     clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => this.model.send({ choose: k, further }), wait);
+    const send = () => this.model.send({ choose: k, further });
+    this.waiting = wait ? setTimeout(send, wait) : send();
+    if (further || this.chosen === k) return;
+    this.model.set("_chosen", k);
+    this.mark();
   }
 
   /** @param {KeyboardEvent} event */

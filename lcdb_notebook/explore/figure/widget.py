@@ -175,13 +175,13 @@ class Figure(anywidget.AnyWidget):
         """
         self._pack(records, compare, **how)
         self._objects = self.records
-        with self.hold_sync():
-            for name, value in self._described().items():
-                setattr(self, name, value)
-            self._loaded += 1
-            self._set_chosen([])  # numbers of other flags
         try:
-            self._choose(None)
+            with self.hold_sync():
+                for name, value in self._described().items():
+                    setattr(self, name, value)
+                self._loaded += 1
+                self._set_chosen([])  # numbers of other flags
+                self._choose(None)
         finally:
             if self._asked_for_arrays:
                 self._send_arrays()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lcdb_notebook.errors import AmbiguousError, LightCurveNotFoundError
+from lcdb_notebook.explore.view import reading
 from lcdb_notebook.explore.view.settings import Settings
 from lcdb_notebook.read.selection import Selection
 from lcdb_notebook.read.selection.lightcurves import collected
@@ -109,5 +110,5 @@ def _not_empty(selection: Selection | None) -> Selection:
 
 
 def _differ(found: Selection) -> bool:
-    names = found.table[["catalog", "target", "photometry", "processing"]]
-    return len(names.drop_duplicates()) > 1
+    rows = reading.found(found).rows
+    return len({(r.catalog, r.target, r.photometry, r.processing) for r in rows}) > 1

@@ -8,8 +8,26 @@ from lcdb_notebook.explore.widget.background import Task
 from lcdb_notebook.explore.widget.event_loop import in_this_thread
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.selection import Selection
+from lcdb_notebook.search.results import Found
 
-__all__ = ["reader"]
+__all__ = ["found", "reader"]
+
+
+def found(selection: Selection) -> Found:
+    """Return the rows of a selection; ``selection.table`` takes 4 ms to make a DataFrame of them.
+
+    Parameters
+    ----------
+    selection : Selection
+        The light curves.
+
+    Returns
+    -------
+    Found
+    """
+    search = selection._search
+    with search.sessions.session_scope() as session:
+        return search.found(session)
 
 
 def reader(selection: Selection) -> Callable[[Task], list[LightCurveData]]:

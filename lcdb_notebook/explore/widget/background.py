@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -119,15 +120,8 @@ class Work(widgets.HBox):  # type: ignore[misc]
     def __init__(self, error_box: ErrorBox) -> None:
         self._error_box = error_box
         self._task: Task | None = None
-        self._bar = widgets.FloatProgress(max=1.0, layout={"flex": "1 1 8em", "width": "auto"})
-        self._text = widgets.Label()
-        self._button = widgets.Button(
-            description="Stop", icon="stop", tooltip="Stop this work", layout={"width": "auto"}
-        )
-        self._button.on_click(lambda _: self.stop())
-        super().__init__(layout={"display": "none"})
-        self.children = (self._text, self._bar, self._button)
-        self.add_class("lcdb-work")
+        self._progress = (0.0, "")
+        super().__init__(layout={"display": "none"}, _dom_classes=("lcdb-work",))
 
     @property
     def busy(self) -> bool:
@@ -185,8 +179,7 @@ class Work(widgets.HBox):  # type: ignore[misc]
         if loop is None:
             thread()
             return
-        self._bar.value = 0.0
-        self._text.value = doing[:1].upper() + doing[1:]
+        self._progress = (0.0, doing[:1].upper() + doing[1:])
         loop.call_later(_PATIENCE, self._appear, task)
         threading.Thread(target=thread, name="lcdb-explore", daemon=True).start()
 
@@ -203,14 +196,25 @@ class Work(widgets.HBox):  # type: ignore[misc]
         super().close()
 
     def _appear(self, task: Task) -> None:
-        if task is self._task:
-            self.layout.display = None
+        if task is not self._task:
+            return
+        if not hasattr(self, "_text"):
+            # Most explorers never need them, and each widget delays the first picture.
+            self._bar = widgets.FloatProgress(max=1.0, layout={"flex": "1 1 8em", "width": "auto"})
+            self._text = widgets.Label()
+            self._button = widgets.Button(
+                description="Stop", icon="stop", tooltip="Stop this work", layout={"width": "auto"}
+            )
+            self._button.on_click(lambda _: self.stop())
+            self.children = (self._text, self._bar, self._button)
+        self._bar.value, self._text.value = self._progress
+        self.layout.display = None
 
     def _show(self, task: Task, done: float, text: str) -> None:
         if task is self._task:
-            self._bar.value = done
-            if text:
-                self._text.value = text
+            self._progress = (done, text or self._progress[1])
+            if self.layout.display is None:
+                self._bar.value, self._text.value = self._progress
 
     def _deliver(
         self,
@@ -245,20 +249,30 @@ class Debounced:
         The function.
     seconds : float, optional
         How long to wait for another call.
+    leading : bool, optional
+        Make a call at once that comes so long after the one before was finished.
     """
 
-    def __init__(self, call: Callable[..., object], seconds: float = 0.05) -> None:
+    def __init__(
+        self, call: Callable[..., object], seconds: float = 0.05, *, leading: bool = False
+    ) -> None:
         self._call = call
         self._seconds = seconds
+        self._leading = leading
+        self._finished = -math.inf
         self._waiting: asyncio.TimerHandle | None = None
 
     def __call__(self, *args: Any) -> None:
         """Schedule the call, replacing one that is waiting."""
+        quick = self._waiting is not None or time.monotonic() - self._finished < self._seconds
         self.cancel()
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             self._call(*args)
+            return
+        if self._leading and not quick:
+            self._now(*args)
             return
         self._waiting = loop.call_later(self._seconds, self._now, *args)
 
@@ -270,4 +284,7 @@ class Debounced:
 
     def _now(self, *args: Any) -> None:
         self._waiting = None
-        self._call(*args)
+        try:
+            self._call(*args)
+        finally:
+            self._finished = time.monotonic()

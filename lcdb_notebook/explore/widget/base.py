@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import ipywidgets as widgets
@@ -14,7 +15,7 @@ from lcdb_notebook.explore.widget import style
 from lcdb_notebook.explore.widget.background import Work
 from lcdb_notebook.explore.widget.error_box import ErrorBox
 
-__all__ = ["Panel", "close_all"]
+__all__ = ["Panel", "close_all", "sent_last"]
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -45,17 +46,14 @@ class Panel(widgets.VBox):  # type: ignore[misc]
     css = ""
 
     def __init__(self) -> None:
-        super().__init__()
+        # One message; add_class() would send one for each class.
+        super().__init__(_dom_classes=("lcdb-panel", *([self.css] if self.css else [])))
         self._of_any_box = frozenset(vars(self))
         self.error_box = ErrorBox()
         self.work = Work(self.error_box)
-        self._status = widgets.HTML()
-        self._status.add_class("lcdb-status")
+        self._status = widgets.HTML(_dom_classes=("lcdb-status",))
         self._undo: list[Callable[[], object]] = []
         self.closed = False
-        self.add_class("lcdb-panel")
-        if self.css:
-            self.add_class(self.css)
         self._set_status("")
 
     def lay_out(self, *rows: widgets.Widget) -> None:
@@ -184,6 +182,23 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         if picture or text:
             made["text/html"] = style.static_html(f"{picture}{text}", self.model_id)
         return made
+
+
+@contextmanager
+def sent_last(*some: widgets.Widget) -> Iterator[None]:
+    """Send the changes of widgets to the page when the block ends, after those of all others.
+
+    The light curve is waited for. Lists and marks, which cause it to change, can follow it.
+
+    Parameters
+    ----------
+    *some : ipywidgets.Widget
+        The widgets that wait.
+    """
+    with ExitStack() as stack:
+        for widget in some:
+            stack.enter_context(widget.hold_sync())
+        yield
 
 
 def close_all(some: Sequence[widgets.Widget]) -> None:

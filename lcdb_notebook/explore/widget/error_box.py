@@ -39,14 +39,7 @@ class ErrorBox(widgets.VBox):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._doing = ""
-        self._text = widgets.HTML()
-        self._dismiss = widgets.Button(
-            description="Dismiss", tooltip="Hide this message", layout={"width": "auto"}
-        )
-        self._dismiss.on_click(lambda _: self.clear())
-        super().__init__(layout={"display": "none"})
-        self.children = (self._text, self._dismiss)
-        self.add_class("lcdb-error-box")
+        super().__init__(layout={"display": "none"}, _dom_classes=("lcdb-error-box",))
 
     def show(self, error: Exception, doing: str) -> None:
         """Show an exception.
@@ -59,6 +52,14 @@ class ErrorBox(widgets.VBox):  # type: ignore[misc]
             The action that failed, as in "Could not <doing>".
         """
         self.error, self._doing = error, doing
+        if not hasattr(self, "_text"):
+            # Not made before, as each widget delays the first picture.
+            self._text = widgets.HTML()
+            self._dismiss = widgets.Button(
+                description="Dismiss", tooltip="Hide this message", layout={"width": "auto"}
+            )
+            self._dismiss.on_click(lambda _: self.clear())
+            self.children = (self._text, self._dismiss)
         trace = html.escape("".join(traceback.format_exception(error)))
         self._text.value = (
             f'<div role="alert"><details><summary>{html.escape(sentence(error, doing))}</summary>'

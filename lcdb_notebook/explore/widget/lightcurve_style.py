@@ -38,6 +38,6 @@ def labelled(label: str, tooltip: str) -> str:
 
 def sheet() -> widgets.HTML:
     """Return an invisible widget with the style sheet."""
-    widget = widgets.HTML(f"<style>{SHEET}</style>", layout={"display": "none"})
-    widget.add_class("lcdb-sheet")
-    return widget
+    return widgets.HTML(
+        f"<style>{SHEET}</style>", layout={"display": "none"}, _dom_classes=("lcdb-sheet",)
+    )

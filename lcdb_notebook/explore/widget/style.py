@@ -16,8 +16,13 @@ SHEET = """
 .lcdb-panel button:focus-visible, .lcdb-panel input:focus-visible, .lcdb-panel select:focus-visible,
 .lcdb-panel textarea:focus-visible, .lcdb-panel summary:focus-visible {
   outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
-.lcdb-panel select { font-variant-numeric: tabular-nums; background: var(--jp-layout-color1, #fff);
+.lcdb-panel select { font-variant-numeric: tabular-nums;
+  background-color: var(--jp-layout-color1, #fff);
   color: var(--jp-content-font-color1, #212121); }
+/* The arrow of ipywidgets is dark in every theme. */
+[data-jp-theme-light="false"] .lcdb-panel { --jp-widgets-dropdown-arrow: url("data:image/svg+xml,\
+%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E%3Cpath d='M5 7l4 4 4-4' \
+fill='none' stroke='%23bdbdbd' stroke-width='2'/%3E%3C/svg%3E"); }
 .lcdb-row { display: flex; flex-flow: row wrap; gap: 6px; align-items: flex-end;
   overflow: visible; }
 .lcdb-status { color: var(--jp-content-font-color2, #616161); min-height: 1.6em; }
@@ -48,8 +53,10 @@ SHEET = """
 .lcdb-filters > .lcdb-stacked { flex: 1 1 130px; }
 .lcdb-filters > .lcdb-facet-instrument, .lcdb-filters > .lcdb-facet-photometry,
 .lcdb-filters > .lcdb-facet-processing, .lcdb-filters > .lcdb-further { flex-basis: 250px; }
-.lcdb-search { max-width: 100%; }
+.lcdb-panel .lcdb-search { width: auto; }
 .lcdb-pager { align-items: center; }
+/* The right border of lists and buttons would lie under the edge of the output. */
+.lcdb-explorer { container-type: inline-size; padding-right: 6px; }
 .lcdb-columns { display: flex; flex-flow: row wrap; gap: 16px; align-items: flex-start;
   overflow: visible; }
 .lcdb-column { gap: 4px; min-width: 0; overflow: visible; }
@@ -69,7 +76,8 @@ SHEET = """
 .lcdb-chooser > .lcdb-stacked { width: 100%; }
 .lcdb-comparison { flex: 1 1 420px; min-width: 0; overflow: visible; }
 .lcdb-comparison .lcdb-if-flag-list { display: none; }
-@media (max-width: 900px) { .lcdb-left { max-width: none; flex: 1 1 100%; } }
+/* The columns lie below each other. */
+@container (max-width: 797px) { .lcdb-left { max-width: none; flex: 1 1 100%; } }
 /* Made from the state in a notebook, without a kernel that sends arrays. */
 .lcdb-panel.jupyter-widgets-disconnected:not(:has(.lcdb-interactive[data-pictures])) {
   display: none; }
@@ -111,13 +119,11 @@ def sheet(model: str) -> widgets.HTML:
     )
     static = f".lcdb-static-{model}"
     hidden = f":root:has({shown}) :is({static}, .jp-OutputArea-child:has({static}))"
-    widget = widgets.HTML(
+    return widgets.HTML(
         f'<style onload="{_KEEP_KEYS}">{SHEET}{hidden} {{ display: none; }}</style>',
         layout={"display": "none"},
+        _dom_classes=("lcdb-sheet", f"lcdb-sheet-{model}"),
     )
-    widget.add_class("lcdb-sheet")
-    widget.add_class(f"lcdb-sheet-{model}")
-    return widget
 
 
 def static_html(content: str, model: str) -> str:
