@@ -7,10 +7,13 @@ import gc
 import os
 import random
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType
 
 from lcdb_notebook.errors import ConnectionFailedError
 
@@ -63,6 +66,8 @@ class Survivor:
         pressed = 0.0
         took_until = 0.0
         back = threading.Event()
+        # Where it was raised, in case that something swallows it.
+        raised: list[str] = []
 
         def press() -> None:
             nonlocal pressed
@@ -70,12 +75,20 @@ class Survivor:
             pressed = time.monotonic()
             os.kill(os.getpid(), signal.SIGINT)
             if not back.wait(_SLOW_PROMPT):
+                sys.stderr.write(
+                    f"An interrupt that is not over yet was raised at\n{''.join(raised[-1:])}\n"
+                )
                 faulthandler.dump_traceback()
 
+        def stop(_signal: int, frame: FrameType | None) -> None:
+            raised.append("".join(traceback.format_stack(frame)))
+            raise KeyboardInterrupt
+
         thread = threading.Thread(target=press)
+        signal.signal(signal.SIGINT, stop)
         with suppress(KeyboardInterrupt, ConnectionFailedError):
-            thread.start()
             try:
+                thread.start()
                 call()
             finally:
                 took_until = time.monotonic()
