@@ -17,7 +17,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "PYTHON=... chooses another Python than python3; ARGS=... goes to pytest, the benchmarks or the soak."
+	@echo "PYTHON=... chooses another Python than python3; ARGS=... goes to pytest, Sphinx, the benchmarks or the soak."
 
 demo: .venv/.installed-core ## Install, load demonstration data, show what is there, plot a light curve
 	@$(BIN)/lcdb-notebook demo
@@ -51,7 +51,7 @@ audit: .venv/.installed-test ## Ask for known vulnerabilities in the newest vers
 	$(BIN)/uv tool run pip-audit --disable-pip --no-deps --requirement .venv/newest.txt
 
 docs: .venv/.installed-docs ## Build the documentation into docs/_build/html; a warning is an error
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --builder html docs docs/_build/html
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --builder html $(ARGS) docs docs/_build/html
 
 bench: .venv/.installed-bench ## Measure speed side by side with the alternatives, print one table
 	@$(BIN)/python tests/benchmarks $(ARGS)
