@@ -15,6 +15,7 @@ from sqlalchemy import orm
 
 from lcdb_notebook.database import creating, listings, names, reading, searching, writing
 from lcdb_notebook.database import sql as _sql
+from lcdb_notebook.database.opening import check
 from lcdb_notebook.errors import (
     ArgumentError,
     ConnectionFailedError,
@@ -22,15 +23,14 @@ from lcdb_notebook.errors import (
     ReadOnlyError,
 )
 from lcdb_notebook.explore.figure import figure
-from lcdb_notebook.models.tables import migrations, schema
+from lcdb_notebook.models.tables.catalog import Catalog
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.criteria import Fields
 from lcdb_notebook.search.lightkurve_words import WORDS
 from lcdb_notebook.server.driver_errors import READ_ONLY_ADVICE, translated
-from lcdb_notebook.server.engine import create_tables, make_engine
+from lcdb_notebook.server.engine import make_engine
 from lcdb_notebook.server.fork import is_own, renew_after_fork
 from lcdb_notebook.server.recovery import CONNECTS_AGAIN, UNDONE, Recovery, add_note_once
-from lcdb_notebook.server.rights import warn_of_rights
 from lcdb_notebook.server.trace import Tracer
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Database:
         self._renewed = self._uncommitted_in_parent = False
         self._tracer = Tracer()
 
-        def engine(*, kept: bool, write: bool = write) -> sa.Engine:
+        def engine(*, kept: bool, write: bool = write, question: str | None = None) -> sa.Engine:
             return make_engine(
                 url,
                 description,
@@ -109,9 +109,10 @@ class Database:
                 server=server,
                 kept=kept,
                 tracer=self._tracer,
+                question=question,
             )
 
-        kept = engine(kept=True)
+        kept = engine(kept=True, question=Catalog.question())
         # For methods that commit on a separate connection, which is closed after each use, so that
         # only the session's connection stays open between cells.
         self._engine = engine(kept=False)
@@ -123,21 +124,16 @@ class Database:
         self._closer = weakref.finalize(self, _close, self._session, server, self._pid)
         renew_after_fork(self._after_fork)
         try:
-            if create or server is not None:
-                # On the embedded server, readers have a role that may not write.
-                create_tables(
-                    url if server is None else server.url(),
-                    description,
-                    own=server is not None,
-                    requested=create,
-                    application_name=application_name,
-                )
-            with translated(description), kept.connect() as connection:
-                migrations.refuse_newer(connection)
-                schema.check(connection)
-                layout.learn(connection, self._engine)
-                if not write and server is None:
-                    warn_of_rights(connection, description)
+            check(
+                kept,
+                self._engine,
+                url,
+                description,
+                write=write,
+                create=create,
+                server=server,
+                application_name=application_name,
+            )
         except BaseException:
             self.close()
             raise

@@ -78,6 +78,10 @@ class OwnConnection(psycopg2_connection):
         Number of open server-side cursors in the transaction that was begun for them.
     tracer : Tracer or None
         Receives the statements that are sent.
+    schema : str or None
+        The first schema of the search path that exists.
+    answer : tuple or None
+        The answer to the question that was sent when the connection was opened, if any.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -87,6 +91,8 @@ class OwnConnection(psycopg2_connection):
         self.pid = os.getpid()
         self.streams = 0
         self.tracer: Tracer | None = None
+        self.schema: str | None = None
+        self.answer: tuple[Any, ...] | None = None
         watch_connection(self)
 
     def cursor(self, *arguments: Any, **options: Any) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812
 from psycopg2.extensions import cursor
 
 from lcdb_notebook.errors import ConfigurationError, ConnectionFailedError
+from lcdb_notebook.server.connection import OwnConnection
 from lcdb_notebook.server.read_only import reading_cursor
 from lcdb_notebook.server.secret import open_connection
 from lcdb_notebook.server.session_settings import CLIENT_CHECK, SessionSettings
@@ -57,16 +57,27 @@ class Connector:
         Name of the database for messages, without a password.
     role_only_reads : bool
         Whether the role may only read.
+    question : str, optional
+        Expressions whose values the first connection has as its ``answer``. They are read together
+        with what is read from each new connection, which costs no further round trip.
     """
 
-    def __init__(self, settings: SessionSettings, where: str, *, role_only_reads: bool) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings,
+        where: str,
+        *,
+        role_only_reads: bool,
+        question: str | None = None,
+    ) -> None:
         self._settings = settings
         self._where = where
         self._role_only_reads = role_only_reads
+        self._question = question
         #: Whether the last connection was to a pooler that does not keep settings.
         self.shared = False
 
-    def open(self, arguments: Mapping[str, Any]) -> Connection:
+    def open(self, arguments: Mapping[str, Any]) -> OwnConnection:
         """Open a connection with the settings.
 
         One setting is read back, which takes one round trip, to check whether the settings are
@@ -96,9 +107,15 @@ class Connector:
             parameters.setdefault("connect_timeout", _CONNECT_TIMEOUT)
         opened = None if self.shared else self._open_direct(parameters)
         self.shared = opened is None
-        return opened or self._open_shared(parameters)
+        opened = opened or self._open_shared(parameters)
+        self._question = None
+        return opened
 
-    def _open_direct(self, parameters: dict[str, Any]) -> Connection | None:
+    def _asks(self) -> str:
+        """Return what is selected on a new connection."""
+        return "current_schema()" + (f", {self._question}" if self._question else "")
+
+    def _open_direct(self, parameters: dict[str, Any]) -> OwnConnection | None:
         """Open a connection with startup options; return None if they are not kept."""
         mark = secrets.token_hex(8)
         options = self._settings.startup_options(lcdb_notebook__session=mark)
@@ -118,8 +135,10 @@ class Connector:
             refuse_old_server(opened.server_version, self._where)
             opened.autocommit = True
             with cursor(opened) as probe:
-                probe.execute(f"SELECT current_setting('{_MARK}', true)")
-                kept = probe.fetchone() == (mark,)
+                probe.execute(f"SELECT current_setting('{_MARK}', true), {self._asks()}")
+                found, *answer = probe.fetchone() or (None, None)
+            kept = found == mark
+            _keep(opened, answer)
             opened.autocommit = False
         except BaseException:
             opened.close()
@@ -128,7 +147,7 @@ class Connector:
             opened.close()
         return opened if kept else None
 
-    def _open_shared(self, parameters: dict[str, Any]) -> Connection:
+    def _open_shared(self, parameters: dict[str, Any]) -> OwnConnection:
         """Open a connection on which each transaction applies the settings."""
         settings, write = self._settings.local(), self._settings.write
         factory = shared_cursor(self._where, settings, write=write)
@@ -138,7 +157,7 @@ class Connector:
         try:
             refuse_old_server(opened.server_version, self._where)
             opened.autocommit = True
-            check_transactions(opened, settings)
+            _keep(opened, check_transactions(opened, settings, f"SELECT {self._asks()}"))
             opened.autocommit = False
         except psycopg2.Error as error:
             lost = opened.closed
@@ -183,6 +202,11 @@ class Connector:
         finally:
             again.close()
         return True
+
+
+def _keep(opened: OwnConnection, answer: Sequence[Any]) -> None:
+    opened.schema, *others = answer
+    opened.answer = tuple(others) or None
 
 
 def refuse_old_server(version: int, where: str) -> None:

@@ -36,6 +36,7 @@ def make_engine(
     server: Server | None = None,
     kept: bool = True,
     tracer: Tracer | None = None,
+    question: str | None = None,
 ) -> sa.Engine:
     """Build an engine; it connects when it is first used.
 
@@ -63,6 +64,8 @@ def make_engine(
         Keep one connection open for the next use; False closes connections after use.
     tracer : Tracer, optional
         Receives the statements that are sent.
+    question : str, optional
+        Expressions whose values the first connection has as its ``answer``.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def make_engine(
     forget_after_fork(engine)
     # The embedded server has a role for readers.
     only_reads = server is not None and not write
-    connector = Connector(settings, description, role_only_reads=only_reads)
+    connector = Connector(settings, description, role_only_reads=only_reads, question=question)
     _open_connections(engine, connector, server, tracer)
     _know_the_server(engine)
     _leave_no_transaction(engine)
@@ -118,6 +121,8 @@ def create_tables(
 ) -> None:
     """Create missing tables and columns, and upgrade tables that this package created.
 
+    This is done on a separate connection, without a timeout.
+
     Parameters
     ----------
     url : sqlalchemy.engine.URL
@@ -139,12 +144,8 @@ def create_tables(
     """
     engine = make_engine(url, description, write=True, application_name=application_name)
     try:
-        with translated(description), engine.connect() as connection:
-            # This check takes no locks that a reader would wait for.
-            if migrations.pending(connection, own=own):
-                connection.rollback()
-                with connection.begin():
-                    migrations.create(connection, own=own)
+        with translated(description), engine.begin() as connection:
+            migrations.create(connection, own=own)
     except UpgradeError as error:
         if requested:
             raise
@@ -181,10 +182,11 @@ def _close(connection: Any) -> None:
 
 
 def _know_the_server(engine: sa.Engine) -> None:
-    """Initialize SQLAlchemy with facts about the server that libpq has received, without queries.
+    """Initialize SQLAlchemy with what is known about the server, without queries.
 
     The server reports its version and ``standard_conforming_strings`` when a connection is opened,
-    and the isolation level is that of :class:`SessionSettings`. This saves three round trips.
+    the connector has read the schema, and the isolation level is that of :class:`SessionSettings`.
+    This saves four round trips.
     """
     dialect: Any = engine.dialect
 
@@ -198,7 +200,13 @@ def _know_the_server(engine: sa.Engine) -> None:
         reported = driver.info.parameter_status("standard_conforming_strings")
         dialect._backslash_escapes = reported == "off"
 
+    def schema(connection: sa.Connection) -> str | None:
+        driver: Any = connection.connection.driver_connection
+        found: str | None = driver.schema
+        return found
+
     dialect._get_server_version_info = version
+    dialect._get_default_schema_name = schema
     dialect._set_backslash_escapes = escapes
     dialect.get_default_isolation_level = lambda _driver: "READ COMMITTED"
 

@@ -176,8 +176,17 @@ def shared_cursor(where: str, settings: str, *, write: bool) -> type[cursor]:
     return type("SharedReadingCursor", (_SharedReading,), _of(where, inside))
 
 
-def check_transactions(connection: Any, settings: str) -> None:
-    """Begin and end a transaction with the settings.
+def check_transactions(connection: Any, settings: str, question: str) -> tuple[Any, ...]:
+    """Begin and end a transaction with the settings, and ask a question in it.
+
+    Parameters
+    ----------
+    connection : psycopg2.extensions.connection
+        A connection in autocommit.
+    settings : str
+        SQL that applies the settings to a transaction.
+    question : str
+        A query with one row, which is returned.
 
     Raises
     ------
@@ -185,8 +194,11 @@ def check_transactions(connection: Any, settings: str) -> None:
         If the server rejects a setting, or a pooler rejects the transaction.
     """
     with cursor(connection) as probe:
-        probe.execute(f"BEGIN READ ONLY; {settings}")
+        probe.execute(f"BEGIN READ ONLY; {settings}; {question}")
+        answer = probe.fetchone()
         probe.execute("ROLLBACK")
+    assert answer is not None
+    return answer
 
 
 def _of(where: str, settings: str) -> dict[str, object]:

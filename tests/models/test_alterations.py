@@ -11,6 +11,7 @@ import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models.tables import migrations
+from lcdb_notebook.models.tables.catalog import Catalog
 
 pytestmark = pytest.mark.parametrize("layout", ["2.x"], indirect=True)
 
@@ -66,7 +67,7 @@ def test_create_adds_nothing_and_shows_the_sql(theirs: sa.Engine, layout_copy: s
     # The owner may run the SQL of the message.
     with theirs.begin() as connection:
         connection.exec_driver_sql(str(error.value).partition("\n")[2].replace("%", "%%"))
-        assert not migrations.pending(connection)
+        assert not migrations.pending(connection, Catalog.read(connection))
 
 
 def test_create_alter_lets_the_other_program_insert(theirs: sa.Engine, layout_copy: str) -> None:

@@ -16,25 +16,28 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models.tables import schema
-from lcdb_notebook.models.tables.stored import by_table, has_keys, stored_columns
+from lcdb_notebook.models.tables.catalog import Catalog
+from lcdb_notebook.models.tables.stored import by_table, has_keys
 
 __all__ = ["alterations", "refuse_to_alter", "refuse_version_3"]
 
 
-def alterations(connection: sa.Connection) -> list[str]:
+def alterations(connection: sa.Connection, catalog: Catalog | None = None) -> list[str]:
     """Generate the SQL statements that add missing tables, columns and indexes.
 
     Parameters
     ----------
     connection : sqlalchemy.Connection
         An open connection; nothing is changed.
+    catalog : Catalog, optional
+        What the database contains, if it was read before.
 
     Raises
     ------
     SchemaError
         If a required column without a default is missing from an existing table.
     """
-    absent = schema.find_missing(connection)
+    absent = schema.find_missing(connection, catalog)
     schema.refuse_to_guess(absent.columns)
     return [*_statements(connection.dialect, absent)]
 
@@ -85,7 +88,7 @@ def _default(dialect: sa.Dialect, column: sa.Column[object]) -> str:
     return f" DEFAULT {value}"
 
 
-def refuse_to_alter(connection: sa.Connection) -> None:
+def refuse_to_alter(connection: sa.Connection, catalog: Catalog) -> None:
     """Raise an error with the SQL that would complete the tables, if anything is missing.
 
     Raises
@@ -93,7 +96,7 @@ def refuse_to_alter(connection: sa.Connection) -> None:
     SchemaError
         With the SQL, for the owner of the tables.
     """
-    statements = alterations(connection)
+    statements = alterations(connection, catalog)
     if statements:
         sql = "".join(f"\n{statement};" for statement in statements)
         raise SchemaError(
@@ -104,7 +107,7 @@ def refuse_to_alter(connection: sa.Connection) -> None:
         )
 
 
-def refuse_version_3(connection: sa.Connection) -> None:
+def refuse_version_3(catalog: Catalog) -> None:
     """Refuse to create or add anything in a database of LightcurveDB 3.
 
     Raises
@@ -112,7 +115,7 @@ def refuse_version_3(connection: sa.Connection) -> None:
     SchemaError
         If DataSets have a key of several columns.
     """
-    if has_keys(by_table(stored_columns(connection))):
+    if has_keys(by_table(catalog.columns)):
         raise SchemaError(
             "this is a database of LightcurveDB 3, which lcdb_notebook only reads: its partitions "
             "are created by LightcurveDB, and its DataSets have a key of four columns instead of "

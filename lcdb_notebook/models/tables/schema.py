@@ -13,12 +13,12 @@ from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base, NumpyArray
 from lcdb_notebook.models.tables import schema_diff
 from lcdb_notebook.models.tables.access import explain_absence, explain_rights
+from lcdb_notebook.models.tables.catalog import Catalog
 from lcdb_notebook.models.tables.stored import (
     REQUIRED,
     by_table,
     has_keys,
     qualified,
-    stored_columns,
 )
 
 __all__ = [
@@ -85,12 +85,12 @@ def create(connection: sa.Connection) -> list[str]:
     return added
 
 
-def missing(connection: sa.Connection) -> list[str]:
+def missing(connection: sa.Connection, catalog: Catalog | None = None) -> list[str]:
     """List the tables, columns and constraints that :func:`create` would add."""
-    return _names(connection, find_missing(connection))
+    return _names(connection, find_missing(connection, catalog))
 
 
-def check(connection: sa.Connection) -> None:
+def check(connection: sa.Connection, catalog: Catalog | None = None) -> None:
     """Refuse a database from which no light curve can be read.
 
     Tables and columns that are not needed for reading may be missing;
@@ -100,6 +100,8 @@ def check(connection: sa.Connection) -> None:
     ----------
     connection : sqlalchemy.Connection
         An open connection; nothing is changed.
+    catalog : Catalog, optional
+        What the database contains, if it was read before.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def check(connection: sa.Connection) -> None:
         lists all differences and how to resolve them. Also if the role may not read a table, or
         the database is not a LightcurveDB.
     """
-    columns_found = stored_columns(connection)
+    columns_found = (catalog or Catalog.read(connection)).columns
     stored = by_table(columns_found)
     if not stored:
         raise SchemaError(explain_absence(connection))
@@ -153,17 +155,14 @@ def check(connection: sa.Connection) -> None:
     raise SchemaError(" ".join(problems))
 
 
-def find_missing(connection: sa.Connection) -> Missing:
+def find_missing(connection: sa.Connection, catalog: Catalog | None = None) -> Missing:
     """Find tables, columns and CHECKs of the models that are missing on the search path."""
     # Only the tables of the models, because the database may have thousands of others. Views count.
     tables = Base.metadata.sorted_tables
-    names = [table.name for table in tables]
-    existing = by_table(stored_columns(connection))
-    rules = sa.inspect(connection).get_multi_check_constraints(filter_names=names)
+    catalog = catalog or Catalog.read(connection)
+    existing = by_table(catalog.columns)
     quote = connection.dialect.identifier_preparer.quote
-    known = {
-        (name, quote(rule["name"] or "")) for (_, name), found in rules.items() for rule in found
-    }
+    known = {(table, quote(name)) for table, name in catalog.checks}
     return Missing(
         [table for table in tables if table.name not in existing],
         [

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from lcdb_notebook.models import Base
 
-__all__ = ["REQUIRED", "StoredColumn", "by_table", "has_keys", "qualified", "stored_columns"]
+__all__ = [
+    "REQUIRED",
+    "StoredColumn",
+    "by_table",
+    "columns_query",
+    "has_keys",
+    "literal_names",
+    "model_names",
+    "qualified",
+    "stored_columns",
+]
 
 #: Tables and columns without which no light curve can be read. Everything else is optional: the
 #: fields of mission classes, the unit of a clock (days), flags, frames, the lineage.
@@ -46,7 +56,7 @@ SELECT c.relname AS "table", a.attname AS "column", n.nspname AS "schema",
     a.attnotnull OR t.typnotnull AS not_null,
     a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default,
     has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
-FROM unnest(CAST(:tables AS text[])) AS name
+FROM unnest({tables}) AS name
 JOIN pg_class c ON c.oid = to_regclass(quote_ident(name)) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -55,7 +65,7 @@ ORDER BY c.relname, a.attnum
 """
 
 
-class StoredColumn(Protocol):
+class StoredColumn(NamedTuple):
     """A column of the database."""
 
     table: str
@@ -68,15 +78,35 @@ class StoredColumn(Protocol):
     readable: bool
 
 
-def stored_columns(connection: sa.Connection, *, further: Sequence[str] = ()) -> list[StoredColumn]:
+def model_names() -> list[str]:
+    """Return the names of the tables of the models."""
+    return [table.name for table in Base.metadata.sorted_tables]
+
+
+def literal_names(names: Iterable[str]) -> str:
+    """Return SQL for an array of names.
+
+    Examples
+    --------
+    >>> print(literal_names(["dataset", "it's"]))
+    ARRAY['dataset','it''s']::text[]
+    """
+    quoted = ("'" + name.replace("'", "''") + "'" for name in names)
+    return f"ARRAY[{','.join(quoted)}]::text[]"
+
+
+def columns_query(names: Iterable[str]) -> str:
+    """Return the query for the columns of tables, with the fields of :class:`StoredColumn`."""
+    return _COLUMNS.format(tables=literal_names(names))
+
+
+def stored_columns(connection: sa.Connection) -> list[StoredColumn]:
     """Read the columns of the tables that have the names of the models, in one statement.
 
     Parameters
     ----------
     connection : sqlalchemy.Connection
         An open connection; nothing is changed.
-    further : sequence of str, default ()
-        Names of other tables to include.
 
     Returns
     -------
@@ -84,9 +114,7 @@ def stored_columns(connection: sa.Connection, *, further: Sequence[str] = ()) ->
         Columns in the order of tables and positions. Views, foreign and partitioned tables are
         included.
     """
-    tables = [*(table.name for table in Base.metadata.sorted_tables), *further]
-    rows: list[Any] = list(connection.execute(sa.text(_COLUMNS), {"tables": tables}))
-    return rows
+    return [StoredColumn(*row) for row in connection.exec_driver_sql(columns_query(model_names()))]
 
 
 def by_table(columns: Iterable[StoredColumn]) -> dict[str, dict[str, StoredColumn]]:

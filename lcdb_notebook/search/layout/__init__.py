@@ -22,16 +22,11 @@ from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.units import POSITIONS
 from lcdb_notebook.models import Base, DataSet, Observation
 from lcdb_notebook.models.tables.access import explain_rights
+from lcdb_notebook.models.tables.catalog import Catalog
 from lcdb_notebook.models.tables.contents import COLUMNS, HEADERS
-from lcdb_notebook.models.tables.stored import (
-    StoredColumn,
-    by_table,
-    has_keys,
-    qualified,
-    stored_columns,
-)
+from lcdb_notebook.models.tables.stored import StoredColumn, by_table, has_keys, qualified
 from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
-from lcdb_notebook.search.layout.beside import BESIDE_TARGETS, beside_targets, fields_beside
+from lcdb_notebook.search.layout.beside import Beside, beside_targets, fields_beside
 from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.search.layout.presenting import presentations
 
@@ -115,18 +110,6 @@ class Layout:
         return fitted
 
 
-# Of what LightcurveDB itself makes, the indexes begin otherwise than those of this package.
-_BEGINS = (
-    "EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid "
-    "AND a.attnum = i.indkey[0] WHERE i.indrelid = to_regclass('{}') AND a.attname = '{}')"
-)
-_ABOUT = sa.text(
-    f"SELECT {_BEGINS.format('target', 'name')} AS by_number, "
-    f"NOT {_BEGINS.format('quality_flag_array', 'target_id')} AS flags_by_type, "
-    "(SELECT json_object_agg(id, name) FROM processing_method "
-    "WHERE name = ANY(CAST(:names AS text[]))) AS positions"
-)
-
 # Tables without which light curves are read, and what is then missing.
 _OPTIONAL = (
     (("datasethierarchy",), "light curves have no lineage"),
@@ -203,8 +186,8 @@ def _reads_datasets(statement: sa.Executable) -> bool:
     return any(part is DataSet.__table__ for part in parts)
 
 
-def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
-    """Read the layout of a database, in two statements, and remember it for its engine.
+def learn(connection: sa.Connection, *engines: sa.Engine, catalog: Catalog | None = None) -> Layout:
+    """Find the layout of a database, and remember it for its engine.
 
     Parameters
     ----------
@@ -212,9 +195,13 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         An open connection; nothing is changed.
     *engines : sqlalchemy.Engine
         Others of the same database.
+    catalog : Catalog, optional
+        What the database contains, if it was read before. Only tables beside ``observation`` are
+        then read, in a statement, if there are any.
     """
     mapped = observation_fields()
-    tables = by_table(stored_columns(connection, further=(*BESIDE_TARGETS, HEADERS, COLUMNS)))
+    catalog = catalog or Catalog.read(connection)
+    tables = by_table(catalog.every_column)
     kept = [tables.pop(name, {}) for name in (HEADERS, COLUMNS)]
     for names, without in _OPTIONAL:
         unreadable = [name for name in names if not _is_readable(tables.get(name, {}))]
@@ -222,7 +209,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
             del tables[name]
         if unreadable and connection.engine not in _known:
             warn(f"{without}: {explain_rights(connection, unreadable)}")
-    beside = fields_beside(connection)
+    beside = fields_beside(connection) if catalog.has_tables_beside else Beside({}, "")
     fields: dict[str, tuple[sa.Column[Any], ...]] = {}
     for name, columns in mapped.items():
         there = tuple(
@@ -237,11 +224,9 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         if name not in fields:
             column = sa.ColumnClause(name, type_, _selectable=Observation.__table__)
             fields[name] = (cast("sa.Column[Any]", column),)
-    by_number, flags_by_type, positions = True, False, None
+    by_number, flags_by_type = True, False
     if "processing_method" in tables:
-        by_number, flags_by_type, positions = connection.execute(
-            _ABOUT, {"names": [*POSITIONS]}
-        ).one()
+        by_number, flags_by_type = catalog.targets_by_number, not catalog.flags_by_target
     presented = presentations(connection.dialect, tables, beside, by_number=by_number)
     keyed = None
     if has_keys(tables):
@@ -255,7 +240,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine) -> Layout:
         frozenset(Base.metadata.tables.keys() - tables.keys()),
         tuple(_missing_parts(tables)),
         all(_is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
-        {int(id_): POSITIONS[name] for id_, name in (positions or {}).items()},
+        {int(id_): POSITIONS[name] for id_, name in catalog.positions.items()},
         keyed,
         *beside_targets(tables),
         flags_by_type,

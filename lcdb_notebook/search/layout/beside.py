@@ -10,12 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from lcdb_notebook.models import Base
+from lcdb_notebook.models.tables.catalog import BESIDE_TARGETS
 from lcdb_notebook.models.tables.stored import StoredColumn, qualified
 
-__all__ = ["BESIDE_TARGETS", "Beside", "beside_targets", "fields_beside"]
-
-#: Tables of LightcurveDB 3 on targets: which are the same star, and what was measured of them.
-BESIDE_TARGETS = ("alias", "astro_parameter", "parameter_kind")
+__all__ = ["Beside", "beside_targets", "fields_beside"]
 
 _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "smallint": sa.Integer(),

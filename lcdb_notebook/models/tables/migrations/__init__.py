@@ -22,11 +22,11 @@ import sqlalchemy as sa
 from lcdb_notebook.errors import SchemaError
 from lcdb_notebook.models import Base
 from lcdb_notebook.models.tables import alterations, contents, schema
-from lcdb_notebook.models.tables.stored import stored_columns
+from lcdb_notebook.models.tables.catalog import VERSION, Catalog
 
 __all__ = ["TABLE", "create", "pending", "refuse_newer", "stored_version", "versions"]
 
-TABLE = "lcdb_notebook_version"
+TABLE = VERSION
 
 ENVIRONMENT = Path(__file__).with_name("environment")
 """Folder of the steps: ``versions/v0001.py`` creates version 0001, and so on, without branches."""
@@ -56,23 +56,23 @@ def stored_version(connection: sa.Connection) -> str | None:
         The version, such as ``"0001"``; None if the tables were not created by this package, or
         this user has no permission to read it.
     """
-    # Earlier GRANTs may not include this table, which is newer than the others.
-    readable = "SELECT has_table_privilege(to_regclass(:name), 'SELECT')"
-    if not connection.scalar(sa.text(readable), {"name": TABLE}):
-        return None
-    version: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {TABLE}"))
-    return version
+    return Catalog.read(connection).version
 
 
-def refuse_newer(connection: sa.Connection) -> None:
+def refuse_newer(catalog: Catalog) -> None:
     """Refuse a database whose tables were created or upgraded by a newer version of this package.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        What the database contains.
 
     Raises
     ------
     SchemaError
         If the version is unknown; the message contains both versions and what to do.
     """
-    found, known = stored_version(connection), versions()
+    found, known = catalog.version, versions()
     if found is not None and found not in known:
         raise SchemaError(
             f"the tables of this database have version {found}, but this lcdb_notebook supports "
@@ -81,15 +81,31 @@ def refuse_newer(connection: sa.Connection) -> None:
         )
 
 
-def pending(connection: sa.Connection, *, own: bool = False) -> bool:
-    """Check whether :func:`create` would change anything, without taking locks."""
-    alterations.refuse_version_3(connection)
-    found = stored_version(connection)
-    if found is None and own:
+def pending(connection: sa.Connection, catalog: Catalog, *, own: bool = False) -> bool:
+    """Check whether :func:`create` would change anything, without taking locks.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        An open connection; nothing is changed.
+    catalog : Catalog
+        What the database contains.
+    own : bool, default False
+        Whether only this package can have created the tables, as on the embedded server.
+
+    Raises
+    ------
+    SchemaError
+        If the database is a LightcurveDB 3, or a required column of a table of another program is
+        missing and has no default.
+    """
+    alterations.refuse_version_3(catalog)
+    found = catalog.version
+    if not catalog.columns or (found is None and own):
         return True
     if found is None:
-        return bool(alterations.alterations(connection))
-    return found not in (None, versions()[-1]) or bool(schema.missing(connection))
+        return bool(alterations.alterations(connection, catalog))
+    return found != versions()[-1] or bool(schema.missing(connection, catalog))
 
 
 def create(connection: sa.Connection, *, own: bool = False, alter: bool = False) -> list[str]:
@@ -123,10 +139,11 @@ def create(connection: sa.Connection, *, own: bool = False, alter: bool = False)
     """
     # The same lock as in schema.create: a second process waits, and then finds nothing to do.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('lcdb_notebook.create'))"))
-    refuse_newer(connection)
-    alterations.refuse_version_3(connection)
-    found, newest = stored_version(connection), versions()[-1]
-    if found is None and not stored_columns(connection):
+    catalog = Catalog.read(connection)
+    refuse_newer(catalog)
+    alterations.refuse_version_3(catalog)
+    found, newest = catalog.version, versions()[-1]
+    if found is None and not catalog.columns:
         added = schema.create(connection)
         contents.create(connection)
         _run("stamp", newest, connection)
@@ -140,10 +157,10 @@ def create(connection: sa.Connection, *, own: bool = False, alter: bool = False)
     if found is not None or own:
         return schema.create(connection)
     if not alter:
-        alterations.refuse_to_alter(connection)
+        alterations.refuse_to_alter(connection, catalog)
         return []
-    absent = schema.find_missing(connection)
-    for statement in alterations.alterations(connection):
+    absent = schema.find_missing(connection, catalog)
+    for statement in alterations.alterations(connection, catalog):
         connection.exec_driver_sql(statement)
     return [*(table.name for table in absent.tables), *map(str, absent.columns)]
 
