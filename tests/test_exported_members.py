@@ -45,7 +45,7 @@ def test_dir_lists_exactly_the_exported_names() -> None:
         assert set(dir(module)) == set(module.__all__)
 
 
-def test_the_errors_are_the_ones_drawn_in_their_docstring() -> None:
+def test_the_tree_in_the_docstring_has_all_errors() -> None:
     assert sorted(drawn_tree()) == sorted(errors.__all__)
 
 

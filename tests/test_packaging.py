@@ -279,7 +279,7 @@ def test_the_readme_of_a_distribution_has_absolute_links(distributions: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
-def test_what_is_distributed_works_in_an_empty_environment(
+def test_a_distribution_works_in_an_empty_environment(
     distributions: Path, programs: Path, outside: Path, kind: str
 ) -> None:
     (package,) = distributions.glob(kind)

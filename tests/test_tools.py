@@ -133,7 +133,7 @@ class TestStitch:
         joined = members[members.sector > 20].stitch(lambda lc: lc.normalize().flatten(301))
         assert list(np.unique(joined["sector"])) == [42, 58]
 
-    def test_what_was_stitched_goes_on_through_the_chain(self, db: lcdb.Database) -> None:
+    def test_stitched_light_curves_are_processed_further(self, db: lcdb.Database) -> None:
         joined = db.lightcurves(THREE_SECTORS, processing="PDCSAP").stitch()
         binned = joined.remove_nans().flatten(301).bin(time_bin_size=0.5).remove_nans()
         assert len(binned) > 100

@@ -131,7 +131,7 @@ def test_every_control_can_be_reached_and_left_with_the_tab_key(curve: Curve) ->
     assert page.evaluate("document.activeElement.closest('.stage') === null")
 
 
-def test_flagged_cadences_are_drawn_apart_on_demand(curve: Curve) -> None:
+def test_flagged_cadences_are_drawn_separately_on_request(curve: Curve) -> None:
     curve.wait_for_picture(curve.preset("hard").click)
     curve.wait_for_picture(curve.box("Show flagged").click)
     legend = curve.stage.box.locator(".lcdb-if-legend")

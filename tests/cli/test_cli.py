@@ -101,7 +101,7 @@ def test_a_second_demo_only_counts(filled: str, statements: list[str]) -> None:
     assert not [statement for statement in statements if "pg_advisory" in statement]
 
 
-def test_demo_loads_a_star_again_that_somebody_deleted(
+def test_demo_loads_a_deleted_star_again(
     blank_dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with lcdb.connect(blank_dsn, write=True, create=True) as db:
@@ -127,7 +127,7 @@ def test_demo_draws_flagged_cadences_apart(filled: str, tmp_path: Path) -> None:
     assert "DESAT (" in file.read_text(encoding="utf-8")
 
 
-def test_demo_on_a_server_of_ones_own_ignores_what_else_is_configured(
+def test_demo_on_an_embedded_server_ignores_other_configuration(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LCDB_URL", "postgresql://ada:s3cret@localhost:1/shared")

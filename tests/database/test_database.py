@@ -282,7 +282,7 @@ def test_methods_that_write_name_the_argument_they_require(db: lcdb.Database, me
         getattr(db, method)(*arguments[method])
 
 
-def test_what_is_committed_stays(own_url: str, writable: lcdb.Database) -> None:
+def test_committed_rows_are_kept(own_url: str, writable: lcdb.Database) -> None:
     writable.session.add(new_mission())
     writable.session.commit()
     with lcdb.connect(own_url) as other:
@@ -406,7 +406,7 @@ def test_objects_are_not_read_again_after_a_commit(
     assert statements == []
 
 
-def test_what_is_not_committed_is_read_and_calls_may_come_between_two_records(
+def test_uncommitted_rows_are_read_and_calls_between_records_are_allowed(
     own_url: str, writable: lcdb.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lcdb_notebook.read.selection.tables.CHUNK_BYTES", 1)
@@ -608,7 +608,7 @@ assert connected_before.search(visit_name="first light").table["visit_name"][0] 
 """
 
 
-def test_a_class_of_ones_own_is_searched_by_its_fields(own_url: str) -> None:
+def test_a_custom_class_is_searched_by_its_fields(own_url: str) -> None:
     # In a separate process, since a class that is mapped stays mapped.
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", CLASS_OF_ONES_OWN, own_url],

@@ -234,7 +234,7 @@ def test_flagged_cadences_are_few_and_some_losses_have_no_flag(sky: list[Product
     ],
 )
 @pytest.mark.parametrize("exptime", [1800, 120])
-def test_what_is_flagged_is_really_bad(sky: list[Product], flag: str, exptime: int) -> None:
+def test_flagged_cadences_are_bad(sky: list[Product], flag: str, exptime: int) -> None:
     off = []
     for product in at(sky, exptime):
         if demo.star(product.target).kind != "constant":

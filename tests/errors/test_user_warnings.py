@@ -51,6 +51,6 @@ def test_a_caller_of_a_like_name_is_outside() -> None:
     assert caught[0].filename == "somewhere.py"
 
 
-def test_without_anything_outside_it_warns_all_the_same() -> None:
+def test_warn_works_without_a_caller_outside_the_package() -> None:
     with pytest.warns(UserWarning, match="odd"):
         warn("odd")

@@ -282,7 +282,7 @@ def test_filters_of_the_target_choose_among_its_light_curves(
     assert set(table(part)["processing"]) == {"raw"}
 
 
-def test_what_no_search_finds_by_itself_is_cut_out_of_one(db: lcdb.Database) -> None:
+def test_a_choice_that_no_search_matches_is_a_slice_of_one(db: lcdb.Database) -> None:
     found = Search(db, criteria(1))
     with db.session_scope() as session:
         rows = found.found(session)
@@ -549,7 +549,7 @@ def test_an_exception_is_shown_in_a_sentence_and_cleared_on_success() -> None:
     assert part.error_box.layout.display == "none"
 
 
-def test_a_message_of_ours_needs_no_name_of_a_class() -> None:
+def test_messages_of_the_package_are_shown_without_a_class_name() -> None:
     assert sentence(LCDBError("no such thing\nand more"), "look") == "Could not look: no such thing"
     assert sentence(ValueError(), "look") == "Could not look: ValueError: no reason was given"
 
@@ -599,7 +599,7 @@ def test_callbacks_of_two_threads_take_turns() -> None:
 # Work
 
 
-def test_work_goes_on_in_a_thread_and_the_newest_alone_counts() -> None:
+def test_work_runs_in_a_thread_and_only_the_newest_result_is_used() -> None:
     async def many() -> tuple[list[int], list[str]]:
         work = Work(ErrorBox())
         results: list[int] = []
@@ -686,7 +686,7 @@ def test_an_exception_in_a_thread_is_shown() -> None:
     assert isinstance(asyncio.run(fail()), ZeroDivisionError)
 
 
-def test_of_quick_changes_the_last_is_made() -> None:
+def test_only_the_last_of_quick_changes_is_applied() -> None:
     async def hurry() -> list[int]:
         made: list[int] = []
         done = asyncio.Event()

@@ -488,7 +488,7 @@ def test_an_empty_choice_is_reported(explorer: LightCurveExplorer) -> None:
     assert (explorer.static_png(), explorer.static_html()) == (None, "")
 
 
-def test_where_widgets_cannot_run_there_is_a_picture_and_a_table(
+def test_without_a_kernel_there_are_a_picture_and_a_table(
     explorer: LightCurveExplorer,
 ) -> None:
     png, table = explorer.static_png(), explorer.static_html()
@@ -508,7 +508,7 @@ def test_a_closed_explorer_leaves_nothing_behind(one: Selection) -> None:
     assert len(ipywidgets.widgets.widget._instances) == before
 
 
-def test_what_is_on_the_screen_can_be_observed(explorer: LightCurveExplorer) -> None:
+def test_the_traits_of_the_picture_can_be_observed(explorer: LightCurveExplorer) -> None:
     seen: list[Any] = []
     explorer.observe(lambda change: seen.append(change["new"]), ["settings"])
     explorer.figure._chosen = explorer.figure._presets["hard"]

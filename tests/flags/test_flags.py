@@ -375,7 +375,7 @@ def test_running_the_cell_that_registers_again_replaces_the_class() -> None:
         ("my_flag", 3, {"default": 1, "hard": 1, "hardest": 1}, "enum.IntFlag"),
     ],
 )
-def test_what_cannot_be_registered_is_refused(
+def test_an_invalid_registration_is_refused(
     type_name: str, flag_class: Any, presets: dict[str, int], complaint: str
 ) -> None:
     before = flags.types()

@@ -124,7 +124,7 @@ def test_real_files_of_every_pipeline_are_stored_and_a_foreign_one_is_not(
     assert [o.datasets for o in again.files] == [o.datasets for o in report.files]
 
 
-def test_a_real_file_comes_back_bit_for_bit(own_engine: sa.Engine, qlp: Path) -> None:
+def test_a_real_file_is_read_bit_for_bit(own_engine: sa.Engine, qlp: Path) -> None:
     (outcome,) = ingest(own_engine, qlp).files
     product = read_product(qlp)
     with orm.Session(own_engine) as session:
@@ -319,7 +319,7 @@ def test_an_interrupt_ends_an_ingest_that_waits_for_another_writer(
 
 
 @pytest.mark.parametrize("how", ["ingest", "add"])
-def test_times_that_another_program_stores_meanwhile_are_found_in_a_second_attempt(
+def test_times_stored_by_another_program_during_ingest_are_found_in_a_second_attempt(
     own_engine: sa.Engine, qlp: Path, how: str
 ) -> None:
     ingest(own_engine, qlp)

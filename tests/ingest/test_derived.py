@@ -134,7 +134,7 @@ def test_metadata_that_arrays_do_not_have_are_copied_from_the_source(db: lcdb.Da
         assert doubled.meta[key] == lc.meta[key]
 
 
-def test_a_mission_of_ones_own_is_taken_from_the_source(session: orm.Session) -> None:
+def test_a_custom_mission_is_copied_from_the_source(session: orm.Session) -> None:
     mission = models.Mission(
         name="EXPORTED", time_epoch=2_460_000, time_format_name="exported_days"
     )

@@ -94,7 +94,7 @@ def test_ingest_accepts_addresses_search_results_and_files_together(
 
 @pytest.mark.parametrize("how", ["half", "broken", "refused", "slow"])
 @pytest.mark.parametrize("kind", ["mast", "web"])
-def test_ingest_downloads_a_spoilt_file_once_more(
+def test_ingest_downloads_a_damaged_file_once_more(
     db: Any, archive: Archive, how: str, kind: str
 ) -> None:
     archive.spoilt[PI_MEN] = [how]
@@ -158,7 +158,7 @@ def test_fetch_searches_downloads_and_ingests(
     assert "lcdb-notebook: the search at MAST failed: " in capsys.readouterr().err
 
 
-def test_demo_with_a_real_star_needs_a_network_and_has_synthetic_ones_without(
+def test_demo_with_a_real_star_falls_back_to_synthetic_ones_without_a_network(
     archive: Archive,
     blank_dsn: str,
     tmp_path: Path,

@@ -127,7 +127,7 @@ def test_a_folder_behind_a_symbolic_link_is_searched(tree: Path, tmp_path: Path)
         ("x" * 5000 + ".fits", ""),
     ],
 )
-def test_what_leads_to_nothing_is_reported_and_the_rest_is_found(
+def test_paths_without_files_are_reported_and_the_others_are_found(
     tree: Path, argument: str, reason: str
 ) -> None:
     (tree / "empty").mkdir()

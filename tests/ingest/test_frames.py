@@ -245,7 +245,7 @@ def test_the_cadence_card_of_tica_is_read(connection: sa.Connection, tmp_path: P
         ({}, "seven", "must be one or several non-negative integers"),
     ],
 )
-def test_a_cadence_that_makes_no_sense_is_refused(
+def test_an_invalid_cadence_is_refused(
     connection: sa.Connection,
     tmp_path: Path,
     cards: dict[str, Any],
@@ -278,7 +278,7 @@ def test_the_sector_is_read_from_the_file_name(connection: sa.Connection, tmp_pa
     assert len(stored(connection)) == 1
 
 
-def test_of_several_observations_the_one_with_the_cadence_is_taken(
+def test_the_observation_with_the_cadence_is_chosen(
     connection: sa.Connection, observation: int, tmp_path: Path
 ) -> None:
     later = observe(connection, first=200)

@@ -294,7 +294,7 @@ def test_add_keeps_the_bits_of_unsigned_flags(session: orm.Session) -> None:
         product_from_lightcurve(tess(quality=np.array([0, 1, 2**32])))
 
 
-def test_what_is_masked_is_nan() -> None:
+def test_masked_cadences_are_nan() -> None:
     from astropy.utils.masked import Masked
 
     flux = Masked([3.0, 2.0, 1.0] * units.electron / units.s, mask=[False, True, False])

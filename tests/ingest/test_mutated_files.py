@@ -340,7 +340,7 @@ def test_every_mutant_is_in_the_report_with_what_became_of_it(ingested: Ingested
         assert "\n" not in reason, name
 
 
-def test_what_cannot_be_right_is_refused_with_the_reason(ingested: Ingested) -> None:
+def test_impossible_files_are_refused_with_the_reason(ingested: Ingested) -> None:
     wrong = {
         name: ingested.files[name]
         for name, word in ingested.refused.items()

@@ -609,7 +609,7 @@ def test_an_image_and_a_file_without_extensions_are_refused(
             read(buffer.getvalue())
 
 
-def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.fits")
     for path, message in (
         (tmp_path / "gone.fits", "no such file"),

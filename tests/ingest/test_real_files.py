@@ -176,7 +176,7 @@ def test_a_dataframe_has_the_numbers_of_the_light_curves(db: lcdb.Database, path
         assert list(rows["cadenceno"]) == list(lc["cadenceno"])
 
 
-def test_pi_mensae_comes_back_bit_for_bit(db: lcdb.Database) -> None:
+def test_pi_mensae_is_read_bit_for_bit(db: lcdb.Database) -> None:
     path = next(path for path in FILES if "0000000261136679" in path.name)
     lc = db.lightcurve(261136679, sector=1, processing="PDCSAP", flagged="keep")
     with fits.open(path) as hdus:

@@ -495,7 +495,7 @@ def test_a_mission_with_another_clock_is_refused(connection: sa.Connection) -> N
     assert "mission TESS counts d from 2400000" in str(refusal(connection, product()))
 
 
-def test_a_mission_of_ones_own_only_needs_a_row(connection: sa.Connection) -> None:
+def test_a_custom_mission_requires_only_a_row(connection: sa.Connection) -> None:
     mine = replace(product(), mission="PLATO", catalog="PIC", instrument=("PLATO",))
     assert "no mission 'PLATO' in this database" in str(refusal(connection, mine))
     connection.execute(

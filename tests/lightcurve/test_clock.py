@@ -246,7 +246,7 @@ def test_a_name_taken_by_another_mission_is_refused() -> None:
         ({"epoch": Decimal("-Infinity")}, "is -Infinity"),
     ],
 )
-def test_a_clock_that_makes_no_sense_is_refused_and_registers_nothing(
+def test_an_invalid_clock_is_refused_and_registers_nothing(
     changes: dict[str, Any], reason: str
 ) -> None:
     before = dict(Time.FORMATS)

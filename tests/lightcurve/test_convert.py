@@ -329,7 +329,7 @@ def test_an_unknown_time_format_is_refused_with_those_of_astropy() -> None:
         convert.to_lightcurve(record(), time_format="moonphase")
 
 
-def test_a_mission_of_ones_own_keeps_its_own_clock() -> None:
+def test_a_custom_mission_keeps_its_clock() -> None:
     lc = convert.to_lightcurve(foreign())
     assert lc.time.format == "cheopsjd"
     assert lc.time.jd[0] == 2450000 + 1325

@@ -142,7 +142,7 @@ def through_parquet(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
         *("concat", "pickle", "parquet"),
     ],
 )
-def test_what_it_remembers_survives_what_is_done_with_frames(
+def test_attrs_survive_operations_of_pandas(
     db: lcdb.Database, step: Callable[[pd.DataFrame, Path], pd.DataFrame], tmp_path: Path
 ) -> None:
     found = db.search([1, 2])

@@ -62,7 +62,7 @@ def convert_quality(
     return replace(record, quality={"tess_quality_flag": bits})
 
 
-def test_nothing_is_a_frame_without_rows() -> None:
+def test_an_empty_selection_is_a_frame_without_rows() -> None:
     nested = convert.to_nested([])
     assert len(nested) == 0
     assert "lightcurve" in nested

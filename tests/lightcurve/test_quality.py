@@ -126,7 +126,7 @@ def test_the_bits_of_each_type_are_reported() -> None:
     }
 
 
-def test_without_flags_nothing_is_condemned() -> None:
+def test_without_flags_no_cadence_is_masked() -> None:
     assert bad(record(), "hardest") == []
 
 

@@ -124,7 +124,7 @@ def test_an_assigned_array_is_at_once_what_will_be_read_back(sky: Sky, given: An
     ],
     ids=["numpy", "astropy", "lightkurve", "None"],
 )
-def test_what_is_masked_becomes_nan(masked: Any) -> None:
+def test_masked_values_become_nan(masked: Any) -> None:
     assert same_bits(as_vector(masked, F8), np.array([1, np.nan]))
 
 
@@ -160,7 +160,7 @@ def test_nothing_is_copied_without_need() -> None:
         (np.ma.masked_array([1, 2], mask=[False, True]), I4, "cannot represent masked values"),
     ],
 )
-def test_what_would_not_come_back_the_same_is_refused(value: Any, dtype: Any, reason: str) -> None:
+def test_values_that_would_be_changed_are_refused(value: Any, dtype: Any, reason: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(DataError, match=reason) as error:
@@ -224,7 +224,7 @@ def test_arrays_that_cannot_be_right_are_refused(
         session.scalar(sa.select(sa.literal_column(sql, NumpyArray(dtype))))
 
 
-def test_an_array_that_psycopg2_took_apart_is_read_too(session: orm.Session) -> None:
+def test_an_array_parsed_by_psycopg2_is_read(session: orm.Session) -> None:
     query = sa.text("SELECT ARRAY[1.5, NULL]::float8[] AS flux").columns(flux=NumpyArray())
     (array,) = session.execute(query).one()
     assert same_bits(array, np.array([1.5, np.nan]))

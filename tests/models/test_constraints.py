@@ -247,9 +247,7 @@ def test_deleting_costs_no_look_at_children_that_are_not_loaded(
 
 
 @pytest.mark.parametrize("collection", ["datasets", "target_specific_times"])
-def test_what_is_taken_off_a_target_is_deleted_where_it_cannot_be_without(
-    sky: Sky, collection: str
-) -> None:
+def test_rows_removed_from_a_target_are_deleted_if_they_need_one(sky: Sky, collection: str) -> None:
     children = getattr(sky.target, collection)
     model = type(children[0])
     before = count(sky.session, model)

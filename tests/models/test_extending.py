@@ -445,7 +445,7 @@ def test_flags_and_frames_are_extended_alike(blank_dsn: str, own_table: bool) ->
 
 
 @own_process
-def test_two_missions_may_name_a_field_alike_and_differ_in_requiring_it(blank_dsn: str) -> None:
+def test_two_missions_can_share_a_field_that_only_one_requires(blank_dsn: str) -> None:
     class Optional(Observation):
         __mapper_args__ = {"polymorphic_identity": "optional"}  # noqa: RUF012
         filter_name: orm.Mapped[str | None]

@@ -246,7 +246,7 @@ def tables(engine: sa.Engine) -> list[str]:
         "DROP TABLE datasethierarchy",
     ],
 )
-def test_even_on_a_server_of_ones_own_tables_of_others_are_not_taken_for_ours(
+def test_tables_of_others_are_not_marked_even_on_an_embedded_server(
     difference: str, database: sa.Engine
 ) -> None:
     with database.begin() as connection:
@@ -259,7 +259,7 @@ def test_even_on_a_server_of_ones_own_tables_of_others_are_not_taken_for_ours(
     assert marked(database) is None
 
 
-def test_tables_from_before_there_were_versions_are_marked_on_a_server_of_ones_own(
+def test_tables_without_a_version_are_marked_on_an_embedded_server(
     database: sa.Engine, steps: Path
 ) -> None:
     build_first_version(database)
@@ -321,7 +321,7 @@ def times_done(engine: sa.Engine) -> int:
 
 
 @pytest.mark.parametrize("write", [False, True])
-def test_without_create_nothing_is_upgraded_and_reading_goes_on(
+def test_without_create_nothing_is_upgraded_and_reading_works(
     write: bool, blank_dsn: str, database: sa.Engine, steps: Path
 ) -> None:
     build_first_version(database)
@@ -345,7 +345,7 @@ def test_a_step_that_fails_leaves_everything_unchanged(
     assert contents(database) == before
 
 
-def test_of_two_processes_that_upgrade_at_once_one_does_it(
+def test_one_of_two_processes_that_upgrade_at_once_does_it(
     blank_dsn: str, database: sa.Engine, steps: Path
 ) -> None:
     build_first_version(database)
@@ -388,7 +388,7 @@ def waiting(connection: sa.Connection) -> int:
     return int(connection.scalar(sa.text(query)) or 0)
 
 
-def test_of_several_threads_that_make_the_tables_at_once_one_does_it(
+def test_one_of_several_threads_that_make_the_tables_at_once_does_it(
     new_database: Callable[[], str],
 ) -> None:
     urls = [new_database(), new_database()]
@@ -524,7 +524,7 @@ def test_an_embedded_database_with_duplicate_times_is_opened_with_a_warning() ->
         assert has_unique_times(engine)
 
 
-def test_of_several_processes_that_open_a_new_embedded_database_one_makes_the_tables() -> None:
+def test_one_of_several_processes_that_open_a_new_embedded_database_makes_the_tables() -> None:
     code = (
         "import sys, lcdb_notebook as lcdb; db = lcdb.connect(embedded=sys.argv[1]); "
         "print(len(db.targets())); print(sys.stdin.read(), end='')"
@@ -562,9 +562,7 @@ def test_a_database_of_a_newer_version_is_named_with_what_to_do(
     assert marked(database) == "9999"
 
 
-def test_somebody_who_was_granted_the_tables_but_not_the_version_can_read(
-    blank_dsn: str, database: sa.Engine
-) -> None:
+def test_a_role_without_access_to_the_version_can_read(blank_dsn: str, database: sa.Engine) -> None:
     lcdb.connect(blank_dsn, write=True, create=True).close()
     role = f"lcdb_test_reader_{os.getpid()}"
     try:

@@ -171,7 +171,7 @@ def test_a_field_is_unknown_then_missing_then_searched(db: lcdb.Database, blank_
 
 
 @own_process
-def test_nothing_that_was_there_is_touched(db: lcdb.Database) -> None:
+def test_existing_rows_and_tables_are_unchanged(db: lcdb.Database) -> None:
     rows, before = contents(db), columns(db)
     define_observation()
     define_joined_observation()

@@ -123,7 +123,7 @@ def test_creating_again_changes_nothing(filled: sa.Engine) -> None:
     assert contents(filled) == rows
 
 
-def test_what_the_database_has_besides_is_left_alone(filled: sa.Engine) -> None:
+def test_other_tables_of_the_database_are_unchanged(filled: sa.Engine) -> None:
     without(
         filled,
         "CREATE TABLE notes (id int PRIMARY KEY, note text)",
@@ -140,7 +140,7 @@ def test_what_the_database_has_besides_is_left_alone(filled: sa.Engine) -> None:
     assert contents(filled) == rows
 
 
-def test_what_was_missing_is_as_if_it_had_always_been_there(filled: sa.Engine) -> None:
+def test_added_tables_equal_newly_created_ones(filled: sa.Engine) -> None:
     before = structure(filled)
     without(
         filled,
@@ -205,7 +205,7 @@ def test_a_rule_that_is_missing_is_added_and_never_refuses_a_database(filled: sa
                 "instrument_id FROM observation")  # fmt: skip
 
 
-def test_two_that_create_at_once_make_one_database(blank: sa.Engine) -> None:
+def test_two_processes_that_create_at_once_make_one_database(blank: sa.Engine) -> None:
     together = threading.Barrier(4)
     added: list[int] = []
     failed: list[BaseException] = []

@@ -30,7 +30,7 @@ def change(engine: sa.Engine, *statements: str) -> list[str]:
         return [f"{'!' if one.blocks else ''}{one}" for one in differences(connection)]
 
 
-def test_what_this_package_makes_differs_in_nothing(engine: sa.Engine) -> None:
+def test_tables_of_this_package_have_no_differences(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         assert differences(connection) == []
 
@@ -156,7 +156,7 @@ def test_another_programs_dataset_is_not_taken_for_it(blank_dsn: str) -> None:
         lcdb.connect(blank_dsn)
 
 
-def test_it_is_one_statement_and_needs_no_right_to_change(
+def test_check_is_one_statement_and_requires_no_right_to_write(
     made: sa.Engine, statements: list[str]
 ) -> None:
     with made.connect() as connection:

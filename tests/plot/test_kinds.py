@@ -104,7 +104,7 @@ class TestDrawing:
             drawing.update(quality_bitmask=("none", "default")[number % 2])
         assert len(drawing.axes[0].get_children()) == before
 
-    def test_what_others_drew_stays(self) -> None:
+    def test_other_artists_are_kept(self) -> None:
         _, ax = plt.subplots()
         ax.axvline(1360, label="mine")
         ax.set_title("my title")
@@ -159,7 +159,7 @@ class TestDrawing:
     ("flagged", "points", "named"),
     [("apart", 990, ["DESAT (10)"]), ("drop", 990, []), ("keep", 1000, [])],
 )
-def test_flagged_cadences_are_drawn_apart_dropped_or_kept(
+def test_flagged_cadences_are_drawn_separately_dropped_or_kept(
     flagged: Any, points: int, named: list[str]
 ) -> None:
     ax = plot.plot(light_curve(DESAT=slice(10)), flagged=flagged)
@@ -219,11 +219,11 @@ class TestLightkurve:
         ax = plot.plot(lc)
         assert (ax.get_title(), ax.get_xlabel()) == ("pi Mensae, raw", "BJD − 2400000.5 [days]")
 
-    def test_what_was_binned_has_no_flags_left(self) -> None:
+    def test_binned_light_curves_have_no_flags(self) -> None:
         lc = convert.to_lightcurve(light_curve(DESAT=slice(100)), flagged="keep")
         assert legend(plot.plot(lc.bin(time_bin_size=0.1))) == []
 
-    def test_what_is_folded_already_is_sent_to_fold(self) -> None:
+    def test_a_folded_light_curve_is_refused_with_the_function_to_call(self) -> None:
         folded = convert.to_lightcurve(light_curve()).fold(1.0)
         with pytest.raises(TypeError, match=r"already folded.*plot\.fold"):
             plot.plot(folded)
@@ -378,7 +378,7 @@ class TestBeforeAndAfter:
         _, lower = plot.before_after(one, other).figure.axes
         assert np.allclose(y(lower.get_lines()[-1]), 1.0)
 
-    def test_what_has_no_cadence_in_common_is_refused(self) -> None:
+    def test_light_curves_without_a_common_cadence_are_refused(self) -> None:
         with pytest.raises(DataError, match="no cadence in common"):
             plot.before_after(light_curve(), light_curve(sector=5))
 

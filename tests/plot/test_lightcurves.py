@@ -193,7 +193,7 @@ def test_a_cadence_with_two_flags_counts_for_both() -> None:
         (TESSFlag.STRAYLIGHT2 | TESSFlag.DESAT, ["STRAYLIGHT2 (20)", "DESAT (10)"]),
     ],
 )
-def test_only_flags_of_the_bitmask_are_drawn_apart(bitmask: Any, named: list[str]) -> None:
+def test_only_flags_of_the_bitmask_are_drawn_separately(bitmask: Any, named: list[str]) -> None:
     quality = flagged(DESAT=slice(0, 10), STRAYLIGHT2=slice(20, 40))
     ax = plot([light_curve(quality=quality)], quality_bitmask=bitmask)
     assert legend(ax) == named

@@ -65,7 +65,7 @@ def bits(column: Any) -> list[int]:
 
 
 @every_ending
-def test_a_light_curve_comes_back_to_the_last_bit(tmp_path: Path, ending: str) -> None:
+def test_a_light_curve_is_read_to_the_last_bit(tmp_path: Path, ending: str) -> None:
     lc = tess()
     again = there_and_back(lc, tmp_path, ending)
     assert isinstance(again, lightkurve.TessLightCurve)
@@ -173,7 +173,7 @@ def test_the_time_format_comes_back(tmp_path: Path, ending: str, name: str, scal
 
 @pytest.mark.filterwarnings("ignore::astropy.units.UnitsWarning")
 @every_ending
-def test_the_clock_of_a_mission_of_ones_own_comes_back(tmp_path: Path, ending: str) -> None:
+def test_the_clock_of_a_custom_mission_is_restored(tmp_path: Path, ending: str) -> None:
     Clock("export_hours", "h", Decimal("2458836.25"), "jd", "tdb").time_format()
     time = Time([1.1, 2.2, 3.3, 4.4], format="export_hours", scale="tdb")
     lc = tess(time=time, MISSION="CHEOPS", TELESCOP="CHEOPS", AUTHOR="DRP")
@@ -329,7 +329,7 @@ def test_other_endings_are_refused(tmp_path: Path, path: str, message: str) -> N
         (lambda: tess(pixels=np.ones((4, 2))), r"column 'pixels' must have .* shape \(4, 2\)"),
     ],
 )
-def test_what_no_file_can_hold_is_refused(tmp_path: Path, made: Any, message: str) -> None:
+def test_values_that_no_file_can_hold_are_refused(tmp_path: Path, made: Any, message: str) -> None:
     with pytest.raises(ExportError, match=message):
         write_lightcurve(made(), tmp_path / "star.fits")
     assert not list(tmp_path.iterdir())

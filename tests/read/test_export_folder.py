@@ -76,7 +76,7 @@ def test_each_light_curve_has_a_file_and_a_row_in_the_order_of_the_selection(
         assert lcdb.read_lightcurve(path).meta["DATASET"] == dataset
 
 
-def test_what_is_whole_is_kept_without_reading_its_arrays(
+def test_complete_files_are_kept_without_reading_their_arrays(
     db: lcdb.Database, tmp_path: Path
 ) -> None:
     found = db.search(3)
@@ -317,7 +317,7 @@ def test_every_cadence_is_in_the_file_unless_it_is_to_be_dropped(
         ({"format": "parquet", "flagged": "drop"}, ExportError, "writes every cadence"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_invalid_arguments_are_refused(
     db: lcdb.Database,
     tmp_path: Path,
     options: dict[str, Any],

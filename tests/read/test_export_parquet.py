@@ -111,7 +111,7 @@ def test_duckdb_reads_it(db: lcdb.Database, tmp_path: Path) -> None:
     assert duckdb.connect().execute(query).fetchall() == expected
 
 
-def test_what_is_there_is_not_written_again(db: lcdb.Database, tmp_path: Path) -> None:
+def test_existing_files_are_not_written_again(db: lcdb.Database, tmp_path: Path) -> None:
     db.search([1, 2]).export(tmp_path, format="parquet")
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
     everything = db.search()

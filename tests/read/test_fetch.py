@@ -74,7 +74,7 @@ def plain(found: Any) -> Any:
     return found.tolist() if isinstance(found, np.ndarray) else found
 
 
-def test_everything_comes_by_its_ids(session: orm.Session, stored: dict[str, Any]) -> None:
+def test_everything_is_fetched_by_id(session: orm.Session, stored: dict[str, Any]) -> None:
     arrays = fetch(session, **stored)
     (observation,) = stored["observations"]
     first, second = stored["pairs"]
@@ -112,7 +112,7 @@ def test_missing_ids_are_omitted(session: orm.Session) -> None:
     assert arrays == Arrays()
 
 
-def test_it_is_one_statement(
+def test_fetch_is_one_statement(
     session: orm.Session,
     stored: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
@@ -189,7 +189,7 @@ def test_arrays_that_cannot_be_read_fail_and_are_found(
     assert name in ids
 
 
-def test_where_all_can_be_read_nothing_is_unfit(
+def test_readable_rows_are_not_reported_as_unreadable(
     session: orm.Session, stored: dict[str, Any], statements: list[str]
 ) -> None:
     session.execute(sa.text("UPDATE dataset SET values = '{NULL,1,2}'"))
@@ -201,7 +201,7 @@ def test_where_all_can_be_read_nothing_is_unfit(
 # The COPY itself
 
 
-def test_what_the_server_refuses_is_an_error_as_sqlalchemy_raises_it(
+def test_a_statement_that_the_server_refuses_raises_as_in_sqlalchemy(
     session: orm.Session,
 ) -> None:
     reader = wire.RowReader([wire.INT4], lambda _: None)

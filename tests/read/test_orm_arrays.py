@@ -72,7 +72,7 @@ def test_arrays_come_in_one_statement(
     assert copies(caplog) == 1
 
 
-def test_without_it_each_array_is_a_query(datasets: list[DataSet], statements: list[str]) -> None:
+def test_without_load_each_array_is_a_query(datasets: list[DataSet], statements: list[str]) -> None:
     statements.clear()
     assert [dataset.values[0] for dataset in datasets] == list(range(COUNT))
     assert len(statements) >= COUNT

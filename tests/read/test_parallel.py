@@ -304,7 +304,7 @@ def test_a_worker_that_is_killed_costs_a_retry_and_nothing_else(
 
 
 @pytest.mark.slow
-def test_what_kills_every_worker_is_found_and_is_a_row(db: lcdb.Database) -> None:
+def test_a_light_curve_that_crashes_every_worker_is_a_row(db: lcdb.Database) -> None:
     deadly = int(db.search(6, processing="raw").table["dataset"].iloc[0])
 
     def crash(record: Any) -> int:

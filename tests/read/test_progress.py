@@ -23,14 +23,14 @@ def test_progress_true_draws_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     assert "10/10" in shown(capsys, True, 3, 10)
 
 
-def test_it_is_not_drawn_if_forbidden(
+def test_progress_false_draws_no_bar(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "_PATIENCE", 0.0)
     assert shown(capsys, False, 3, 10) == ""
 
 
-def test_by_itself_it_comes_only_when_the_work_lasts(
+def test_a_bar_is_drawn_by_default_only_during_long_work(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shown(capsys, None, 3, 10) == ""
@@ -38,7 +38,7 @@ def test_by_itself_it_comes_only_when_the_work_lasts(
     assert "10/10" in shown(capsys, None, 3, 10)
 
 
-def test_it_does_not_come_when_all_is_done(
+def test_a_bar_is_not_drawn_after_the_work_is_done(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Progress(10, "light curve", None) as bar:
@@ -54,13 +54,13 @@ def test_its_speed_counts_from_the_beginning_of_the_work() -> None:
         assert bar._bar.format_dict["elapsed"] >= 100
 
 
-def test_it_never_goes_beyond_the_end_nor_back(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bar_never_passes_the_end_nor_moves_back(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, True, 5, 99)
     assert "10/10" in text
     assert "99" not in text.split("[")[0]
 
 
-def test_it_is_closed_by_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bar_is_closed_by_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     bar = Progress(10, "light curve", True)
 
     def work() -> None:
@@ -74,7 +74,7 @@ def test_it_is_closed_by_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert "4/10" in capsys.readouterr().err
 
 
-def test_it_can_be_switched_off_in_the_environment() -> None:
+def test_bars_can_be_disabled_in_the_environment() -> None:
     code = (
         "from lcdb_notebook.read.progress import Progress\n"
         "with Progress(10, 'thing', True) as bar: bar.show(5)"

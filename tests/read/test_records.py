@@ -254,7 +254,7 @@ def test_a_light_curve_without_flags_is_read_all_the_same(session_scope: Session
     assert [dict(data.quality) for data in read_all(session_scope)] == [{}] * 8
 
 
-def test_what_light_curves_share_cannot_be_changed_by_one_of_them(
+def test_arrays_shared_by_light_curves_are_read_only(
     session_scope: SessionScope,
 ) -> None:
     data = read_all(session_scope)[0]
@@ -466,7 +466,7 @@ def test_an_observation_that_was_deleted_since_it_was_found_is_named(
         assert len(list(found)) == 4
 
 
-def test_nothing_is_warned_of_if_all_is_well(session_scope: SessionScope) -> None:
+def test_good_light_curves_do_not_warn(session_scope: SessionScope) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(read_all(session_scope, "skip")) == 8

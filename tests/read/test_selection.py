@@ -110,7 +110,7 @@ def test_search_sends_no_statement(db: lcdb.Database, traffic: Traffic) -> None:
     assert traffic.all == 0
 
 
-def test_what_was_found_is_kept(db: lcdb.Database, traffic: Traffic) -> None:
+def test_found_rows_are_kept(db: lcdb.Database, traffic: Traffic) -> None:
     found = db.search(1)
     table = found.table
     traffic.start()

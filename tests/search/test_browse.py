@@ -197,7 +197,7 @@ def test_each_value_has_the_number_of_targets_left(
     assert browse.counts(session, wanted, facet) == found
 
 
-def test_what_is_part_of_an_instrument_counts_for_it(session: orm.Session) -> None:
+def test_parts_of_an_instrument_are_counted_for_it(session: orm.Session) -> None:
     of = browse.choices(session)["instrument"]
     counts = browse.counts(session, TargetFilter(), "instrument")
     whole = {path: counts.get(id_, 0) for id_, path in of}

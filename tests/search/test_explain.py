@@ -82,7 +82,7 @@ def test_an_unknown_target_of_a_catalog_names_that_one(filled: orm.Session) -> N
     assert str(why(filled, "Gaia DR3 101")).startswith("no target 101 in catalog Gaia DR3; ")
 
 
-def test_of_many_unknown_targets_some_are_named(filled: orm.Session) -> None:
+def test_some_of_many_unknown_targets_are_named(filled: orm.Session) -> None:
     assert "no target 900, 901, 902, 903, 904, ... in" in str(why(filled, range(900, 1000)))
 
 
@@ -124,7 +124,7 @@ def test_every_processing_method_is_listed_and_raw_is_explained(filled: orm.Sess
     assert message.endswith("processing='raw' selects raw photometry")
 
 
-def test_of_very_many_names_the_nearest_are_listed(filled: orm.Session) -> None:
+def test_the_nearest_of_very_many_names_are_listed(filled: orm.Session) -> None:
     filled.add_all([ProcessingMethod(name=f"method {n}") for n in range(100)])
     message = str(why(filled, processing="method x7"))
     assert message.count("'method ") == 13
@@ -154,7 +154,9 @@ def test_a_target_without_light_curves_is_not_reported_as_unknown(filled: orm.Se
     assert type(why(filled, 555)) is LightCurveNotFoundError
 
 
-def test_it_takes_three_statements_at_most(filled: orm.Session, statements: list[str]) -> None:
+def test_an_explanation_sends_at_most_three_statements(
+    filled: orm.Session, statements: list[str]
+) -> None:
     search = {"catalog": "TIC", "instrument": "Camera 1", "photometry": "SPOC SAP"}
     statements.clear()
     assert "999" in str(why(filled, [998, 999], processing="DET", **search))

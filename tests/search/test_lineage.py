@@ -619,7 +619,7 @@ def test_light_curves_processed_by_lightkurve_keep_their_lineage(
     assert change(curve(sky, "TESS")).to_fits()[0].header["LINEAGE"] == HISTORY
 
 
-def test_a_history_of_ones_own_words_is_written_instead(sky: Sky) -> None:
+def test_a_custom_history_is_written_instead(sky: Sky) -> None:
     assert curve(sky, "TESS").to_fits(LINEAGE="mine")[0].header["LINEAGE"] == "mine"
     assert "LINEAGE" not in curve(sky, "TESS", history="").to_fits()[0].header
 

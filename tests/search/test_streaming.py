@@ -89,7 +89,7 @@ def test_a_slice_keeps_the_order_of_the_search(db: lcdb.Database) -> None:
     assert rows == all_of(search)[2:19]
 
 
-def test_many_numbers_come_some_at_a_time_in_order(db: lcdb.Database) -> None:
+def test_many_numbers_are_streamed_in_batches_in_order(db: lcdb.Database) -> None:
     with db.session_scope() as session:
         numbers = sorted({row.target for row in Search(db, criteria()).found(session).rows})
     search = Search(db, criteria([*reversed(numbers), 10**12]))

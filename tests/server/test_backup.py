@@ -301,7 +301,7 @@ def test_a_database_that_is_not_empty_is_refused_and_unchanged(dump: Path, blank
     assert contents(blank_dsn) == before
 
 
-def test_rows_in_tables_of_somebody_else_count_as_well(dump: Path, blank_dsn: str) -> None:
+def test_rows_in_tables_of_other_users_are_counted(dump: Path, blank_dsn: str) -> None:
     with connected(blank_dsn) as connection:
         connection.exec_driver_sql("CREATE SCHEMA other; CREATE TABLE other.notes AS SELECT 1 AS x")
     with pytest.raises(BackupError, match=r"rows in other\.notes"):
@@ -318,7 +318,7 @@ def test_restore_replaces_the_contents_with_replace(
     assert contents(blank_dsn) == contents(filled)
 
 
-def test_what_would_tear_up_other_things_is_refused(dump: Path, blank_dsn: str) -> None:
+def test_a_restore_that_would_drop_other_objects_is_refused(dump: Path, blank_dsn: str) -> None:
     lcdb.connect(blank_dsn, write=True, create=True).close()
     with connected(blank_dsn) as connection:
         connection.exec_driver_sql("CREATE VIEW mine AS SELECT name FROM target")
@@ -328,7 +328,7 @@ def test_what_would_tear_up_other_things_is_refused(dump: Path, blank_dsn: str) 
     assert contents(blank_dsn) == before
 
 
-def test_tables_that_somebody_is_using_are_not_waited_for_for_ever(
+def test_a_restore_stops_waiting_for_tables_in_use(
     dump: Path, blank_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lcdb.connect(blank_dsn, write=True, create=True).close()
@@ -464,7 +464,7 @@ def test_a_backup_that_fails_leaves_the_earlier_one(
 
 
 @as_root
-def test_on_a_full_disk_no_half_is_left(filled: str, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_incomplete_backup(filled: str, tmp_path: Path) -> None:
     command: list[str | Path] = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("this root may not mount a file system")

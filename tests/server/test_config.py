@@ -159,7 +159,7 @@ def test_the_embedded_servers_folder_is_absolute(home: Path) -> None:
     assert in_home == Path("~/db").expanduser()
 
 
-def test_where_the_embedded_server_is_forbidden_the_error_lists_what_was_looked_at(
+def test_with_embedded_false_the_error_lists_the_places_searched(
     home: Path,
 ) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -376,7 +376,7 @@ def test_an_invalid_port_is_named_with_its_file(
         ),
     ],
 )
-def test_a_file_that_makes_no_sense_is_named_and_never_quoted(
+def test_an_invalid_file_is_named_and_never_quoted(
     text: str, reason: str, home: Path, write_conf: Callable[..., Path]
 ) -> None:
     path = write_conf(text=text)
@@ -449,7 +449,7 @@ def test_a_file_without_a_password_may_be_open_to_all(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_somebody_else_is_not_ours_to_close(
+def test_a_file_of_another_user_is_not_warned_about(
     home: Path, write_conf: Callable[..., Path]
 ) -> None:
     path = write_conf()

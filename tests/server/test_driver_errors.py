@@ -109,7 +109,7 @@ def test_server_errors_become_errors_of_the_package(
 
 
 @pytest.mark.parametrize(("sql", "error", "message"), STATEMENTS.values(), ids=STATEMENTS)
-def test_so_does_what_the_driver_itself_raises(
+def test_errors_of_the_driver_become_errors_of_the_package(
     connection: sa.Connection, sql: list[str], error: type[Exception], message: str
 ) -> None:
     driver: Any = connection.connection.driver_connection

@@ -177,7 +177,7 @@ def test_text_is_utf8_and_sorted_alike_on_every_machine(server: embedded.Server)
     assert query(server, provider) in ("b", b"b")
 
 
-def test_what_was_committed_is_on_the_disk(server: embedded.Server) -> None:
+def test_committed_data_are_on_the_disk(server: embedded.Server) -> None:
     assert query(server, "SHOW fsync") == "on"
     assert query(server, "SHOW synchronous_commit") == "on"
     assert query(server, "SHOW data_checksums") == "on"
@@ -278,7 +278,7 @@ def test_a_server_starts_and_is_private_wherever_its_folder_is(parts: tuple[str,
 
 
 @as_root
-def test_even_through_an_opened_folder_another_user_is_refused(server: embedded.Server) -> None:
+def test_another_user_is_refused_even_if_the_folder_is_open(server: embedded.Server) -> None:
     sockets = sockets_of(server)
     try:
         sockets.chmod(0o755)
@@ -291,7 +291,7 @@ def test_even_through_an_opened_folder_another_user_is_refused(server: embedded.
     assert "Peer authentication failed" in refused.stderr
 
 
-def test_the_client_refuses_a_server_that_is_somebody_elses(server: embedded.Server) -> None:
+def test_the_client_refuses_a_server_of_another_user(server: embedded.Server) -> None:
     owner = Path(f"/proc/{postmaster(server.folder)}").owner()
     assert server.url().query["requirepeer"] == owner
     impostors = server.url().update_query_dict({"requirepeer": "somebody"})
@@ -461,7 +461,7 @@ def test_another_process_joins_the_running_server_and_leaves_it_running(
     assert query(server, "SELECT 1") == 1
 
 
-def test_of_several_processes_that_start_it_at_once_one_server_results(folder: Path) -> None:
+def test_several_processes_that_start_at_once_share_one_server(folder: Path) -> None:
     with ExitStack() as stack:
         others = [stack.enter_context(another_process(folder)) for _ in range(4)]
         assert {first_line(other) for other in others} == {str(postmaster(folder))}

@@ -311,7 +311,7 @@ def test_no_transaction_stays_open(direct: sa.URL, pooled: sa.URL) -> None:
 
 
 @pytest.mark.parametrize("write", [False, True], ids=["reading", "writing"])
-def test_statement_timeout_is_enforced_and_is_ours_alone(
+def test_statement_timeout_is_enforced_for_this_client_only(
     shared: sa.URL, untouched: dict[str, str], write: bool
 ) -> None:
     with lcdb.connect(shared, statement_timeout=0.2, write=write) as db:
@@ -397,7 +397,7 @@ def test_a_transaction_begun_by_hand_is_kept_and_only_reads(shared: sa.URL) -> N
         "PREPARE plan AS SELECT 1",
     ],
 )
-def test_what_would_reach_other_clients_is_refused(
+def test_settings_that_would_reach_other_clients_are_refused(
     shared: sa.URL, untouched: dict[str, str], write: bool, statement: str
 ) -> None:
     with lcdb.connect(shared, write=write) as db:

@@ -259,7 +259,7 @@ def test_after_every_method_all_is_quiet(url: str, watch: Watch, tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", WRITE)
-def test_so_it_is_where_writing_is_allowed(
+def test_after_every_method_all_is_quiet_with_write(
     url: str, watch: Watch, tmp_path: Path, name: str
 ) -> None:
     with lcdb.connect(url, write=True) as db:
@@ -340,7 +340,7 @@ def test_two_threads_take_turns(url: str, watch: Watch) -> None:
         assert watch.is_quiet()
 
 
-def test_many_threads_read_what_one_would(url: str, watch: Watch) -> None:
+def test_many_threads_read_the_same_as_one(url: str, watch: Watch) -> None:
     wrong: list[Any] = []
     with lcdb.connect(url) as db:
         expected = {

@@ -190,7 +190,7 @@ def test_the_server_refuses_every_change(
 @pytest.mark.usefixtures("unchanged")
 @every_way
 @pytest.mark.parametrize("statement", LET_THROUGH.values(), ids=LET_THROUGH)
-def test_what_the_server_would_let_through_is_refused_before(
+def test_writing_commands_that_read_only_mode_allows_are_refused(
     db: lcdb.Database, way: Callable[[lcdb.Database, str], None], statement: str
 ) -> None:
     with pytest.raises(ReadOnlyError, match=r"lcdb.connect\(..., write=True\)"):
@@ -261,7 +261,7 @@ UNDOINGS: dict[str, Attempt] = {
 @pytest.mark.usefixtures("unchanged")
 @every_way
 @pytest.mark.parametrize("attempt", UNDOINGS.values(), ids=UNDOINGS)
-def test_no_way_to_undo_it_leads_to_a_change(
+def test_no_way_of_disabling_read_only_mode_leads_to_a_change(
     db: lcdb.Database, way: Callable[[lcdb.Database, str], None], attempt: Attempt
 ) -> None:
     refused: list[BaseException] = []

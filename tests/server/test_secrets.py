@@ -330,7 +330,7 @@ def test_no_log_of_any_level_contains_the_password(
 
 
 @pytest.mark.parametrize("take", [pickle.dumps, cloudpickle.dumps, copy.deepcopy])
-def test_what_is_connected_refuses_to_be_pickled(
+def test_connected_objects_cannot_be_pickled(
     take: Callable[[object], object], server: Server
 ) -> None:
     with lcdb.connect(server.url()) as db:
@@ -340,7 +340,7 @@ def test_what_is_connected_refuses_to_be_pickled(
             assert TELLTALE not in all_text(caught.value)
 
 
-def test_what_was_read_is_pickled_without_it(server: Server) -> None:
+def test_results_are_pickled_without_the_password(server: Server) -> None:
     with lcdb.connect(server.url()) as db:
         found = db.search(1, sector=1)
         (first, *_) = found.read()

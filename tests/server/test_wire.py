@@ -187,7 +187,7 @@ def read_in_pieces(
 
 
 @given(tables())
-def test_what_is_encoded_is_decoded_again_bit_by_bit(
+def test_encoded_values_are_decoded_to_the_same_bits(
     content: tuple[list[wire.Field], list[tuple[Any, ...]]],
 ) -> None:
     fields, rows = content
@@ -754,7 +754,7 @@ def test_scalars_go_through_the_server_and_come_back(
         ("1, 2", wire.INT4, "must have 1 fields .*, got 2"),
     ],
 )
-def test_what_the_server_sends_but_the_field_is_not_is_named(
+def test_a_type_that_does_not_fit_the_field_is_named(
     cursor: Any, value: str, field: wire.Field, message: str
 ) -> None:
     with pytest.raises(WireError, match=message):
@@ -817,7 +817,7 @@ def test_the_error_of_the_server_is_raised_by_copy_unchanged(cursor: Any) -> Non
     cursor.connection.rollback()
 
 
-def test_what_the_consumer_raises_comes_out_of_the_copy(cursor: Any) -> None:
+def test_an_exception_of_the_consumer_is_raised_by_the_copy(cursor: Any) -> None:
     def consume(run: wire.Rows) -> None:
         raise LookupError(f"{run.count} rows")
 
