@@ -20,7 +20,7 @@ from lcdb_notebook.search import layout
 if TYPE_CHECKING:
     import lightkurve
 
-__all__ = ["Columns", "add_cards", "add_contents", "header_cards"]
+__all__ = ["Columns", "add_cards", "add_contents", "as_meta", "header_cards"]
 
 Columns = str | Sequence[str] | None
 """Type of ``columns``: "all", or the names of further columns."""
@@ -83,6 +83,7 @@ def add_contents(
     lightcurves: Sequence[lightkurve.LightCurve],
     records: Sequence[LightCurveData],
     pairs: Mapping[Any, Pair],
+    cards: Mapping[Pair, Mapping[str, Any]],
     columns: Columns = None,
 ) -> None:
     """Add header cards to ``meta``, and the named columns to light curves.
@@ -97,6 +98,8 @@ def add_contents(
         The record of each.
     pairs : mapping of DataSetId to tuple of (int, int)
         The ids of the target and the observation of each DataSet.
+    cards : mapping of tuple of (int, int) to mapping of str to object
+        The header cards, by the ids of targets and observations.
     columns : str, sequence of str, or None
         "all", or names in any case.
 
@@ -110,13 +113,11 @@ def add_contents(
     if not layout.of(session).has_contents or not datasets:
         _refuse(names, ())
         return
-    keys = _keys(datasets)
-    cards = header_cards(session, datasets)
     for lightcurve, data in zip(lightcurves, records, strict=True):
         add_cards(lightcurve, cards.get(pairs[data.dataset], {}))
     if names == []:
         return
-    further, known = _columns(session, keys, records, pairs, names)
+    further, known = _columns(session, _keys(datasets), records, pairs, names)
     for lightcurve, data in zip(lightcurves, records, strict=True):
         found = further.get(pairs[data.dataset], {})
         _refuse([n for n in names or () if n not in found], known.get(pairs[data.dataset], ()))
@@ -141,10 +142,16 @@ def header_cards(session: orm.Session, pairs: Collection[Pair]) -> dict[Pair, di
     if not layout.of(session).has_contents or not pairs:
         return {}
     return {
-        (target, observation): {key: value for key, (value, _) in cards.items()}
-        | {"RA": ra, "DEC": declination}
+        (target, observation): as_meta(ra, declination, cards)
         for target, observation, ra, declination, cards in session.execute(_CARDS, _keys(pairs))
     }
+
+
+def as_meta(
+    ra: float | None, declination: float | None, cards: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return stored cards, which have a value and a comment, as entries of ``meta``."""
+    return {key: value for key, (value, _) in cards.items()} | {"RA": ra, "DEC": declination}
 
 
 def add_cards(lightcurve: lightkurve.LightCurve, cards: Mapping[str, Any]) -> None:

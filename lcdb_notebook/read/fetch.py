@@ -32,8 +32,10 @@ from lcdb_notebook.server.trace import traced
 
 __all__ = [
     "CADENCES",
+    "CARDS",
     "DATASET",
     "FLAGS",
+    "LINK",
     "POSITIONS",
     "TIMES",
     "Arrays",
@@ -53,7 +55,7 @@ _log = logging.getLogger(__name__)
 _SHOWN = 200
 
 # The table of a row of the stream; the first field of every row.
-CADENCES, TIMES, FLAGS, DATASET, VERSION, POSITIONS = range(6)
+CADENCES, TIMES, FLAGS, DATASET, VERSION, POSITIONS, CARDS, LINK = range(8)
 
 _FIELDS = (
     wire.INT4.named("kind"),
@@ -63,7 +65,7 @@ _FIELDS = (
     wire.FLOAT_ARRAY.named("errors"),
     wire.INT_ARRAY.named("cadence_reference"),
     wire.INT_ARRAY.named("quality_flags"),
-    wire.TEXT.named("flag type"),
+    wire.TEXT.named("flag type or text"),
 )
 
 
@@ -84,6 +86,8 @@ class Arrays:
     #: Positions of the star by the id of their processing method.
     positions: dict[Pair, dict[int, Vector | None]] = field(default_factory=dict)
     versions: dict[int, str] = field(default_factory=dict)
+    #: Kind, ids, two arrays and text of the rows of other queries.
+    origins: list[tuple[Any, ...]] = field(default_factory=list)
     #: DataSets by their position in the stream, from 1; None if the stream has their ids.
     by_place: Sequence[DataSetId] | None = None
 
@@ -104,6 +108,8 @@ class Arrays:
                 self.positions.setdefault((id_, observation), {})[int(flag_type)] = floats
             elif kind == VERSION:
                 self.versions[id_] = flag_type
+            elif kind in (CARDS, LINK):
+                self.origins.append((kind, id_, observation, floats, errors, flag_type))
             else:
                 self.cadences[id_] = cadences
 
@@ -115,6 +121,7 @@ def fetch(
     pairs: Sequence[Pair] = (),
     observations: Sequence[int] = (),
     versions: Sequence[int] = (),
+    further: Sequence[str] = (),
     meanwhile: Callable[[int], object] | None = None,
     into: Arrays | None = None,
     take: Callable[[wire.Rows], object] | None = None,
@@ -136,6 +143,8 @@ def fetch(
         Ids of the observations whose cadence numbers and observation-wide flags are read.
     versions : sequence of int, default ()
         Ids of the observations whose versions are read.
+    further : sequence of str, default ()
+        Other queries for the same statement, whose rows are kept as ``origins``.
     meanwhile : callable, optional
         Called ten times a second with the number of DataSets received.
     into : Arrays, optional
@@ -163,15 +172,15 @@ def fetch(
     tick = None if meanwhile is None else lambda: meanwhile(len(arrays.datasets))
     if arranged.keyed is None:
         reader = wire.RowReader(_FIELDS, take or arrays.take)
-        sql = _statement(datasets, pairs, observations, versions, **given)
+        sql = _statement(datasets, pairs, observations, versions, further, **given)
         copy_out(session, sql, reader, tick)
         return arrays
     for part in parts(datasets, pairs, observations):
         arrays.by_place = part[0]
         reader = wire.RowReader(_FIELDS, take or arrays.take)
-        sql = _statement(*part, versions, **given, keyed=arranged.keyed)
+        sql = _statement(*part, versions, further, **given, keyed=arranged.keyed)
         copy_out(session, sql, reader, tick)
-        versions = ()
+        versions = further = ()
     return arrays
 
 
@@ -222,6 +231,7 @@ def _statement(
     pairs: Sequence[Pair],
     observations: Sequence[int],
     versions: Sequence[int],
+    further: Sequence[str],
     *,
     flags: bool,
     by_type: bool,
@@ -256,7 +266,6 @@ def _statement(
         f"FROM {rows_of}",
     ]
     present = [
-        bool(observations),
         bool(versions),
         flags and bool(observations),
         flags and bool(pairs),
@@ -265,7 +274,7 @@ def _statement(
         bool(datasets),
     ]
     # The first part of the UNION defines the column types, so it is always included; without ids it
-    # costs nothing.
-    return " UNION ALL ".join(
-        arm for position, arm in enumerate(arms) if position == 0 or present[position]
-    )
+    # costs nothing. The DataSets are last, so that they are assembled when they arrive.
+    first, *others = arms
+    chosen = [arm for arm, is_present in zip(others, present, strict=True) if is_present]
+    return " UNION ALL ".join([first, *further, *chosen])

@@ -15,6 +15,7 @@ from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.assemble import Chunk
 from lcdb_notebook.read.fetch import Arrays, Pair, fetch
+from lcdb_notebook.read.origins import Origins
 from lcdb_notebook.read.progress import Bar, Progress
 from lcdb_notebook.read.unreadable import Unreadable, find_unreadable
 from lcdb_notebook.search import layout, stars
@@ -43,6 +44,7 @@ def records(
     on_error: OnError = "raise",
     progress: bool | None = None,
     check: Callable[[LightCurveData], None] | None = None,
+    origins: Origins | None = None,
 ) -> Iterator[LightCurveData]:
     """Read the light curves of rows in order.
 
@@ -63,6 +65,8 @@ def records(
         Show a progress bar; None shows it once the work has taken a second.
     check : callable, optional
         Function that raises a DataError for a light curve that is not usable.
+    origins : Origins, optional
+        Filled with the header cards and histories of the light curves.
 
     Raises
     ------
@@ -72,7 +76,9 @@ def records(
     refused: list[str] = []
     number = 0
     with Progress(rows.size, "light curve", progress) as bar:
-        for made in outcomes(session_scope, rows.found, missions, chunk_bytes=chunk_bytes, bar=bar):
+        for made in outcomes(
+            session_scope, rows.found, missions, chunk_bytes=chunk_bytes, bar=bar, origins=origins
+        ):
             number += 1
             if check is not None and isinstance(made, LightCurveData):
                 try:
@@ -96,6 +102,7 @@ def outcomes(
     *,
     chunk_bytes: int | None = CHUNK_BYTES,
     bar: Bar,
+    origins: Origins | None = None,
 ) -> Iterator[LightCurveData | DataError]:
     """Read each row, in order, as a light curve or the reason why it cannot be read.
 
@@ -107,11 +114,13 @@ def outcomes(
         is_part = found.is_page or len(rows) < len(found.rows)
         with session_scope() as session:
             shared.keep_versions = is_part and layout.of(session).versioned
-            chunk = _fetch(session, rows, found, missions, shared, bar, done)
+            chunk = _fetch(session, rows, found, missions, shared, bar, done, origins)
             while shared.forget_changed(chunk):
                 # Another client wrote between two chunks; only a single statement is consistent.
-                chunk = _fetch(session, rows, found, missions, shared, bar, done)
+                chunk = _fetch(session, rows, found, missions, shared, bar, done, origins)
             shared.keep(chunk)
+            if origins is not None:
+                origins.keep(session, rows, chunk.arrays)
         for row in rows:
             yield chunk.light_curve(row)
         done += len(rows)
@@ -225,6 +234,7 @@ def _fetch(
     shared: _Shared,
     bar: Bar,
     done: int,
+    origins: Origins | None,
 ) -> Chunk:
     seen = dict.fromkeys(row.observation for row in rows)
     ids: dict[str, Any] = {
@@ -235,6 +245,7 @@ def _fetch(
     versions = [*seen] if shared.keep_versions else []
     parameters = stars.parameters(session, {row.target_id for row in rows})
     positions = layout.of(session).positions
+    further = [] if origins is None else [*origins.queries(session, rows)]
 
     def tick(received: int) -> None:
         bar.show(done + received)
@@ -246,6 +257,7 @@ def _fetch(
             session,
             **readable,
             versions=versions,
+            further=further,
             meanwhile=tick,
             into=chunk.arrays,
             take=chunk.take,

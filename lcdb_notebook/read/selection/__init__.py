@@ -11,6 +11,7 @@ from lcdb_notebook.errors import LightCurveIndexError, NotFoundError
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.read.origins import Origins
 from lcdb_notebook.read.records import OnError, records
 from lcdb_notebook.read.selection import choosing, interchange, outputs, tables, workers
 from lcdb_notebook.read.selection import lightcurves as _lightcurves
@@ -183,6 +184,7 @@ class Selection:
         on_error: OnError,
         progress: bool | None,
         check: Callable[[LightCurveData], None] | None = None,
+        origins: Origins | None = None,
     ) -> Iterator[LightCurveData]:
         check_choice("on_error", on_error, ("raise", "skip"))
         search = self._search
@@ -197,4 +199,5 @@ class Selection:
             on_error=on_error,
             progress=progress,
             check=check,
+            origins=origins,
         )

@@ -13,10 +13,11 @@ from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.read.contents import Columns, add_contents
 from lcdb_notebook.read.fetch import Pair
+from lcdb_notebook.read.origins import Origins
 from lcdb_notebook.read.records import OnError, records
 from lcdb_notebook.read.selection.protocol import Rows
 from lcdb_notebook.read.selection.several import warn_of_several
-from lcdb_notebook.search import explain, lineage, results
+from lcdb_notebook.search import explain, results
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.streaming import Pages
 
@@ -103,8 +104,13 @@ def lightcurve(
     with self._search.sessions.session_scope() as session:
         found = _only_one(self, session)
         missions = results.missions(session)
+        origins = Origins()
         data, *others = records(
-            lambda: nullcontext(session), Pages.of(found), missions, chunk_bytes=None
+            lambda: nullcontext(session),
+            Pages.of(found),
+            missions,
+            chunk_bytes=None,
+            origins=origins,
         )
         ordered = convert.by_start([data, *others])
         orbits = convert.to_lightcurves(
@@ -113,9 +119,9 @@ def lightcurve(
             flagged=flagged,
             time_format=time_format,
             as_flux=as_flux,
-            histories=lineage.histories(session, ordered),
+            histories=origins.histories,
         )
-        add_contents(session, orbits, ordered, pairs(found), columns)
+        add_contents(session, orbits, ordered, pairs(found), origins.cards, columns)
     if not others:
         only: lightkurve.LightCurve = orbits[0]
         return only
@@ -269,11 +275,13 @@ def collected(
     with search.sessions.session_scope() as session:
         found = search.found(session)
         found.require()
-    in_order = convert.by_start(list(selection._read(None, on_error, progress, convert.check_unit)))
+    origins = Origins()
+    in_order = convert.by_start(
+        list(selection._read(None, on_error, progress, convert.check_unit, origins))
+    )
+    lightcurves = convert.to_lightcurves(in_order, histories=origins.histories, **options)
     with search.sessions.session_scope() as session:
-        histories = lineage.histories(session, in_order)
-        lightcurves = convert.to_lightcurves(in_order, histories=histories, **options)
-        add_contents(session, lightcurves, in_order, pairs(found), columns)
+        add_contents(session, lightcurves, in_order, pairs(found), origins.cards, columns)
     return lightcurves
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.read.origins import Origins
 from lcdb_notebook.read.records import OnError
 from lcdb_notebook.search.lazy import Search
 
@@ -25,4 +26,5 @@ class Rows(Protocol):
         on_error: OnError,
         progress: bool | None,
         check: Callable[[LightCurveData], None] | None = None,
+        origins: Origins | None = None,
     ) -> Iterator[LightCurveData]: ...

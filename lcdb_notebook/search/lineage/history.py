@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import orm
 
@@ -13,7 +13,7 @@ from lcdb_notebook.lightcurve.record import processing_label
 from lcdb_notebook.search import layout
 from lcdb_notebook.search.lineage.queries import ancestry
 
-__all__ = ["histories"]
+__all__ = ["Link", "histories", "written"]
 
 Made = tuple[str | None, str | None]  # photometry and processing
 
@@ -21,6 +21,15 @@ _MOST_STEPS = 12
 _MOST_BESIDE = 4
 # Beyond this number, only the nearest ancestors are listed; a light curve usually has five or six.
 _MOST_ANCESTORS = 50
+
+
+class Link(NamedTuple):
+    """A DataSet, one that it was derived from, and how that was made."""
+
+    child: DataSetId
+    source: DataSetId
+    photometry: str | None
+    processing: str | None
 
 
 class Processed(Protocol):
@@ -52,16 +61,23 @@ def histories(session: orm.Session, records: Sequence[Processed]) -> dict[DataSe
     if not records:
         return {}
     ids = list(dict.fromkeys(data.dataset for data in records))
-    sources: dict[DataSetId, set[DataSetId]] = {}
-    made: dict[DataSetId, Made] = {}
     arranged = layout.of(session)
     keyed = arranged.keyed
     presented = () if keyed is None else keyed.family(session, ids, everywhere=False)
     links = arranged.present(ancestry(keys=keyed is not None), *presented)
-    for row in session.connection().execute(links, {"ids": ids}):
-        sources.setdefault(row.child, set()).add(row.source)
-        made[row.source] = (row.photometry, row.processing)
+    found = session.connection().execute(links, {"ids": ids})
+    return written(records, (Link(*row) for row in found))
+
+
+def written(records: Sequence[Processed], links: Iterable[Link]) -> dict[DataSetId, str]:
+    """Write the history of each light curve from the links above all of them."""
+    sources: dict[DataSetId, set[DataSetId]] = {}
+    made: dict[DataSetId, Made] = {}
+    for link in links:
+        sources.setdefault(link.child, set()).add(link.source)
+        made[link.source] = (link.photometry, link.processing)
     made |= {data.dataset: (data.photometry, data.processing) for data in records}
+    ids = dict.fromkeys(data.dataset for data in records)
     return {id_: _history(id_, sources, made) for id_ in ids}
 
 

@@ -25,7 +25,7 @@ from lcdb_notebook.search.lineage.graph import Lineage, Row
 from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
 from lcdb_notebook.search.sql import any_of, are_keys
 
-__all__ = ["ancestry", "family", "lineage"]
+__all__ = ["ancestry", "family", "lineage", "links_sql"]
 
 _dataset = DataSet.__table__
 _link = DataSetHierarchy.__table__
@@ -161,6 +161,33 @@ def ancestry(*, keys: bool = False) -> sa.Select[tuple[Any, ...]]:
         .outerjoin(_photometry, _photometry.c.id == made.c.photometric_method_id)
         .outerjoin(_processing, _processing.c.id == made.c.processing_method_id)
     )
+
+
+def links_sql(session: orm.Session, ids: str) -> str:
+    """Return the SQL of :func:`ancestry`, for a statement without parameters.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        The session, of a database whose DataSets have an id.
+    ids : str
+        The literal of an array of the ids.
+    """
+    text = _ancestry_text(layout.of(session), session.get_bind().dialect)
+    return text.replace(_IDS, f"'{ids}'")
+
+
+# The place of the ids in a statement that is kept.
+_IDS = ":ids:"
+
+
+@lru_cache(maxsize=8)
+def _ancestry_text(arranged: layout.Layout, dialect: sa.Dialect) -> str:
+    """Compile the statement, with its values other than ``ids``."""
+    compiled = arranged.present(ancestry()).compile(dialect=dialect)
+    # The others are the zeros of OFFSET.
+    values = {name: int(value) for name, value in compiled.params.items() if name != "ids"}
+    return str(compiled) % (values | {"ids": _IDS})
 
 
 def _closure(
