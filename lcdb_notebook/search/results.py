@@ -20,7 +20,7 @@ from lcdb_notebook.models import Mission, Observation
 from lcdb_notebook.search import explain, layout, sql, stars
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.layout.flag_types import also
-from lcdb_notebook.search.rows import Row
+from lcdb_notebook.search.rows import FoundRow, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +50,14 @@ def _types_of_targets(by_type: bool) -> sa.TextClause:
     )
 
 
+#: Name and clock of missions, by id.
+Missions = Mapping[UUID, tuple[str, Clock]]
+
+# Rows of a page at most whose observations are read in the same statement. As the fields of an
+# observation are then sent with each of its rows, larger pages would take more bytes than time.
+_READ_TOGETHER = 1_001
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """The rows of a search.
@@ -64,16 +72,19 @@ class Found:
         The error that explains why there are no rows, if that is known.
     is_page : bool, default False
         Whether other rows of the search follow.
+    missions : mapping of uuid.UUID to tuple of (str, Clock), optional
+        Name and clock of the missions of the rows by id, if they were read.
     """
 
     rows: Sequence[Row]
     observations: Mapping[int, tuple[ObservationData, int]]
     why: LCDBError | None = None
     is_page: bool = False
+    missions: Missions | None = None
 
     def part(self, start: int, stop: int | None) -> Found:
         """Return the rows from ``start`` up to, and excluding, ``stop``."""
-        return Found(self.rows[start:stop], self.observations)
+        return Found(self.rows[start:stop], self.observations, missions=self.missions)
 
     def require(self) -> None:
         """Raise the error that explains why there are no rows, if this is the case."""
@@ -121,6 +132,8 @@ def find(
 ) -> Found:
     """Run a search, in at most two statements, or four if nothing is found.
 
+    A page of at most 1,001 rows takes one statement.
+
     Parameters
     ----------
     session : sqlalchemy.orm.Session
@@ -147,6 +160,10 @@ def find(
     statement, values = sql.datasets(
         resolved, limit=limit, offset=offset, backwards=backwards, after=after
     )
+    arranged = layout.of(session)
+    together = limit is not None and limit <= _READ_TOGETHER and arranged.keyed is None
+    if together:
+        statement = sql.with_observations(statement, arranged.fields)
     fitted = layout.present(session, statement, resolved)
     rows: Sequence[Any] = session.connection().execute(fitted, values).all()
     if not rows:
@@ -157,7 +174,7 @@ def find(
         return Found((), {}, why)
     if criteria.raw_by_word:
         explain.check_raw(rows)
-    return _described(session, rows)
+    return _divided(rows, arranged) if together else _described(session, rows)
 
 
 def find_again(session: orm.Session, datasets: Sequence[DataSetId]) -> Found:
@@ -167,6 +184,22 @@ def find_again(session: orm.Session, datasets: Sequence[DataSetId]) -> Found:
     found = session.connection().execute(fitted, values)
     rows = {row.dataset: row for row in found}
     return _described(session, [rows[id_] for id_ in datasets if id_ in rows])
+
+
+def _divided(rows: Sequence[Any], arranged: layout.Layout) -> Found:
+    """Divide rows of :func:`sql.with_observations` into DataSets, observations and missions."""
+    observations: dict[int, tuple[ObservationData, int]] = {}
+    missions: dict[UUID, tuple[str, Clock]] = {}
+    for row in rows:
+        if row.observation not in observations:
+            observations[row.observation] = _observation(row, arranged)
+        values = row._mapping
+        id_ = values["mission.id"]
+        if id_ is not None and id_ not in missions:
+            columns = {name: values[f"mission.{name}"] for name in sql.CLOCK}
+            missions[id_] = columns["name"], _clock(**columns)
+    kept: list[Any] = [FoundRow(*row[: len(FoundRow._fields)]) for row in rows]
+    return Found(kept, observations, missions=missions)
 
 
 def _described(session: orm.Session, rows: Sequence[Any]) -> Found:

@@ -22,7 +22,7 @@ from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.lightcurve.units import POSITIONS
 from lcdb_notebook.models.tables.stored import REQUIRED
 from lcdb_notebook.read.export import FileFormat
-from lcdb_notebook.search import browse
+from lcdb_notebook.search import browse, results
 from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.layout import keyed
@@ -80,6 +80,27 @@ def test_table_has_the_fields_of_observations(db: lcdb.Database) -> None:
     assert table["sector"].tolist() == [1, 1, 2, 3, 3]
     assert table["instrument"].unique().tolist() == ["TESS / Camera 1 / CCD 2"]
     assert table["cadences"].tolist() == [39, 40, 41, 43, 44]
+
+
+def test_a_page_of_rows_is_described_like_the_whole_search(db: lcdb.Database) -> None:
+    fields = db._fields(())
+    whole_search = criteria(STAR, known_fields=fields)
+    with db.session_scope() as session:
+        whole = results.find(session, whole_search, limit=None, offset=0)
+        page = results.find(session, whole_search, limit=1000, offset=2)
+        known = results.missions(session)
+    assert len(page.rows) == len(whole.rows) - 2 > 10
+    rows: list[Any] = [*page.rows]
+    expected: list[Any] = [*whole.rows[2:]]
+    assert [*map(tuple, rows)] == [*map(tuple, expected)]
+    assert page.observations.keys() == whole.observations.keys()
+    for id_, about in page.observations.items():
+        assert repr(about) == repr(whole.observations[id_])
+    assert page.table().equals(whole.part(2, None).table())
+    if page.missions is not None:
+        assert page.missions == {
+            row.host_mission_id: known[row.host_mission_id] for row in page.rows
+        }
 
 
 ON_2 = pytest.mark.parametrize("layout", ["2.x"], indirect=True)

@@ -282,5 +282,5 @@ def test_calls_wait_for_the_server_a_known_number_of_times(
             count("a sector shown", lambda: repr(db.search(sector=1)))
         finally:
             db.close()
-    most = {"connect": 4, "lightcurve": 5, "a target shown": 3, "a sector shown": 6}
+    most = {"connect": 4, "lightcurve": 3, "a target shown": 2, "a sector shown": 5}
     assert all(waits[name] <= most[name] for name in most), waits

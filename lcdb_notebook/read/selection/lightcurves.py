@@ -103,7 +103,7 @@ def lightcurve(
     # In one session scope, because each checkout of a connection costs as much as a statement.
     with self._search.sessions.session_scope() as session:
         found = _only_one(self, session)
-        missions = results.missions(session)
+        missions = results.missions(session) if found.missions is None else found.missions
         origins = Origins()
         data, *others = records(
             lambda: nullcontext(session),

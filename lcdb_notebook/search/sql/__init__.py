@@ -37,14 +37,17 @@ from lcdb_notebook.search.sql.conditions import (
     target_matches,
 )
 from lcdb_notebook.search.sql.observations import (
+    CLOCK,
     chronology,
     chronology_columns,
     missions,
     observation_ids,
     observations,
+    with_observations,
 )
 
 __all__ = [
+    "CLOCK",
     "Query",
     "Shape",
     "any_of",
@@ -61,6 +64,7 @@ __all__ = [
     "same_row",
     "shape_of",
     "target_matches",
+    "with_observations",
 ]
 
 # Table objects, not classes: these statements list columns and never build ORM objects.

@@ -20,11 +20,25 @@ from lcdb_notebook.search.sql.conditions import (
     shape_of,
 )
 
-__all__ = ["chronology", "chronology_columns", "missions", "observation_ids", "observations"]
+__all__ = [
+    "CLOCK",
+    "chronology",
+    "chronology_columns",
+    "missions",
+    "observation_ids",
+    "observations",
+    "with_observations",
+]
 
 _observation = Observation.__table__
 _instrument = Instrument.__table__
 _mission = Mission.__table__
+
+#: Columns of a mission and its time format.
+CLOCK = (
+    *("id", "name", "time_format_name", "time_unit"),
+    *("time_epoch", "time_epoch_format", "time_epoch_scale"),
+)
 
 # Levels of a tree of instruments; TESS has three.
 _DEEPEST = 20
@@ -43,15 +57,60 @@ def observations(ids: Sequence[int], fields: Fields | None = None) -> Query:
         The fields that the database has; those of all mapped classes unless given.
     """
     known = observation_fields() if fields is None else fields
-    columns = tuple(c for found in known.values() for c in found)
-    return _observations(columns), {"ids": list(ids)}
+    return _observations(_columns(known)), {"ids": list(ids)}
+
+
+def with_observations(
+    rows: sa.Select[tuple[Any, ...]], fields: Fields
+) -> sa.Select[tuple[Any, ...]]:
+    """Add to a page of DataSets what :func:`observations` selects, and the columns of missions.
+
+    Parameters
+    ----------
+    rows : sqlalchemy.Select
+        The DataSets, in order.
+    fields : mapping of str to sequence of sqlalchemy.Column
+        The fields that the database has.
+    """
+    return _with_observations(rows, _columns(fields))
+
+
+def _columns(fields: Fields) -> tuple[sa.Column[Any], ...]:
+    return tuple(column for found in fields.values() for column in found)
+
+
+@lru_cache(maxsize=256)
+def _with_observations(
+    rows: sa.Select[tuple[Any, ...]], fields: tuple[sa.Column[Any], ...]
+) -> sa.Select[tuple[Any, ...]]:
+    ordered = rows.subquery("ordered")
+    # Once, and with the plan of a statement that selects nothing else.
+    page = (
+        sa.select(ordered, sa.func.row_number().over().label("place"))
+        .cte("page")
+        .prefix_with("MATERIALIZED")
+    )
+    seen = sa.select(page.c.observation).distinct().scalar_subquery()
+    about = _described(_observation.c.id == sa.any_(sa.func.array(seen)), fields).subquery("about")
+    return (
+        sa.select(
+            *(column for column in page.c if column.name != "place"),
+            *about.c,
+            *(_mission.c[name].label(f"mission.{name}") for name in CLOCK),
+        )
+        .select_from(
+            page.join(about, about.c.id == page.c.observation).outerjoin(
+                _mission, _mission.c.id == page.c.host_mission_id
+            )
+        )
+        .order_by(page.c.place)
+    )
 
 
 @lru_cache(maxsize=1)
 def missions() -> sa.Select[tuple[Any, ...]]:
     """Select all missions, with the columns of their time formats."""
-    names = ("id", "name", "time_format_name", "time_unit", "time_epoch", "time_epoch_format")
-    return sa.select(*(_mission.c[name] for name in (*names, "time_epoch_scale")))
+    return sa.select(*(_mission.c[name] for name in CLOCK))
 
 
 def observation_ids(criteria: Criteria) -> Query:
@@ -82,13 +141,19 @@ def chronology_columns() -> tuple[sa.Column[Any], ...]:
 
 @lru_cache(maxsize=8)
 def _observations(fields: tuple[sa.Column[Any], ...]) -> sa.Select[tuple[Any, ...]]:
+    return _described(any_of(_observation.c.id, "ids"), fields)
+
+
+def _described(
+    which: sa.ColumnElement[bool], fields: tuple[sa.Column[Any], ...]
+) -> sa.Select[tuple[Any, ...]]:
     above = (
         sa.select(
             _observation.c.instrument_id.label("leaf"),
             _observation.c.instrument_id.label("id"),
             sa.literal(0).label("depth"),
         )
-        .where(any_of(_observation.c.id, "ids"))
+        .where(which)
         .distinct()
         .cte("above", recursive=True)
     )
@@ -124,5 +189,5 @@ def _observations(fields: tuple[sa.Column[Any], ...]) -> sa.Select[tuple[Any, ..
             *(column.label(f"{column.table.name}.{column.name}") for column in fields),
         )
         .select_from(source)
-        .where(any_of(_observation.c.id, "ids"))
+        .where(which)
     )
