@@ -37,6 +37,8 @@ VOILA_LINKS = "https://cdn.jsdelivr.net/npm/@fortawesome/"
 HARMLESS = (
     # Chromium reports this for layouts that take two turns, as in JupyterLab.
     "ResizeObserver loop",
+    # Notebook 7, when it reads its own settings.
+    "Cannot read properties of undefined (reading 'schema')",
 )
 
 

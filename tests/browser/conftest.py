@@ -19,7 +19,7 @@ import pytest
 from lcdb_notebook import connect, demo
 
 from . import chromium, servers
-from .stage import FrontEnd, Lab, Stage, Voila
+from .stage import FrontEnd, Lab, Notebook7, Stage, Voila
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -28,6 +28,9 @@ HERE = Path(__file__).parent
 
 # JupyterLab for all that a page can do; the same in Voilà repeats it.
 FRONT_ENDS = ["lab", pytest.param("voila", marks=pytest.mark.slow)]
+
+FRONT_END_CLASSES = {"lab": Lab, "notebook": Notebook7, "voila": Voila}
+SERVERS = {"lab": servers.jupyter_lab, "notebook": servers.notebook_7, "voila": servers.voila}
 
 LOOP: list[chromium.Loop] = []
 
@@ -53,7 +56,8 @@ def pytest_runtest_makereport(
     """Keep a picture of the page on which a test failed."""
     report = yield
     front_end = item.stash.get(SHOWN, None)
-    if report.failed and front_end is not None:
+    # A page that was closed before its errors were found has no picture.
+    if report.failed and front_end is not None and not front_end.page.is_closed():
         name = re.sub(r"\W+", "_", item.name).strip("_") + f"-{report.when}"
         picture = chromium.keep_picture(front_end.page, _pictures(item.config), name)
         report.sections.append(("the page when it failed", str(picture)))
@@ -93,7 +97,7 @@ def browser() -> Iterator[Browser]:
 def server_of(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], servers.Server]]:
-    """Return the server of a front end, "lab" or "voila"; each is started on first use."""
+    """Return the server of a front end in SERVERS; each is started on first use."""
     started: dict[str, servers.Server] = {}
     assert pytestconfig.cache is not None
     fonts = pytestconfig.cache.mkdir("matplotlib")
@@ -101,7 +105,7 @@ def server_of(
 
         def server(name: str) -> servers.Server:
             if name not in started:
-                start = {"lab": servers.jupyter_lab, "voila": servers.voila}[name]
+                start = SERVERS[name]
                 started[name] = stack.enter_context(start(tmp_path_factory.mktemp(name), fonts))
             return started[name]
 
@@ -116,7 +120,7 @@ def new_front_end(
     with ExitStack() as stack:
 
         def new(name: str) -> FrontEnd:
-            made = {"lab": Lab, "voila": Voila}[name](browser, server_of(name))
+            made = FRONT_END_CLASSES[name](browser, server_of(name))
             stack.callback(made.close)
             return made
 
@@ -150,7 +154,7 @@ def front_end(
     request: pytest.FixtureRequest, browser: Browser, server_of: Callable[[str], servers.Server]
 ) -> Iterator[FrontEnd]:
     """A separate page, for tests that need a separate kernel."""
-    made = {"lab": Lab, "voila": Voila}[request.param](browser, server_of(request.param))
+    made = FRONT_END_CLASSES[request.param](browser, server_of(request.param))
     request.node.stash[SHOWN] = made
     yield made
     problems = made.page_errors.collect()

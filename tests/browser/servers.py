@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,6 +50,20 @@ def jupyter_lab(folder: Path, fonts: Path) -> Iterator[Server]:
         f"--LabApp.workspaces_dir={folder / 'workspaces'}",
     ]
     with running(command, environment(folder, fonts), folder / "log", f"127.0.0.1:{port}/lab"):
+        yield Server(f"http://127.0.0.1:{port}", notebooks, folder / "runtime")
+
+
+@contextmanager
+def notebook_7(folder: Path, fonts: Path) -> Iterator[Server]:
+    """Run Notebook 7 in ``folder``."""
+    port = free_port()
+    notebooks = _folder(folder / "notebooks")
+    command = [
+        *(sys.executable, "-m", "notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="),
+        *(f"--ServerApp.root_dir={notebooks}", "--expose-app-in-browser"),
+    ]
+    with running(command, environment(folder, fonts), folder / "log", f"127.0.0.1:{port}/tree"):
         yield Server(f"http://127.0.0.1:{port}", notebooks, folder / "runtime")
 
 
@@ -161,3 +177,16 @@ def free_port() -> int:
 def _folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def wait_until_it_listens(address: str) -> None:
+    """Connect until there is an answer: the address is printed before the port is open."""
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(address, timeout=10):
+                return
+        except urllib.error.HTTPError:
+            return
+        except (urllib.error.URLError, TimeoutError):
+            psutil.wait_procs([psutil.Process()], timeout=0.05)
+    raise AssertionError(f"no server listens at {address}")

@@ -182,9 +182,10 @@ class Lab(FrontEnd):
     """A notebook in JupyterLab."""
 
     name = "lab"
+    folder = "lab/tree"
 
     def _show(self, notebook: str, dark: bool) -> None:
-        self.page.goto(f"{self.server.url}/lab/tree/{notebook}?reset")
+        self.page.goto(f"{self.server.url}/{self.folder}/{notebook}?reset")
         self.page.wait_for_function(READY)
         self.theme(dark=dark)
         self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
@@ -205,6 +206,13 @@ class Lab(FrontEnd):
         self.page.locator(f'body[data-jp-theme-name="{name}"]').wait_for(state="attached")
         # Of two changes that meet, JupyterLab removes this twice, which fails some tests later.
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+
+
+class Notebook7(Lab):
+    """A notebook in Notebook 7, which is made of parts of JupyterLab."""
+
+    name = "notebook"
+    folder = "notebooks"
 
 
 class Voila(FrontEnd):

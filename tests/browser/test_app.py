@@ -6,15 +6,13 @@ import os
 import re
 import signal
 import sys
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
 
 import psutil
 import sqlalchemy as sa
 
 from .chromium import PageErrors
-from .servers import environment, free_port, running
+from .servers import environment, free_port, running, wait_until_it_listens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +38,7 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
         page_errors = PageErrors()
         page_errors.watch(page)
         refused = address.partition("?")[0]
-        _wait_until_it_listens(refused)
+        wait_until_it_listens(refused)
         page.goto(refused)
         assert "login" in page.url
         assert page.locator(".lcdb-explorer").count() == 0
@@ -63,16 +61,3 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
         _, left = psutil.wait_procs(family, timeout=20)
         assert not left
     assert "Traceback" not in (tmp_path / "log").read_text()
-
-
-def _wait_until_it_listens(address: str) -> None:
-    """Connect until there is an answer: the address is printed before the port is open."""
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(address, timeout=10):
-                return
-        except urllib.error.HTTPError:
-            return
-        except (urllib.error.URLError, TimeoutError):
-            psutil.wait_procs([psutil.Process()], timeout=0.05)
-    raise AssertionError(f"no server listens at {address}")
