@@ -30,6 +30,7 @@ from sqlalchemy import event, orm
 
 from lcdb_notebook import Database, connect, demo
 from lcdb_notebook.models.tables import schema
+from lcdb_notebook.search import layout as arrangement
 from lcdb_notebook.server import embedded
 
 # Before anything imports pyplot: no test may wait for a window.
@@ -539,15 +540,36 @@ def engine(dsn: str) -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-@pytest.fixture
-def session(engine: sa.Engine) -> Iterator[orm.Session]:
-    """A session on ``dsn`` that may commit and roll back at will: nothing outlives the test."""
+@contextmanager
+def _undone(engine: sa.Engine) -> Iterator[orm.Session]:
     with engine.connect() as connection:
         transaction = connection.begin()
         with orm.Session(connection, join_transaction_mode="create_savepoint") as session:
             yield session
         if transaction.is_active:
             transaction.rollback()
+
+
+@pytest.fixture
+def session(engine: sa.Engine) -> Iterator[orm.Session]:
+    """A session on ``dsn`` that may commit and roll back at will: nothing outlives the test."""
+    with _undone(engine) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def undone(in_layout: Callable[[str], str]) -> Iterator[Callable[[str], Any]]:
+    """A function that moves a database into each layout, for sessions like ``session`` on it."""
+    with ExitStack() as kept:
+
+        def sessions(url: str) -> Any:
+            engine = sa.create_engine(in_layout(url))
+            kept.callback(engine.dispose)
+            with engine.connect() as connection:
+                arrangement.learn(connection)
+            return lambda: _undone(engine)
+
+        yield sessions
 
 
 @pytest.fixture(scope="session")

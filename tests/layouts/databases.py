@@ -254,7 +254,7 @@ def convert(connection: sa.Connection, layout: str) -> None:
             columns = ", ".join(names)
             run(f"CREATE TABLE about_observation AS SELECT id, {columns} FROM own.observation")
             run("ALTER TABLE about_observation ADD PRIMARY KEY (id), "
-                "ADD FOREIGN KEY (id) REFERENCES observation")  # fmt: skip
+                "ADD FOREIGN KEY (id) REFERENCES observation ON DELETE CASCADE")  # fmt: skip
     tables = ["mission_catalog", "target", "observation", "fits_frame", "quality_flag_array"]
     if two:
         tables += ["photometric_source", "processing_method", "dataset", "datasethierarchy"]

@@ -26,9 +26,10 @@ KIC_1, KIC_3 = (sum(str(number).startswith(digit) for number in KIC) for digit i
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
+def db(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
     """The demonstration data, with a catalog of targets without observations."""
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+    url = new_database()
+    with lcdb.connect(url, write=True, create=True) as db:
         demo.load(db.session, 8)
         kepler = Mission(name="Kepler", time_epoch=2454833, time_format_name="bkjd")
         db.session.add(MissionCatalog(name="KIC", host_mission=kepler))
@@ -41,14 +42,9 @@ def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
             [{"catalog_id": catalog, "name": number} for number in KIC],
         )
         db.session.commit()
-        with (
-            db.session.get_bind()
-            .execution_options(  # type: ignore[union-attr]
-                isolation_level="AUTOCOMMIT"
-            )
-            .connect() as connection
-        ):
-            connection.execute(sa.text("ANALYZE"))
+    with sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool).connect() as c:
+        c.execute(sa.text("ANALYZE"))
+    with lcdb.connect(in_layout(url)) as db:
         yield db
 
 
