@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lcdb_notebook.cli.options import CODES, LAYOUT, add_common, add_json
 from lcdb_notebook.cli.output import print_json, print_output, records
 from lcdb_notebook.database import Database, connect
-from lcdb_notebook.search import listings
+from lcdb_notebook.search.summary import summary as summarize
 
 if TYPE_CHECKING:
     from lcdb_notebook.cli.options import Commands
@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> int:
     with connect(given.url, config=given.config, embedded=given.embedded) as database:
         if given.json:
             with database.session_scope() as session:
-                contents = records(listings.summary(session))
+                contents = records(summarize(session))
             print_json({"database": repr(database), "contents": contents})
             return 0
         print_output(f"{database!r}\n")
@@ -47,7 +47,7 @@ def run(given: argparse.Namespace) -> int:
 def summary(database: Database) -> str:
     """Return a table of the contents of a database, with one kind of object per line."""
     with database.session_scope() as session:
-        table = listings.summary(session)
+        table = summarize(session)
     if table.loc[table["what"] == "light curves", "number"].sum() == 0:
         return (
             "It contains no light curves yet. Run `lcdb-notebook ingest PATH` to ingest files, or "

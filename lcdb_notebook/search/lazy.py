@@ -83,13 +83,16 @@ class Search:
             criteria = stars.with_aliases(session, self.criteria)
             # The names of methods and observations are looked up first, so that an index alone
             # counts the DataSets of an observation.
-            rows = (
-                constants(session, criteria).select().limit(self.limit).offset(self.offset or None)
-            )
+            most = None if self.limit is None else self.offset + self.limit
+            rows = constants(session, criteria).select().limit(most)
             statement = sa.select(sa.func.count()).select_from(rows.subquery())
-            fitted = layout.present(session, statement, criteria)
-            counted: int | None = session.scalar(fitted, sql.parameters(criteria))
-        return counted or 0
+            counted = 0
+            for fitted in layout.parts(session, statement, criteria):
+                counted += session.scalar(fitted, sql.parameters(criteria)) or 0
+                if most is not None and counted >= most:
+                    counted = most
+                    break
+        return max(0, counted - self.offset)
 
     def size(self) -> Size:
         """Count the rows if they are few, or estimate how many there are."""
@@ -102,7 +105,7 @@ class Search:
                 session,
                 rows,
                 sql.parameters(criteria),
-                present=partial(layout.present, session, criteria=criteria),
+                parts=partial(layout.parts, session, criteria=criteria),
                 limit=self.limit,
                 offset=self.offset,
             )

@@ -25,6 +25,7 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search import layout, sql, stars
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.layout.flag_types import FLAG_TYPES
+from lcdb_notebook.search.numbered import numbered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,12 +40,8 @@ __all__ = [
     "photometric_sources",
     "processing_methods",
     "quality_flags",
-    "summary",
     "targets",
 ]
-
-# Larger numbers of rows are the planner's estimate, because counting reads the whole table.
-_COUNTED = 1_000_000
 
 
 def targets(
@@ -68,13 +65,20 @@ def targets(
     shape = sql.shape_of(criteria)
     of_observation = sql.observation_matches(shape)
     of_dataset = sql.dataset_matches(shape)
+    page = statement.limit(limit).offset(offset)
     if of_observation or of_dataset:
         seen = sa.select(DataSet.id).where(DataSet.target_id == Target.id, *of_dataset)
         if of_observation:
             seen = seen.join(Observation, Observation.id == DataSet.observation_id)
             seen = seen.where(*of_observation)
-        statement = statement.where(seen.exists())
-    frame = _frame(session, statement.limit(limit).offset(offset), criteria)
+        page = page.where(seen.exists())
+    fitted = layout.parts(session, page, criteria)
+    if len(fitted) > 1:
+        most = None if limit is None else offset + limit
+        found = numbered(session, criteria, most=most, each_once=True) or []
+        ids = [target.id for target in found[offset:most]]
+        fitted = [layout.present(session, statement.where(sql.any_of(Target.id, ids)))]
+    frame = _as_frame(session.execute(fitted[0], sql.parameters(criteria)))
     if listed_aliases:
         names = stars.aliases(session, frame["id"].tolist())
         frame["aliases"] = [", ".join(names.get(id_, ())) for id_ in frame["id"]]
@@ -89,12 +93,12 @@ def observations(
     import pandas as pd
 
     shape = sql.shape_of(criteria)
+    most = None if limit is None else offset + limit
     statement = (
         sa.select(Observation.id)
         .where(*sql.observation_matches(shape))
         .order_by(Observation.id)
-        .limit(limit)
-        .offset(offset)
+        .limit(most)
     )
     of_target = sql.target_matches(shape)
     if of_target:
@@ -106,8 +110,10 @@ def observations(
         )
         statement = statement.where(seen.exists())
     arranged = layout.of(session)
-    fitted = layout.present(session, statement, criteria)
-    ids = list(session.scalars(fitted, sql.parameters(criteria)))
+    found: set[int] = set()
+    for fitted in layout.parts(session, statement, criteria):
+        found.update(session.scalars(fitted, sql.parameters(criteria)))
+    ids = sorted(found)[offset:most]
     described, values_given = sql.observations(ids, arranged.fields)
     result = session.execute(arranged.present(described), values_given)
     # Labels are table.column; a field of several classes becomes one column.
@@ -219,81 +225,6 @@ def _of_observations(statement: Any, observation_id: Any, criteria: Criteria) ->
     return statement
 
 
-def summary(session: orm.Session) -> pd.DataFrame:
-    """Summarise a database, in four statements: ``what``, ``number``, ``exact`` and ``which``.
-
-    There is one row each for targets (with catalogs), observations (with sectors, quarters, ...),
-    light curves, photometric sources and processing methods (with names). Above a million rows, the
-    number is PostgreSQL's estimate and not ``exact``.
-    """
-    import pandas as pd
-
-    tables = {"targets": Target, "observations": Observation, "light curves": DataSet}
-    arranged = layout.of(session)
-    plain = [model for model in tables.values() if arranged.keyed is None or model is not DataSet]
-    counting = sa.select(
-        *(_counted(model).label(f"{model.__tablename__}_counted") for model in plain),
-        *(_estimated(model).label(model.__tablename__) for model in tables.values()),
-    )
-    counts = dict(session.execute(arranged.present(counting)).one()._mapping)
-    if arranged.keyed is not None:
-        counts["dataset_counted"] = arranged.keyed.count(session, _COUNTED)
-    naming_catalogs = sa.select(MissionCatalog.name).order_by(MissionCatalog.name)
-    catalogs = list(session.scalars(layout.present(session, naming_catalogs)))
-    kinds = (PhotometricSource, ProcessingMethod)
-    naming = sa.union_all(
-        *(sa.select(sa.literal(kind.__tablename__).label("kind"), kind.name) for kind in kinds)
-    ).order_by("name")
-    named = session.execute(layout.present(session, naming)).all()
-    which = {"targets": ", ".join(catalogs), "observations": _seasons(session), "light curves": ""}
-    rows: list[tuple[str, int, bool, str]] = []
-    for what, model in tables.items():
-        counted, estimate = counts[f"{model.__tablename__}_counted"], counts[model.__tablename__]
-        exact = counted <= _COUNTED
-        rows.append((what, counted if exact else max(counted, estimate), exact, which[what]))
-    for what, kind in zip(("photometry", "processing"), kinds, strict=True):
-        names = [row.name for row in named if row.kind == kind.__tablename__]
-        rows.append((what, len(names), True, ", ".join(names)))
-    return pd.DataFrame(rows, columns=["what", "number", "exact", "which"])
-
-
-def _counted(model: type[Base]) -> sa.ScalarSelect[int]:
-    some = sa.select(sa.literal(1)).select_from(model).limit(_COUNTED + 1).subquery()
-    return sa.select(sa.func.count()).select_from(some).scalar_subquery()
-
-
-def _estimated(model: type[Base]) -> sa.ScalarSelect[int]:
-    relation = sa.func.to_regclass(model.__tablename__)
-    estimate = sa.cast(sa.literal_column("reltuples"), sa.BigInteger)
-    return (
-        sa.select(estimate)
-        .select_from(sa.table("pg_class", sa.column("oid")))
-        .where(sa.column("oid") == relation)
-        .scalar_subquery()
-    )
-
-
-def _seasons(session: orm.Session) -> str:
-    """Return the range of each class's chronology: ``sector 1 to 26, quarter 0 to 17``."""
-    names = dict.fromkeys(
-        mapper.class_.__chronology__[0]
-        for mapper in sa.inspect(Observation).self_and_descendants
-        if mapper.class_.__chronology__
-    )
-    table = Observation.__table__
-    fields = [table.c[name] for name in names if name in table.c]
-    if not fields:
-        return ""
-    ending = sa.select(*(end(field) for field in fields for end in (sa.func.min, sa.func.max)))
-    ends = session.execute(layout.present(session, ending)).one()
-    ranges = [
-        f"{field.name} {first}" if first == last else f"{field.name} {first} to {last}"
-        for field, first, last in zip(fields, ends[::2], ends[1::2], strict=True)
-        if first is not None
-    ]
-    return ", ".join(ranges)
-
-
 def _whole_table(session: orm.Session, model: type[Base]) -> pd.DataFrame:
     columns = [c for c in model.__table__.c if not isinstance(c.type, NumpyArray)]
     return _frame(session, sa.select(*columns).order_by(sa.text("name")))
@@ -302,10 +233,13 @@ def _whole_table(session: orm.Session, model: type[Base]) -> pd.DataFrame:
 def _frame(
     session: orm.Session, statement: sa.Executable, criteria: Criteria | None = None
 ) -> pd.DataFrame:
+    fitted = layout.present(session, statement)
+    return _as_frame(session.execute(fitted, {} if criteria is None else sql.parameters(criteria)))
+
+
+def _as_frame(result: sa.Result[Any]) -> pd.DataFrame:
     import pandas as pd
 
-    fitted = layout.present(session, statement, criteria)
-    result = session.execute(fitted, None if criteria is None else sql.parameters(criteria))
     names = list(result.keys())
     columns = list(zip(*result.all(), strict=True)) or [()] * len(names)
     # With a None, pandas would convert integers to float64, which cannot represent Gaia numbers.

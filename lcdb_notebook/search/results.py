@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -16,10 +16,11 @@ from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import ObservationData, processing_label
 from lcdb_notebook.lightcurve.units import known_unit
-from lcdb_notebook.models import Mission, Observation
+from lcdb_notebook.models import Mission, Observation, Target
 from lcdb_notebook.search import explain, layout, sql, stars
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.layout.flag_types import also
+from lcdb_notebook.search.numbered import Seen, in_groups, numbered
 from lcdb_notebook.search.rows import FoundRow, Row
 
 if TYPE_CHECKING:
@@ -164,8 +165,15 @@ def find(
     together = limit is not None and limit <= _READ_TOGETHER and arranged.keyed is None
     if together:
         statement = sql.with_observations(statement, arranged.fields)
-    fitted = layout.present(session, statement, resolved)
-    rows: Sequence[Any] = session.connection().execute(fitted, values).all()
+    fitted = layout.parts(session, statement, resolved)
+    rows: Sequence[Any]
+    if len(fitted) == 1:
+        rows = session.connection().execute(fitted[0], values).all()
+    else:
+        most = None if limit is None else offset + limit
+        further = [] if after is None else [Target.name > after]
+        targets = numbered(session, resolved, most=most, backwards=backwards, further=further)
+        rows = _of_targets(session, resolved, targets or [], offset, backwards=backwards)[:limit]
     if not rows:
         is_first = offset == 0 and limit != 0 and after is None
         why = explain.explain(session, criteria) if is_first else None
@@ -175,6 +183,29 @@ def find(
     if criteria.raw_by_word:
         explain.check_raw(rows)
     return _divided(rows, arranged) if together else _described(session, rows)
+
+
+def _of_targets(
+    session: orm.Session,
+    criteria: Criteria,
+    targets: Sequence[Seen],
+    offset: int,
+    *,
+    backwards: bool,
+) -> list[Any]:
+    """Return the rows of targets in the order of a search, without the first ones."""
+    rows: list[Any] = []
+    for some in in_groups(targets):
+        number = sum(target.datasets for target in some)
+        if number <= offset:
+            offset -= number
+            continue
+        of_some = replace(criteria, numbers=None, target_ids=tuple(target.id for target in some))
+        statement, values = sql.datasets(of_some, backwards=backwards)
+        (fitted,) = layout.parts(session, statement, of_some)
+        rows += session.connection().execute(fitted, values).all()[offset:]
+        offset = 0
+    return rows
 
 
 def find_again(session: orm.Session, datasets: Sequence[DataSetId]) -> Found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -77,7 +77,7 @@ def size_of(
     rows: sa.Select[Any],
     given: Mapping[str, Any],
     *,
-    present: Callable[[sa.Select[Any]], sa.Select[Any]],
+    parts: Callable[[sa.Select[Any]], Sequence[sa.Select[Any]]],
     limit: int | None = None,
     offset: int = 0,
 ) -> Size:
@@ -94,22 +94,28 @@ def size_of(
         The query, without ORDER BY.
     given : mapping
         The values of its parameters.
-    present : callable
-        Fits a statement to the database.
+    parts : callable
+        Fits a statement to the database, for which it may be divided.
     limit : int, optional
         Number of rows that count at most; None for all.
     offset : int, default 0
         Number of rows that do not count.
     """
-    most = COUNTED + 1 if limit is None else min(limit, COUNTED + 1)
-    some = rows.limit(sa.literal_column(str(most))).offset(sa.literal_column(str(offset)))
+    most = offset + (COUNTED + 1 if limit is None else min(limit, COUNTED + 1))
+    some = rows.limit(sa.literal_column(str(most)))
     count: sa.Select[Any] = sa.select(sa.func.count()).select_from(some.subquery())
-    statement = present(count)
-    estimated = max(0, planned_rows(session, statement, given) - offset)
+    statements = parts(count)
+    planned = sum(planned_rows(session, statement, given) for statement in statements)
+    estimated = max(0, planned - offset)
     if limit is not None:
         estimated = min(estimated, limit)
     if estimated <= TRUSTED:
-        counted: int = session.scalar(statement, given) or 0
+        counted = 0
+        for statement in statements:
+            counted = min(most, counted + (session.scalar(statement, given) or 0))
+            if counted == most:
+                break
+        counted = max(0, counted - offset)
         if counted <= COUNTED:
             return Size(counted)
     return Size(max(estimated, COUNTED + 1), exact=False)

@@ -128,8 +128,9 @@ def _collected(search: Search, session: orm.Session) -> tuple[Found | None, int]
     if not (search.is_whole() or layout.of(session).by_number):
         return search.found(session), 0
     rows = constants(session, criteria).select().limit(sa.literal_column("1"))
-    fitted = layout.present(session, rows, criteria)
-    expected = max(0, planned_rows(session, fitted, sql.parameters(criteria)) - search.offset)
+    parts = layout.parts(session, rows, criteria)
+    planned = sum(planned_rows(session, part, sql.parameters(criteria)) for part in parts)
+    expected = max(0, planned - search.offset)
     if limit is not None:
         expected = min(expected, limit)
     if expected > MOST_COLLECTED:
@@ -254,6 +255,6 @@ def _datasets_of(
         .outerjoin(_processing, _processing.c.id == _dataset.c.processing_method_id)
         .order_by(*order)
     )
-    statement = layout.present(session, rows, narrowed)
+    (statement,) = layout.parts(session, rows, narrowed)
     found = session.connection().execute(statement, sql.parameters(criteria))
     return [(dataset, target) for dataset, target in found]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -20,6 +21,7 @@ from lcdb_notebook.read.assemble import Chunk
 from lcdb_notebook.search import browse
 from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.layout import keyed
 from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.search.rows import Row
 
@@ -35,13 +37,30 @@ def db(partitioned: str) -> Iterator[lcdb.Database]:
         yield db
 
 
+FILTERS = (
+    TargetFilter(),
+    TargetFilter("1", criteria(photometry="TGLC Aperture Small", sector=1)),
+    TargetFilter(criteria=criteria(processing="QSPMagnitude"), flagged=False),
+    TargetFilter("20", criteria(catalog="TIC"), flagged=True),
+)
+
+
 def _browse(db: lcdb.Database) -> None:
-    some = TargetFilter(criteria=criteria(photometry="TGLC Aperture Small", sector=1))
     with db.session_scope() as session:
-        browse.page(session, some)
-        browse.count(session, some)
-        browse.counts(session, some, "processing")
-        browse.choices(session)
+        facets = [*browse.choices(session), "flags"]
+        for some in FILTERS:
+            page = browse.page(session, some, size=5)
+            for place in page.rows[-1:]:
+                browse.page(session, some, size=5, after=place)
+                browse.page(session, some, size=5, before=place)
+            browse.count(session, some)
+            for facet in facets:
+                browse.counts(session, some, facet)
+
+
+def _explore(db: lcdb.Database) -> None:
+    for explorer in (db.explore(STAR, sector=1), db.explore(photometry="TGLC Aperture Large")):
+        explorer.close()
 
 
 CALLS: dict[str, Callable[[lcdb.Database, Path], Any]] = {
@@ -68,7 +87,17 @@ CALLS: dict[str, Callable[[lcdb.Database, Path], Any]] = {
     "observations": lambda db, _: db.observations(target=STAR),
     "flags": lambda db, _: db.quality_flags(STAR),
     "frames": lambda db, _: db.frames(sector=1),
+    "targets of a catalog": lambda db, _: db.targets(catalog="TIC", limit=5, offset=5),
+    "observations of a catalog": lambda db, _: db.observations(catalog="TIC"),
+    "search from the end": lambda db, _: db.search(catalog="TIC")[-1].table,
+    "read everything": lambda db, _: next(iter(db.search())),
+    "size": lambda db, _: repr(db.search()),
+    "count a part": lambda db, _: len(db.search()[20:400]),
+    "flags of a sector": lambda db, _: db.quality_flags(sector=1),
+    "to_nested": lambda db, _: db.search(STAR, sector=1).to_nested(),
+    "to_arrow": lambda db, _: db.search(STAR, sector=1).to_arrow(),
     "browse": lambda db, _: _browse(db),
+    "explore": lambda db, _: _explore(db),
     "info": lambda db, _: summary(db),
 }
 
@@ -102,20 +131,95 @@ def locks(connection: sa.Connection, statement: str, parameters: Any) -> int:
     return int(number)
 
 
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+OF_MANY = (
+    *("search everything", "search by names", "search from the end", "read everything", "size"),
+    *("count", "count a part", "targets by names", "targets of a catalog", "browse", "explore"),
+    *("observations of a catalog",),
+)
+"""Calls that name no star; they are also made where there are too many keys to read them first."""
+
+
+@pytest.mark.parametrize(
+    ("call", "most"),
+    [
+        *(pytest.param(call, keyed.MOST_KEYS, id=name) for name, call in CALLS.items()),
+        *(pytest.param(CALLS[name], 50, id=f"{name} of many") for name in OF_MANY),
+    ],
+)
 def test_no_statement_holds_many_locks(
     db: lcdb.Database,
     partitioned: str,
     sent: Callable[[], list[tuple[str, Any]]],
     call: Callable[[lcdb.Database, Path], Any],
+    most: int,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(keyed, "MOST_KEYS", most)
     call(db, tmp_path)
     statements = sent()
     assert statements
     with sa.create_engine(partitioned, poolclass=sa.NullPool).connect() as connection:
         for statement, parameters in statements:
             assert locks(connection, statement, parameters) < MOST_LOCKS, statement
+
+
+def _pages(db: lcdb.Database, some: TargetFilter) -> list[Any]:
+    with db.session_scope() as session:
+        pages = [browse.page(session, some, size=7)]
+        while pages[-1].more_after and len(pages) < 4:
+            pages.append(browse.page(session, some, size=7, after=pages[-1].rows[-1]))
+        if pages[-1].rows:
+            pages.append(browse.page(session, some, size=7, before=pages[-1].rows[0]))
+    return pages
+
+
+RESULTS: dict[str, Callable[[lcdb.Database], Any]] = {
+    "everything": lambda db: db.search().table,
+    "a sector": lambda db: db.search(sector=1, photometry="TGLC Aperture Small").table,
+    "the first": lambda db: db.search()[:5].table,
+    "the last": lambda db: db.search()[-7:].table,
+    "one from the end": lambda db: db.search(processing="QSPMagnitude")[-3].table,
+    "within a star": lambda db: db.search()[295:310].table,
+    "beyond the end": lambda db: len(db.search()[100_000:]),
+    "count": lambda db: (len(db.search()), len(db.search(processing="raw")[20:400])),
+    "read": lambda db: [data.flux.tolist() for data in db.search(sector=1)],
+    "targets": lambda db: db.targets(photometry="TGLC Aperture Small", limit=7, offset=3),
+    "all targets": lambda db: db.targets(sector=[1, 2], limit=None),
+    "observations": lambda db: db.observations(catalog="TIC", limit=5, offset=2),
+    "pages": lambda db: [_pages(db, some) for some in FILTERS],
+}
+
+
+@pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
+def test_parts_give_what_one_statement_gives(
+    db: lcdb.Database,
+    result: Callable[[lcdb.Database], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = result(db)
+    monkeypatch.setattr(keyed, "MOST_KEYS", 50)
+    found = result(db)
+    if isinstance(expected, pd.DataFrame):
+        assert len(expected)
+        pd.testing.assert_frame_equal(found, expected)
+    else:
+        assert found == expected
+
+
+def test_browse_counts_parts(db: lcdb.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted() -> list[Any]:
+        with db.session_scope() as session:
+            return [
+                (browse.count(session, some), browse.counts(session, some, "sector"))
+                for some in FILTERS
+            ]
+
+    expected = counted()
+    monkeypatch.setattr(keyed, "MOST_KEYS", 50)
+    for (number, by_sector), (one, each) in zip(counted(), expected, strict=True):
+        assert number == pytest.approx(one, rel=0.2, abs=2)
+        assert by_sector == pytest.approx(each, rel=0.2, abs=2)
 
 
 def test_a_statement_on_all_partitions_is_noticed(partitioned: str) -> None:

@@ -389,7 +389,7 @@ REFUSED = {
 }
 
 
-def cases(*all_cases: dict[str, tuple[str, str]]) -> Any:
+def cases(*all_cases: dict[str, tuple[str, str]]) -> pytest.MarkDecorator:
     """Parametrize a test; where tables have a unique key, there is one array of times."""
     own = {"two arrays of times": pytest.mark.own_tables}
     return pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -148,15 +147,25 @@ def test_two_targets_of_one_number_are_on_two_pages(session: orm.Session) -> Non
 def test_no_page_reads_the_table_of_targets_in_full(
     session: orm.Session, wanted: TargetFilter
 ) -> None:
-    (anchor, *_) = browse.page(session, wanted).rows
-    for place in ({}, {"after": anchor}, {"before": anchor}):
-        statement: Any = browse.statement(wanted, size=101, **place)
-        sql = statement.compile(session.get_bind(), compile_kwargs={"literal_binds": True})
-        plan = session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}").scalar()
-        plan_text = json.dumps(plan)
-        read = [n for n in _nodes(json.loads(plan_text)) if n.get("Relation Name") == "target"]
-        assert read
-        assert "Seq Scan" not in {node["Node Type"] for node in read}
+    sent: list[tuple[str, Any]] = []
+
+    def record(_c: Any, _cursor: Any, sql: str, given: Any, *_rest: Any) -> None:
+        sent.append((sql, given))
+
+    sa.event.listen(session.get_bind(), "before_cursor_execute", record)
+    try:
+        (anchor, *_) = browse.page(session, wanted).rows
+        browse.page(session, wanted, after=anchor)
+        browse.page(session, wanted, before=anchor)
+    finally:
+        sa.event.remove(session.get_bind(), "before_cursor_execute", record)
+    plans = [
+        session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}", given).scalar()
+        for sql, given in sent
+    ]
+    read = [n for n in _nodes(plans) if n.get("Relation Name") == "target"]
+    assert len(read) >= 3
+    assert "Seq Scan" not in {node["Node Type"] for node in read}
 
 
 def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
@@ -190,7 +199,8 @@ def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
 def test_each_value_has_the_number_of_targets_left(
     session: orm.Session, facet: str, wanted: TargetFilter, found: dict[Any, int]
 ) -> None:
-    assert browse.counts(session, wanted, facet) == found
+    # Without an index on numbers, more than 10,000 are estimated.
+    assert browse.counts(session, wanted, facet) == pytest.approx(found, rel=0.01)
 
 
 def test_parts_of_an_instrument_are_counted_for_it(session: orm.Session) -> None:

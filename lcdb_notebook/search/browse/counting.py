@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from lcdb_notebook.models import (
     Target,
 )
 from lcdb_notebook.search import layout, sql
+from lcdb_notebook.search.browse import estimating
 from lcdb_notebook.search.browse.spread import SAMPLE, spread, spread_over_ids
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
@@ -56,6 +56,8 @@ def count(session: orm.Session, target_filter: TargetFilter) -> Size:
     whole = _count_all(session, target_filter, ids)
     if target_filter.flagged is None:
         return whole
+    if estimating.in_parts(session, target_filter):
+        return _count_flagged(session, target_filter, ids, whole)
     exact = whole.exact
     if not exact:
         fraction = _flagged_in_spread(session, target_filter)
@@ -65,10 +67,29 @@ def count(session: orm.Session, target_filter: TargetFilter) -> Size:
     some = _targets(target_filter, ids)
     if not exact:
         some = some.order_by(_target.c.name).limit(sa.literal_column(str(SAMPLE)))
-    with_flags = sa.select(sa.func.count()).select_from(_flagged_among(some, target_filter))
+    flagged = _flagged_among(session, some, target_filter)
+    with_flags = sa.select(sa.func.count()).select_from(flagged)
     statement = fitted(session, with_flags, target_filter)
     number: int = session.scalar(statement, parameters(target_filter)) or 0
     return Size(number) if exact else Size(round(whole * number / SAMPLE), exact=False)
+
+
+def _count_flagged(
+    session: orm.Session, target_filter: TargetFilter, ids: Constants, whole: Size
+) -> Size:
+    """Estimate how many targets have flags, or none, where all light curves cannot be read."""
+    given = parameters(target_filter)
+    of_all = _targets(target_filter, ids).order_by(_target.c.name)
+    over_ids = _matching(target_filter.without("flags"), spread_over_ids(), one_by_one=False)
+    for some in (over_ids, of_all):
+        few = some.limit(sa.literal_column(str(estimating.MOST_TARGETS)))
+        targets = session.scalars(layout.present(session, few), given).all()
+        if len(targets) >= ENOUGH:
+            break
+    if not targets:
+        return Size(0)
+    share = estimating.flagged_share(session, target_filter, targets)
+    return Size(round(whole * share), exact=whole.exact and whole == len(targets))
 
 
 def matching(session: orm.Session, target_filter: TargetFilter, among: sa.Select[Any]) -> int:
@@ -83,8 +104,11 @@ def matching(session: orm.Session, target_filter: TargetFilter, among: sa.Select
     among : sqlalchemy.Select
         Selects the ids of the targets, ``target_id``.
     """
-    by_target = layout.of(session).by_number
-    matched = _matching(target_filter, among, one_by_one=by_target).subquery("matched")
+    arranged = layout.of(session)
+    matching_ones = _matching(
+        target_filter, among, one_by_one=arranged.by_number, by_type=arranged.flags_by_type
+    )
+    matched = matching_ones.subquery("matched")
     statement: sa.Select[Any] = sa.select(sa.func.count()).select_from(matched)
     fitting = fitted(session, statement, target_filter)
     number: int | None = session.scalar(fitting, parameters(target_filter))
@@ -92,14 +116,18 @@ def matching(session: orm.Session, target_filter: TargetFilter, among: sa.Select
 
 
 def _matching(
-    target_filter: TargetFilter, among: sa.Select[Any], *, one_by_one: bool
+    target_filter: TargetFilter,
+    among: sa.Select[Any],
+    *,
+    one_by_one: bool,
+    by_type: bool = False,
 ) -> sa.Select[Any]:
     some = among.subquery("among")
     joined: sa.FromClause = _target.join(some, some.c.target_id == _target.c.id)
     if target_filter.criteria.catalogs:
         joined = joined.join(_catalog, _catalog.c.id == _target.c.catalog_id)
     conditions = number_conditions(target_filter)
-    conditions += target_conditions(target_filter, one_by_one=one_by_one)
+    conditions += target_conditions(target_filter, one_by_one=one_by_one, by_type=by_type)
     return sa.select(_target.c.id.label("target_id")).select_from(joined).where(*conditions)
 
 
@@ -110,7 +138,8 @@ def _flagged_in_spread(session: orm.Session, target_filter: TargetFilter) -> flo
     if sample is None:
         sample = spread_over_ids()
     found = _matching(target_filter.without("flags"), sample, one_by_one=by_target)
-    flagged = _flagged_among(sa.select(found.cte("found").c.target_id), target_filter)
+    chosen = sa.select(found.cte("found").c.target_id)
+    flagged = _flagged_among(session, chosen, target_filter)
     statement = sa.select(
         sa.select(sa.func.count()).select_from(found.subquery("looked_at")).scalar_subquery(),
         sa.select(sa.func.count()).select_from(flagged).scalar_subquery(),
@@ -126,7 +155,7 @@ def _count_all(session: orm.Session, target_filter: TargetFilter, ids: Constants
         session,
         _targets(target_filter, ids),
         parameters(target_filter),
-        present=partial(fitted, session, target_filter=target_filter.without("flags")),
+        parts=lambda statement: [layout.present(session, statement)],
     )
 
 
@@ -137,6 +166,9 @@ def _targets(target_filter: TargetFilter, ids: Constants) -> sa.Select[Any]:
 
 def _count_seen(session: orm.Session, target_filter: TargetFilter, ids: Constants) -> Size:
     """Count targets by their DataSets, which are found by the index on one of the ids."""
+    if estimating.in_parts(session, target_filter):
+        of_all = _count_all(session, target_filter, ids)
+        return estimating.seen(session, target_filter, ids, of_all)
     rows = ids.select(_dataset.c.target_id, number_conditions(target_filter))
     given = parameters(target_filter)
 
@@ -145,7 +177,8 @@ def _count_seen(session: orm.Session, target_filter: TargetFilter, ids: Constant
         number = sa.func.count(some.c.target_id.distinct())
         with_flags: sa.ColumnElement[int] = number
         if flags:
-            flagged = _flagged_among(sa.select(some.c.target_id).distinct(), target_filter)
+            of_some = sa.select(some.c.target_id).distinct()
+            flagged = _flagged_among(session, of_some, target_filter)
             with_flags = sa.select(sa.func.count()).select_from(flagged).scalar_subquery()
         columns: list[Any] = [sa.func.count(), number, with_flags]
         return fitted(session, sa.select(*columns).select_from(some), target_filter)
@@ -189,13 +222,15 @@ def _count_seen(session: orm.Session, target_filter: TargetFilter, ids: Constant
     return Size(round(found * fraction), exact=False)
 
 
-def _flagged_among(targets: sa.Select[Any], target_filter: TargetFilter) -> sa.Subquery:
+def _flagged_among(
+    session: orm.Session, targets: sa.Select[Any], target_filter: TargetFilter
+) -> sa.Subquery:
     """Select those of some targets that have flags, or that have none."""
     among = targets.subquery("among")
     joined = _target.join(among, among.c.target_id == _target.c.id)
     return (
         sa.select(_target.c.id)
         .select_from(joined)
-        .where(*flag_conditions(target_filter))
+        .where(*flag_conditions(target_filter, by_type=layout.of(session).flags_by_type))
         .subquery("with_flags")
     )

@@ -20,6 +20,7 @@ from lcdb_notebook.models import (
 )
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.browse.counting import ENOUGH, count, matching
+from lcdb_notebook.search.browse.estimating import in_parts
 from lcdb_notebook.search.browse.spread import spread
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
@@ -72,7 +73,7 @@ def counts(
         flagged = count(session, dataclasses.replace(target_filter, flagged=True))
         exact = whole.exact and flagged.exact
         return {True: flagged, False: Size(max(0, whole - flagged), exact=exact)}
-    if whole.exact:
+    if whole.exact and not in_parts(session, target_filter):
         numbers = _grouped(session, target_filter, facet)
         return {value: Size(number) for value, number in numbers.items()}
     found = _in_sample(session, target_filter, facet, whole)
@@ -181,13 +182,13 @@ def _facet_statements(
     among: sa.Select[Any] | None,
 ) -> Iterator[sa.Select[Any]]:
     """Yield statements that count distinct targets by value, one per class that has the field."""
-    by_target = arranged.by_number
+    by_target, by_type = arranged.by_number, arranged.flags_by_type
     if facet == "catalog":
         source: sa.FromClause = _target.join(_catalog, _catalog.c.id == _target.c.catalog_id)
         if among is not None:
             sample = among.subquery("among")
             source = source.join(sample, sample.c.target_id == _target.c.id)
-        conditions = target_conditions(target_filter, one_by_one=by_target)
+        conditions = target_conditions(target_filter, one_by_one=by_target, by_type=by_type)
         yield (
             sa.select(_catalog.c.name, sa.func.count())
             .select_from(source)
@@ -202,7 +203,7 @@ def _facet_statements(
             if facet == "photometry"
             else _dataset.c.processing_method_id
         )
-        each = _each(target_filter, key, among, by_target=by_target)
+        each = _each(target_filter, key, among, arranged)
         kind = by.__table__
         yield (
             sa.select(kind.c.name, sa.func.count())
@@ -211,7 +212,7 @@ def _facet_statements(
         )
         return
     # A target has many light curves in an observation, which need not be joined one by one.
-    each = _each(target_filter, _dataset.c.observation_id, among, by_target=by_target)
+    each = _each(target_filter, _dataset.c.observation_id, among, arranged)
     seen = each.join(_observation, _observation.c.id == each.c.value)
     number: Any = sa.func.count(each.c.target_id.distinct())
     if facet == "instrument":
@@ -232,13 +233,17 @@ def _facet_statements(
 
 
 def _each(
-    target_filter: TargetFilter, value: Any, among: sa.Select[Any] | None, *, by_target: bool
+    target_filter: TargetFilter,
+    value: Any,
+    among: sa.Select[Any] | None,
+    arranged: layout.Layout,
 ) -> sa.Subquery:
     """Select the distinct pairs of values and targets that have light curves with them.
 
-    With ``by_target``, the DataSets of each target are looked up by
-    ``ix_dataset_target_id_observation_id``; the planner might read those of all targets instead.
+    The DataSets of each target are looked up by ``ix_dataset_target_id_observation_id`` if there is
+    one; the planner might read those of all targets instead.
     """
+    by_target = arranged.by_number
     shape = sql.shape_of(target_filter.criteria)
     of_observation = sql.observation_matches(shape)
     source: sa.FromClause = _dataset
@@ -265,7 +270,7 @@ def _each(
         .where(
             *number_conditions(target_filter),
             *sql.target_matches(shape),
-            *flag_conditions(target_filter),
+            *flag_conditions(target_filter, by_type=arranged.flags_by_type),
         )
         .subquery("each")
     )

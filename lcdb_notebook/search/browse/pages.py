@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.models import MissionCatalog, Target
+from lcdb_notebook.search import layout
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
     TargetRow,
     beginning_with,
-    fitted,
+    number_conditions,
     parameters,
+    parts,
     target_conditions,
 )
+from lcdb_notebook.search.numbered import numbered
 
 __all__ = ["Page", "page", "statement"]
+
+# Targets whose flags are looked up together.
+_MOST_CANDIDATES = 400
 
 _target = Target.__table__
 _catalog = MissionCatalog.__table__
@@ -55,13 +62,80 @@ def page(
     after, before : TargetRow, optional
         The target adjacent to the page; at most one of the two.
     """
-    some = statement(target_filter, size=size + 1, after=after, before=before)
-    found = session.execute(fitted(session, some, target_filter), parameters(target_filter)).all()
-    rows = [TargetRow(*row) for row in found[:size]]
+    found = _rows(session, target_filter, size + 1, after, before)
+    rows = found[:size]
     beyond = len(found) > size
     if before is not None:
         return Page(tuple(reversed(rows)), more_before=beyond, more_after=True)
     return Page(tuple(rows), more_before=after is not None, more_after=beyond)
+
+
+def _rows(
+    session: orm.Session,
+    target_filter: TargetFilter,
+    size: int,
+    after: TargetRow | None,
+    before: TargetRow | None,
+) -> list[TargetRow]:
+    select = partial(
+        statement,
+        size=size,
+        after=after,
+        before=before,
+        catalogs=_catalogs(session, target_filter),
+        by_type=layout.of(session).flags_by_type,
+    )
+    fitted = parts(session, select(target_filter), target_filter)
+    if len(fitted) == 1:
+        found = session.execute(fitted[0], parameters(target_filter))
+        return [TargetRow(*row) for row in found]
+    rows: list[TargetRow] = []
+    backwards = before is not None
+    place = before if backwards else after
+    step = size
+    while len(rows) < size:
+        # Flags are looked up for few targets: those of an observation count for all in it.
+        candidates = _candidates(session, target_filter.without("flags"), step, place, backwards)
+        ids = tuple(id_ for _, id_ in candidates)
+        criteria = replace(target_filter.criteria, target_ids=ids)
+        some = replace(target_filter, criteria=criteria)
+        (few,) = parts(session, select(some), some)
+        rows += [TargetRow(*row) for row in session.execute(few, parameters(some))]
+        if len(candidates) < step:
+            break
+        place = TargetRow(*candidates[-1], "")
+        step = min(4 * step, _MOST_CANDIDATES)
+    return rows[:size]
+
+
+def _candidates(
+    session: orm.Session,
+    target_filter: TargetFilter,
+    size: int,
+    place: TargetRow | None,
+    backwards: bool,
+) -> list[tuple[int, int]]:
+    """Return the numbers and ids of targets that match in some parts of the database."""
+    towards: dict[str, Any] = {"before" if backwards else "after": place}
+    catalogs = _catalogs(session, target_filter)
+    some = statement(target_filter, size=size, catalogs=catalogs, **towards)
+    fitted = parts(session, some, target_filter)
+    if len(fitted) == 1:
+        rows = session.execute(fitted[0], parameters(target_filter))
+        return [(row[0], row[1]) for row in rows]
+    further = number_conditions(target_filter)
+    if place is not None:
+        here, beyond = sa.tuple_(_target.c.name, _target.c.id), (place.number, place.id)
+        further.append(here < beyond if backwards else here > beyond)
+    seen = numbered(
+        session,
+        target_filter.criteria,
+        most=size,
+        each_once=True,
+        backwards=backwards,
+        further=further,
+    )
+    return [(one.number, one.id) for one in seen or []]
 
 
 def statement(
@@ -70,19 +144,34 @@ def statement(
     size: int,
     after: TargetRow | None = None,
     before: TargetRow | None = None,
+    catalogs: Sequence[int] | None = None,
+    by_type: bool = False,
 ) -> sa.Executable:
     """Select number, id and catalog of targets in increasing order; decreasing with ``before``.
 
     Each range of numbers in each catalog is a separate branch of a UNION ALL, which reads only one
     page of an index. The parameters are those of :func:`lcdb_notebook.search.sql.parameters`.
+
+    Parameters
+    ----------
+    target_filter : TargetFilter
+        The filter.
+    size : int
+        Number of targets at most.
+    after, before : TargetRow, optional
+        The target adjacent to the page; at most one of the two.
+    catalogs : sequence of int, optional
+        Ids of the catalogs of the filter; None if it names none, and an index begins with numbers.
+    by_type : bool, default False
+        Whether the index of quality flags begins with their type.
     """
     backwards = before is not None
     place = before if before is not None else after
     branches = []
     runs = list(_runs(target_filter, place, backwards))
-    matches = target_conditions(target_filter.without("catalog"))
-    for catalog in target_filter.criteria.catalogs or (None,):
-        of_catalog = [] if catalog is None else [_target.c.catalog_id == _id_of(catalog)]
+    matches = target_conditions(target_filter.without("catalog"), by_type=by_type)
+    for catalog in (None,) if catalogs is None else catalogs:
+        of_catalog = [] if catalog is None else [_target.c.catalog_id == catalog]
         for run in runs:
             select = (
                 sa.select(_target.c.name, _target.c.id, _catalog.c.name.label("catalog"))
@@ -98,9 +187,17 @@ def statement(
     return _ordered(sa.select(together), together.c.name, together.c.id, backwards).limit(size)
 
 
-def _id_of(catalog: str) -> sa.ScalarSelect[int]:
-    # A subquery that runs first, so that the index on catalog and number can be used.
-    return sa.select(_catalog.c.id).where(_catalog.c.name == catalog).scalar_subquery()
+def _catalogs(session: orm.Session, target_filter: TargetFilter) -> list[int] | None:
+    """Return the ids of the catalogs to list, if an index has to be told them."""
+    arranged = layout.of(session)
+    names = target_filter.criteria.catalogs
+    if not names and arranged.by_number:
+        return None
+    statement = sa.select(_catalog.c.id).order_by(_catalog.c.id)
+    if names:
+        # Catalogs of two missions may have the same name.
+        statement = statement.where(_catalog.c.name.in_(names))
+    return list(session.scalars(arranged.present(statement)))
 
 
 def _ordered(select: sa.Select[Any], number: Any, id_: Any, backwards: bool) -> sa.Select[Any]:

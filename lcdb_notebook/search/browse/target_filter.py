@@ -13,6 +13,7 @@ from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.models import DataSet, Observation, QualityFlagArray, Target
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.criteria import Criteria
+from lcdb_notebook.search.layout.flag_types import FLAG_TYPES
 
 __all__ = [
     "OF_CRITERIA",
@@ -23,6 +24,7 @@ __all__ = [
     "flag_conditions",
     "number_conditions",
     "parameters",
+    "parts",
     "target_conditions",
 ]
 
@@ -126,7 +128,7 @@ def number_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool
 
 
 def target_conditions(
-    target_filter: TargetFilter, *, one_by_one: bool = False
+    target_filter: TargetFilter, *, one_by_one: bool = False, by_type: bool = False
 ) -> list[sa.ColumnElement[bool]]:
     """Return all other conditions on a target, including those on its light curves.
 
@@ -137,6 +139,8 @@ def target_conditions(
     one_by_one : bool, default False
         Whether the targets are few, so that the light curves of each are looked up by
         ``ix_dataset_target_id_observation_id``. The planner decides otherwise.
+    by_type : bool, default False
+        As for :func:`flag_conditions`.
     """
     shape = sql.shape_of(target_filter.criteria)
     conditions = list(sql.target_matches(shape))
@@ -151,30 +155,62 @@ def target_conditions(
             # A subquery with an OFFSET does not become a join.
             seen = seen.offset(0)
         conditions.append(seen.correlate(_target).exists())
-    return [*conditions, *flag_conditions(target_filter)]
+    return [*conditions, *flag_conditions(target_filter, by_type=by_type)]
 
 
 def fitted(
     session: orm.Session, statement: layout.Statement, target_filter: TargetFilter
 ) -> layout.Statement:
-    """Fit a statement on these targets to the database of a session."""
+    """Fit a statement on few targets to the database of a session."""
+    (one,) = parts(session, statement, target_filter)
+    return one
+
+
+def parts(
+    session: orm.Session, statement: layout.Statement, target_filter: TargetFilter
+) -> list[layout.Statement]:
+    """Fit a statement on these targets to the database of a session, possibly in parts."""
     # Flags of an observation count for all targets in it, regardless of other filters.
     everywhere = target_filter.flagged is not None
-    return layout.present(session, statement, target_filter.criteria, everywhere=everywhere)
+    return layout.parts(session, statement, target_filter.criteria, everywhere=everywhere)
 
 
-def flag_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool]]:
+def flag_conditions(
+    target_filter: TargetFilter, *, by_type: bool = False
+) -> list[sa.ColumnElement[bool]]:
     """Return the condition that a target has flags, or does not have flags.
 
     The flags of a target are found by ``ix_quality_flag_array_target_id``. So are, once for all
     targets, the observations with flags; whether a target is in one of these is found by
     ``ix_dataset_target_id_observation_id`` alone.
+
+    Parameters
+    ----------
+    target_filter : TargetFilter
+        The filter.
+    by_type : bool, default False
+        Whether to use LightcurveDB's index, on type, observation and target (-1 for all targets).
+        Flags of a target then count in the observations in which it has light curves.
     """
     if target_filter.flagged is None:
         return []
     own = sa.select(_flags.c.id).where(_flags.c.target_id == _target.c.id)
     seen = _dataset.alias("seen")
     flagged = sa.select(_flags.c.observation_id).where(_flags.c.target_id.is_(None)).distinct()
+    if by_type:
+        types = sa.literal_column(FLAG_TYPES, sa.ARRAY(sa.Text))
+        of_type = _flags.c.type == sa.any_(types)
+        for_all: sa.ColumnElement[int] = sa.literal_column("-1")
+        whose = sa.func.coalesce(_flags.c.target_id, for_all)
+        every = sa.func.array(sa.select(_observation.c.id).scalar_subquery())
+        flagged = flagged.where(
+            of_type, whose == for_all, _flags.c.observation_id == sa.any_(every)
+        )
+        own = (
+            sa.select(_flags.c.id)
+            .join(seen, seen.c.observation_id == _flags.c.observation_id)
+            .where(seen.c.target_id == _target.c.id, of_type, whose == _target.c.id)
+        )
     observations = sa.func.array(flagged.scalar_subquery(), type_=sa.ARRAY(sa.Integer))
     of_observation = sa.select(sa.literal(1)).where(
         seen.c.target_id == _target.c.id, seen.c.observation_id == sa.any_(observations)

@@ -8,7 +8,7 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -24,13 +24,14 @@ from lcdb_notebook.models import Base, DataSet, Observation
 from lcdb_notebook.models.tables.access import explain_rights
 from lcdb_notebook.models.tables.catalog import Catalog
 from lcdb_notebook.models.tables.contents import COLUMNS, HEADERS
-from lcdb_notebook.models.tables.stored import StoredColumn, by_table, has_keys, qualified
+from lcdb_notebook.models.tables.stored import by_table, has_keys, qualified
 from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
 from lcdb_notebook.search.layout.beside import Beside, beside_targets, fields_beside
 from lcdb_notebook.search.layout.keyed import Keyed
+from lcdb_notebook.search.layout.lacking import is_plain, is_readable, lacking
 from lcdb_notebook.search.layout.presenting import presentations
 
-__all__ = ["Layout", "Statement", "learn", "learn_fields", "of", "present"]
+__all__ = ["Layout", "Statement", "learn", "learn_fields", "of", "parts", "present"]
 
 Statement = TypeVar("Statement", bound=sa.Executable)
 
@@ -147,12 +148,7 @@ def _mapped() -> int:
 
 
 def present(
-    session: orm.Session,
-    statement: Statement,
-    criteria: Criteria | None = None,
-    *,
-    ids: Sequence[DataSetId] | None = None,
-    everywhere: bool = False,
+    session: orm.Session, statement: Statement, *, ids: Sequence[DataSetId] | None = None
 ) -> Statement:
     """Fit a statement to the database of a session.
 
@@ -162,28 +158,48 @@ def present(
         The session.
     statement : sqlalchemy.Executable
         A query.
-    criteria : Criteria, optional
-        What its DataSets match; needed of a query that reads DataSets.
     ids : sequence of int or str, optional
-        The DataSets that it reads, if those are known.
-    everywhere : bool, default False
-        Whether it reads DataSets of other observations, too.
+        The DataSets that it reads. A query that reads others is fitted by :func:`parts`.
     """
     layout = of(session)
-    if layout.keyed is None:
+    if layout.keyed is None or ids is None:
         return layout.present(statement)
-    others: list[sa.CTE] = []
-    if ids is not None:
-        others.append(layout.keyed.among(session, ids))
-    elif criteria is not None and _reads_datasets(statement):
-        others.append(layout.keyed.matching(session, criteria, everywhere=everywhere))
-    return layout.present(statement, *others)
+    return layout.present(statement, layout.keyed.among(session, ids))
+
+
+def parts(
+    session: orm.Session, statement: Statement, criteria: Criteria, *, everywhere: bool = False
+) -> list[Statement]:
+    """Fit a statement on DataSets to the database of a session.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        The session.
+    statement : sqlalchemy.Executable
+        A query.
+    criteria : Criteria
+        What its DataSets match.
+    everywhere : bool, default False
+        Whether it reads DataSets of other observations, too.
+
+    Returns
+    -------
+    list of sqlalchemy.Executable
+        One statement; or of a large database of LightcurveDB 3, whose partitions must not be opened
+        all at once, one for every few observations. Their results are to be merged.
+    """
+    layout = of(session)
+    if layout.keyed is None or not _reads_datasets(statement):
+        return [layout.present(statement)]
+    tables = layout.keyed.matching(session, criteria, everywhere=everywhere)
+    return [layout.present(statement, table) for table in tables]
 
 
 def _reads_datasets(statement: sa.Executable) -> bool:
     assert isinstance(statement, sa.ClauseElement)
-    parts = sa.sql.visitors.iterate(statement)
-    return any(part is DataSet.__table__ for part in parts)
+    elements = sa.sql.visitors.iterate(statement)
+    return any(element is DataSet.__table__ for element in elements)
 
 
 def learn(connection: sa.Connection, *engines: sa.Engine, catalog: Catalog | None = None) -> Layout:
@@ -204,7 +220,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine, catalog: Catalog | Non
     tables = by_table(catalog.every_column)
     kept = [tables.pop(name, {}) for name in (HEADERS, COLUMNS)]
     for names, without in _OPTIONAL:
-        unreadable = [name for name in names if not _is_readable(tables.get(name, {}))]
+        unreadable = [name for name in names if not is_readable(tables.get(name, {}))]
         for name in unreadable:
             del tables[name]
         if unreadable and connection.engine not in _known:
@@ -238,8 +254,8 @@ def learn(connection: sa.Connection, *engines: sa.Engine, catalog: Catalog | Non
         frozenset(beside.fields),
         beside.tables,
         frozenset(Base.metadata.tables.keys() - tables.keys()),
-        tuple(_missing_parts(tables)),
-        all(_is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
+        tuple(lacking(tables)),
+        all(is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
         {int(id_): POSITIONS[name] for id_, name in catalog.positions.items()},
         keyed,
         *beside_targets(tables),
@@ -267,24 +283,3 @@ def learn_fields(connection: sa.Connection, named: Iterable[str], *engines: sa.E
             why = explain_rights(connection, sorted(layout.unreadable[name]))
             raise SchemaError(f"the field {name} cannot be searched: {why}")
     return layout.fields
-
-
-def _is_readable(columns: Mapping[str, StoredColumn]) -> bool:
-    return all(column.readable for column in columns.values())
-
-
-def _is_plain(columns: Mapping[str, StoredColumn]) -> bool:
-    return bool(columns) and all(column.is_table for column in columns.values())
-
-
-def _missing_parts(tables: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
-    # Classes of the package; those of a notebook may be meant for another database.
-    package = __name__.partition(".")[0]
-    ours = [m for m in Base.registry.mappers if m.class_.__module__.partition(".")[0] == package]
-    columns = {column for mapper in ours for column in mapper.columns}
-    for table in Base.metadata.sorted_tables:
-        read = [column for column in table.c if column in columns]
-        if read and table.name not in tables:
-            yield f"table {table.name}"
-        elif read:
-            yield from (f"column {c}" for c in read if c.name not in tables[table.name])

@@ -39,8 +39,8 @@ _LINKS_AT_ONCE = 14
 # Partitions that a statement opens together with the small tables and their indexes.
 _TOGETHER = 8
 
-#: Keys that are read where no target is named; a statement on more opens all partitions together.
-MOST_KEYS = 500_000
+#: Keys that are read first where no target is named; more are searched in parts.
+MOST_KEYS = 100_000
 
 _KEY = "observation_id, target_id, photometric_method_id, processing_method_id"
 
@@ -70,7 +70,7 @@ class Keyed:
 
     def matching(
         self, session: orm.Session, criteria: Criteria, *, everywhere: bool = False
-    ) -> sa.CTE:
+    ) -> list[sa.CTE]:
         """Present the DataSets of the observations and targets that criteria name.
 
         Parameters
@@ -82,22 +82,33 @@ class Keyed:
             still contain all criteria.
         everywhere : bool, default False
             Include all observations and methods.
+
+        Returns
+        -------
+        list of sqlalchemy.CTE
+            The table; or, if it is too large to be read first, parts of it, each of the DataSets of
+            a few observations.
         """
         observations = self._observations(session, Criteria() if everywhere else criteria)
         methods = {} if everywhere else self._methods(session, criteria)
         targets = self._targets(session, criteria)
         keys = self._scan(session, observations, targets, methods)
-        if keys is None:
-            given: dict[str, Any] = {"key_observations": observations}
-            text = (
-                f"SELECT {_KEY} FROM {self.dataset} "
-                "WHERE observation_id = ANY(CAST(:key_observations AS int[]))"
-            )
-            for column, ids in methods.items():
-                given[f"key_{column}"] = ids
-                text += f" AND {column} = ANY(CAST(:key_{column} AS int[]))"
-            return _presented(text, given)
-        return _constants(keys)
+        if keys is not None:
+            return [_constants(keys)]
+        parts = [*batches(observations, _TOGETHER)] or [[]]
+        return [self._part(some, methods, few=len(parts) == 1) for some in parts]
+
+    def _part(self, observations: list[int], methods: dict[str, list[int]], *, few: bool) -> sa.CTE:
+        given: dict[str, Any] = {"key_observations": observations}
+        text = (
+            f"SELECT {_KEY} FROM {self.dataset} "
+            "WHERE observation_id = ANY(CAST(:key_observations AS int[]))"
+        )
+        for column, ids in methods.items():
+            given[f"key_{column}"] = ids
+            text += f" AND {column} = ANY(CAST(:key_{column} AS int[]))"
+        # Of many parts, each is searched for a few targets.
+        return _presented(text, given, materialized=few)
 
     def among(self, session: orm.Session, ids: Sequence[DataSetId]) -> sa.CTE:
         """Present the existing DataSets among some ids."""
@@ -271,7 +282,7 @@ def _constants(keys: Sequence[DataSetKey]) -> sa.CTE:
     )
 
 
-def _presented(keys: str, given: dict[str, Any]) -> sa.CTE:
+def _presented(keys: str, given: dict[str, Any], *, materialized: bool = True) -> sa.CTE:
     text = sa.text(
         "SELECT concat_ws(':', observation_id, target_id, photometric_method_id, "
         "processing_method_id) AS id, target_id, observation_id, "
@@ -279,7 +290,8 @@ def _presented(keys: str, given: dict[str, Any]) -> sa.CTE:
         "NULLIF(processing_method_id, 0) AS processing_method_id "
         f"FROM ({keys}) AS keys"
     )
-    return text.bindparams(**given).columns().cte("dataset").prefix_with("MATERIALIZED")
+    prefix = "MATERIALIZED" if materialized else "NOT MATERIALIZED"
+    return text.bindparams(**given).columns().cte("dataset").prefix_with(prefix)
 
 
 def _links(links: Sequence[tuple[DataSetKey, DataSetKey]]) -> sa.CTE:
