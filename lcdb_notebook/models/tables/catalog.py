@@ -145,6 +145,6 @@ def _queries_of_rows(catalog: Catalog) -> Iterator[tuple[str, str]]:
     if all(name in methods and methods[name].readable for name in ("id", "name")):
         yield (
             "positions",
-            "SELECT json_object_agg(id, name) FROM processing_method "
+            "SELECT json_object_agg(id, CAST(name AS text)) FROM processing_method "
             f"WHERE name::text = ANY ({literal_names(POSITIONS)})",
         )

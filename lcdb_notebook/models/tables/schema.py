@@ -33,6 +33,9 @@ __all__ = [
 
 Column = sa.Column[object]
 
+# Differences that an error lists, of those that do not cause it.
+_NAMED = 3
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -151,7 +154,9 @@ def check(connection: sa.Connection, catalog: Catalog | None = None) -> None:
         )
     harmless = [str(one) for one in different if not one.blocks]
     if harmless:
-        problems.append(f"Other differences, which do not prevent reading: {', '.join(harmless)}.")
+        more = f", and {len(harmless) - _NAMED} more" * (len(harmless) > _NAMED)
+        named = ", ".join(harmless[:_NAMED]) + more
+        problems.append(f"Other differences, which do not prevent reading: {named}.")
     raise SchemaError(" ".join(problems))
 
 

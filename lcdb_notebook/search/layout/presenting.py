@@ -59,7 +59,7 @@ def presentations(
             made[table.name] = _cte(table.name, f"{whole} WHERE {everywhere}")
         elif table.name == "observation" and beside.fields:
             made[table.name] = _cte(table.name, _complete(dialect, table, there, beside))
-        elif any(column.name not in there for column in table.c):
+        elif any(column.name not in there or _is_padded(there[column.name]) for column in table.c):
             made[table.name] = _cte(table.name, _complete(dialect, table, there, None))
     return made
 
@@ -91,6 +91,8 @@ def _complete(
             beside_it = f"CAST({fields[column.name][0]} AS {type_})"
             own = f"o.{quote(column.name)}"
             columns.append(f"COALESCE({own}, {beside_it}) AS {quote(column.name)}")
+        elif column.name in there and _is_padded(there[column.name]):
+            columns.append(f"CAST(o.{quote(column.name)} AS text) AS {quote(column.name)}")
         elif column.name in there:
             columns.append(f"o.{quote(column.name)}")
         elif column.name in fields:
@@ -104,6 +106,11 @@ def _complete(
     schema = quote(next(iter(there.values())).schema)
     joins = "" if beside is None else f" {beside.joins}"
     return f"SELECT {', '.join(columns)} FROM {schema}.{quote(table.name)} o{joins}"
+
+
+def _is_padded(column: StoredColumn) -> bool:
+    # A character(n) has spaces at its end, which a cast to text removes.
+    return column.type == "character"
 
 
 def _null(dialect: sa.Dialect, column: sa.Column[Any]) -> str:
