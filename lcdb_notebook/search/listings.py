@@ -93,12 +93,8 @@ def observations(
     import pandas as pd
 
     shape = sql.shape_of(criteria)
-    most = None if limit is None else offset + limit
     statement = (
-        sa.select(Observation.id)
-        .where(*sql.observation_matches(shape))
-        .order_by(Observation.id)
-        .limit(most)
+        sa.select(Observation.id).where(*sql.observation_matches(shape)).order_by(Observation.id)
     )
     of_target = sql.target_matches(shape)
     if of_target:
@@ -110,10 +106,14 @@ def observations(
         )
         statement = statement.where(seen.exists())
     arranged = layout.of(session)
-    found: set[int] = set()
-    for fitted in layout.parts(session, statement, criteria):
-        found.update(session.scalars(fitted, sql.parameters(criteria)))
-    ids = sorted(found)[offset:most]
+    given = sql.parameters(criteria)
+    fitted = layout.parts(session, statement.limit(limit).offset(offset), criteria)
+    if len(fitted) == 1:
+        ids = list(session.scalars(fitted[0], given))
+    else:
+        of_parts = layout.parts(session, statement, criteria)
+        found = {id_ for part in of_parts for id_ in session.scalars(part, given)}
+        ids = sorted(found)[offset : None if limit is None else offset + limit]
     described, values_given = sql.observations(ids, arranged.fields)
     result = session.execute(arranged.present(described), values_given)
     # Labels are table.column; a field of several classes becomes one column.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,10 @@ FILTERS = (
 )
 
 
-def _browse(db: lcdb.Database) -> None:
+def _browse(db: lcdb.Database, filters: Sequence[TargetFilter] = FILTERS[1:2]) -> None:
     with db.session_scope() as session:
         facets = [*browse.choices(session), "flags"]
-        for some in FILTERS:
+        for some in filters:
             page = browse.page(session, some, size=5)
             for place in page.rows[-1:]:
                 browse.page(session, some, size=5, after=place)
@@ -97,6 +97,7 @@ CALLS: dict[str, Callable[[lcdb.Database, Path], Any]] = {
     "to_nested": lambda db, _: db.search(STAR, sector=1).to_nested(),
     "to_arrow": lambda db, _: db.search(STAR, sector=1).to_arrow(),
     "browse": lambda db, _: _browse(db),
+    "browse by other filters": lambda db, _: _browse(db, FILTERS),
     "explore": lambda db, _: _explore(db),
     "info": lambda db, _: summary(db),
 }
@@ -134,16 +135,19 @@ def locks(connection: sa.Connection, statement: str, parameters: Any) -> int:
 OF_MANY = (
     *("search everything", "search by names", "search from the end", "read everything", "size"),
     *("count", "count a part", "targets by names", "targets of a catalog", "browse", "explore"),
-    *("observations of a catalog",),
+    *("observations of a catalog", "browse by other filters"),
 )
 """Calls that name no star; they are also made where there are too many keys to read them first."""
+
+LONG = dict.fromkeys(("browse by other filters", "explore", "pages"), pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
     ("call", "most"),
     [
-        *(pytest.param(call, keyed.MOST_KEYS, id=name) for name, call in CALLS.items()),
-        *(pytest.param(CALLS[name], 50, id=f"{name} of many") for name in OF_MANY),
+        pytest.param(CALLS[name], most, id=name + of, marks=LONG.get(name, ()))
+        for names, most, of in ((CALLS, keyed.MOST_KEYS, ""), (OF_MANY, 50, " of many"))
+        for name in names
     ],
 )
 def test_no_statement_holds_many_locks(
@@ -191,7 +195,9 @@ RESULTS: dict[str, Callable[[lcdb.Database], Any]] = {
 }
 
 
-@pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
+@pytest.mark.parametrize(
+    "result", [pytest.param(RESULTS[n], id=n, marks=LONG.get(n, ())) for n in RESULTS]
+)
 def test_parts_give_what_one_statement_gives(
     db: lcdb.Database,
     result: Callable[[lcdb.Database], Any],
