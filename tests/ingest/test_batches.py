@@ -29,6 +29,7 @@ from lcdb_notebook.models import (
     Target,
     TargetSpecificTime,
 )
+from lcdb_notebook.models.tables.contents import HEADERS
 
 SECTOR_24 = "hlsp_qlp_tess_ffi_s0024-0000000188589164_tess_v01_llc.fits.gz"
 
@@ -76,6 +77,9 @@ def months(data_folder: Path, tmp_path: Path) -> list[Path]:
             hdus = fits.HDUList([hdu.copy() for hdu in original])
             hdus[1].data = hdus[1].data[month * rows // 3 : (month + 1) * rows // 3]
             hdus[1].header["TIMEDEL"] = 58.85 / 86400
+            hdus[1].header.update(TSTART=120.5 + month, TSTOP=121.25 + month, EXPOSURE=0.5)
+            hdus[1].header["DATE-OBS"] = f"2009-05-0{month + 1}"
+            hdus[1].header["DATE-END"] = f"2009-05-0{month + 2}"
             path = tmp_path / f"kplr011446443-month{month}_slc.fits"
             hdus.writeto(path, checksum=True)
             files.append(path)
@@ -107,6 +111,11 @@ def test_ingest_joins_the_monthly_files_of_a_kepler_quarter(
             assert np.array_equal(dataset.values, curve.flux, equal_nan=True)
             assert np.array_equal(dataset.errors, curve.flux_err, equal_nan=True)
     assert ingest(own_engine, months, progress=False).unchanged == 3
+    with own_engine.connect() as connection:
+        (cards,) = connection.scalars(sa.text(f"SELECT cards FROM {HEADERS}"))
+    numbers = {"TSTART": 120.5, "TSTOP": 123.25, "TELAPSE": 2.75, "EXPOSURE": 1.5}
+    of_quarter = {**numbers, "DATE-OBS": "2009-05-01", "DATE-END": "2009-05-04", "QUARTER": 0}
+    assert {key: cards[key][0] for key in of_quarter} == of_quarter
 
 
 def test_real_files_of_every_pipeline_are_stored_and_a_foreign_one_is_not(

@@ -66,10 +66,10 @@ def db(new_database: Callable[[], str], data_folder: Path) -> Iterator[Any]:
         yield db
 
 
-def theirs_of(data_folder: Path, author: str) -> Any:
+def theirs_of(data_folder: Path, author: str, **options: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return lightkurve.read(data_folder / FILES[author])
+        return lightkurve.read(data_folder / FILES[author], **options)
 
 
 def ours_of(db: Any, author: str, **options: Any) -> Any:
@@ -186,3 +186,44 @@ def test_ingest_of_a_known_file_adds_its_contents_if_they_are_missing(
     assert db.session.scalars(cards).all() == before
     assert before[0]["TELESCOP"][0] in ("TESS", "Kepler")
     assert any(cards["TELESCOP"][1] == "telescope" for cards in before)
+
+
+@pytest.mark.parametrize(
+    "author",
+    ["SPOC", *(pytest.param(a, marks=pytest.mark.slow) for a in ("TESS-SPOC", "Kepler", "K2"))],
+)
+def test_add_keeps_the_header_cards_of_a_file(
+    empty_dsn: str, data_folder: Path, author: str
+) -> None:
+    theirs = theirs_of(data_folder, author, quality_bitmask="none")
+    with lcdb.connect(empty_dsn, write=True) as db:
+        db.add(theirs)
+        (ours,) = db.lightcurves(author=author, quality_bitmask="none")
+        missing = {
+            key
+            for key, value in theirs.meta.items()
+            if key not in NOT_KEPT | DIFFERENT.get(author, {}).keys()
+            and isinstance(value, str | int | float)
+            and str(ours.meta.get(key)) != str(value)
+        }
+        assert missing == set()
+        assert (ours.ra, ours.dec) == (theirs.ra, theirs.dec)
+        assert ours.meta["RADESYS"]
+        # A flattened light curve has the same header, and the file has more.
+        db.add(theirs.remove_nans().flatten(), processing="flattened", derived_from=ours)
+        report = db.ingest(data_folder / FILES[author], progress=False)
+        assert not report.skipped, report
+        cards = db.session.scalars(sa.text(f"SELECT cards FROM {HEADERS}")).one()
+        assert any(comment for _, comment in cards.values())
+        assert "sap_flux" in ours_of(db, author, columns="all").colnames
+        db.add(theirs.remove_nans().normalize(), processing="normalized", derived_from=ours)
+        again = db.session.scalars(sa.text(f"SELECT cards FROM {HEADERS}")).one()
+        assert again == cards
+
+
+def test_add_keeps_no_cards_of_light_curves_without_a_file(empty_dsn: str) -> None:
+    about = {"TARGETID": 7, "MISSION": "TESS", "SECTOR": 1, "TESSMAG": 9.5, "PERIOD": 3.0}
+    lc = lightkurve.TessLightCurve(time=[1325.5, 1325.6], flux=[1.0, 0.9], meta=about)
+    with lcdb.connect(empty_dsn, write=True) as db:
+        db.add(lc, photometry="mine", instrument=("TESS", "Camera 1", "CCD 2"))
+        assert db.session.scalars(sa.text(f"SELECT cards FROM {HEADERS}")).all() == []

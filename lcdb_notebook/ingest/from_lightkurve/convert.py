@@ -12,6 +12,7 @@ import numpy as np
 
 from lcdb_notebook.errors import ArgumentError, IngestError
 from lcdb_notebook.ingest.from_lightkurve import metadata, times
+from lcdb_notebook.ingest.from_lightkurve.cards import contents_of
 from lcdb_notebook.ingest.from_lightkurve.origins import (
     author_of,
     flux_column,
@@ -139,6 +140,7 @@ def product_from_lightcurve(
             # Files without cadence numbers are stored with negative ones, one per row.
             numbered=cadence is not None and bool((cadence >= 0).all()),
             part=known is not None and in_parts(known, fields.get("exptime")),
+            contents=contents_of(meta),
         )
     except IngestError as error:
         raise IngestError(f"{label}: {error}") from error.__cause__

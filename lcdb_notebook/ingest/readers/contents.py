@@ -13,7 +13,7 @@ from lcdb_notebook.ingest.product import Contents
 from lcdb_notebook.ingest.readers.headers import value
 from lcdb_notebook.ingest.readers.table import LightCurveTable
 
-__all__ = ["contents_of"]
+__all__ = ["contents_of", "describes_layout"]
 
 # Cards that describe the layout of the file: FITS Standard 4.0, sections 4.4.1 and 7.
 _LAYOUT = re.compile(
@@ -47,12 +47,17 @@ def contents_of(table: LightCurveTable) -> Contents:
     return Contents(cards, columns)
 
 
+def describes_layout(keyword: str) -> bool:
+    """Check whether a card is about the layout of its file, and not about the star."""
+    return _LAYOUT.fullmatch(keyword) is not None
+
+
 def _cards(text: str, header: Any) -> Iterator[tuple[str, tuple[Any, str]]]:
     """Parse cards, ten times as fast as astropy; it parses those in other formats."""
     for start in range(0, len(text), 80):
         card = text[start : start + 80]
         keyword = card[:8].rstrip()
-        if _LAYOUT.fullmatch(keyword) or card[8:9] != "=":
+        if describes_layout(keyword) or card[8:9] != "=":
             continue
         match = _CARD.fullmatch(card.rstrip())
         if match is None or (match[2] or "").endswith("&"):

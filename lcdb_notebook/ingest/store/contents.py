@@ -30,6 +30,10 @@ Key = tuple[int, int]
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
 
+# Kepler Archive Manual, appendix A: when an exposure ends, and how long it lasts, in days.
+_ENDS = ("DATE-END", "TSTOP", "LC_END")
+_DURATIONS = ("EXPOSURE", "LIVETIME")
+
 
 @dataclass(frozen=True, eq=False)
 class Written:
@@ -57,11 +61,13 @@ def write(connection: sa.Connection, names: Names, accepted: Sequence[Accepted])
     written: dict[Key, Written] = {}
     for key, of_pair in items.items():
         for item in of_pair:
-            known = written.get(key)
-            if (known is None and key not in stored) or item.replaced:
-                written[key] = _of(item.product)
+            known, found = written.get(key), _of(item.product)
+            # A file has more than the metadata of a light curve that was added before.
+            is_first = key not in stored or (bool(found.curves) and not stored[key])
+            if (known is None and is_first) or item.replaced:
+                written[key] = found
             elif item.product.part and item.changed:
-                written[key] = _joined(known or _read(connection, key), _of(item.product))
+                written[key] = _joined(known or _read(connection, key), found)
     if not written:
         return
     connection.exec_driver_sql(
@@ -102,7 +108,36 @@ def _joined(first: Written, second: Written) -> Written:
             halves.append((unit, values[rows]))
         joined = np.concatenate([values for _, values in halves])[order]
         columns[name] = (halves[0][0] or halves[1][0], joined)
-    return Written({**first.cards, **second.cards}, second.curves, cadence[order], columns)
+    is_new = bool(added.all())
+    cards = (first.cards, second.cards)
+    if first.cadence.size and second.cadence.size and second.cadence[0] < first.cadence[0]:
+        cards = (second.cards, first.cards)
+    curves = {**first.curves, **second.curves}
+    return Written(_cards_of_parts(*cards, add=is_new), curves, cadence[order], columns)
+
+
+def _cards_of_parts(
+    earlier: Mapping[str, Any], later: Mapping[str, Any], *, add: bool
+) -> dict[str, Any]:
+    """Return the cards of two parts: those of the earlier one, from its start to the later end.
+
+    Parameters
+    ----------
+    earlier, later : mapping of str to (object, str)
+        Values and comments.
+    add : bool
+        Whether the parts have no common cadences, so that durations are added.
+    """
+    cards = {**later, **earlier}
+    cards |= {key: later[key] for key in _ENDS if later.get(key, (None,))[0] is not None}
+    for key in _DURATIONS if add else ():
+        numbers = [part.get(key, (None,))[0] for part in (earlier, later)]
+        if all(isinstance(number, int | float) for number in numbers):
+            cards[key] = (sum(numbers), earlier[key][1])
+    start, stop = (cards.get(key, (None,))[0] for key in ("TSTART", "TSTOP"))
+    if "TELAPSE" in cards and isinstance(start, int | float) and isinstance(stop, int | float):
+        cards["TELAPSE"] = (stop - start, cards["TELAPSE"][1])
+    return cards
 
 
 def _read(connection: sa.Connection, key: Key) -> Written:
@@ -137,15 +172,16 @@ def _writable(connection: sa.Connection) -> bool:
     )
 
 
-def _stored(connection: sa.Connection, keys: Iterable[Key]) -> set[Key]:
+def _stored(connection: sa.Connection, keys: Iterable[Key]) -> dict[Key, bool]:
+    """Return which contents are stored, and whether they are those of a file."""
     keys = list(keys)
     rows = connection.exec_driver_sql(
-        f"SELECT target_id, observation_id FROM {HEADERS} JOIN "
+        f"SELECT target_id, observation_id, curves <> '{{}}' FROM {HEADERS} JOIN "
         f"(SELECT unnest({integers(t for t, _ in keys)}) AS target_id, "
         f"unnest({integers(o for _, o in keys)}) AS observation_id) AS key "
         "USING (target_id, observation_id)"
     )
-    return {(target, observation) for target, observation in rows}
+    return {(target, observation): of_file for target, observation, of_file in rows}
 
 
 def _header_rows(written: Mapping[Key, Written]) -> Iterator[list[bytes | None]]:
