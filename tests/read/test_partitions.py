@@ -137,7 +137,7 @@ OF_MANY = (
     *("count", "count a part", "targets by names", "targets of a catalog", "browse", "explore"),
     *("observations of a catalog", "browse by other filters"),
 )
-"""Calls that name no star; they are also made where there are too many keys to read them first."""
+"""Calls that name no star; they are also made with too many keys to read first."""
 
 LONG = dict.fromkeys(("browse by other filters", "explore", "pages"), pytest.mark.slow)
 
@@ -198,7 +198,7 @@ RESULTS: dict[str, Callable[[lcdb.Database], Any]] = {
 @pytest.mark.parametrize(
     "result", [pytest.param(RESULTS[n], id=n, marks=LONG.get(n, ())) for n in RESULTS]
 )
-def test_parts_give_what_one_statement_gives(
+def test_parts_have_the_results_of_one_statement(
     db: lcdb.Database,
     result: Callable[[lcdb.Database], Any],
     monkeypatch: pytest.MonkeyPatch,

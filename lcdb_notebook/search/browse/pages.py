@@ -188,7 +188,7 @@ def statement(
 
 
 def _catalogs(session: orm.Session, target_filter: TargetFilter) -> list[int] | None:
-    """Return the ids of the catalogs to list, if an index has to be told them."""
+    """Return the ids of the catalogs to list; None if an index on numbers alone finds targets."""
     arranged = layout.of(session)
     names = target_filter.criteria.catalogs
     if not names and arranged.by_number:

@@ -28,7 +28,7 @@ from lcdb_notebook.models.tables.stored import by_table, has_keys, qualified
 from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
 from lcdb_notebook.search.layout.beside import Beside, beside_targets, fields_beside
 from lcdb_notebook.search.layout.keyed import Keyed
-from lcdb_notebook.search.layout.lacking import is_plain, is_readable, lacking
+from lcdb_notebook.search.layout.missing import is_plain, is_readable, missing_parts
 from lcdb_notebook.search.layout.presenting import presentations
 
 __all__ = ["Layout", "Statement", "learn", "learn_fields", "of", "parts", "present"]
@@ -254,7 +254,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine, catalog: Catalog | Non
         frozenset(beside.fields),
         beside.tables,
         frozenset(Base.metadata.tables.keys() - tables.keys()),
-        tuple(lacking(tables)),
+        tuple(missing_parts(tables)),
         all(is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
         {int(id_): POSITIONS[name] for id_, name in catalog.positions.items()},
         keyed,

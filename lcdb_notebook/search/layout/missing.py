@@ -1,4 +1,4 @@
-"""What a database lacks of the tables of this package."""
+"""Tables and columns of this package that a database does not have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from lcdb_notebook.models import Base
 from lcdb_notebook.models.tables.stored import StoredColumn
 
-__all__ = ["is_plain", "is_readable", "lacking"]
+__all__ = ["is_plain", "is_readable", "missing_parts"]
 
 
 def is_readable(columns: Mapping[str, StoredColumn]) -> bool:
@@ -20,7 +20,7 @@ def is_plain(columns: Mapping[str, StoredColumn]) -> bool:
     return bool(columns) and all(column.is_table for column in columns.values())
 
 
-def lacking(tables: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+def missing_parts(tables: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
     """Name the tables and columns in which this package writes, and that do not exist."""
     # Classes of the package; those of a notebook may be meant for another database.
     package = __name__.partition(".")[0]
