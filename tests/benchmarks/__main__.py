@@ -16,6 +16,7 @@ from pathlib import Path
 
 import clicking
 import converting
+import distant
 import exporting
 import family
 import importing
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[Sky, int], Iterator[Row | NotMeasured]]] = {
     "map-dask": mapping.on_dask,
     "map-killed": mapping.killed,
     "latency": latency.one_target,
+    "distant": distant.database,
     "scale": large.looking,
     "lineage": family.lineage,
     "ingest": loading.files,

@@ -9,8 +9,15 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def delayed(port: int, seconds: float) -> Iterator[int]:
+def delayed(to: int | str, seconds: float) -> Iterator[int]:
     """Pass on what is sent to another port and back, each so many seconds later.
+
+    Parameters
+    ----------
+    to
+        The port, or the path of a Unix socket.
+    seconds
+        The delay of each direction.
 
     Yields
     ------
@@ -31,7 +38,10 @@ def delayed(port: int, seconds: float) -> Iterator[int]:
             loop.call_later(seconds, writer.close)
 
     async def joined(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_reader, to_writer = await asyncio.open_connection("127.0.0.1", port)
+        if isinstance(to, int):
+            to_reader, to_writer = await asyncio.open_connection("127.0.0.1", to)
+        else:
+            to_reader, to_writer = await asyncio.open_unix_connection(to)
         writers.extend((writer, to_writer))
         await asyncio.gather(passed_on(reader, to_writer), passed_on(to_reader, writer))
 
