@@ -8,7 +8,7 @@ from typing import Any
 
 from lcdb_notebook.errors import ArgumentError
 
-__all__ = ["check_choice", "check_page"]
+__all__ = ["check_choice", "check_number", "check_page"]
 
 _LARGEST = 2**63 - 1  # of PostgreSQL's bigint
 
@@ -30,6 +30,26 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     if not isinstance(value, str) or value not in choices:
         *first, last = (repr(choice) for choice in choices)
         raise ArgumentError(f"{name} must be {', '.join(first)} or {last}, got {value!r}")
+
+
+def check_number(name: str, value: Any) -> None:
+    """Check that an argument is a positive integer or None.
+
+    Raises
+    ------
+    ArgumentError
+        If it is neither.
+
+    Examples
+    --------
+    >>> check_number("max_connections", 0)
+    Traceback (most recent call last):
+    lcdb_notebook.errors.ArgumentError: max_connections must be a positive integer or None, got 0
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ArgumentError(f"{name} must be a positive integer or None, got {value!r}")
 
 
 def check_page(limit: Any, offset: Any = 0) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from lcdb_notebook.search.rows import FoundRow, Row
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Found", "find", "find_again", "flag_types", "missions"]
+__all__ = ["Found", "find", "find_again", "flag_types", "flag_types_within", "missions"]
 
 
 @lru_cache(maxsize=2)
@@ -57,6 +57,20 @@ Missions = Mapping[UUID, tuple[str, Clock]]
 # Rows of a page at most whose observations are read in the same statement. As the fields of an
 # observation are then sent with each of its rows, larger pages would take more bytes than time.
 _READ_TOGETHER = 1_001
+
+
+@lru_cache(maxsize=1)
+def _types_of_observations() -> sa.TextClause:
+    return sa.text(
+        "SELECT DISTINCT observation_id, types FROM (SELECT observation_id, "
+        "array_agg(DISTINCT type ORDER BY type) AS types FROM quality_flag_array "
+        "WHERE observation_id = ANY (CAST(:observations AS int[])) AND target_id IS NOT NULL "
+        "GROUP BY observation_id, target_id) of_pair"
+    )
+
+
+# Observations whose flags are looked at together.
+_OBSERVATIONS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,6 +295,43 @@ def flag_types(session: orm.Session, found: Found) -> set[frozenset[str]]:
         frozenset({*wide.get(observation, ()), *types})
         for observation, types in session.execute(of_targets, parameters)
     }
+
+
+def flag_types_within(
+    session: orm.Session, observations: Sequence[int], has_unflagged: Callable[[int], bool]
+) -> set[frozenset[str]]:
+    """Find which types of quality flags the light curves of observations have.
+
+    Like :func:`flag_types`, without a list of the light curves. The flags are found by
+    ``ix_quality_flag_array_observation_id_target_id``, those of a few observations at a time.
+
+    Parameters
+    ----------
+    session : sqlalchemy.orm.Session
+        The session.
+    observations : sequence of int
+        Ids of observations.
+    has_unflagged : callable
+        Returns for an observation whether some of its targets have no flags of their own. It is
+        asked where others have.
+    """
+    arranged = layout.of(session)
+    for_all = arranged.present(_types_for_all(arranged.flags_by_type))
+    of_each = arranged.present(_types_of_observations())
+    found: set[frozenset[str]] = set()
+    for start in range(0, len(observations), _OBSERVATIONS):
+        some = {"observations": [*observations[start : start + _OBSERVATIONS]]}
+        wide: dict[int, set[str]] = {}
+        for observation, type_ in session.execute(for_all, some):
+            wide.setdefault(observation, set()).add(type_)
+        flagged: set[int] = set()
+        for observation, types in session.execute(of_each, some):
+            flagged.add(observation)
+            found.add(frozenset({*wide.get(observation, ()), *types}))
+        for observation in some["observations"]:
+            if observation not in flagged or has_unflagged(observation):
+                found.add(frozenset(wide.get(observation, ())))
+    return found
 
 
 def _observation(row: Any, arranged: layout.Layout) -> tuple[ObservationData, int]:

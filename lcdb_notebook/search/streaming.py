@@ -10,29 +10,20 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors.user_warnings import warn
-from lcdb_notebook.lightcurve.dataset_id import DataSetId
-from lcdb_notebook.models import DataSet, PhotometricSource, ProcessingMethod
-from lcdb_notebook.search import explain, layout, sql
+from lcdb_notebook.search import layout, shares, sql
 from lcdb_notebook.search.constants import Constants, constants
-from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.lazy import Search
-from lcdb_notebook.search.results import Found, find, find_again
+from lcdb_notebook.search.results import Found, find
+from lcdb_notebook.search.shares import Matching
 from lcdb_notebook.search.size import Size, planned_rows
 
-__all__ = ["MOST_COLLECTED", "Pages", "all_rows", "pages"]
+__all__ = ["MOST_COLLECTED", "Pages", "all_rows", "collected", "paged", "pages"]
 
 #: Rows that are found and sorted together, in half a second and 15 MB.
 MOST_COLLECTED = 20_000
 
 # Catalog numbers whose rows are found together.
 _NUMBERS_AT_ONCE = 1_000
-
-# Rows of the first page, so that the first light curve comes soon, and of the largest.
-_FIRST_PAGE, _LARGEST_PAGE = 200, 5_000
-
-_dataset = DataSet.__table__
-_photometry = PhotometricSource.__table__
-_processing = ProcessingMethod.__table__
 
 
 @dataclass(frozen=True)
@@ -102,46 +93,84 @@ def pages(search: Search) -> Pages:
         If a requested name or number does not exist in the database.
     """
     with search.sessions.session_scope() as session:
-        whole, expected = _collected(search, session)
-        if whole is not None:
-            return Pages.of(whole)
+        whole, expected, ids = collected(search, session)
+    return paged(search, expected, ids) if whole is None else Pages.of(whole)
+
+
+def paged(search: Search, expected: int, ids: Constants | None) -> Pages:
+    """Find the rows of a search in pages, after :func:`collected`.
+
+    Parameters
+    ----------
+    search : Search
+        The search.
+    expected : int
+        About how many rows there are.
+    ids : Constants, optional
+        What the criteria mean, if it was looked up.
+    """
+    with search.sessions.session_scope() as session:
         by_number = layout.of(session).by_number and not (
             search.is_whole() and sql.observation_matches(sql.shape_of(search.criteria))
         )
     if search.criteria.numbers is not None:
         found = _of_numbers(search)
     else:
-        found = _by_number(search) if by_number else _by_observation(search)
+        found = _by_number(search) if by_number else _by_observation(search, ids)
     return Pages(Size(expected, exact=False), _explained(search, found))
 
 
-def _collected(search: Search, session: orm.Session) -> tuple[Found | None, int]:
-    """Return all rows if they are few, and how many are expected."""
+def collected(search: Search, session: orm.Session) -> tuple[Found | None, int, Constants | None]:
+    """Return all rows if they are few.
+
+    The planner is asked how many there are only if the table may have more than 20,000, and nothing
+    else limits their number.
+
+    Parameters
+    ----------
+    search : Search
+        The search. Its rows are kept if they are few.
+    session : sqlalchemy.orm.Session
+        A session.
+
+    Returns
+    -------
+    Found or None
+        The rows; None if they are many.
+    int
+        About how many there are, if they are many.
+    Constants or None
+        What the criteria mean, if it was looked up.
+    """
     criteria = search.criteria
     numbers = () if criteria.numbers is None or criteria.aliases else criteria.numbers
     named = criteria.numbers is not None or criteria.target_ids is not None
     if named and search.is_whole() and len(numbers) > _NUMBERS_AT_ONCE and search.kept is None:
-        return None, len(numbers)
+        return None, len(numbers), None
     limit = search.limit
     if search.kept is not None or named or (limit is not None and limit <= MOST_COLLECTED):
-        return search.found(session), 0
-    if not (search.is_whole() or layout.of(session).by_number):
-        return search.found(session), 0
-    rows = constants(session, criteria).select().limit(sa.literal_column("1"))
-    parts = layout.parts(session, rows, criteria)
-    planned = sum(planned_rows(session, part, sql.parameters(criteria)) for part in parts)
-    expected = max(0, planned - search.offset)
-    if limit is not None:
-        expected = min(expected, limit)
-    if expected > MOST_COLLECTED:
-        return None, expected
+        return search.found(session), 0, None
+    arranged = layout.of(session)
+    if not (search.is_whole() or arranged.by_number):
+        return search.found(session), 0, None
+    ids: Constants | None = None
+    if not arranged.is_small:
+        ids = constants(session, criteria)
+        rows = ids.select().limit(sa.literal_column("1"))
+        parts = layout.parts(session, rows, criteria)
+        planned = sum(planned_rows(session, part, sql.parameters(criteria)) for part in parts)
+        expected = max(0, planned - search.offset)
+        if limit is not None:
+            expected = min(expected, limit)
+        if expected > MOST_COLLECTED:
+            return None, expected, ids
     first_rows = search.cut(slice(0, MOST_COLLECTED + 1))
     found = first_rows.found(session)
     if len(found.rows) > MOST_COLLECTED:
-        # The statistics of the table are not up to date.
-        return None, len(found.rows)
+        # The table has grown, or its statistics are not up to date.
+        return None, len(found.rows), ids
     search.kept = found
-    return found, 0
+    return found, 0, None
 
 
 def _explained(search: Search, found: Iterator[Found]) -> Iterator[Found]:
@@ -174,7 +203,7 @@ def _of_numbers(search: Search) -> Iterator[Found]:
 def _by_number(search: Search) -> Iterator[Found]:
     """Find rows in the order of the search; each page continues after a catalog number."""
     after: int | None = None
-    size, offset, left = _FIRST_PAGE, search.offset, search.limit
+    size, offset, left = shares.FIRST_PAGE, search.offset, search.limit
     while left is None or left > 0:
         with search.sessions.session_scope() as session:
             page = find(session, search.criteria, limit=size, offset=offset, after=after)
@@ -183,7 +212,7 @@ def _by_number(search: Search) -> Iterator[Found]:
         if not is_last:
             # The page may end within the rows of a number.
             rows = [row for row in rows if row.target != rows[-1].target]
-        size = max(size, min(4 * size, _LARGEST_PAGE)) if rows else 4 * size
+        size = max(size, min(4 * size, shares.LARGEST_PAGE)) if rows else 4 * size
         rows = rows if left is None else rows[:left]
         if rows:
             yield replace(page, rows=rows, is_page=True)
@@ -193,68 +222,15 @@ def _by_number(search: Search) -> Iterator[Found]:
             return
 
 
-def _by_observation(search: Search) -> Iterator[Found]:
+def _by_observation(search: Search, ids: Constants | None) -> Iterator[Found]:
     """Find rows observation by observation; only the ids of one are held together."""
     with search.sessions.session_scope() as session:
-        statement, given = sql.observation_ids(search.criteria)
-        fitted = layout.present(session, statement)
-        observations: list[int] = list(session.scalars(fitted, given))
-        ids = constants(session, search.criteria)
-    sizes = _page_sizes()
+        observations = shares.observations(session, search.criteria)
+        matching = Matching.of(session, search.criteria, ids)
+    sizes = shares.page_sizes()
     for observation in observations:
         with search.sessions.session_scope() as session:
-            datasets = _datasets_of(session, search.criteria, ids, observation)
-        for some in _between_targets(datasets, sizes):
-            with search.sessions.session_scope() as session:
-                page = find_again(session, some)
-            if search.criteria.raw_by_word:
-                explain.check_raw(page.rows)
-            if page.rows:
-                yield replace(page, is_page=True)
-
-
-def _page_sizes() -> Iterator[int]:
-    size = _FIRST_PAGE
-    while True:
-        yield size
-        size = min(4 * size, _LARGEST_PAGE)
-
-
-def _between_targets(
-    datasets: Sequence[tuple[DataSetId, int]], sizes: Iterator[int]
-) -> Iterator[list[DataSetId]]:
-    """Split DataSets with their targets into pages that do not end within a target."""
-    start = 0
-    while start < len(datasets):
-        end = start + next(sizes)
-        while end < len(datasets) and datasets[end][1] == datasets[end - 1][1]:
-            end += 1
-        yield [dataset for dataset, _ in datasets[start:end]]
-        start = end
-
-
-def _datasets_of(
-    session: orm.Session, criteria: Criteria, ids: Constants, observation: int
-) -> list[tuple[DataSetId, int]]:
-    """Return the DataSets of an observation, and their targets.
-
-    They are found by ``ix_dataset_observation_id``.
-    """
-    order = (
-        _dataset.c.target_id,
-        _photometry.c.name.nulls_first(),
-        _processing.c.name.nulls_first(),
-        _dataset.c.id,
-    )
-    of_one = replace(ids, observations=(observation,))
-    narrowed = replace(criteria, observations=(observation,), types=(), instruments=(), fields={})
-    rows = (
-        of_one.select()
-        .add_columns(_dataset.c.target_id)
-        .outerjoin(_photometry, _photometry.c.id == _dataset.c.photometric_method_id)
-        .outerjoin(_processing, _processing.c.id == _dataset.c.processing_method_id)
-        .order_by(*order)
-    )
-    (statement,) = layout.parts(session, rows, narrowed)
-    found = session.connection().execute(statement, sql.parameters(criteria))
-    return [(dataset, target) for dataset, target in found]
+            datasets = matching.datasets(session, observation)
+        yield from shares.paged(
+            search.sessions, datasets, sizes, check_raw=search.criteria.raw_by_word
+        )

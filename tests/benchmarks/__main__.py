@@ -46,6 +46,7 @@ BENCHMARKS: dict[str, Callable[[Sky, int], Iterator[Row | NotMeasured]]] = {
     "map-killed": mapping.killed,
     "latency": latency.one_target,
     "distant": distant.database,
+    "million": large.million,
     "scale": large.looking,
     "lineage": family.lineage,
     "ingest": loading.files,

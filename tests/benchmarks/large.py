@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import crowd
-from measure import Job, side_by_side
+from measure import Job, peak_memory, side_by_side
 from report import Row, duration
-from sky import Sky, tidy
+from sky import Sky, libpq_url, tidy
 
 import lcdb_notebook as lcdb
 from lcdb_notebook.explore.widget.background import Task
@@ -23,10 +24,75 @@ GROWTH = 1.3
 FACETS = ("catalog", "sector", "instrument", "photometry", "processing", "flags")
 
 
+LONGEST = 300
+"""Milliseconds that what only looks may take."""
+
+FIRST = 500
+"""Milliseconds to a first light curve or a first result."""
+
+STREAM = """
+import itertools, sys, time
+import lcdb_notebook as lcdb
+db = lcdb.connect({url!r})
+db.session
+began = time.perf_counter()
+stream = db.search({search}).read(progress=False)
+next(stream)
+
+assert sum(1 for data in itertools.islice(stream, {number} - 1)) == {number} - 1
+"""
+
+
 def looking(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare what shows a part of a database, in a large one and in a small one."""
     sizes = sky.scale.crowds
-    databases = [_made(sky, datasets) for datasets in sizes]
+    yield from compare(sky, [_made(sky, datasets) for datasets in sizes], sizes, repeat)
+
+
+def million(sky: Sky, repeat: int) -> Iterator[Row]:
+    """Look at a database of a million light curves, and stream all of them."""
+    datasets = sky.scale.crowds[0]
+    db = _made(sky, datasets)
+    for name, look in _looks().items():
+        sky.report(name)
+        (seconds,) = side_by_side({name: Job(partial(_run, look, db))}, repeat).values()
+        most = FIRST if "first" in name and "page" not in name else LONGEST
+        yield Row(
+            f"{name}, {datasets:,} DataSets",
+            "nothing",
+            "ms",
+            1e3 * seconds,
+            most,
+            duration(seconds),
+            "-",
+        )
+    yield from streamed(sky, db, datasets)
+
+
+def streamed(sky: Sky, db: lcdb.Database, datasets: int) -> Iterator[Row]:
+    """Measure the memory of a stream of all light curves, beyond one of a hundredth of them."""
+    for search in ("", "sector=list(range(1, 9))"):
+        sky.report(f"streaming db.search({search})")
+        peaks = [
+            peak_memory(STREAM.format(url=libpq_url(db), search=search, number=number))
+            for number in (datasets // 100, datasets)
+        ]
+        few, many = peaks
+        yield Row(
+            f"peak memory of `db.search({search}).read()` over {datasets:,} light curves",
+            f"over {datasets // 100:,}",
+            "MB more",
+            many - few,
+            64,
+            f"{many:.0f} MB",
+            f"{few:.0f} MB",
+        )
+
+
+def compare(
+    sky: Sky, databases: Sequence[lcdb.Database], sizes: Sequence[int], repeat: int
+) -> Iterator[Row]:
+    """Compare a large database with a small one."""
     for name, look in _looks().items():
         sky.report(name)
         medians = side_by_side(
@@ -74,11 +140,34 @@ def _looks() -> dict[str, Callable[[lcdb.Database], object]]:
         ),
         "the explorer's first page": partial(_browse, browse.page),
     }
-    for facet in FACETS:
-        looks[f"the explorer's counts of {facet}"] = partial(_browse, browse.counts, facet=facet)
+    for digits in ("", "1"):
+        after = " after the digit 1" if digits else ""
+        wanted = TargetFilter(digits)
+        for facet in FACETS:
+            looks[f"the explorer's counts of {facet}{after}"] = partial(
+                _browse, browse.counts, wanted=wanted, facet=facet
+            )
+    looks["the first result of `db.search(sector=1).map(...)` in this process"] = _first_result
     return looks
 
 
-def _browse(query: Callable[..., Any], db: lcdb.Database, **given: Any) -> object:
+def _browse(
+    query: Callable[..., Any],
+    db: lcdb.Database,
+    wanted: TargetFilter = TargetFilter(),  # noqa: B008 - it cannot be changed
+    **given: Any,
+) -> object:
     with own_connection(db, Task(lambda _done, _text: None)) as session:
-        return query(session, TargetFilter(), **given)
+        return query(session, wanted, **given)
+
+
+class _StartedError(Exception):
+    """The function that is mapped was called."""
+
+
+def _first_result(db: lcdb.Database) -> None:
+    def stop(_: Any) -> None:
+        raise _StartedError
+
+    with suppress(_StartedError):
+        db.search(sector=1).map(stop, workers=1, datasets="record", on_error="raise")

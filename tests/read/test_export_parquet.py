@@ -116,6 +116,7 @@ def test_existing_files_are_not_written_again(db: lcdb.Database, tmp_path: Path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
     everything = db.search()
     report = everything.export(tmp_path, format="parquet")
+    assert report["dataset"].tolist() == everything.datasets
     assert report.groupby("target")["status"].unique().str[0].to_dict() == {
         1: "kept",
         2: "kept",

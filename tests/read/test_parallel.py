@@ -34,11 +34,12 @@ from lcdb_notebook.errors import (
     LightCurveNotFoundError,
 )
 from lcdb_notebook.ingest.store.store import store
-from lcdb_notebook.read.parallel import checkpoint
+from lcdb_notebook.read.parallel import checkpoint, partitions
 from lcdb_notebook.read.parallel.address import APPLICATION_NAME
 from lcdb_notebook.read.parallel.batches import Batch, Batches
 from lcdb_notebook.read.parallel.results import Measured, values
-from lcdb_notebook.search import streaming
+from lcdb_notebook.search import shares, streaming
+from lcdb_notebook.search.grouped import group
 
 # Workers cannot import the modules of tests, as they cannot import a notebook.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -595,6 +596,44 @@ def test_a_dask_frame_has_the_contents_of_to_pandas(
     assert frame._meta.dtypes.to_dict() == whole.dtypes.to_dict()
 
 
+def test_a_dask_frame_of_a_long_search_sends_ranges_of_targets(
+    db: lcdb.Database, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"sector": [1, 2], "processing": "raw"}
+    whole = db.search(**asked).to_pandas()
+    monkeypatch.setattr(streaming, "MOST_COLLECTED", 5)
+    monkeypatch.setattr(partitions, "PARTITION_BYTES", 3 * 1200 * 64)
+    found = db.search(**asked)
+    frame: Any = found.to_dask()
+    assert found._search.kept is None
+    assert frame.npartitions > whole["sector"].nunique()
+    parts = list(partitions._partitions(found._search, group(found._search)))
+    assert len(parts) == frame.npartitions
+    assert all(part.datasets is None for part in parts)
+    key = ["dataset", "cadenceno"]
+    assert_frame_equal(
+        client.compute(frame).result().sort_values(key, ignore_index=True),
+        whole.sort_values(key, ignore_index=True),
+    )
+    assert frame._meta.dtypes.to_dict() == whole.dtypes.to_dict()
+
+
+def test_workers_of_a_cluster_share_a_number_of_connections(
+    db: lcdb.Database, url: str, client: Any
+) -> None:
+    def count(_: Any) -> int:
+        return connections(url)
+
+    found = db.search(processing="raw")
+    most = found.map(count, datasets="record", client=client, max_connections=1)
+    assert most["error"].isna().all()
+    assert most["result"].max() <= 1
+    frame: Any = found.to_dask(max_connections=1)
+    assert len(client.compute(frame).result()) == len(found.to_pandas())
+    with pytest.raises(ArgumentError, match="max_connections must be a positive integer"):
+        found.map(count, max_connections=0)
+
+
 # Checkpoints
 
 
@@ -608,7 +647,7 @@ def test_results_come_from_pages_as_from_one(
 
     expected = db.search(sector=1).map(measured, datasets="record", workers=1)
     monkeypatch.setattr(streaming, "MOST_COLLECTED", 5)
-    monkeypatch.setattr(streaming, "_FIRST_PAGE", 10)
+    monkeypatch.setattr(shares, "FIRST_PAGE", 10)
     in_pages = db.search(sector=1).map(measured, datasets="record", workers=1)
     assert in_pages["dataset"].tolist() == [one.dataset for one in db.search(sector=1).read()]
     in_order = in_pages.set_index("dataset").loc[expected["dataset"]].reset_index()

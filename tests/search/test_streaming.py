@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lcdb_notebook as lcdb
-from lcdb_notebook.errors import NameNotFoundError
-from lcdb_notebook.search import layout, streaming
+from lcdb_notebook.errors import LightCurveNotFoundError, NameNotFoundError
+from lcdb_notebook.search import layout, results, shares, streaming
 from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.grouped import group
 from lcdb_notebook.search.lazy import Search
+from lcdb_notebook.search.results import find
 from lcdb_notebook.search.rows import Row
 
 
@@ -22,8 +25,8 @@ from lcdb_notebook.search.rows import Row
 def db(layout_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[lcdb.Database]:
     """Twenty stars, whose rows come in small pages if there are more than five."""
     monkeypatch.setattr(streaming, "MOST_COLLECTED", 5)
-    monkeypatch.setattr(streaming, "_FIRST_PAGE", 3)
-    monkeypatch.setattr(streaming, "_LARGEST_PAGE", 14)
+    monkeypatch.setattr(shares, "FIRST_PAGE", 3)
+    monkeypatch.setattr(shares, "LARGEST_PAGE", 14)
     monkeypatch.setattr(streaming, "_NUMBERS_AT_ONCE", 4)
     with lcdb.connect(layout_dsn) as db:
         yield db
@@ -127,3 +130,100 @@ def test_every_light_curve_is_read_and_exported_once(db: lcdb.Database, tmp_path
         assert set(again["status"]) == {"kept"}
         assert set(again["dataset"]) == expected
         shutil.rmtree(tmp_path)
+
+
+def test_export_to_parquet_holds_no_rows_of_a_long_search(
+    db: lcdb.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"sector": [1, 2], "processing": "raw"}
+    found = db.search(**asked)
+    longest = 0
+    find_again = results.find_again
+
+    def measured(session: Any, datasets: Any) -> Any:
+        nonlocal longest
+        longest = max(longest, len(datasets))
+        return find_again(session, datasets)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(results, "find_again", measured)
+        report = found.export(tmp_path, format="parquet")
+    assert found._search.kept is None
+    assert 0 < longest < len(report) / 2
+    assert set(report["dataset"]) == set(db.search(**asked).datasets)
+    assert set(report["status"]) == {"written"}
+    collected = db.search(**asked)
+    assert set(collected.datasets) == set(report["dataset"])
+    again = collected.export(tmp_path, format="parquet")
+    assert set(again["status"]) == {"kept"}
+    assert set(again["dataset"]) == set(report["dataset"])
+
+
+GROUPED: dict[str, Callable[[lcdb.Database], Search]] = {
+    "everything": lambda db: Search(db, criteria()),
+    "observations": lambda db: Search(db, criteria(sector=[1, 2], processing="raw")),
+    "a slice": lambda db: Search(db, criteria(sector=[1, 2])).cut(slice(2, 19)),
+    "numbers": lambda db: Search(
+        db, criteria([row.target for row in all_of(Search(db, criteria()))])
+    ),
+}
+
+
+@pytest.mark.parametrize("make", GROUPED.values(), ids=GROUPED)
+def test_group_has_every_light_curve_and_a_sample_of_every_kind(
+    db: lcdb.Database, make: Callable[[lcdb.Database], Search]
+) -> None:
+    grouped = group(make(db))
+    with db.session_scope() as session:
+        other = make(db)
+        expected = find(session, other.criteria, limit=other.limit, offset=other.offset)
+        types = results.flag_types(session, expected)
+    groups = [(one.observation, one.datasets, list(one.pages)) for one in grouped.groups]
+    assert [observation for observation, _, _ in groups] == [*grouped.numbers]
+    assert [len(datasets) for _, datasets, _ in groups] == [*grouped.numbers.values()]
+    for observation, datasets, pages in groups:
+        rows = [row for page in pages for row in page.rows]
+        assert [row.dataset for row in rows] == list(datasets)
+        assert {row.observation for row in rows} == {observation}
+    everything = sorted(row.dataset for row in expected.rows)
+    assert sorted(dataset for _, datasets, _ in groups for dataset in datasets) == everything
+    assert _kinds(grouped.samples.rows) == _kinds(expected.rows)
+    sizes = {id_: size for id_, (_, size) in grouped.samples.observations.items()}
+    assert sizes == {id_: size for id_, (_, size) in expected.observations.items()}
+    assert grouped.flag_types == types
+
+
+def _kinds(rows: Sequence[Row]) -> set[tuple[Any, ...]]:
+    return {(row.catalog, row.photometry, row.processing, row.unit) for row in rows}
+
+
+def test_group_explains_why_there_is_nothing(db: lcdb.Database) -> None:
+    with pytest.raises(LightCurveNotFoundError):
+        group(Search(db, criteria(sector=99)))
+
+
+def test_a_search_of_a_small_table_does_not_ask_how_many_rows_it_has(
+    layout_dsn: str, statements: list[str]
+) -> None:
+    with lcdb.connect(layout_dsn) as db:
+        if not layout.of(db.session).is_small:
+            pytest.skip("partitioned tables have no size")
+        statements.clear()
+        next(db.search(sector=1).read())
+        assert not [sql for sql in statements if sql.startswith("EXPLAIN")]
+        assert not [sql for sql in statements if "AS kind" in sql]
+
+
+def test_a_long_search_looks_its_criteria_up_once(
+    db: lcdb.Database, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = layout.of(db.session)
+    large = dataclasses.replace(known, is_small=False)
+    monkeypatch.setattr(layout, "of", lambda _: large)
+    monkeypatch.setattr(streaming, "MOST_COLLECTED", 0)
+    statements.clear()
+    assert len(
+        list(itertools.islice(streaming.pages(Search(db, criteria(sector=[1, 2]))).found, 2))
+    )
+    assert sum(sql.startswith("EXPLAIN") for sql in statements) == 1
+    assert sum("AS kind" in sql for sql in statements) == 1

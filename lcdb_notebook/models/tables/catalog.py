@@ -40,8 +40,13 @@ EXISTS (SELECT FROM unnest({tables}) AS name JOIN pg_class ON oid = to_regclass(
 EXISTS (SELECT FROM pg_constraint f JOIN pg_constraint p ON p.conrelid = f.conrelid
     AND p.contype = 'p' AND p.conkey = f.conkey
     WHERE f.contype = 'f' AND f.confrelid = to_regclass('observation')),
-{target_begins}, {flags_begin}
+{target_begins}, {flags_begin},
+COALESCE((SELECT relkind = 'r' AND pg_relation_size(oid) < {few} FROM pg_class
+    WHERE oid = to_regclass('dataset')), false)
 """
+
+# Bytes of 20,000 DataSets without arrays. The size of a partitioned table is not known.
+_FEW = 20_000 * 60
 
 # Of what LightcurveDB itself makes, the indexes begin otherwise than those of this package.
 _BEGINS = (
@@ -74,6 +79,8 @@ class Catalog:
         Whether an index of targets begins with their number.
     flags_by_target : bool
         Whether an index of quality flags begins with their target.
+    has_few_datasets : bool
+        Whether the table of DataSets has no room for more than 20,000.
     version : str or None, default None
         The version of the tables.
     positions : mapping of str to str
@@ -89,6 +96,7 @@ class Catalog:
     has_tables_beside: bool
     targets_by_number: bool
     flags_by_target: bool
+    has_few_datasets: bool
     version: str | None = None
     positions: Mapping[str, str] = field(default_factory=dict)
 
@@ -101,6 +109,7 @@ class Catalog:
             version=VERSION,
             target_begins=_BEGINS.format("target", "name"),
             flags_begin=_BEGINS.format("quality_flag_array", "target_id"),
+            few=_FEW,
         )
 
     @classmethod

@@ -111,7 +111,8 @@ def export(
     pandas.DataFrame
         One row per light curve, in the order of the search: ``dataset, target, catalog,
         photometry, processing, file, status, bytes, reason``. The status is "written", "kept" or
-        "skipped".
+        "skipped". More than 20,000 are in the order of ``read()``, for Parquet observation by
+        observation.
 
     Raises
     ------

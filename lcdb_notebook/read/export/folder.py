@@ -17,6 +17,7 @@ from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.columns import plain
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
 from lcdb_notebook.read.contents import add_cards, header_cards
@@ -281,14 +282,23 @@ class Written:
             for row, status in zip(rows, statuses, strict=True)
         ]
 
-    def report(self) -> pd.DataFrame:
-        """Return a DataFrame of the rows and statuses; warn of skipped ones."""
+    def report(self, order: Sequence[DataSetId] | None = None) -> pd.DataFrame:
+        """Return a DataFrame of the rows and statuses; warn of skipped ones.
+
+        Parameters
+        ----------
+        order : sequence of int, optional
+            The DataSets in the order of the rows; by default that in which they were added.
+        """
         import pandas as pd
 
         names = ["dataset", "target", "catalog", "photometry", "processing"]
         names += ["file", "status", "bytes", "reason"]
         frame = pd.DataFrame(self._rows, columns=names)
         frame["bytes"] = frame["bytes"].astype("Int64")
+        if order is not None:
+            places = pd.Index(frame["dataset"]).get_indexer(order)
+            frame = frame.iloc[places].reset_index(drop=True)
         reasons = frame.loc[frame["status"] == "skipped", "reason"]
         if len(reasons):
             warn(f"{len(reasons)} of {len(frame)} light curves were skipped: {'; '.join(reasons)}")

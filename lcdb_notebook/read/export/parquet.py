@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from lcdb_notebook.errors import DataError, ExportError, optional
+from lcdb_notebook.errors import DataError, optional
 from lcdb_notebook.errors.arguments import check_choice
+from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.read.export.atomic_write import atomic_write, remove_stale
+from lcdb_notebook.read.export.atomic_write import atomic_write
+from lcdb_notebook.read.export.exported import find_exported, parts_of, readable
 from lcdb_notebook.read.export.folder import Status, Written
 from lcdb_notebook.read.export.layout import Layout
-from lcdb_notebook.read.progress import Progress
+from lcdb_notebook.read.progress import Bar, Progress
 from lcdb_notebook.read.records import OnError, outcomes
 from lcdb_notebook.search import layout as layouts
 from lcdb_notebook.search import lineage, results
+from lcdb_notebook.search.grouped import group
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
@@ -71,8 +76,9 @@ def export_parquet(
     Returns
     -------
     pandas.DataFrame
-        One row per light curve, in the order of the search: ``dataset, target, catalog,
-        photometry, processing, file, status, bytes, reason``. The status is "written", "kept" if it
+        One row per light curve, in the order of the search, or observation by observation if there
+        are more than 20,000: ``dataset, target, catalog, photometry, processing, file, status,
+        bytes, reason``. The status is "written", "kept" if it
         was exported before, or "skipped"; ``bytes`` is missing, because many share a file.
 
     Raises
@@ -90,33 +96,68 @@ def export_parquet(
     Notes
     -----
     Each file is written completely or not at all, even if the export is interrupted, and the same
-    call continues with the missing light curves. Memory is bounded by the size of a row group.
+    call continues with the missing light curves. Memory is bounded by the size of a row group, the
+    ids of an observation, and the report.
     """
     optional.required("pyarrow.parquet", extra="parquet", needed_by="export(format='parquet')")
     check_choice("on_error", on_error, ("raise", "skip"))
+    grouped = group(search)
     with search.sessions.session_scope() as session:
-        found = search.found(session)
-        found.require()
         missions = results.missions(session)
         placed = dict.fromkeys(layouts.of(session).positions.values())
-        layout = Layout(found, missions, results.flag_types(session, found), placed)
+    layout = Layout(grouped.samples, missions, grouped.flag_types, placed)
     where = Path(folder).expanduser()
-    exported = _exported(where, found, layout, overwrite=overwrite)
-    statuses: Statuses = {id_: (str(path), "kept", None, "") for id_, path in exported.items()}
-    rows = _by_observation(found, exported)
-    with Progress(len(found.rows), "light curve", progress) as bar:
-        arrays = outcomes(
-            search.sessions.session_scope,
-            [Found(rows, found.observations)],
-            missions,
-            bar=_Offset(bar, len(exported)),
-        )
-        histories = _histories(search, rows)
-        for part in _parts(zip(rows, arrays, histories, strict=True)):
-            _write(where, layout, part, statuses, on_error)
+    _check_columns(where, layout, grouped.numbers)
     written = Written()
-    written.add(found.rows, *(statuses[row.dataset] for row in found.rows))
-    return written.report()
+    with Progress(sum(grouped.numbers.values()), "light curve", progress) as bar:
+        for some in grouped.groups:
+            exported = find_exported(search, where, some, layout, overwrite=overwrite)
+            statuses: Statuses = {
+                id_: (str(path), "kept", None, "") for id_, path in exported.items()
+            }
+            rows: list[Row] = []
+            pages = _missing(some.pages, exported, rows)
+            made = _made(search, pages, missions, bar=_Offset(bar, len(written)))
+            for part in _parts(made):
+                _write(where, layout, part, statuses, on_error)
+            written.add(rows, *(statuses[row.dataset] for row in rows))
+            bar.show(len(written))
+    return written.report(grouped.order)
+
+
+def _missing(
+    pages: Iterable[Found], exported: Mapping[DataSetId, Path], rows: list[Row]
+) -> Iterator[Found]:
+    """Yield the rows that were not exported before, and add all rows to a list."""
+    for page in pages:
+        rows += page.rows
+        missing = [row for row in page.rows if row.dataset not in exported]
+        if missing:
+            yield replace(page, rows=missing)
+
+
+def _made(
+    search: Search,
+    pages: Iterable[Found],
+    missions: Mapping[UUID, tuple[str, Clock]],
+    *,
+    bar: Bar,
+) -> Iterator[Made]:
+    """Read rows, with their histories."""
+    under_way: deque[tuple[Row, str]] = deque()
+
+    def followed() -> Iterator[Found]:
+        for page in pages:
+            for start in range(0, len(page.rows), _HISTORIES):
+                some = replace(page, rows=page.rows[start : start + _HISTORIES])
+                with search.sessions.session_scope() as session:
+                    histories = lineage.histories(session, some.rows)
+                under_way.extend((row, histories[row.dataset]) for row in some.rows)
+                yield some
+
+    for data in outcomes(search.sessions.session_scope, followed(), missions, bar=bar):
+        row, history = under_way.popleft()
+        yield row, data, history
 
 
 @dataclass(frozen=True)
@@ -131,67 +172,6 @@ class _Offset:
 
 
 Made = tuple[Row, LightCurveData | DataError, str]
-
-
-def _exported(folder: Path, found: Found, layout: Layout, *, overwrite: bool) -> dict[int, Path]:
-    """Return the DataSets that are already in files, and create the folders."""
-    import pyarrow.parquet as pq
-
-    selected = {row.dataset: row for row in found.rows}
-    exported: dict[int, Path] = {}
-    for observation in found.observations:
-        inside = folder / f"observation={observation}"
-        try:
-            inside.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ExportError(f"cannot write to folder {inside}: {error.strerror}") from error
-        remove_stale(inside)
-        for path in sorted(inside.glob("*.parquet")):
-            try:
-                layout.check(pq.read_schema(path))
-                rows_of_file = pq.read_table(
-                    path, columns=[*layout.identity], partitioning=None
-                ).to_pylist()
-            except ExportError as error:
-                raise ExportError(f"{path}: {error}; export into another folder") from None
-            except (OSError, ValueError) as error:
-                raise ExportError(
-                    f"{path} is not a Parquet file or is damaged; remove it ({error})"
-                ) from error
-            selected_rows = [one for one in rows_of_file if one["dataset"] in selected]
-            for one in selected_rows:
-                if layout.identify(selected[one["dataset"]]) != one:
-                    raise ExportError(
-                        f"{path} was exported from another database: there, DataSet "
-                        f"{one['dataset']} is {one}; export into another folder"
-                    )
-            if not overwrite:
-                exported |= {one["dataset"]: path for one in selected_rows}
-            elif selected_rows and len(selected_rows) < len(rows_of_file):
-                raise ExportError(
-                    f"{path} also contains {len(rows_of_file) - len(selected_rows)} light curves "
-                    "that are not in this selection and would be lost; export into another folder"
-                )
-            elif selected_rows:
-                path.unlink()
-    return exported
-
-
-def _by_observation(found: Found, exported: dict[int, Path]) -> list[Row]:
-    """Return the rows that have not been written, grouped by folder."""
-    groups: dict[int, list[Row]] = {}
-    for row in found.rows:
-        if row.dataset not in exported:
-            groups.setdefault(row.observation, []).append(row)
-    return [row for group in groups.values() for row in group]
-
-
-def _histories(search: Search, rows: Sequence[Row]) -> Iterator[str]:
-    for start in range(0, len(rows), _HISTORIES):
-        some = rows[start : start + _HISTORIES]
-        with search.sessions.session_scope() as session:
-            histories = lineage.histories(session, some)
-        yield from (histories[row.dataset] for row in some)
 
 
 def _parts(made: Iterator[Made]) -> Iterator[Iterator[Made]]:
@@ -209,6 +189,16 @@ def _parts(made: Iterator[Made]) -> Iterator[Iterator[Made]]:
 
     while waiting is not None:
         yield part(waiting)
+
+
+def _check_columns(folder: Path, layout: Layout, observations: Iterable[int]) -> None:
+    """Check the columns of files that are there, before anything is written."""
+    import pyarrow.parquet as pq
+
+    for observation in observations:
+        for path in parts_of(folder, observation):
+            with readable(path):
+                layout.check(pq.read_schema(path))
 
 
 def _size(one: Made) -> int:

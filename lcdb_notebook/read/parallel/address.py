@@ -6,13 +6,15 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import ConfigurationError, LCDBError
+from lcdb_notebook.errors.arguments import check_number
 from lcdb_notebook.search import layout
 from lcdb_notebook.server import config
 from lcdb_notebook.server.config.url import describe, read_url
@@ -37,27 +39,42 @@ class Source:
         The argument ``database=``: a URL without a password, or the path of a ``db.conf``.
     name : str
         Key of the URL that was registered in a process.
+    max_connections : int, optional
+        Most connections that all workers of a Dask cluster together have open at a time; None is
+        one for each process.
     """
 
     where: str
     database: str | None = None
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    max_connections: int | None = None
 
 
 class _Reader:
     """The connection of this process to a database, used by one thread at a time."""
 
-    def __init__(self, url: sa.URL) -> None:
+    def __init__(self, url: sa.URL, turns: Callable[[], AbstractContextManager[object]]) -> None:
         self.description = describe(url) or "libpq's defaults"
         self._engine = make_engine(
-            url, self.description, write=False, application_name=APPLICATION_NAME
+            url,
+            self.description,
+            write=False,
+            application_name=APPLICATION_NAME,
+            # Kept connections would be open while other workers have their turn.
+            kept=turns is nullcontext,
         )
+        self._turns = turns
         self._lock = threading.Lock()
         self._is_known = False
 
     @contextmanager
     def session_scope(self) -> Iterator[orm.Session]:
-        with self._lock, translated(self.description), orm.Session(self._engine) as session:
+        with (
+            self._lock,
+            self._turns(),
+            translated(self.description),
+            orm.Session(self._engine) as session,
+        ):
             if not self._is_known:
                 layout.learn(session.connection())
                 self._is_known = True
@@ -77,7 +94,26 @@ _lock = threading.Lock()
 _one_partition = threading.Lock()
 
 
-def source(session: orm.Session, database: str | None) -> Source:
+def _turns(which: Source) -> Callable[[], AbstractContextManager[object]]:
+    """Return what a worker waits for before it connects."""
+    if which.max_connections is None:
+        return nullcontext
+    import distributed
+
+    try:
+        distributed.get_worker()
+    except ValueError:
+        # This process is not a worker of a cluster.
+        return nullcontext
+    made: Any = distributed.Semaphore
+    # The scheduler counts; the turn of a worker that is killed ends after half a minute.
+    semaphore = made(which.max_connections, name=f"lcdb_notebook {which.name}")
+    return lambda: semaphore
+
+
+def source(
+    session: orm.Session, database: str | None, *, max_connections: int | None = None
+) -> Source:
     """Describe the database of a session for workers.
 
     Parameters
@@ -86,12 +122,17 @@ def source(session: orm.Session, database: str | None) -> Source:
         On the database.
     database
         The database for workers, if it differs from their configuration.
+    max_connections
+        Most connections that all workers of a cluster together have open at a time.
 
     Raises
     ------
+    ArgumentError
+        If ``max_connections`` is not a positive integer.
     ConfigurationError
         If ``database`` contains a password, or is not a URL or a path.
     """
+    check_number("max_connections", max_connections)
     url = session.get_bind().engine.url
     is_url = database is not None and "://" in database
     if is_url and read_url(database or "", "database=").password is not None:
@@ -104,7 +145,9 @@ def source(session: orm.Session, database: str | None) -> Source:
     bare = sa.URL.create(
         url.drivername, url.username, None, url.host, url.port, url.database, url.query
     )
-    made = Source(bare.render_as_string(hide_password=False), database)
+    made = Source(
+        bare.render_as_string(hide_password=False), database, max_connections=max_connections
+    )
     register(made, url)
     return made
 
@@ -142,7 +185,7 @@ def reading(which: Source) -> Iterator[orm.Session]:
         if which.name in _unregistered:
             raise LCDBError("this map() has ended")
         if which.name not in _readers:
-            _readers[which.name] = _Reader(_address(which))
+            _readers[which.name] = _Reader(_address(which), _turns(which))
         reader = _readers[which.name]
     with reader.session_scope() as session:
         yield session
@@ -157,7 +200,7 @@ def reading_once(
     Threads of this process wait for each other, so it has at most one such connection.
     """
     with _one_partition:
-        reader = _Reader(_address(which))
+        reader = _Reader(_address(which), _turns(which))
         try:
             yield reader.session_scope
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -51,6 +52,7 @@ def map_light_curves(
     database: str | None = None,
     progress: bool | None = None,
     checkpoint: str | Path | None = None,
+    max_connections: int | None = None,
 ) -> pd.DataFrame:
     """Call a function for every light curve of a search.
 
@@ -76,6 +78,8 @@ def map_light_curves(
         Show a progress bar; None shows it after a second.
     checkpoint : str or pathlib.Path, optional
         A folder for finished results, from which the next call continues.
+    max_connections : int, optional
+        Most connections that all workers together have open at a time.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def map_light_curves(
     rows = pages(search)
     rows.require()
     with search.sessions.session_scope() as session:
-        where = source(session, database)
+        where = source(session, database, max_connections=max_connections)
         engine = session.get_bind().engine
     results: InMemory | Checkpoint = InMemory()
     if checkpoint is not None:
@@ -108,7 +112,9 @@ def map_light_curves(
     if client is not None:
         executor = OnCluster(where, client)
     else:
-        number = number_of_workers(workers, max(1, rows.size))
+        # Each process has one connection.
+        most = min(max(1, rows.size), max_connections or sys.maxsize)
+        number = number_of_workers(workers, most)
         serial = number == 1
         executor = Serial(where) if serial else Processes(where, engine.url, number)
     packed = Packed(function, datasets, settings, {}, own_flags(), on_error == "raise")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -21,8 +21,10 @@ from lcdb_notebook.read.parallel.task import own_observations
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
 from lcdb_notebook.search import layout, lineage, results
+from lcdb_notebook.search.grouped import Grouped, group
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found
+from lcdb_notebook.search.shares import Matching
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -43,6 +45,7 @@ def to_dask(
     settings: Mapping[str, Any],
     on_error: OnError = "raise",
     database: str | None = None,
+    max_connections: int | None = None,
 ) -> dd.DataFrame:
     """Build a Dask DataFrame of the light curves of a search; no arrays are read yet.
 
@@ -56,6 +59,8 @@ def to_dask(
         What to do with light curves whose arrays contradict each other.
     database : str, optional
         The database for workers: a URL without a password, or the path of a ``db.conf``.
+    max_connections : int, optional
+        Most connections that all workers of a cluster together have open at a time.
 
     Returns
     -------
@@ -70,18 +75,18 @@ def to_dask(
         If the search finds nothing.
     """
     dataframe = optional.required("dask.dataframe", extra="dask", needed_by="to_dask()")
+    grouped = group(search)
+    found = grouped.samples
     with search.sessions.session_scope() as session:
-        found = search.found(session)
-        found.require()
         missions = results.missions(session)
-        types = results.flag_types(session, found)
-        where = source(session, database)
+        where = source(session, database, max_connections=max_connections)
         placed = dict.fromkeys(layout.of(session).positions.values())
-    meta = _meta(found, missions, types, [*placed], settings)
+    meta = _meta(found, missions, grouped.flag_types, [*placed], settings)
     own = own_observations(found)
     frame: dd.DataFrame = dataframe.from_map(
         read_partition,
-        [*_partitions(found)],
+        [*_partitions(search, grouped)],
+        matching=grouped.matching,
         where=where,
         own=own,
         settings=dict(settings),
@@ -94,21 +99,47 @@ def to_dask(
     return frame
 
 
+class Partition(NamedTuple):
+    """Light curves of an observation: those of a range of targets, or with certain ids.
+
+    Parameters
+    ----------
+    observation : int
+        Id of the observation.
+    low, above : int, optional
+        The lowest id of a target, and the one after the highest.
+    datasets : tuple of int, optional
+        The ids of DataSets, if they are few.
+    """
+
+    observation: int
+    low: int | None = None
+    above: int | None = None
+    datasets: tuple[DataSetId, ...] | None = None
+
+
 def read_partition(
-    datasets: tuple[DataSetId, ...],
+    part: Partition,
     *,
+    matching: Matching | None,
     where: Source,
     own: Mapping[int, ObservationData],
     settings: Mapping[str, Any],
     on_error: OnError,
     meta_frame: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Read DataSets into one DataFrame with the columns of ``meta_frame``, in a worker."""
+    """Read a partition into one DataFrame with the columns of ``meta_frame``, in a worker."""
     import pandas as pd
 
     made: list[LightCurveData] = []
     with reading_once(where) as session_scope, Progress(0, "light curve", False) as silent:
         with session_scope() as session:
+            if part.datasets is None:
+                assert matching is not None
+                rows = matching.datasets(session, part.observation, part.low, part.above)
+                datasets: Sequence[DataSetId] = [dataset for dataset, _ in rows]
+            else:
+                datasets = part.datasets
             found = results.find_again(session, datasets)
             missions = results.missions(session)
             histories = lineage.histories(session, found.rows)
@@ -143,16 +174,30 @@ def _same_for_all(name: str, made: list[LightCurveData]) -> str | None:
     return {"catalog": made[0].catalog, "flag_type": primary_type(made[0])}.get(name)
 
 
-def _partitions(found: Found) -> Iterator[tuple[DataSetId, ...]]:
-    """Split the rows by observation, and observations with many light curves into parts."""
-    groups: dict[int, list[DataSetId]] = {}
-    for row in found.rows:
-        groups.setdefault(row.observation, []).append(row.dataset)
-    for observation, datasets in groups.items():
-        each = max(1, found.observations[observation][1]) * _ROW_BYTES
-        many = max(1, PARTITION_BYTES // each)
-        for start in range(0, len(datasets), many):
-            yield tuple(datasets[start : start + many])
+def _partitions(search: Search, grouped: Grouped) -> Iterator[Partition]:
+    """Divide observations with many light curves into parts."""
+    if grouped.matching is None:
+        for observation, datasets, _ in grouped.groups:
+            most = _most(grouped, observation)
+            for start in range(0, len(datasets), most):
+                some = tuple(datasets[start : start + most])
+                yield Partition(observation, datasets=some)
+        return
+    for observation, number in grouped.numbers.items():
+        most = _most(grouped, observation)
+        if number <= most:
+            yield Partition(observation)
+            continue
+        with search.sessions.session_scope() as session:
+            bounds = grouped.matching.bounds(session, observation, most)
+        for low, above in zip(bounds, [*bounds[1:], None], strict=True):
+            yield Partition(observation, low, above)
+
+
+def _most(grouped: Grouped, observation: int) -> int:
+    """Return how many light curves of an observation a partition has."""
+    _, cadences = grouped.samples.observations[observation]
+    return max(1, PARTITION_BYTES // (max(1, cadences) * _ROW_BYTES))
 
 
 def _meta(

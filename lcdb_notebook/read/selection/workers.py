@@ -37,6 +37,7 @@ def map(  # noqa: A001 - the name of the method
     database: str | None = None,
     progress: bool | None = None,
     checkpoint: str | Path | None = None,
+    max_connections: int | None = None,
     of: Given | None = None,
 ) -> pd.DataFrame:
     """Call a function for every light curve, on many cores or machines, and tabulate the results.
@@ -91,6 +92,10 @@ def map(  # noqa: A001 - the name of the method
         interrupt, a crash or a restart of the kernel, the workers or the server, the same call
         continues there: light curves with a result, or with an error of the function, are not
         processed again. Needs pyarrow.
+    max_connections : int, optional
+        Most connections that all workers together have open at a time; None is one for each
+        process. Workers of a Dask cluster take turns, with a connection for each part that they
+        read; on this machine there are at most so many processes.
     of : {"lightcurve", "record"}, optional
         Deprecated name of ``datasets``.
 
@@ -155,6 +160,7 @@ def map(  # noqa: A001 - the name of the method
         database=database,
         progress=progress,
         checkpoint=checkpoint,
+        max_connections=max_connections,
     )
 
 
@@ -166,11 +172,13 @@ def to_dask(
     time_format: str | None = None,
     on_error: OnError = "raise",
     database: str | None = None,
+    max_connections: int | None = None,
 ) -> dd.DataFrame:
     """Create a Dask DataFrame with the columns of ``to_pandas``, without reading arrays yet.
 
     Each partition is one observation, or about 100 MB of it. The worker that computes it reads it
-    from PostgreSQL, over a connection that is closed afterwards.
+    from PostgreSQL, over a connection that is closed afterwards. More than 20,000 light curves are
+    only counted first, by one statement for each observation; the workers find them.
 
     Parameters
     ----------
@@ -194,11 +202,15 @@ def to_dask(
         database in the configuration of the workers (``db.conf``, ``LCDB_URL``, ``PG*``), or else
         the URL of this database without its password, which may be in ``~/.pgpass``. Passwords are
         never sent through the scheduler.
+    max_connections : int, optional
+        Most connections that all workers of a Dask cluster together have open at a time; None is
+        one for each process.
 
     Returns
     -------
     dask.dataframe.DataFrame
-        Rows ordered by observation, then in the order of ``table``.
+        Rows ordered by observation, then in the order of ``table``, or if there are more than
+        20,000 light curves in the order in which targets were stored.
 
     Raises
     ------
@@ -224,4 +236,10 @@ def to_dask(
         "flagged": flagged,
         "time_format": time_format,
     }
-    return parallel.to_dask(self._search, settings=settings, on_error=on_error, database=database)
+    return parallel.to_dask(
+        self._search,
+        settings=settings,
+        on_error=on_error,
+        database=database,
+        max_connections=max_connections,
+    )

@@ -74,6 +74,8 @@ class Layout:
         Whether it has this package's tables for header cards and further columns of files.
     unreadable : dict of str to set of str
         Fields of observations that the role may not read, with the tables.
+    is_small : bool
+        Whether the table of DataSets had no room for more than 20,000 rows.
     """
 
     presented: Mapping[str, sa.CTE]
@@ -91,6 +93,7 @@ class Layout:
     by_number: bool = True
     has_contents: bool = False
     unreadable: Mapping[str, set[str]] = field(default_factory=dict)
+    is_small: bool = False
 
     def present(self, statement: Statement, *others: sa.CTE) -> Statement:
         """Fit a statement to the database.
@@ -263,6 +266,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine, catalog: Catalog | Non
         by_number and keyed is None,
         all(columns and all(c.readable for c in columns.values()) for columns in kept),
         {name: tables for name, tables in beside.unreadable.items() if name not in fields},
+        catalog.has_few_datasets,
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout
