@@ -159,7 +159,9 @@ def _by_ids(search: Search, pages: Pages) -> Grouped:
         with search.sessions.session_scope() as session:
             types |= results.flag_types(session, page)
     rows = {row.dataset: row for row in kinds.values()}
-    samples = replace(samples, rows=[*rows.values()])
+    # A page may be cut, and then describes further observations.
+    described = {id_: about for id_, about in samples.observations.items() if id_ in ids}
+    samples = Found([*rows.values()], described)
     samples.require()
     numbers = {observation: len(some) for observation, some in ids.items()}
     return Grouped(numbers, samples, types, _of_ids(search, ids))

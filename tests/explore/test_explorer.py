@@ -34,6 +34,8 @@ from lcdb_notebook.explore.widget.base import Panel
 from lcdb_notebook.explore.widget.error_box import ONE_AT_A_TIME, ErrorBox, guarded, sentence
 from lcdb_notebook.explore.widget.own_connection import own_connection
 from lcdb_notebook.models import DataSet, DataSetHierarchy
+from lcdb_notebook.search import browse
+from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.size import Size
@@ -783,6 +785,41 @@ def test_own_connection_lets_explorers_query_one_after_another(demo_dsn: str) ->
         waiting.join()
         with own_connection(db, Task(lambda _done, _text: None)) as session:
             assert session.scalar(sa.text("SELECT 1")) == 1
+
+
+def test_an_explorer_and_a_stream_have_one_active_statement_together(demo_dsn: str) -> None:
+    active = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'explorer and stream' AND state = 'active'"
+    )
+    seen: list[int] = []
+    done = threading.Event()
+    with lcdb.connect(demo_dsn, application_name="explorer and stream") as db:
+
+        def explore() -> None:
+            while not done.is_set():
+                with own_connection(db, Task(lambda _done, _text: None)) as session:
+                    session.execute(sa.text("SELECT pg_sleep(0.02)"))
+                    browse.counts(session, TargetFilter(), "sector")
+
+        def watch() -> None:
+            with sa.create_engine(demo_dsn).connect() as connection:
+                while not done.is_set():
+                    seen.append(connection.scalar(active) or 0)
+                    connection.rollback()
+
+        threads = [threading.Thread(target=work) for work in (explore, watch)]
+        for thread in threads:
+            thread.start()
+        try:
+            while seen.count(1) < 100 and max(seen, default=0) < 2:
+                assert sum(1 for _ in db.search().read()) > 0
+                db.sql("SELECT pg_sleep(0.02)")
+        finally:
+            done.set()
+            for thread in threads:
+                thread.join()
+    assert max(seen) == 1
 
 
 def test_counts_that_take_too_long_are_left_out(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -33,8 +31,6 @@ _SETTINGS = sa.text(
     "set_config('jit', 'off', true) FROM pg_settings WHERE name = 'statement_timeout'"
 )
 
-_turns: WeakKeyDictionary[sa.Engine, threading.Lock] = WeakKeyDictionary()
-
 
 @contextmanager
 def own_connection(
@@ -42,10 +38,10 @@ def own_connection(
 ) -> Iterator[orm.Session]:
     """Open a session on a separate connection; stopping the task cancels its statement.
 
-    Reading a light curve therefore need not wait for a slow count. All explorers of a database take
-    turns, so that they keep the server busy with one statement at most. Uncommitted rows of the
-    database's session are invisible to other connections, so while that session is in a
-    transaction, the session itself is used instead.
+    Reading a light curve therefore need not wait for a slow count. All explorers of a database and
+    all other calls take turns, so that they keep the server busy with one statement at most.
+    Uncommitted rows of the database's session are invisible to other connections, so while that
+    session is in a transaction, the session itself is used instead.
 
     Parameters
     ----------
@@ -65,31 +61,32 @@ def own_connection(
     LCDBError
         Instead of errors of the driver; a StatementTimeoutError for a statement that takes longer.
     """
-    with sessions.session_scope() as session:
-        bind = session.get_bind()
-        engine = bind if isinstance(bind, sa.Engine) else None
-        if session.in_transaction():
-            engine = None
+    with _turn(sessions, task):
+        with sessions.session_scope() as session:
+            bind = session.get_bind()
+            engine = bind if isinstance(bind, sa.Engine) else None
+            if session.in_transaction():
+                engine = None
+            if engine is None:
+                yield session
         if engine is None:
-            yield session
-    if engine is None:
-        return
-    with _turn(engine, task), translated("the database"), orm.Session(engine) as own:
-        # Settings of a transaction need one; reading is otherwise in autocommit.
-        connection = own.connection(execution_options={"isolation_level": "READ COMMITTED"})
-        driver: Any = connection.connection.driver_connection
-        with task.cancelled_by(driver.cancel):
-            own.execute(_SETTINGS, {"most": round(1000 * seconds)})
-            yield own
+            return
+        with translated("the database"), orm.Session(engine) as own:
+            # Settings of a transaction need one; reading is otherwise in autocommit.
+            connection = own.connection(execution_options={"isolation_level": "READ COMMITTED"})
+            driver: Any = connection.connection.driver_connection
+            with task.cancelled_by(driver.cancel):
+                own.execute(_SETTINGS, {"most": round(1000 * seconds)})
+                yield own
 
 
 @contextmanager
-def _turn(engine: sa.Engine, task: Task) -> Iterator[None]:
-    """Wait until no other task queries this database."""
-    turn = _turns.setdefault(engine, threading.Lock())
-    while not turn.acquire(timeout=_STEP):
+def _turn(sessions: Sessions, task: Task) -> Iterator[None]:
+    """Wait until no other thread uses this database."""
+    lock = sessions._lock
+    while not lock.acquire(timeout=_STEP):
         task.check()
     try:
         yield
     finally:
-        turn.release()
+        lock.release()

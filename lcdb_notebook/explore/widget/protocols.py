@@ -9,15 +9,22 @@ The explorers are connected by their traits alone, so that each also works by it
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lcdb_notebook.search.lazy import Sessions
+from lcdb_notebook.search import lazy
 
 if TYPE_CHECKING:
     from lcdb_notebook.read.selection import Selection
     from lcdb_notebook.search.lineage import Lineage
 
 __all__ = ["Explorable", "Lineages", "Searches", "Sessions"]
+
+
+class Sessions(lazy.Sessions, Protocol):
+    """A database whose statements run one at a time."""
+
+    _lock: threading.RLock
 
 
 class Searches(Sessions, Protocol):
