@@ -312,8 +312,8 @@ def flag_types_within(
     observations : sequence of int
         Ids of observations.
     has_unflagged : callable
-        Returns for an observation whether some of its targets have no flags of their own. It is
-        asked where others have.
+        Returns for an observation whether some of its targets have only its flags. It is called
+        for observations in which others have further flags.
     """
     arranged = layout.of(session)
     for_all = arranged.present(_types_for_all(arranged.flags_by_type))

@@ -174,7 +174,7 @@ class Matching:
         return [target for (target,) in self._run(session, observation, first)]
 
     def has_unflagged(self, session: orm.Session, observation: int) -> bool:
-        """Return whether targets of an observation have no quality flags of their own.
+        """Return whether targets of an observation have no quality flags except its own.
 
         The flags of each are found by ``ix_quality_flag_array_target_id``.
         """

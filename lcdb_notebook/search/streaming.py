@@ -123,8 +123,8 @@ def paged(search: Search, expected: int, ids: Constants | None) -> Pages:
 def collected(search: Search, session: orm.Session) -> tuple[Found | None, int, Constants | None]:
     """Return all rows if they are few.
 
-    The planner is asked how many there are only if the table may have more than 20,000, and nothing
-    else limits their number.
+    The planner estimates how many there are only if the table may have more than 20,000, and
+    nothing else limits their number.
 
     Parameters
     ----------

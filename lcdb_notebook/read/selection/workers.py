@@ -95,7 +95,7 @@ def map(  # noqa: A001 - the name of the method
     max_connections : int, optional
         Most connections that all workers together have open at a time; None is one for each
         process. Workers of a Dask cluster take turns, with a connection for each part that they
-        read; on this machine there are at most so many processes.
+        read; on this machine, ``map`` uses at most so many processes.
     of : {"lightcurve", "record"}, optional
         Deprecated name of ``datasets``.
 
@@ -203,8 +203,9 @@ def to_dask(
         the URL of this database without its password, which may be in ``~/.pgpass``. Passwords are
         never sent through the scheduler.
     max_connections : int, optional
-        Most connections that all workers of a Dask cluster together have open at a time; None is
-        one for each process.
+        Most connections that all workers together have open at a time; None is one for each
+        process. Workers of a Dask cluster take turns, with a connection for each part that they
+        read; on this machine, ``map`` uses at most so many processes.
 
     Returns
     -------
