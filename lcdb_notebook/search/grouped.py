@@ -8,7 +8,8 @@ from functools import partial
 from typing import NamedTuple
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
-from lcdb_notebook.search import results, shares
+from lcdb_notebook.search import shares
+from lcdb_notebook.search.flag_types import flag_types, flag_types_within
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found, find, find_again
 from lcdb_notebook.search.rows import Row
@@ -86,7 +87,7 @@ def group(search: Search) -> Grouped:
         whole, expected, ids = collected(search, session)
         if whole is not None:
             whole.require()
-            types = results.flag_types(session, whole)
+            types = flag_types(session, whole)
             rows: dict[int, list[Row]] = {}
             for row in whole.rows:
                 rows.setdefault(row.observation, []).append(row)
@@ -127,9 +128,7 @@ def _by_criteria(search: Search, matching: Matching) -> Grouped:
         if not samples.rows:
             samples = find(session, search.criteria, limit=1, offset=0)
             samples.require()
-        types = results.flag_types_within(
-            session, [*numbers], partial(matching.has_unflagged, session)
-        )
+        types = flag_types_within(session, [*numbers], partial(matching.has_unflagged, session))
     return Grouped(numbers, samples, types, _matching(search, matching, numbers), matching)
 
 
@@ -157,7 +156,7 @@ def _by_ids(search: Search, pages: Pages) -> Grouped:
             kinds.setdefault((row.observation,), row)
         samples = replace(samples, observations={**samples.observations, **page.observations})
         with search.sessions.session_scope() as session:
-            types |= results.flag_types(session, page)
+            types |= flag_types(session, page)
     rows = {row.dataset: row for row in kinds.values()}
     # A page may be cut, and then describes further observations.
     described = {id_: about for id_, about in samples.observations.items() if id_ in ids}

@@ -15,6 +15,7 @@ import lcdb_notebook as lcdb
 from lcdb_notebook.errors import LightCurveNotFoundError, NameNotFoundError
 from lcdb_notebook.search import layout, results, shares, streaming
 from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.flag_types import flag_types
 from lcdb_notebook.search.grouped import group
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import find
@@ -177,7 +178,7 @@ def test_group_has_every_light_curve_and_a_sample_of_every_kind(
     with db.session_scope() as session:
         other = make(db)
         expected = find(session, other.criteria, limit=other.limit, offset=other.offset)
-        types = results.flag_types(session, expected)
+        types = flag_types(session, expected)
     groups = [(one.observation, one.datasets, list(one.pages)) for one in grouped.groups]
     assert [observation for observation, _, _ in groups] == [*grouped.numbers]
     assert [len(datasets) for _, datasets, _ in groups] == [*grouped.numbers.values()]
