@@ -127,7 +127,9 @@ WANTED: dict[str, tuple[TargetFilter, int]] = {
 def test_filters_leave_as_many_targets_as_counted(session: orm.Session, name: str) -> None:
     wanted, number = WANTED[name]
     assert len(listed(session, wanted, 1000)) == number
-    assert browse.count(session, wanted) == number
+    counted = browse.count(session, wanted)
+    # Where it is an estimate, it comes from a sample of one target in ten.
+    assert counted == number if counted.exact else abs(counted - number) <= max(3, number // 4)
 
 
 def test_a_page_of_nothing_is_empty(session: orm.Session) -> None:

@@ -668,6 +668,7 @@ def test_a_light_curve_read_from_a_database_has_a_lineage(db: lcdb.Database) -> 
     assert db.lineage(several).asked == tuple(lc.meta["DATASET"] for lc in several)
 
 
+@pytest.mark.own_tables
 def test_histories_are_in_the_statement_of_the_arrays(db: lcdb.Database) -> None:
     sent: list[Any] = []
     with db.trace(sent.append):
