@@ -196,7 +196,8 @@ SLOW_ROWS = """
 ALTER TABLE dataset RENAME TO dataset_rows;
 CREATE FUNCTION slowly(a float8[]) RETURNS float8[] LANGUAGE sql VOLATILE
 AS 'SELECT a FROM pg_sleep(5)';
-CREATE VIEW dataset AS SELECT id, slowly(values) AS values, errors FROM dataset_rows
+CREATE VIEW dataset AS SELECT id, target_id, observation_id, photometric_method_id,
+processing_method_id, slowly(values) AS values, errors FROM dataset_rows
 """
 """A view in the table's place that sleeps before each of its rows."""
 
