@@ -622,7 +622,8 @@ def test_workers_of_a_cluster_share_a_number_of_connections(
     db: lcdb.Database, url: str, client: Any
 ) -> None:
     def count(_: Any) -> int:
-        return connections(url)
+        # The server still lists a connection for a moment after its worker closed it.
+        return min(connections(url) for _again in range(5))
 
     found = db.search(processing="raw")
     most = found.map(count, datasets="record", client=client, max_connections=1)
