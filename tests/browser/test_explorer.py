@@ -114,7 +114,8 @@ def test_two_nodes_are_drawn_over_each_other(page: Stage) -> None:
     page.until(f"explorer.lineage.other == {second}")
     canvas = part(page, "comparison").locator(".lcdb-if-canvas > canvas")
     expect(canvas).to_be_visible()
-    assert canvas.bounding_box()["height"] > 250  # type: ignore[index]
+    # It is laid out with a height of 200 first.
+    page.until(lambda: (canvas.bounding_box() or {"height": 0})["height"] > 250)
     page.page.get_by_role("button", name="difference").click()
     page.until("explorer.lineage.compare == 'difference'")
 
