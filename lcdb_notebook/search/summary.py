@@ -1,4 +1,4 @@
-"""A summary of a database: how much of what it has."""
+"""Summary of a database: how many targets, observations and light curves it contains."""
 
 from __future__ import annotations
 
