@@ -19,7 +19,7 @@ import pytest
 from lcdb_notebook import connect, demo
 
 from . import chromium, servers
-from .stage import FrontEnd, Lab, Notebook7, Stage, Voila
+from .stage import SECONDS, FrontEnd, Lab, Notebook7, Stage, Voila
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -88,6 +88,9 @@ def browser() -> Iterator[Browser]:
     if missing is not None:
         pytest.skip(missing)
     with chromium.chromium() as started:
+        from playwright.sync_api import expect
+
+        expect.set_options(timeout=1000 * SECONDS)
         LOOP.append(chromium.Loop())
         yield started
         LOOP.pop().show()

@@ -174,12 +174,12 @@ def test_the_cursor_reads_the_nearest_cadence_with_its_flags(shown: Shown) -> No
     shown.canvas.hover(position={"x": 500, "y": 300})
     readout = shown.root.locator(".lcdb-if-readout")
     readout.get_by_text("cadence").wait_for()
-    number = int(re.findall(r"cadence (\d+)", readout.text_content() or "")[0])
+    text = readout.text_content() or ""
+    number = int(re.findall(r"cadence (\d+)", text)[0])
     flags = shown.stage.ask(
         f"__import__('lcdb_notebook').flags.names(f.records[0].quality['tess_quality_flag']"
         f"[f.records[0].cadence == {number}], 'tess_quality_flag')[0]"
     )
-    text = readout.text_content() or ""
     assert all(f"{name}: " in text for name in flags)
     assert ("no flags" in text) == (not flags)
 

@@ -47,7 +47,7 @@ def test_explorer_is_drawn_and_clicked_in_notebook_7(front_end: FrontEnd, demo_d
     expect(status).to_contain_text("“default” removes")
     _click_preset(page, "none")
     expect(status).to_contain_text("“none” removes 0.")
-    assert front_end.ask("explorer.settings.quality_bitmask") == "none"
+    front_end.until("explorer.settings.quality_bitmask == 'none'")
 
 
 @pytest.mark.slow

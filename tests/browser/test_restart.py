@@ -101,8 +101,10 @@ def test_a_restart_between_two_clicks_costs_a_sentence_at_most(
     assert len(first) <= 1
     assert all(len(sentence.strip().splitlines()) == 1 for sentence in first)
     assert second == []
-    stage.until(f"explorer.light_curve.pictures > {pictures}")
-    assert stage.ask("explorer.light_curve._records[0].target") == 3
+    stage.until(
+        f"explorer.light_curve.pictures > {pictures} "
+        "and explorer.light_curve._records[0].target == 3"
+    )
     shown = stage.box.locator(".lcdb-lightcurve > .lcdb-status [data-pictures]")
     # Another picture may follow, for instance because there is room for a larger one.
     stage.until(

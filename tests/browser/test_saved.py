@@ -49,7 +49,7 @@ def assert_all_is_there(page: Page) -> None:
     """See the picture and the tables, and no word of a widget that is missing."""
     picture = page.locator(".lcdb-static img")
     expect(picture).to_be_visible()
-    assert picture.evaluate("image => image.complete && image.naturalWidth") >= 700
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") >= 700
     shown = page.locator(".lcdb-static").inner_text()
     for text in ("TESS / Camera 1 / CCD 1", "DEMO DET", "1200", "db.search(1,"):
         assert text in shown

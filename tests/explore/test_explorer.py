@@ -613,7 +613,7 @@ def test_work_runs_in_a_thread_and_only_the_newest_result_is_used() -> None:
         def slow(_task: Task) -> int:
             threads.append(threading.current_thread())
             loop.call_soon_threadsafe(begun.set)
-            go_on.wait(10)
+            go_on.wait(60)
             return 1
 
         def take(number: int) -> None:
@@ -621,11 +621,11 @@ def test_work_runs_in_a_thread_and_only_the_newest_result_is_used() -> None:
             done.set()
 
         work.run(slow, take, doing="wait")
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), 60)
         work.run(lambda _: 2, take, doing="hurry")
         go_on.set()
         await asyncio.to_thread(threads[0].join)
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
         # What the slow one has left for the loop comes before this.
         await asyncio.sleep(0)
         return results, [thread.name for thread in threads]
@@ -643,12 +643,12 @@ def test_stop_ends_work_and_cancels_what_it_waits_for() -> None:
 
         def slow(task: Task) -> int:
             with task.cancelled_by(cancelled.set):
-                waiting.wait(10)
+                waiting.wait(60)
             task.check()
             return 1
 
         work.run(slow, got.append, doing="wait")
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), 60)
         work._button.click()
         waiting.set()
         return cancelled.is_set(), bool(got) or work.busy
@@ -665,10 +665,10 @@ def test_long_work_shows_how_far_it_is() -> None:
 
         def slow(task: Task) -> None:
             task.progress(0.5)
-            go.wait(10)
+            go.wait(60)
 
         work.run(slow, lambda _: None, doing="find a period")
-        await asyncio.wait_for(appeared.wait(), 10)
+        await asyncio.wait_for(appeared.wait(), 60)
         state = (work.layout.display, work._bar.value)
         go.set()
         return state
@@ -682,7 +682,7 @@ def test_an_exception_in_a_thread_is_shown() -> None:
         displayed = asyncio.Event()
         error_box.layout.observe(lambda _: displayed.set(), "display")
         Work(error_box).run(lambda _: 1 / 0, lambda _: None, doing="divide")
-        await asyncio.wait_for(displayed.wait(), 10)
+        await asyncio.wait_for(displayed.wait(), 60)
         return error_box.error
 
     assert isinstance(asyncio.run(fail()), ZeroDivisionError)
@@ -700,7 +700,7 @@ def test_only_the_last_of_quick_changes_is_applied() -> None:
         soon = Debounced(call, 0.01)
         for number in range(5):
             soon(number)
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
         return made
 
     assert asyncio.run(hurry()) == [4]
@@ -721,7 +721,7 @@ def test_debounced_leading_makes_the_first_call_at_once_and_the_last_of_those_th
         at_once = made.copy()
         for number in range(1, 5):
             soon(number)
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 60)
         return at_once, made
 
     assert asyncio.run(hurry()) == ([0], [0, 4])
@@ -744,7 +744,7 @@ def test_a_count_that_is_no_longer_needed_is_cancelled_on_the_server(demo_dsn: s
                     loop.call_soon_threadsafe(ended.set)
 
             work.run(sleep, lambda _: None, doing="sleep")
-            await asyncio.wait_for(begun.wait(), 10)
+            await asyncio.wait_for(begun.wait(), 60)
             while not ended.is_set():
                 # A cancel that comes before the statement hits nothing.
                 if work._task is not None:
@@ -781,7 +781,7 @@ def test_own_connection_lets_explorers_query_one_after_another(demo_dsn: str) ->
             waiting = threading.Thread(target=wait)
             waiting.start()
             second.stop()
-            assert stopped.wait(10)
+            assert stopped.wait(60)
         waiting.join()
         with own_connection(db, Task(lambda _done, _text: None)) as session:
             assert session.scalar(sa.text("SELECT 1")) == 1

@@ -201,7 +201,7 @@ def test_a_fork_while_the_parent_reads_disturbs_neither(shared: lcdb.Database) -
         done: list[Any] = []
         thread = threading.Thread(target=lambda: done.extend(slow()))
         thread.start()
-        assert began.wait(10)
+        assert began.wait(60)
         time.sleep(0.1)
         found = in_child(lambda: read(7))
         assert found[0] == 7
@@ -351,7 +351,7 @@ def test_locks_that_a_thread_of_the_parent_holds_do_not_stop_a_child(shared: lcd
     thread = threading.Thread(target=hold)
     thread.start()
     try:
-        assert inside.wait(10)
+        assert inside.wait(60)
         assert in_child(lambda: read(5))[0] == 5
     finally:
         leave.set()
