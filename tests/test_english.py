@@ -182,22 +182,17 @@ def _prose(path: Path) -> Iterator[Prose]:
 
 def _of_python(text: str) -> Iterator[Prose]:
     yield from _comments(text)
-    tree = ast.parse(text)
+    nodes = list(ast.walk(ast.parse(text)))
     documented = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             if not isinstance(node, ast.Module):
                 yield Prose(node.lineno, node.name.replace("_", " "), name=True)
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 documented[first.value] = isinstance(node, ast.FunctionDef)
-    inside = {
-        part
-        for node in ast.walk(tree)
-        if isinstance(node, ast.JoinedStr)
-        for part in ast.walk(node)
-    }
-    for node in ast.walk(tree):
+    inside = {part for node in nodes if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    for node in nodes:
         if node in inside and not isinstance(node, ast.JoinedStr):
             continue
         if isinstance(node, ast.JoinedStr):

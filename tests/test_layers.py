@@ -182,6 +182,7 @@ def test_importing_the_package_loads_no_plotting_and_no_lightkurve() -> None:
     assert not {name.split(".")[0] for name in loaded} & {*HEAVY}
 
 
+@pytest.mark.slow
 def test_importing_the_package_takes_little_longer_than_pandas_and_sqlalchemy() -> None:
     rounds = []
     for _ in range(6):

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 import sqlalchemy as sa
 
 from .chromium import PageErrors
@@ -17,10 +18,10 @@ from .servers import environment, free_port, running, wait_until_it_listens
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from playwright.sync_api import Browser
 
 
+@pytest.mark.slow
 def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
     browser: Browser, demo_dsn: str, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:

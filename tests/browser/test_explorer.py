@@ -206,6 +206,7 @@ def test_no_text_is_cut_off(page: Stage, width: int) -> None:
 
 
 # Voilà runs a notebook once.
+@pytest.mark.slow
 @pytest.mark.parametrize("front_end", ["lab"], indirect=True)
 def test_a_cell_that_is_run_again_leaves_one_explorer(front_end: FrontEnd, demo_dsn: str) -> None:
     front_end.open(

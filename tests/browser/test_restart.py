@@ -70,7 +70,7 @@ def server() -> Iterator[Server]:
         server.remove()
 
 
-@pytest.fixture(scope="module", params=["lab", pytest.param("voila", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["lab", "voila"])
 def own_stage(
     request: pytest.FixtureRequest, new_front_end: Callable[[str], FrontEnd], server: Server
 ) -> Stage:
@@ -79,6 +79,7 @@ def own_stage(
     return stage
 
 
+@pytest.mark.slow
 def test_a_restart_between_two_clicks_costs_a_sentence_at_most(
     own_stage: Stage, server: Server
 ) -> None:

@@ -17,6 +17,9 @@ from .stage import READY, Lab
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+# JupyterLab is loaded again and again.
+pytestmark = pytest.mark.slow
+
 COMMAND = "name => window.jupyterapp.commands.execute(name)"
 COMPLAINTS = ("Error displaying widget", "Loading widget")
 

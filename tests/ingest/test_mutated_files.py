@@ -28,6 +28,9 @@ from astropy.io import fits
 from lcdb_notebook.models import DataSet, Observation, QualityFlagArray, Target, TargetSpecificTime
 from lcdb_notebook.models.tables import schema
 
+# Hundreds of files; those of tests/ingest/test_pipelines.py are damaged in the quick tests, too.
+pytestmark = pytest.mark.slow
+
 FITS = {
     "tess-spoc": "tess-spoc/hlsp_tess-spoc_tess_phot_0000000188589164-s0024_tess_v1_lc.fits.gz",
     "qlp": "qlp/hlsp_qlp_tess_ffi_s0024-0000000188589164_tess_v01_llc.fits.gz",

@@ -687,7 +687,13 @@ def _exchanges(content: bytes, random: np.random.Generator) -> list[bytes]:
     return mutants
 
 
-@pytest.mark.parametrize("name", [TESS_SPOC, QLP, QLP_NEW, TGLC, KEPLER])
+@pytest.mark.parametrize(
+    "name",
+    [
+        TESS_SPOC,
+        *(pytest.param(name, marks=pytest.mark.slow) for name in (QLP, QLP_NEW, TGLC, KEPLER)),
+    ],
+)
 @pytest.mark.parametrize("mutate", [_truncations, _flips, _exchanges])
 def test_a_damaged_file_is_read_correctly_or_refused_without_delay(
     read: Callable[[bytes], Product],

@@ -75,13 +75,8 @@ print("well")
 """
 
 
-@pytest.mark.parametrize(
-    "first",
-    [
-        "import lightkurve",
-        *(pytest.param(first, marks=pytest.mark.slow) for first in ("", "import astropy.time")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["", "import astropy.time", "import lightkurve"])
 def test_time_formats_of_lightkurve_are_reused_in_either_import_order(first: str) -> None:
     use = """
 for name, epoch in (("btjd", 2457000), ("bkjd", 2454833)):

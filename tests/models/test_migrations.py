@@ -524,6 +524,7 @@ def test_an_embedded_database_with_duplicate_times_is_opened_with_a_warning() ->
         assert has_unique_times(engine)
 
 
+@pytest.mark.slow
 def test_one_of_several_processes_that_open_a_new_embedded_database_makes_the_tables() -> None:
     code = (
         "import sys, lcdb_notebook as lcdb; db = lcdb.connect(embedded=sys.argv[1]); "

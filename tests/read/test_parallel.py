@@ -88,7 +88,7 @@ def client(cluster: Any) -> Iterator[Any]:
         yield client
 
 
-@pytest.fixture(params=["here", "processes", "dask"])
+@pytest.fixture(params=["here", "processes", pytest.param("dask", marks=pytest.mark.slow)])
 def ways(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Arguments of map() for each of the three kinds of workers."""
     if request.param == "dask":
@@ -102,8 +102,8 @@ def some_ways(*quick: str) -> list[Any]:
     return [kind if kind in quick else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
 
 
-# The cluster already exists; processes take seconds to start, and repeat it.
-SENT_BACK = some_ways("dask")[1:]
+# Processes and clusters take seconds to start.
+SENT_BACK = some_ways()[1:]
 
 
 def middle(lc: Any) -> float:
@@ -152,7 +152,7 @@ def test_results_are_those_of_a_loop_in_the_order_of_the_selection(
     assert done["error"].isna().all()
 
 
-@pytest.mark.parametrize("ways", some_ways("here", "dask"), indirect=True)
+@pytest.mark.parametrize("ways", some_ways("here"), indirect=True)
 def test_failures_are_rows_and_the_others_are_not_lost(
     db: lcdb.Database, ways: dict[str, Any]
 ) -> None:
@@ -218,7 +218,7 @@ def test_a_record_has_all_its_cadences(db: lcdb.Database, ways: dict[str, Any]) 
     assert done["result"].tolist() == [60] * len(done)
 
 
-@pytest.mark.parametrize("ways", some_ways("here", "dask"), indirect=True)
+@pytest.mark.parametrize("ways", some_ways("here"), indirect=True)
 def test_light_curves_have_the_requested_options_and_their_lineage(
     db: lcdb.Database, ways: dict[str, Any]
 ) -> None:
@@ -381,6 +381,7 @@ class Seen(distributed.SchedulerPlugin):
             self.shown.append(f"{key} {scheduler.tasks[key].run_spec!r}")
 
 
+@pytest.mark.slow
 def test_no_password_is_sent_to_the_scheduler(url: str, cluster: Any, client: Any) -> None:
     secret_url, password = with_password(url)
     seen = Seen()
@@ -400,13 +401,14 @@ def test_no_password_is_sent_to_the_scheduler(url: str, cluster: Any, client: An
     assert not [one for one in seen.shown if password in one]
 
 
+@pytest.mark.slow
 def test_a_password_in_the_argument_is_refused(db: lcdb.Database, client: Any) -> None:
     with pytest.raises(ConfigurationError, match="must not contain a password") as caught:
         db.search(1).map(middle, client=client, database=f"postgresql://ada:{PASSWORD}@pdo/db")
     assert PASSWORD not in str(caught.value)
 
 
-@pytest.mark.parametrize("ways", some_ways("here", "processes"), indirect=True)
+@pytest.mark.parametrize("ways", some_ways("here"), indirect=True)
 def test_each_worker_has_one_connection_and_none_is_left(
     db: lcdb.Database, url: str, ways: dict[str, Any]
 ) -> None:
@@ -430,6 +432,7 @@ def test_workers_cannot_write(db: lcdb.Database, ways: dict[str, Any]) -> None:
     assert set(db.search(1).map(settings, datasets="record", **ways)["result"]) == {"on"}
 
 
+@pytest.mark.slow
 def test_workers_that_read_another_database_are_found_out(
     db: lcdb.Database, new_database: Callable[[], str], tmp_path: Path, client: Any
 ) -> None:
@@ -451,6 +454,7 @@ def test_workers_that_read_another_database_are_found_out(
         db.search().map(middle, client=client, database=str(conf))
 
 
+@pytest.mark.slow
 def test_map_reports_a_database_that_workers_cannot_reach(db: lcdb.Database, client: Any) -> None:
     nowhere = "postgresql://ada@127.0.0.1:1/nothing"
     with pytest.raises(ConnectionFailedError, match="Workers connect to PostgreSQL directly"):
@@ -573,11 +577,12 @@ def test_a_cluster_reads_every_layout(layout_dsn: str, client: Any) -> None:
 # Dask DataFrames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
         {"quality_bitmask": "hardest", "flagged": "mask", "time_format": "jd"},
-        pytest.param({}, marks=pytest.mark.slow),
+        {},
     ],
 )
 def test_a_dask_frame_has_the_contents_of_to_pandas(
@@ -596,6 +601,7 @@ def test_a_dask_frame_has_the_contents_of_to_pandas(
     assert frame._meta.dtypes.to_dict() == whole.dtypes.to_dict()
 
 
+@pytest.mark.slow
 def test_a_dask_frame_of_a_long_search_sends_ranges_of_targets(
     db: lcdb.Database, client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -618,6 +624,7 @@ def test_a_dask_frame_of_a_long_search_sends_ranges_of_targets(
     assert frame._meta.dtypes.to_dict() == whole.dtypes.to_dict()
 
 
+@pytest.mark.slow
 def test_workers_of_a_cluster_share_a_number_of_connections(
     db: lcdb.Database, url: str, client: Any
 ) -> None:

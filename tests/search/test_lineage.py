@@ -511,7 +511,9 @@ def test_names_cannot_write_into_the_page() -> None:
     assert not label.get_parse_math()
 
 
-@pytest.mark.parametrize("shape", ["tree", "star", "chain"])
+@pytest.mark.parametrize(
+    "shape", ["tree", *(pytest.param(shape, marks=pytest.mark.slow) for shape in ("star", "chain"))]
+)
 def test_thousands_are_summed_up_and_can_still_be_drawn(shape: str) -> None:
     from matplotlib import pyplot as plt
 

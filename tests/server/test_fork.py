@@ -133,7 +133,14 @@ def with_os_fork(targets: list[int]) -> list[tuple[int, int, bytes]]:
     return found
 
 
-WAYS = [in_a_pool, with_joblib, in_an_executor, with_os_fork]
+WAYS = [
+    with_os_fork,
+    # Each of them forks.
+    *(
+        pytest.param(way, marks=pytest.mark.slow)
+        for way in (in_a_pool, with_joblib, in_an_executor)
+    ),
+]
 
 
 @pytest.mark.parametrize("way", WAYS)
