@@ -171,13 +171,9 @@ with lcdb.connect(sys.argv[1]) as db:
 """
 
 
+@pytest.mark.own_tables
 @pytest.mark.parametrize(
-    "kind",
-    [
-        "fits",
-        pytest.param("ecsv", marks=[pytest.mark.slow, pytest.mark.own_tables]),
-        pytest.param("csv", marks=[pytest.mark.slow, pytest.mark.own_tables]),
-    ],
+    "kind", ["fits", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ecsv", "csv"))]
 )
 def test_a_killed_export_leaves_whole_files_only_and_the_next_call_completes_it(
     url: str, db: lcdb.Database, tmp_path: Path, kind: Any

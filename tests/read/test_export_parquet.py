@@ -167,6 +167,7 @@ lcdb.connect({url!r}).search().export({folder!r}, format="parquet")
 """
 
 
+@pytest.mark.own_tables
 def test_an_export_that_was_killed_is_continued(
     db: lcdb.Database, url: str, tmp_path: Path
 ) -> None:
