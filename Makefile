@@ -30,6 +30,7 @@ test: .venv/.installed-test ## Check style and types, run all tests but the slow
 	$(BIN)/ruff format --check .
 	@# Types are checked while tests wait for servers and pages, and reported after them.
 	@$(BIN)/mypy > .venv/types.log 2>&1 & types=$$!; \
+	trap 'kill $$types 2> /dev/null' EXIT; trap 'exit 130' INT TERM; \
 	$(PYTEST) -m "not slow" $(ARGS); tests=$$?; \
 	wait $$types; types=$$?; cat .venv/types.log; exit $$((tests ? tests : types))
 
