@@ -220,7 +220,7 @@ class Watch:
     def is_quiet(self, connections: int = 1) -> bool:
         return self.backends() == [("idle", None, None)] * connections and not self.locks()
 
-    def wait(self, condition: Callable[[], bool], seconds: float = 20) -> float:
+    def wait(self, condition: Callable[[], bool], seconds: float = 60) -> float:
         """Wait until something is so, and give the seconds that it took."""
         began = Stopwatch()
         while not condition():
@@ -252,7 +252,7 @@ def test_after_every_method_all_is_quiet(url: str, watch: Watch, tmp_path: Path,
     with lcdb.connect(url) as db:
         kept = CALLS[name](db, tmp_path)
         if name in CONNECT_BY_THEMSELVES:
-            watch.wait(watch.is_quiet, seconds=5)
+            watch.wait(watch.is_quiet)
         assert watch.is_quiet(), (watch.backends(), watch.locks())
         del kept
     watch.wait(lambda: not watch.backends())
@@ -265,7 +265,7 @@ def test_after_every_method_all_is_quiet_with_write(
     with lcdb.connect(url, write=True) as db:
         kept = WRITE[name](db, tmp_path)
         # A separate connection of a writer is closed, which the server notices after a moment.
-        watch.wait(watch.is_quiet, seconds=5)
+        watch.wait(watch.is_quiet)
         del kept
     watch.wait(lambda: not watch.backends())
 
@@ -286,9 +286,9 @@ def test_an_idle_notebook_has_one_connection_after_any_call(
                 folder = folder / "again"
                 folder.mkdir()
                 call(db, folder)
-                watch.wait(lambda: len(watch.backends()) == 1, seconds=5)
+                watch.wait(lambda: len(watch.backends()) == 1)
             db.session.rollback()
-        watch.wait(watch.is_quiet, seconds=5)
+        watch.wait(watch.is_quiet)
 
 
 def test_objects_that_are_kept_hold_nothing(url: str, watch: Watch) -> None:
