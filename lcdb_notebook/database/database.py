@@ -15,7 +15,7 @@ from sqlalchemy import orm
 
 from lcdb_notebook.database import creating, listings, names, reading, searching, writing
 from lcdb_notebook.database import sql as _sql
-from lcdb_notebook.database.opening import check
+from lcdb_notebook.database.opening import check, snapshot
 from lcdb_notebook.errors import (
     ArgumentError,
     ConnectionFailedError,
@@ -81,6 +81,7 @@ class Database:
     _require_columns = creating.require_columns
     sql = _sql.sql
     trace = _sql.trace
+    _snapshot = snapshot
 
     def __init__(
         self,

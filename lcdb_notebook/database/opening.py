@@ -1,4 +1,4 @@
-"""Check a database when it is opened, and create its tables if that was requested."""
+"""Check a database when it is opened, create requested tables, and open further connections."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from lcdb_notebook.database.protocol import Open
+from lcdb_notebook.errors import LCDBError
 from lcdb_notebook.models.tables import migrations, schema
 from lcdb_notebook.models.tables.catalog import Catalog
 from lcdb_notebook.search import layout
 from lcdb_notebook.server.driver_errors import translated
 from lcdb_notebook.server.engine import create_tables
 from lcdb_notebook.server.rights import warn_of_rights
+from lcdb_notebook.server.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from lcdb_notebook.server.embedded import Server
 
-__all__ = ["check"]
+__all__ = ["check", "snapshot"]
 
 
 def check(
@@ -79,3 +82,24 @@ def check(
         layout.learn(connection, other, catalog=catalog)
         if not write and not own:
             warn_of_rights(catalog, description)
+
+
+def snapshot(self: Open, connections: int) -> Snapshot:
+    """Open connections that see the same state of the database.
+
+    Raises
+    ------
+    LCDBError
+        If the session has uncommitted changes, which other connections cannot see, or if the
+        database is behind a connection pooler.
+    """
+    with self.session_scope() as session:
+        if self._write and session.in_transaction():
+            # Only a transaction that has changed something has a number.
+            number = session.scalar(sa.select(sa.func.pg_current_xact_id_if_assigned()))
+            if number is not None:
+                raise LCDBError(
+                    "the session has uncommitted changes, which further connections cannot see; "
+                    "call db.session.commit() first, or leave out connections="
+                )
+    return Snapshot(self._engine, self._description, connections)

@@ -55,6 +55,18 @@ class Search:
         self.offset = offset
         self.kept: Found | None = None
 
+    def within(self, sessions: Sessions) -> Search:
+        """Return the same rows as a search of other sessions.
+
+        Parameters
+        ----------
+        sessions : Sessions
+            On the same database.
+        """
+        search = Search(sessions, self.criteria, limit=self.limit, offset=self.offset)
+        search.kept = self.kept
+        return search
+
     def found(self, session: orm.Session) -> Found:
         """Return the results; the first time, warn of requested targets that do not exist."""
         if self.kept is None:

@@ -82,6 +82,8 @@ class OwnConnection(psycopg2_connection):
         The first schema of the search path that exists.
     answer : tuple or None
         The answer to the question that was sent when the connection was opened, if any.
+    shared : bool
+        Whether it is one of a pooler, which lends a connection of the server for a transaction.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -93,6 +95,7 @@ class OwnConnection(psycopg2_connection):
         self.tracer: Tracer | None = None
         self.schema: str | None = None
         self.answer: tuple[Any, ...] | None = None
+        self.shared = False
         watch_connection(self)
 
     def cursor(self, *arguments: Any, **options: Any) -> Any:

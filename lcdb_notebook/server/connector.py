@@ -154,6 +154,7 @@ class Connector:
         # Also if empty, because libpq would otherwise send PGOPTIONS.
         parameters = parameters | {"options": self._settings.other_options()}
         opened = open_connection(parameters | {"cursor_factory": factory})
+        opened.shared = True
         try:
             refuse_old_server(opened.server_version, self._where)
             opened.autocommit = True

@@ -19,7 +19,14 @@ from lcdb_notebook.errors import (
     StatementTimeoutError,
 )
 
-__all__ = ["READ_ONLY_ADVICE", "is_away", "read_only_error", "translate", "translated"]
+__all__ = [
+    "READ_ONLY_ADVICE",
+    "is_away",
+    "is_full",
+    "read_only_error",
+    "translate",
+    "translated",
+]
 
 READ_ONLY_ADVICE = "open the database with lcdb.connect(..., write=True) to change it"
 
@@ -160,6 +167,24 @@ def is_away(error: BaseException | None) -> bool:
     if not _is_of_the_connection(error):
         return False
     return (error.pgcode or "").startswith("57P") or any(word in str(error) for word in _AWAY)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Return whether an error means that the server accepts no further connections.
+
+    Parameters
+    ----------
+    error : BaseException or None
+        Of psycopg2 or SQLAlchemy.
+
+    Examples
+    --------
+    >>> is_full(psycopg2.OperationalError("FATAL:  sorry, too many clients already"))
+    True
+    """
+    codes, words, _ = _ADVICE[0]
+    driver: Any = _driver_error(error) if error is not None else None
+    return getattr(driver, "pgcode", None) in codes or any(word in str(driver) for word in words)
 
 
 def _is_of_the_connection(error: BaseException | None) -> TypeGuard[psycopg2.Error]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +47,8 @@ class Tracer:
 
     def __init__(self) -> None:
         self._functions: list[Callable[[Statement], object]] = []
-        self._reporting = False
+        # Threads that are in such a function.
+        self._reporting: set[int] = set()
 
     def add(self, function: Callable[[Statement], object]) -> Trace:
         """Call a function with statements from now on."""
@@ -55,14 +57,15 @@ class Tracer:
 
     def report(self, sql: Callable[[], str], seconds: float) -> None:
         """Pass one statement to all functions, except statements that these functions send."""
-        if self._functions and not self._reporting:
-            self._reporting = True
+        thread = threading.get_ident()
+        if self._functions and thread not in self._reporting:
+            self._reporting.add(thread)
             try:
                 statement = Statement(sql(), seconds)
                 for function in list(self._functions):
                     function(statement)
             finally:
-                self._reporting = False
+                self._reporting.discard(thread)
 
 
 class Trace:

@@ -36,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Sky, int], Iterator[Row | NotMeasured]]] = {
     "orm": reading.against_orm,
     "psycopg": reading.against_psycopg,
     "adbc": reading.against_adbc,
+    "connections": reading.over_connections,
     "lightcurve": converting.one,
     "collection": converting.many,
     "dataframe": converting.frame,

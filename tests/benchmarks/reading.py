@@ -70,6 +70,31 @@ def against_adbc(sky: Sky, repeat: int) -> Iterator[Row]:
         yield from _against(sky, repeat, "ADBC", partial(by_adbc, connection), 1)
 
 
+def over_connections(sky: Sky, repeat: int) -> Iterator[Row]:
+    """Compare bulk reads over several connections with one."""
+    db = sky.light_curves
+    for sector, number, what in _sizes(sky):
+        sky.report(f"reading {what} over several connections")
+        selection = db.search(sector=sector)
+        medians = side_by_side(
+            {
+                str(connections): Job(partial(_read, selection, connections=connections))
+                for connections in (1, 2, 4)
+            },
+            repeat,
+        )
+        for connections in (2, 4):
+            yield Row(
+                f"read {what} into numpy with `connections={connections}`",
+                "`connections=1`",
+                "faster",
+                medians["1"] / medians[str(connections)],
+                None,
+                duration(medians[str(connections)], number),
+                duration(medians["1"], number),
+            )
+
+
 def bytes_received(sky: Sky, repeat: int) -> Iterator[Row]:  # noqa: ARG001
     """Compare what the server sends with what the arrays are in its own format."""
     db = sky.light_curves
@@ -137,10 +162,10 @@ def _against(
 # This package
 
 
-def _read(selection: lcdb.Selection) -> Read:
+def _read(selection: lcdb.Selection, *, connections: int = 1) -> Read:
     return counted(
         (data.flux, data.flux_err, data.time, data.quality["tess_quality_flag"])
-        for data in selection.read(progress=False)
+        for data in selection.read(progress=False, connections=connections)
     )
 
 

@@ -22,8 +22,8 @@ from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.models import DataSet, Observation, QualityFlagArray
+from lcdb_notebook.read import chunks, records
 from lcdb_notebook.read import fetch as fetching
-from lcdb_notebook.read import records
 from lcdb_notebook.read.assemble import Assembly
 from lcdb_notebook.read.fetch import Arrays
 from lcdb_notebook.search.criteria import criteria
@@ -582,7 +582,7 @@ def test_each_array_is_sent_once(
 def test_an_observation_that_no_longer_fits_is_sent_again(
     session_scope: SessionScope, arrays_sent: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "_KEPT_BYTES", 0)
+    monkeypatch.setattr(chunks, "_KEPT_BYTES", 0)
     found = read_all(session_scope, chunk_bytes=1)
     assert [data.cadence[0] for data in found] == [100, 100, 200, 200] * 2
     assert arrays_sent.count(0) == 4

@@ -425,6 +425,17 @@ def test_a_setting_inside_a_query_reaches_no_other_client(
     assert_untouched(shared, untouched)
 
 
+def test_several_connections_of_a_snapshot_are_refused(
+    pooled: sa.URL, untouched: dict[str, str]
+) -> None:
+    with lcdb.connect(pooled) as db:
+        found = db.search(1, sector=1)
+        with pytest.raises(LCDBError, match=r"behind a connection pooler.*leave out connections="):
+            found.read(connections=2)
+        assert len(list(found.read())) == len(found)
+    assert_untouched(pooled, untouched)
+
+
 @pytest.mark.parametrize("write", [False, True], ids=["reading", "writing"])
 def test_an_interrupt_ends_the_transaction(
     shared: sa.URL, untouched: dict[str, str], write: bool

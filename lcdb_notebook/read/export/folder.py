@@ -20,6 +20,7 @@ from lcdb_notebook.lightcurve.convert.columns import plain
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
+from lcdb_notebook.read.chunks import CHUNK_BYTES
 from lcdb_notebook.read.contents import add_cards, header_cards
 from lcdb_notebook.read.export.atomic_write import remove_stale
 from lcdb_notebook.read.export.files import KINDS, numbers_of, save
@@ -27,7 +28,7 @@ from lcdb_notebook.read.export.manifest import Manifest, fingerprint
 from lcdb_notebook.read.export.naming import file_name
 from lcdb_notebook.read.export.table import to_table
 from lcdb_notebook.read.progress import Progress
-from lcdb_notebook.read.records import CHUNK_BYTES, OnError, outcomes
+from lcdb_notebook.read.records import OnError, outcomes
 from lcdb_notebook.search import lineage, results, stars
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found

@@ -16,12 +16,13 @@ from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.columns import plain
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.read.chunks import by_pair
 from lcdb_notebook.read.export.atomic_write import atomic_write
 from lcdb_notebook.read.export.folder import Status, Written, find, ready
 from lcdb_notebook.read.export.manifest import Manifest, fingerprint
 from lcdb_notebook.read.export.naming import table_name
 from lcdb_notebook.read.progress import Progress
-from lcdb_notebook.read.records import OnError, by_pair, outcomes
+from lcdb_notebook.read.records import OnError, outcomes
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row

@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, Protocol, SupportsIndex, cast
 
 from lcdb_notebook.errors import LightCurveIndexError, NotFoundError
-from lcdb_notebook.errors.arguments import check_choice
+from lcdb_notebook.errors.arguments import check_choice, check_number
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.origins import Origins
@@ -20,6 +20,7 @@ from lcdb_notebook.search import explain, results
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.size import Size
 from lcdb_notebook.search.streaming import all_rows, pages
+from lcdb_notebook.server.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 __all__ = ["Selection"]
 
 _ROWS_SHOWN = 20
+
+
+class HasSnapshots(Protocol):
+    """A database that opens several connections that see the same."""
+
+    def _snapshot(self, connections: int) -> Snapshot:
+        """Open them."""
 
 
 class Selection:
@@ -185,12 +193,33 @@ class Selection:
         progress: bool | None,
         check: Callable[[LightCurveData], None] | None = None,
         origins: Origins | None = None,
+        connections: int = 1,
     ) -> Iterator[LightCurveData]:
         check_choice("on_error", on_error, ("raise", "skip"))
-        search = self._search
+        check_number("connections", connections)
+        if (connections or 1) > 1:
+            snapshot = cast("HasSnapshots", self._search.sessions)._snapshot(connections)
+            try:
+                return self._records(snapshot, chunk_bytes, on_error, progress, check, origins)
+            except BaseException:
+                snapshot.close()
+                raise
+        return self._records(None, chunk_bytes, on_error, progress, check, origins)
+
+    def _records(
+        self,
+        snapshot: Snapshot | None,
+        chunk_bytes: int | None,
+        on_error: OnError,
+        progress: bool | None,
+        check: Callable[[LightCurveData], None] | None,
+        origins: Origins | None,
+    ) -> Iterator[LightCurveData]:
+        search = self._search if snapshot is None else self._search.within(snapshot)
         with search.sessions.session_scope() as session:
             rows = all_rows(search, session) if chunk_bytes is None else pages(search)
             missions = results.missions(session)
+        self._search.kept = search.kept
         return records(
             search.sessions.session_scope,
             rows.each(lambda found: explain.check_one_catalog(found.rows, search.criteria)),
@@ -200,4 +229,5 @@ class Selection:
             progress=progress,
             check=check,
             origins=origins,
+            snapshot=snapshot,
         )

@@ -25,6 +25,7 @@ def to_table(
     time_format: str | None = None,
     on_error: OnError = "raise",
     progress: bool | None = None,
+    connections: int = 1,
 ) -> Table:
     """Read all light curves into one astropy Table.
 
@@ -46,6 +47,11 @@ def to_table(
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
+    connections : int, optional
+        Number of connections to read with. More than one is faster only if the server and this
+        machine have free cores. They are opened for this call, and see the state of the database at
+        its beginning; the server keeps it until the call has ended, or the iterator is exhausted or
+        closed. Not possible behind a connection pooler, or with uncommitted changes in the session.
 
     Returns
     -------
@@ -69,7 +75,7 @@ def to_table(
     ('btjd', 'tdb', 'electron / s')
     """
     return convert.to_table(
-        list(self._read(None, on_error, progress)),
+        list(self._read(None, on_error, progress, connections=connections)),
         quality_bitmask=quality_bitmask,
         flagged=flagged,
         time_format=time_format,
@@ -84,6 +90,7 @@ def to_arrow(
     time_format: str | None = None,
     on_error: OnError = "raise",
     progress: bool | None = None,
+    connections: int = 1,
 ) -> pa.Table:
     """Read all light curves into one Arrow table, for polars, DuckDB and other tools.
 
@@ -105,6 +112,11 @@ def to_arrow(
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
+    connections : int, optional
+        Number of connections to read with. More than one is faster only if the server and this
+        machine have free cores. They are opened for this call, and see the state of the database at
+        its beginning; the server keeps it until the call has ended, or the iterator is exhausted or
+        closed. Not possible behind a connection pooler, or with uncommitted changes in the session.
 
     Returns
     -------
@@ -134,7 +146,7 @@ def to_arrow(
     [('DEMO aperture 2px', 1153), ('DEMO aperture 3px', 1153)]
     """
     return convert.to_arrow(
-        list(self._read(None, on_error, progress)),
+        list(self._read(None, on_error, progress, connections=connections)),
         quality_bitmask=quality_bitmask,
         flagged=flagged,
         time_format=time_format,

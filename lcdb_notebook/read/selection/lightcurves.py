@@ -182,6 +182,7 @@ def lightcurves(
     columns: Columns = None,
     on_error: OnError = "raise",
     progress: bool | None = None,
+    connections: int = 1,
 ) -> lightkurve.LightCurveCollection:
     """Read all light curves into a LightCurveCollection, ordered by time.
 
@@ -214,6 +215,11 @@ def lightcurves(
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
+    connections : int, optional
+        Number of connections to read with. More than one is faster only if the server and this
+        machine have free cores. They are opened for this call, and see the state of the database at
+        its beginning; the server keeps it until the call has ended, or the iterator is exhausted or
+        closed. Not possible behind a connection pooler, or with uncommitted changes in the session.
 
     Returns
     -------
@@ -249,6 +255,7 @@ def lightcurves(
         columns=columns,
         on_error=on_error,
         progress=progress,
+        connections=connections,
     )
     found.told = warn_of_several(self._search.criteria, found)
     return found
@@ -260,6 +267,7 @@ def collected(
     on_error: OnError = "raise",
     progress: bool | None = None,
     columns: Columns = None,
+    connections: int = 1,
     **options: Any,
 ) -> lightkurve.LightCurveCollection:
     """Read all light curves of a selection, without a warning if several are of one observation.
@@ -268,7 +276,7 @@ def collected(
     ----------
     selection : Selection
         The light curves.
-    on_error, progress, columns, **options
+    on_error, progress, columns, connections, **options
         Arguments of :func:`lightcurves`.
     """
     search = selection._search
@@ -277,7 +285,11 @@ def collected(
         found.require()
     origins = Origins()
     in_order = convert.by_start(
-        list(selection._read(None, on_error, progress, convert.check_unit, origins))
+        list(
+            selection._read(
+                None, on_error, progress, convert.check_unit, origins, connections=connections
+            )
+        )
     )
     lightcurves = convert.to_lightcurves(in_order, histories=origins.histories, **options)
     with search.sessions.session_scope() as session:

@@ -27,4 +27,5 @@ class Rows(Protocol):
         progress: bool | None,
         check: Callable[[LightCurveData], None] | None = None,
         origins: Origins | None = None,
+        connections: int = 1,
     ) -> Iterator[LightCurveData]: ...

@@ -9,7 +9,8 @@ from lcdb_notebook.flags import Bitmask
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.read.records import CHUNK_BYTES, OnError
+from lcdb_notebook.read.chunks import CHUNK_BYTES
+from lcdb_notebook.read.records import OnError
 from lcdb_notebook.read.selection.protocol import Rows
 from lcdb_notebook.search import lineage
 
@@ -21,7 +22,11 @@ __all__ = ["read", "to_nested", "to_pandas"]
 
 
 def read(
-    self: Rows, *, on_error: OnError = "raise", progress: bool | None = None
+    self: Rows,
+    *,
+    on_error: OnError = "raise",
+    progress: bool | None = None,
+    connections: int = 1,
 ) -> Iterator[LightCurveData]:
     """Iterate over the light curves as plain records, in bounded memory.
 
@@ -36,6 +41,11 @@ def read(
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
+    connections : int, optional
+        Number of connections to read with. More than one is faster only if the server and this
+        machine have free cores. They are opened for this call, and see the state of the database at
+        its beginning; the server keeps it until the call has ended, or the iterator is exhausted or
+        closed. Not possible behind a connection pooler, or with uncommitted changes in the session.
 
     Yields
     ------
@@ -61,7 +71,7 @@ def read(
     DEMO aperture 2px electron / s (1200,)
     DEMO aperture 3px electron / s (1200,)
     """
-    return self._read(CHUNK_BYTES, on_error, progress)
+    return self._read(CHUNK_BYTES, on_error, progress, connections=connections)
 
 
 def to_pandas(
@@ -73,6 +83,7 @@ def to_pandas(
     wide: bool = False,
     on_error: OnError = "raise",
     progress: bool | None = None,
+    connections: int = 1,
 ) -> pd.DataFrame:
     """Read all light curves into one DataFrame.
 
@@ -96,6 +107,11 @@ def to_pandas(
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
+    connections : int, optional
+        Number of connections to read with. More than one is faster only if the server and this
+        machine have free cores. They are opened for this call, and see the state of the database at
+        its beginning; the server keeps it until the call has ended, or the iterator is exhausted or
+        closed. Not possible behind a connection pooler, or with uncommitted changes in the session.
 
     Returns
     -------
@@ -129,7 +145,7 @@ def to_pandas(
     >>> list(wide)[4:]
     ['quality', 'DEMO aperture 2px DEMO DET', 'DEMO aperture 2px DEMO DET error', ...]
     """
-    found = list(self._read(None, on_error, progress))
+    found = list(self._read(None, on_error, progress, connections=connections))
     if wide:
         return convert.to_wide(
             found, quality_bitmask=quality_bitmask, flagged=flagged, time_format=time_format
@@ -153,6 +169,7 @@ def to_nested(
     time_format: str | None = None,
     on_error: OnError = "raise",
     progress: bool | None = None,
+    connections: int = 1,
 ) -> nested_pandas.NestedFrame:
     """Read all light curves into a NestedFrame, one row per DataSet.
 
@@ -174,6 +191,11 @@ def to_nested(
         other; "skip" leaves such light curves out and warns once, with their ids and reasons.
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
+    connections : int, optional
+        Number of connections to read with. More than one is faster only if the server and this
+        machine have free cores. They are opened for this call, and see the state of the database at
+        its beginning; the server keeps it until the call has ended, or the iterator is exhausted or
+        closed. Not possible behind a connection pooler, or with uncommitted changes in the session.
 
     Returns
     -------
@@ -205,7 +227,7 @@ def to_nested(
     >>> nested["lightcurve.flux"].groupby(level=0).count().tolist()
     [1153, 1153]
     """
-    found = list(self._read(None, on_error, progress))
+    found = list(self._read(None, on_error, progress, connections=connections))
     with self._search.sessions.session_scope() as session:
         histories = lineage.histories(session, found)
     return convert.to_nested(
