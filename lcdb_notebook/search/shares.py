@@ -89,10 +89,13 @@ class Matching:
         observation: int,
         low: int | None = None,
         above: int | None = None,
+        *,
+        targets: Sequence[int] | None = None,
     ) -> list[tuple[DataSetId, int]]:
         """Return the DataSets of an observation and their targets, in the order of the latter.
 
-        They are found by ``ix_dataset_observation_id``.
+        They are found by ``ix_dataset_observation_id``, or by
+        ``ix_dataset_target_id_observation_id`` if targets are given.
 
         Parameters
         ----------
@@ -102,6 +105,8 @@ class Matching:
             Id of the observation.
         low, above : int, optional
             The lowest id of a target, and the one after the highest.
+        targets : sequence of int, optional
+            The ids of targets; None for all.
         """
         order = (
             _dataset.c.target_id,
@@ -120,8 +125,34 @@ class Matching:
             rows = rows.where(_dataset.c.target_id >= low)
         if above is not None:
             rows = rows.where(_dataset.c.target_id < above)
+        if targets is not None:
+            rows = rows.where(sql.any_of(_dataset.c.target_id, targets))
         found = self._run(session, observation, rows)
         return [(dataset, target) for dataset, target in found]
+
+    def some_targets(self, session: orm.Session, observation: int, most: int) -> list[int]:
+        """Return the ids of the targets of some DataSets of an observation.
+
+        They are the first in ``ix_dataset_observation_id``, so that this takes as long for many
+        DataSets as for few.
+
+        Parameters
+        ----------
+        session : sqlalchemy.orm.Session
+            The session.
+        observation : int
+            Id of the observation.
+        most : int
+            Number of DataSets.
+        """
+        rows = (
+            self._rows(observation, _dataset.c.target_id)
+            # In the order of that index, because a planner that expects to find so few rows soon
+            # would otherwise begin to read the table.
+            .order_by(_dataset.c.observation_id)
+            .limit(sa.literal_column(str(most)))
+        )
+        return sorted({target for (target,) in self._run(session, observation, rows)})
 
     def kinds(self, session: orm.Session, observation: int, *, catalogs: bool) -> list[Kind]:
         """Return a DataSet of each kind, and how many there are.

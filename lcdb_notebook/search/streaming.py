@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors.user_warnings import warn
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.search import layout, shares, sql
 from lcdb_notebook.search.constants import Constants, constants
 from lcdb_notebook.search.lazy import Search
@@ -80,7 +81,7 @@ def pages(search: Search) -> Pages:
     search that names no observations: each page continues at a catalog number, by the index on the
     numbers of targets. Other long searches come observation by observation, each in the order of
     the ids of targets, as targets of some observations cannot be found in the order of their
-    numbers without reading all others.
+    numbers without reading all others. They begin with a few targets that an index finds at once.
 
     Parameters
     ----------
@@ -223,14 +224,32 @@ def _by_number(search: Search) -> Iterator[Found]:
 
 
 def _by_observation(search: Search, ids: Constants | None) -> Iterator[Found]:
-    """Find rows observation by observation; only the ids of one are held together."""
+    """Find rows observation by observation; only the ids of one are held together.
+
+    The first page has a few targets of the first observation, for which the others need not be
+    found and sorted.
+    """
     with search.sessions.session_scope() as session:
         observations = shares.observations(session, search.criteria)
         matching = Matching.of(session, search.criteria, ids)
+        sorts = layout.of(session).keyed is None
     sizes = shares.page_sizes()
+    begun: set[int] = set()
     for observation in observations:
+        some: list[tuple[DataSetId, int]] = []
+        if sorts and not begun:
+            with search.sessions.session_scope() as session:
+                begun.update(matching.some_targets(session, observation, shares.FIRST_PAGE))
+                some = matching.datasets(session, observation, targets=[*begun]) if begun else []
+            yield from _paged(search, some, sizes)
         with search.sessions.session_scope() as session:
             datasets = matching.datasets(session, observation)
-        yield from shares.paged(
-            search.sessions, datasets, sizes, check_raw=search.criteria.raw_by_word
-        )
+        if some:
+            datasets = [one for one in datasets if one[1] not in begun]
+        yield from _paged(search, datasets, sizes)
+
+
+def _paged(
+    search: Search, datasets: Sequence[tuple[DataSetId, int]], sizes: Iterator[int]
+) -> Iterator[Found]:
+    return shares.paged(search.sessions, datasets, sizes, check_raw=search.criteria.raw_by_word)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -74,11 +75,42 @@ def test_a_search_of_observations_comes_observation_by_observation(db: lcdb.Data
     observations = list(dict.fromkeys(row.observation for row in rows))
     assert len(observations) > 1
     places = [(observations.index(row.observation), row.target_id) for row in rows]
-    assert places == sorted(places)
+    begun = {row.target_id for row in pages[0]}
+    is_first = [place == 0 and target in begun for place, target in places]
+    assert is_first == sorted(is_first, reverse=True)
+    # The others are in the order in which their targets were stored.
+    later = places[sum(is_first) :]
+    assert later == sorted(later)
+    assert places[: sum(is_first)] == sorted(places[: sum(is_first)])
     sectors = [search_sector(db, observation) for observation in observations]
     assert sectors == sorted(sectors)
     # A table of the light curves of a star needs all of them.
     assert all(_where(a[-1])[:2] != _where(b[0])[:2] for a, b in itertools.pairwise(pages))
+
+
+def test_the_first_page_does_not_wait_for_all_light_curves_of_an_observation(
+    db: lcdb.Database, statements: list[str]
+) -> None:
+    if layout.of(db.session).keyed is not None:
+        pytest.skip("a statement reads the keys of partitions")
+    statements.clear()
+    pages = iter(streaming.pages(Search(db, criteria(sector=1))).found)
+    assert next(pages).rows
+    sorted_ones = [sql for sql in statements if "ORDER BY dataset.target_id" in sql]
+    assert len(sorted_ones) == 1
+    assert "dataset.target_id = ANY" in sorted_ones[0]
+    (first_ones,) = (sql for sql in statements if "ORDER BY dataset.observation_id" in sql)
+    assert first_ones.endswith("LIMIT 3")
+    with db.session_scope() as session:
+        connection = session.connection()
+        # The table is too small for an index to pay off.
+        connection.exec_driver_sql("SET enable_seqscan = off")
+        (observation, *_) = shares.observations(session, criteria(sector=1))
+        few = re.sub(r"%\(\w+\)s", f"'{{{observation}}}'", first_ones)
+        plan = connection.exec_driver_sql(f"EXPLAIN {few}").scalars().all()
+        connection.exec_driver_sql("RESET enable_seqscan")
+    assert any("Index" in line and "observation_id" in line for line in plan)
+    assert not any("Sort" in line for line in plan)
 
 
 def search_sector(db: lcdb.Database, observation: int) -> int:

@@ -54,8 +54,8 @@ def read(
         quality flags of all cadences, including flagged ones. They are in the order of ``table``,
         except more than 20,000 light curves of a search that names observations (``sector=``,
         ``instrument=``, ...) and was not found before: these come observation by observation, each
-        in the order in which its targets were stored. In LightcurveDB 2 and 3, this is the order of
-        all searches of more than 20,000 light curves.
+        in the order in which its targets were stored, after a few targets that are found at once.
+        In LightcurveDB 2 and 3, this is the order of all searches of more than 20,000 light curves.
 
     Raises
     ------
