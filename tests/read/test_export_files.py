@@ -277,9 +277,10 @@ def test_other_readers_find_units_and_metadata(tmp_path: Path) -> None:
     frame = pd.read_parquet(write_lightcurve(lc, tmp_path / "star.parquet"))
     assert bits(frame["time"]) == bits(lc.time)
     text = write_lightcurve(lc, tmp_path / "star.csv")
-    frame = pd.read_csv(text, comment="#", float_precision="round_trip")
+    # pandas before 3.1 rounds floats by default; NumPy converts them exactly.
+    frame = pd.read_csv(text, comment="#", dtype={"flux": str})
     assert list(frame) == lc.colnames
-    assert bits(frame["flux"]) == bits(lc.flux)
+    assert bits(frame["flux"].astype(float)) == bits(lc.flux)
     assert "# unit of flux: electron / s" in text.read_text().splitlines()
 
 

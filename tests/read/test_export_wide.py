@@ -31,12 +31,11 @@ def db(layout_dsn: str) -> Iterator[lcdb.Database]:
 
 def read(file: str) -> pd.DataFrame:
     path = Path(file)
-    if path.suffix == ".csv":
-        return pd.read_csv(path, comment="#", float_precision="round_trip")
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
-    formats = {".ecsv": "ascii.ecsv", ".fits": "fits", ".hdf5": "hdf5"}
-    table = Table.read(path, format=formats[path.suffix])
+    formats = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".hdf5": "hdf5"}
+    options = {"comment": "#"} if path.suffix == ".csv" else {}
+    table = Table.read(path, format=formats[path.suffix], **options)
     table.convert_bytestring_to_unicode()
     frame: pd.DataFrame = table.to_pandas()
     return frame
