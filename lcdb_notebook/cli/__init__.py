@@ -66,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         If the arguments are invalid (2), or after ``--help`` and ``--version`` (0).
     """
     parser = _parser()
-    given = parser.parse_args(arguments)
+    ours, jupyterlab = notebooks.split_options(sys.argv[1:] if arguments is None else arguments)
+    given = parser.parse_args(ours)
+    given.jupyterlab = jupyterlab
     given.parser = parser
     if given.command is None:
         parser.print_help(sys.stderr)

@@ -7,10 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lcdb_notebook.cli.options import LAYOUT
+from lcdb_notebook.cli.options import LAYOUT, positive
 from lcdb_notebook.cli.output import print_output
 from lcdb_notebook.errors import ConfigurationError
 from lcdb_notebook.errors.optional import required
@@ -18,7 +19,7 @@ from lcdb_notebook.errors.optional import required
 if TYPE_CHECKING:
     from lcdb_notebook.cli.options import Commands
 
-__all__ = ["FOLDER", "add", "copy", "run_lab", "run_notebooks"]
+__all__ = ["FOLDER", "add", "copy", "run_lab", "run_notebooks", "split_options"]
 
 FOLDER = Path("lcdb_notebooks")
 """Where ``lab`` copies the notebooks by default."""
@@ -43,8 +44,13 @@ def add(commands: Commands) -> None:
         help="open the notebooks in JupyterLab",
         formatter_class=LAYOUT,
         description="Copy the notebooks to a folder, keeping existing files, and open the folder\n"
-        "in JupyterLab.",
-        epilog="example:\n  lcdb-notebook lab",
+        "in JupyterLab. Options after -- are JupyterLab's.",
+        usage="lcdb-notebook lab [-h] [--port PORT] [--no-browser] [--debug] [FOLDER] "
+        "[-- OPTION ...]",
+        epilog="examples:\n"
+        "  lcdb-notebook lab\n"
+        "  lcdb-notebook lab my_notebooks --port 8890 --no-browser\n"
+        "  lcdb-notebook lab -- --ip=0.0.0.0",
     )
     command.add_argument(
         "folder",
@@ -53,6 +59,11 @@ def add(commands: Commands) -> None:
         default=FOLDER,
         metavar="FOLDER",
         help=f"created if it is missing (default: {FOLDER} in this folder)",
+    )
+    command.add_argument(
+        "--port",
+        type=positive,
+        help="the port of JupyterLab, or the next free one (default: 8888)",
     )
     command.add_argument(
         "--no-browser", dest="browser", action="store_false", help="only print the address"
@@ -73,14 +84,42 @@ def run_notebooks(given: argparse.Namespace) -> int:
     return 0
 
 
+def split_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split a command line at ``--``, after which ``lab`` has the options of JupyterLab.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The command line. Other commands than ``lab`` have positional arguments after ``--``.
+
+    Returns
+    -------
+    ours, theirs : list of str
+        The command line without JupyterLab's options, and these.
+
+    Examples
+    --------
+    >>> split_options(["lab", "--port", "8890", "--", "--ip=0.0.0.0"])
+    (['lab', '--port', '8890'], ['--ip=0.0.0.0'])
+    """
+    ours = list(arguments)
+    if ours[:1] != ["lab"] or "--" not in ours:
+        return ours, []
+    place = ours.index("--")
+    return ours[:place], ours[place + 1 :]
+
+
 def run_lab(given: argparse.Namespace) -> int:
     """Open JupyterLab and return its exit code."""
     required("jupyterlab", extra="lab", needed_by="lcdb-notebook lab")
     copy(given.folder)
     options = [] if given.browser else ["--no-browser"]
+    if given.port is not None:
+        options.append(f"--port={given.port}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.append("--allow-root")
-    return subprocess.call([sys.executable, "-m", "jupyterlab", *options, str(given.folder)])
+    command = [sys.executable, "-m", "jupyterlab", str(given.folder), *options, *given.jupyterlab]
+    return subprocess.call(command)
 
 
 def copy(folder: Path, *, overwrite: bool = False) -> list[Path]:

@@ -71,7 +71,6 @@ def add_json(command: argparse.ArgumentParser) -> None:
 
 def positive(text: str) -> int:
     """Return a number of at least 1, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    if not text.isdecimal() or (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 1, got {text!r}")
     return number

@@ -243,6 +243,26 @@ def test_export_writes_files_that_are_kept_the_second_time(
     assert "2 light curves: 0 written, 2 kept, 0 skipped" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_lab_passes_the_port_and_options_after_the_dashes_to_jupyterlab(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["lab", "mine", "--port", "18890", "--no-browser", "--", "--show-config", "-y"]
+    assert main(arguments) == 0
+    shown = capfd.readouterr().out
+    assert f".root_dir = '{tmp_path / 'mine'}'" in shown
+    assert ".port = 18890" in shown
+    assert ".open_browser = False" in shown
+    assert ".answer_yes = True" in shown
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "x", "8e3"])
+def test_lab_refuses_what_is_not_a_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["lab", f"--port={port}"])
+    assert f"--port: must be a number of at least 1, got '{port}'" in capsys.readouterr().err
+
+
 def test_notebooks_are_copied_and_existing_files_are_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
