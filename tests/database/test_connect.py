@@ -18,7 +18,8 @@ import sqlalchemy as sa
 import lcdb_notebook as lcdb
 from lcdb_notebook.errors import ArgumentError, ConfigurationError, ReadOnlyError, SchemaError
 from lcdb_notebook.models import ProcessingMethod
-from lcdb_notebook.server.embedded.account import server_account, server_programs
+from lcdb_notebook.server.embedded.account import server_account
+from lcdb_notebook.server.embedded.programs import server_programs
 
 SECRET = "hunter2"
 

@@ -27,13 +27,14 @@ from lcdb_notebook.errors import EmbeddedServerError, ReadOnlyError
 from lcdb_notebook.server import embedded
 from lcdb_notebook.server.embedded import account as accounts
 from lcdb_notebook.server.embedded import folder as folders
+from lcdb_notebook.server.embedded import programs
 from lcdb_notebook.server.embedded.pidfile import PidFile
 
 NOBODY = 65534
 OTHER_POSTGRESQL = [
     path
     for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if path.parent.name != str(accounts.MAJOR_VERSION)
+    if path.parent.name != str(programs.WHEEL_VERSION)
 ]
 ROOT = os.geteuid() == 0
 # In memory if there is space: forty data folders of 40 MB are made and removed here.
@@ -138,7 +139,7 @@ def leave(process: subprocess.Popen[str]) -> None:
 
 def ask_stranger(sockets: Path) -> subprocess.CompletedProcess[str]:
     """Connect through the socket as another user of the machine."""
-    psql = accounts.server_programs(accounts.server_account()) / "psql"
+    psql = programs.server_programs(accounts.server_account()) / "psql"
     return subprocess.run(
         [psql, "-h", sockets, "-p", "5432", "-U", "postgres", "-c", "SELECT 1", "lightcurvedb"],
         capture_output=True,
@@ -212,6 +213,49 @@ def test_the_tools_for_a_backup_are_of_the_servers_version(server: embedded.Serv
 def test_a_missing_program_is_named() -> None:
     with pytest.raises(EmbeddedServerError, match="pg_dance"):
         embedded.binary("pg_dance")
+
+
+@pytest.fixture
+def without_wheel(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Hide the wheel of PostgreSQL's programs, as in an environment of conda."""
+    caches = (programs._wheel, programs._programs, programs.server_programs)
+    monkeypatch.setattr(programs, "find_spec", lambda _: None)
+    monkeypatch.setattr(sys, "prefix", "/nowhere")
+    for cached in caches:
+        cached.cache_clear()
+    yield monkeypatch
+    for cached in caches:
+        cached.cache_clear()
+
+
+@pytest.mark.skipif(not OTHER_POSTGRESQL, reason="no PostgreSQL in /usr/lib/postgresql")
+def test_without_the_wheel_the_programs_on_path_are_used(
+    without_wheel: pytest.MonkeyPatch, folder: Path
+) -> None:
+    installed = OTHER_POSTGRESQL[-1]
+    without_wheel.setenv("PATH", str(installed), prepend=os.pathsep)
+    assert embedded.binary("pg_dump") == installed / "pg_dump"
+    with pytest.raises(EmbeddedServerError, match=r"Install PostgreSQL's pg_dance there"):
+        embedded.binary("pg_dance")
+    for _ in range(2):  # with new data, and with existing data
+        with embedded.start(folder) as started:
+            assert query(started, "SHOW server_version").startswith(installed.parent.name)
+            assert query(started, "SELECT 'b' < 'C'") is False  # sorted by code point
+            assert query(started, "SELECT current_user", username="lcdb_reader") == "lcdb_reader"
+
+
+def test_without_the_wheel_and_programs_on_path_the_error_names_both(
+    without_wheel: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+) -> None:
+    without_wheel.setenv("PATH", str(tmp_path))
+    with pytest.raises(EmbeddedServerError, match="nor a program initdb on PATH"):
+        embedded.start(folder)
+    for name, output in (("initdb", ""), ("postgres", "postgres (PostgreSQL) 13.2")):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho '{output}'\n")
+        program.chmod(0o755)
+    with pytest.raises(EmbeddedServerError, match=r"needs PostgreSQL 14 or newer; .* version 13"):
+        embedded.start(folder)
 
 
 # --- who may use it -------------------------------------------------------------------------
@@ -410,17 +454,17 @@ def test_programs_in_roots_closed_folder_are_copied_for_all_to_run_and_root_to_c
         shutil.copytree(source, closed / source.name, ignore=shutil.ignore_patterns("pginstall"))
     for path in closed.rglob("*"):
         path.chmod(0o770)
-    programs = accounts.copy_programs(closed / wheel.name, folder)
+    copied = programs.copy_programs(closed / wheel.name, folder)
     completed = subprocess.run(
-        [programs / "initdb", "--version"], user=NOBODY, group=NOBODY, cwd="/", check=True
+        [copied / "initdb", "--version"], user=NOBODY, group=NOBODY, cwd="/", check=True
     )
     assert completed.returncode == 0
     for path in [folder, *folder.rglob("*")]:
         assert path.is_symlink() or (path.stat().st_uid == 0 and not mode(path) & 0o022)
-    assert accounts.copy_programs(closed / wheel.name, folder) == programs
-    programs.parents[2].chmod(0o777)
+    assert programs.copy_programs(closed / wheel.name, folder) == copied
+    copied.parents[2].chmod(0o777)
     with pytest.raises(EmbeddedServerError, match="Remove it"):
-        accounts.copy_programs(closed / wheel.name, folder)
+        programs.copy_programs(closed / wheel.name, folder)
 
 
 @as_root

@@ -36,8 +36,9 @@ from lcdb_notebook.read.fetch import raw_connection
 from lcdb_notebook.read.parallel import batches as parallel_batches
 from lcdb_notebook.server import embedded
 from lcdb_notebook.server.connector import refuse_old_server
-from lcdb_notebook.server.embedded.account import server_account, server_programs
+from lcdb_notebook.server.embedded.account import server_account
 from lcdb_notebook.server.embedded.pidfile import PidFile
+from lcdb_notebook.server.embedded.programs import server_programs
 from lcdb_notebook.server.interrupt import interruptible
 
 from .frozen_proxy import FrozenProxy

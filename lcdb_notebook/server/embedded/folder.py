@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lcdb_notebook.errors import EmbeddedServerError
-from lcdb_notebook.server.embedded.account import MAJOR_VERSION, Account
+from lcdb_notebook.server.embedded.account import Account
+from lcdb_notebook.server.embedded.programs import major_version
 
 __all__ = [
     "PORT",
@@ -160,8 +161,8 @@ def _refuse_strangers(folder: Path) -> None:
     if "PG_VERSION" in names:
         raise EmbeddedServerError(
             f"{folder} is the data folder of another PostgreSQL "
-            f"{(folder / 'PG_VERSION').read_text().strip()} server (this is {MAJOR_VERSION}), and "
-            f"was not touched. Connect to that server with a URL, or choose an empty folder."
+            f"{(folder / 'PG_VERSION').read_text().strip()} server (this is {major_version()}), "
+            f"and was not touched. Connect to that server with a URL, or choose an empty folder."
         )
     raise EmbeddedServerError(
         f"{folder} contains other files ({', '.join(sorted(names - _OURS)[:3])}, ...) and would "

@@ -15,8 +15,8 @@ from sqlalchemy.engine import URL
 from lcdb_notebook.errors import EmbeddedServerError
 from lcdb_notebook.server.driver_errors import is_away
 from lcdb_notebook.server.embedded.account import Account, server_account
-from lcdb_notebook.server.embedded.cluster import SUPERUSER, Cluster
-from lcdb_notebook.server.embedded.databases import READER, create_database
+from lcdb_notebook.server.embedded.cluster import READER, SUPERUSER, Cluster
+from lcdb_notebook.server.embedded.databases import create_database
 from lcdb_notebook.server.embedded.folder import PORT, acquire, explained, open_lock, prepare
 
 __all__ = ["Server", "start"]
