@@ -8,15 +8,15 @@ BIN := .venv/bin
 # Without the bytecode, each of the many interpreters that the tests start would compile the package.
 PYTEST_OPTIONS := -n auto --durations=10
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest $(PYTEST_OPTIONS)
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab docs test test-all test-busy lowest audit bench soak screenshots clean
+.PHONY: help demo lab docs test test-all test-busy lowest pandas3 audit bench soak screenshots clean
 .PRECIOUS: .venv/.installed-%
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "PYTHON=... chooses another Python than python3; ARGS=... goes to pytest, Sphinx, the benchmarks or the soak."
 
 demo: .venv/.installed-core ## Install, load demonstration data, show what is there, plot a light curve
@@ -51,6 +51,9 @@ audit: .venv/.installed-test ## Ask for known vulnerabilities in the newest vers
 	$(BIN)/uv pip compile --quiet --output-file .venv/newest.txt pyproject.toml
 	$(BIN)/uv tool run pip-audit --disable-pip --no-deps --requirement .venv/newest.txt
 
+pandas3: .venv-pandas3/.installed ## Run the tests once more, with pandas 3, which lightkurve 2.6 does not allow
+	PYTHONDONTWRITEBYTECODE= .venv-pandas3/bin/pytest $(PYTEST_OPTIONS) -m "not slow and not browser" $(ARGS)
+
 docs: .venv/.installed-docs ## Build the documentation into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --builder html $(ARGS) docs docs/_build/html
 
@@ -64,23 +67,27 @@ screenshots: .venv/.installed-test ## Take the README's pictures of the explorer
 	@$(BIN)/python tests/screenshots.py
 
 clean: ## Remove .venv and what tools left behind; never a database
-	rm -rf .venv .venv-lowest docs/_build docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf .venv .venv-lowest .venv-pandas3 docs/_build docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 
 .venv/.installed-core: pyproject.toml | .venv/.made
 	@echo "Installing lcdb_notebook and what it needs into .venv; the first time takes a minute or two."
-	@$(PIP_INSTALL) .
+	@$(PIP_INSTALL) --editable .
 	@touch $@
 
+# An extra of the package, or all extras and a group of [dependency-groups]; --group needs pip 25.1.
+.venv/.installed-lab: what := '.[lab]'
+.venv/.installed-%: what = '.[all]' --group $*
 .venv/.installed-%: pyproject.toml | .venv/.made
-	@echo "Installing lcdb_notebook[$*] and what it needs into .venv; the first time takes a minute or two."
-	@$(PIP_INSTALL) '.[$*]'
+	@echo "Installing lcdb_notebook and what '$*' needs into .venv; the first time takes a minute or two."
+	@$(PIP_INSTALL) 'pip>=25.1'
+	@$(PIP_INSTALL) --editable $(what)
 	@touch $@
 
 # Transitive dependencies are the newest there are: only what pyproject.toml names has a lower bound.
 .venv-lowest/.installed: pyproject.toml .venv/.installed-test
-	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra test \
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --all-extras --group test \
 		--python $(BIN)/python --output-file .venv/lowest.txt pyproject.toml
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
 	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-lowest/bin/python \
@@ -88,15 +95,22 @@ clean: ## Remove .venv and what tools left behind; never a database
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --no-deps --editable .
 	@touch $@
 
+.venv-pandas3/.installed: pyproject.toml .venv/.installed-test
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-pandas3
+	@printf 'pandas>=3\nnumpy>=2.4\n' > .venv-pandas3/override.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python .venv-pandas3/bin/python \
+		--override .venv-pandas3/override.txt --group test --editable '.[all]'
+	@touch $@
+
 .venv/.made:
-	@for candidate in '$(PYTHON)' python3.13 python3.12 python3.11; do \
-		if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	@for candidate in '$(PYTHON)' python3.14 python3.13 python3.12 python3.11; do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 			2> /dev/null; then python=$$candidate; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
 		found=$$('$(PYTHON)' --version 2>&1) || found='nothing of that name'; \
-		echo "lcdb_notebook needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is $$found." >&2; \
-		echo "Install one of them, or name yours: make PYTHON=/path/to/python3.12 ..." >&2; \
+		echo "lcdb_notebook needs Python 3.11 or newer; '$(PYTHON)' is $$found." >&2; \
+		echo "Install it, or name yours: make PYTHON=/path/to/python3.12 ..." >&2; \
 		exit 1; \
 	fi; \
 	echo "Making .venv with $$("$$python" --version)."; \

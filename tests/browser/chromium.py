@@ -47,7 +47,7 @@ def missing() -> str | None:
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:
-        return "playwright is not installed (pip install 'lcdb-notebook[test]')"
+        return "playwright is not installed (pip install playwright)"
     if executable() is None:
         return f"no Chromium: none of {', '.join(NAMES)} on PATH (LCDB_CHROMIUM names another)"
     return None
