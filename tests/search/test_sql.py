@@ -777,7 +777,7 @@ def test_counts_are_exact_for_few_targets_and_about_right_for_many(
     session = _settled(crowd)
     found = browse.counts(session, FILTERS[name], facet)
     # Every target has light curves of all methods, so that only other filters change a count.
-    exact: dict[Any, int] = dict(session.execute(sa.text(OF_VALUES[facet])).tuples().all())
+    exact: dict[Any, int] = dict(map(tuple, session.execute(sa.text(OF_VALUES[facet]))))
     assert found.keys() == exact.keys()
     for value, size in found.items():
         if size.exact:
