@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -251,6 +252,16 @@ def test_every_error_that_is_raised_is_an_error_of_the_package() -> None:
         for path in sorted(ROOT.rglob("*.py"))
         for name, kind, line in bare_errors(path)
         if (name, kind) not in ALLOWED_ERRORS
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_documented_errors_are_errors_of_the_package() -> None:
+    pattern = r"^ +((?:Type|Value|Key|Index|Attribute|Runtime)Error)\n(?= +If )"
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in MODULES.values()
+        for name in re.findall(pattern, path.read_text(), re.MULTILINE)
     ]
     assert not found, "\n".join(found)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from lcdb_notebook.cli.criteria import add_criteria, add_quality, select
 from lcdb_notebook.cli.options import CODES, LAYOUT, SKIPPED, add_common, add_json
 from lcdb_notebook.cli.output import print_json, print_output, records
 from lcdb_notebook.database import connect
+from lcdb_notebook.read.export import FileFormat
 
 if TYPE_CHECKING:
     from lcdb_notebook.cli.options import Commands
@@ -39,7 +40,7 @@ def add(commands: Commands) -> None:
     )
     command.add_argument(
         "--format",
-        choices=("fits", "ecsv", "csv", "parquet", "hdf5"),
+        choices=get_args(FileFormat),
         default="fits",
         help="one file per light curve (fits, ecsv, csv), or one dataset (parquet); hdf5 needs "
         "--wide (default: fits)",

@@ -11,6 +11,9 @@ from lcdb_notebook.server.driver_errors import translated
 
 __all__ = ["create", "require_columns"]
 
+# Columns of this package that rows can be written without.
+OPTIONAL = {"column mission.time_unit"}
+
 
 def create(self: Open, *, alter: bool = False) -> list[str]:
     """Add the missing tables and columns of the models, including those of mission classes.
@@ -62,10 +65,10 @@ def require_columns(self: Open, what: str) -> None:
             f"{what} cannot write to LightcurveDB 3, because LightcurveDB creates its partitions; "
             "use its own code, which also runs on db.session"
         )
-    optional = {"column mission.time_unit"}
+    optional = OPTIONAL
     if arranged.tables_beside:
         # Checked for each light curve, as the fields depend on its mission.
-        optional |= {f"column {column}" for column in Observation.__table__.c}
+        optional = OPTIONAL | {f"column {column}" for column in Observation.__table__.c}
     lacking = [one for one in arranged.lacking if one not in optional]
     if lacking:
         raise SchemaError(

@@ -73,11 +73,10 @@ def targets(
     ------
     SchemaError
         If ``aliases=True`` and the database has no aliases.
-    TypeError
-        If a keyword is not a field of any observation class (the message lists the fields), or a
-        value has the wrong type.
-    ValueError
-        If a list is empty, or the target and ``catalog`` are in different catalogs.
+    ArgumentError
+        If a keyword is not a field of any observation class (the message lists the fields), a value
+        has the wrong type, a list is empty, or the target and ``catalog`` are in different
+        catalogs.
 
     Examples
     --------
@@ -146,11 +145,10 @@ def observations(
 
     Raises
     ------
-    TypeError
-        If a keyword is not a field of any observation class (the message lists the fields), or a
-        value has the wrong type.
-    ValueError
-        If a list is empty, or the target and ``catalog`` are in different catalogs.
+    ArgumentError
+        If a keyword is not a field of any observation class (the message lists the fields), a value
+        has the wrong type, a list is empty, or the target and ``catalog`` are in different
+        catalogs.
 
     Examples
     --------
@@ -205,11 +203,10 @@ def frames(
 
     Raises
     ------
-    TypeError
-        If a keyword is not a field of any observation class (the message lists the fields), or a
-        value has the wrong type.
-    ValueError
-        If a list is empty, or the target and ``catalog`` are in different catalogs.
+    ArgumentError
+        If a keyword is not a field of any observation class (the message lists the fields), a value
+        has the wrong type, a list is empty, or the target and ``catalog`` are in different
+        catalogs.
 
     Examples
     --------
@@ -270,11 +267,10 @@ def quality_flags(
 
     Raises
     ------
-    TypeError
-        If a keyword is not a field of any observation class (the message lists the fields), or a
-        value has the wrong type.
-    ValueError
-        If a list is empty, or the target and ``catalog`` are in different catalogs.
+    ArgumentError
+        If a keyword is not a field of any observation class (the message lists the fields), a value
+        has the wrong type, a list is empty, or the target and ``catalog`` are in different
+        catalogs.
 
     Examples
     --------

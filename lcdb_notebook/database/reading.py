@@ -79,11 +79,9 @@ def lightcurve(
         If no light curve matches; the message names the criterion.
     DataError
         If arrays cannot be read or contradict each other, or astropy does not know the unit.
-    TypeError
-        If a keyword is not a field of any observation class (the message lists the fields), or a
-        value has the wrong type.
-    ValueError
-        If an argument has an invalid value; the message names the argument.
+    ArgumentError
+        If a keyword is not a field of any observation class (the message lists the fields), or an
+        argument has an invalid value; the message names it.
 
     Examples
     --------
@@ -161,11 +159,9 @@ def lightcurves(
         If no light curve matches; the message names the criterion.
     DataError
         If arrays cannot be read or contradict each other, or astropy does not know a unit.
-    TypeError
-        If a keyword is not a field of any observation class (the message lists the fields), or a
-        value has the wrong type.
-    ValueError
-        If an argument has an invalid value; the message names the argument.
+    ArgumentError
+        If a keyword is not a field of any observation class (the message lists the fields), or an
+        argument has an invalid value; the message names it.
 
     Examples
     --------
@@ -236,11 +232,9 @@ def dataframe(
     DataError
         If arrays cannot be read or contradict each other, or the missions have different time
         formats and ``time_format`` is None.
-    TypeError
-        If a keyword is not a field of any observation class (the message lists the fields), or a
-        value has the wrong type.
-    ValueError
-        If an argument has an invalid value; the message names the argument.
+    ArgumentError
+        If a keyword is not a field of any observation class (the message lists the fields), or an
+        argument has an invalid value; the message names it.
 
     Examples
     --------

@@ -75,11 +75,10 @@ def search(
 
     Raises
     ------
-    TypeError
-        If a keyword is not a field of any observation class (the message lists the fields), or a
-        value has the wrong type.
-    ValueError
-        If a list is empty, or the target and ``catalog`` name different catalogs.
+    ArgumentError
+        If a keyword is not a field of any observation class (the message lists the fields), a value
+        has the wrong type, a list is empty, or the target and ``catalog`` are in different
+        catalogs.
     SchemaError
         If ``target`` is a position and the database has none; or, when the Selection is used, if
         ``aliases=True`` and the database has no aliases.
@@ -169,11 +168,10 @@ def explore(
 
     Raises
     ------
-    TypeError
-        If a keyword is not a field of any observation class (the message lists the fields), or a
-        value has the wrong type.
-    ValueError
-        If a list is empty, or the target and ``catalog`` are in different catalogs.
+    ArgumentError
+        If a keyword is not a field of any observation class (the message lists the fields), a value
+        has the wrong type, a list is empty, or the target and ``catalog`` are in different
+        catalogs.
 
     Examples
     --------
@@ -216,7 +214,7 @@ def lineage(self: Open, of: Any) -> Lineage:
     ------
     LightCurveNotFoundError
         If a DataSet does not exist, or the Selection is empty.
-    TypeError
+    ArgumentError
         If ``of`` does not identify DataSets.
 
     Examples

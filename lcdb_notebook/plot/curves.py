@@ -13,24 +13,23 @@ from lcdb_notebook import flags
 from lcdb_notebook.errors import AmbiguousError, ArgumentError, LightCurveNotFoundError
 from lcdb_notebook.flags.masking import bits_of
 from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.missions import MISSIONS
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
 
-__all__ = ["LightCurves", "one_of", "originals", "record_of", "records_of"]
+__all__ = ["LightCurves", "filled", "one_of", "originals", "record_of", "records_of"]
 
 LightCurves: TypeAlias = Any
 """A LightCurveData, a lightkurve LightCurve, or an iterable of these such as a Selection."""
 
-# The time formats of lightkurve, and the two of astropy that count days.
+# The time formats of the missions, and the two of astropy that count days.
 _CLOCKS = {
-    "btjd": Clock("btjd", "d", Decimal(2457000), "jd", "tdb"),
-    "bkjd": Clock("bkjd", "d", Decimal(2454833), "jd", "tdb"),
+    **{mission.clock.format_name: mission.clock for mission in MISSIONS.values()},
     "jd": Clock("jd", "d", Decimal(0), "jd", "tdb"),
     "mjd": Clock("mjd", "d", Decimal("2400000.5"), "jd", "tdb"),
 }
 _UNITS = {1.0: "d", 1 / 24: "h", 1 / 86400: "s"}
 _CHRONOLOGY = ("sector", "orbit_number", "quarter", "campaign")
-_FLAGS_OF = {"TESS": "tess_quality_flag", "Kepler": "kepler_quality_flag"}
-_FLAGS_OF |= {"K2": "kepler_quality_flag"}
+_FLAGS_OF = {mission.name: mission.flag_type for mission in MISSIONS.values()}
 
 
 def records_of(light_curves: LightCurves) -> list[LightCurveData]:
@@ -69,7 +68,7 @@ def originals(light_curves: LightCurves) -> list[Any]:
 
     Raises
     ------
-    TypeError
+    ArgumentError
         If an object is not a light curve.
     LightCurveNotFoundError
         If there are no light curves.
@@ -96,7 +95,7 @@ def record_of(light_curve: Any) -> LightCurveData:
 
     Raises
     ------
-    TypeError
+    ArgumentError
         If it is already folded.
     """
     return light_curve if isinstance(light_curve, LightCurveData) else _record(light_curve)
@@ -145,8 +144,8 @@ def _flat(given: LightCurves) -> Iterator[Any]:
         raise _not_drawn(given)
 
 
-def _not_drawn(given: object) -> TypeError:
-    return TypeError(
+def _not_drawn(given: object) -> ArgumentError:
+    return ArgumentError(
         "light_curves must be a LightCurveData, a lightkurve LightCurve, a Selection, or a list of "
         f"these, got {given!r} ({type(given).__name__})"
     )
@@ -188,9 +187,9 @@ def _record(lc: Any) -> LightCurveData:
         photometry=None if photometry is None else str(photometry),
         processing=None if processing == "raw" else processing,
         unit="" if unit is None else str(unit),
-        cadence=_filled(lc["cadenceno"] if numbered else np.arange(len(lc))).astype(np.int64),
+        cadence=filled(lc["cadenceno"] if numbered else np.arange(len(lc))).astype(np.int64),
         time=time,
-        flux=_filled(flux),
+        flux=filled(flux),
         flux_err=None,
         quality=_quality(lc),
         stored_time="mission",
@@ -199,16 +198,16 @@ def _record(lc: Any) -> LightCurveData:
 
 def _time(time: Any) -> tuple[Clock, npt.NDArray[np.float64]]:
     if time.format in _CLOCKS:
-        return _CLOCKS[time.format], _filled(time.value)
+        return _CLOCKS[time.format], filled(time.value)
     form = type(time).FORMATS[time.format]
     unit = _UNITS.get(getattr(form, "unit", 0.0))
     epoch = getattr(form, "epoch_val", None)
     if unit is None or not isinstance(epoch, int | float):
         # Dates and times of day cannot be drawn as numbers.
-        return _CLOCKS["jd"], _filled(time.jd)
+        return _CLOCKS["jd"], filled(time.jd)
     exactly = Decimal(repr(epoch)) + Decimal(repr(form.epoch_val2 or 0))
     clock = Clock(time.format, unit, exactly, form.epoch_format, form.epoch_scale)
-    return clock, _filled(time.value)
+    return clock, filled(time.value)
 
 
 def _star(meta: Any) -> tuple[str, int]:
@@ -231,7 +230,8 @@ def _quality(lc: Any) -> dict[str, npt.NDArray[np.int64]]:
     return found
 
 
-def _filled(values: Any) -> npt.NDArray[np.float64]:
-    """Return float64, NaN where masked."""
-    found: npt.NDArray[np.float64] = np.ma.filled(np.ma.asarray(values, np.float64), np.nan)
+def filled(values: Any) -> npt.NDArray[np.float64]:
+    """Return float64 without a unit, NaN where masked."""
+    plain = np.ma.asarray(getattr(values, "value", values), np.float64)
+    found: npt.NDArray[np.float64] = np.ma.filled(plain, np.nan)
     return np.atleast_1d(found)

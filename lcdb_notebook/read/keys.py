@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
-from lcdb_notebook.search.layout.flag_types import also
+from lcdb_notebook.search.layout.flag_types import indexed_conditions
 from lcdb_notebook.search.layout.keyed import Keyed, parse_keys
 
 __all__ = [
@@ -138,7 +138,9 @@ def of_flags(pairs: Sequence[tuple[int, int]], *, by_type: bool) -> str:
     by_type : bool
         Whether to use LightcurveDB's index, on type, observation and target (-1 for all targets).
     """
-    return of_pairs("quality_flag_array", pairs, where=also("of_target", by_type=by_type))
+    return of_pairs(
+        "quality_flag_array", pairs, where=indexed_conditions("of_target", by_type=by_type)
+    )
 
 
 def is_for_all(observation: str, *, by_type: bool) -> str:
@@ -151,7 +153,8 @@ def is_for_all(observation: str, *, by_type: bool) -> str:
     by_type : bool
         Whether to use LightcurveDB's index, as in :func:`of_flags`.
     """
-    return f"target_id IS NULL AND observation_id {observation}{also('-1', by_type=by_type)}"
+    indexed = indexed_conditions("-1", by_type=by_type)
+    return f"target_id IS NULL AND observation_id {observation}{indexed}"
 
 
 def of_pairs(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.search import layout
-from lcdb_notebook.search.layout.flag_types import also
+from lcdb_notebook.search.layout.flag_types import indexed_conditions
 from lcdb_notebook.search.results import Found
 
 __all__ = ["flag_types", "flag_types_within"]
@@ -20,7 +20,7 @@ def _types_for_all(by_type: bool) -> sa.TextClause:
     return sa.text(
         "SELECT DISTINCT observation_id, type FROM quality_flag_array "
         "WHERE target_id IS NULL AND observation_id = ANY (CAST(:observations AS int[]))"
-        + also("-1", by_type=by_type)
+        + indexed_conditions("-1", by_type=by_type)
     )
 
 
@@ -32,7 +32,7 @@ def _types_of_targets(by_type: bool) -> sa.TextClause:
         "array_remove(array_agg(DISTINCT type ORDER BY type), NULL) AS types "
         "FROM unnest(CAST(:targets AS bigint[]), CAST(:observations AS int[])) AS w "
         "(of_target, seen_in) LEFT JOIN quality_flag_array "
-        f"ON {matches}{also('of_target', by_type=by_type)} "
+        f"ON {matches}{indexed_conditions('of_target', by_type=by_type)} "
         "GROUP BY of_target, seen_in) of_pair"
     )
 

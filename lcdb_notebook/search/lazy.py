@@ -132,7 +132,7 @@ class Search:
         Parameters
         ----------
         number : int
-            From 0, or from -1 backwards, which sorts no more than the other.
+            From 0 on, or from -1 backwards. Both read the same number of rows.
         """
         if number < 0 and not (self.is_whole() and self.kept is None):
             number += self.count()

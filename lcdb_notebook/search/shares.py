@@ -20,7 +20,7 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search import explain, layout, results, sql
 from lcdb_notebook.search.constants import Constants, constants
 from lcdb_notebook.search.criteria import Criteria
-from lcdb_notebook.search.layout.flag_types import also
+from lcdb_notebook.search.layout.flag_types import indexed_conditions
 from lcdb_notebook.search.lazy import Sessions
 from lcdb_notebook.search.results import Found
 
@@ -88,7 +88,7 @@ class Matching:
         session: orm.Session,
         observation: int,
         low: int | None = None,
-        above: int | None = None,
+        end: int | None = None,
         *,
         targets: Sequence[int] | None = None,
     ) -> list[tuple[DataSetId, int]]:
@@ -103,8 +103,8 @@ class Matching:
             The session.
         observation : int
             Id of the observation.
-        low, above : int, optional
-            The lowest id of a target, and the one after the highest.
+        low, end : int, optional
+            The lowest id of a target, and the first one that is too high.
         targets : sequence of int, optional
             The ids of targets; None for all.
         """
@@ -123,8 +123,8 @@ class Matching:
         )
         if low is not None:
             rows = rows.where(_dataset.c.target_id >= low)
-        if above is not None:
-            rows = rows.where(_dataset.c.target_id < above)
+        if end is not None:
+            rows = rows.where(_dataset.c.target_id < end)
         if targets is not None:
             rows = rows.where(sql.any_of(_dataset.c.target_id, targets))
         found = self._run(session, observation, rows)
@@ -210,9 +210,10 @@ class Matching:
         The flags of each are found by ``ix_quality_flag_array_target_id``.
         """
         by_type = layout.of(session).flags_by_type
+        indexed = indexed_conditions("dataset.target_id", by_type=by_type)
         flags = sa.text(
             "NOT EXISTS (SELECT FROM quality_flag_array f WHERE f.target_id = dataset.target_id "
-            f"AND f.observation_id = {observation:d}{also('dataset.target_id', by_type=by_type)})"
+            f"AND f.observation_id = {observation:d}{indexed})"
         )
         rows = self._rows(observation, _dataset.c.target_id).where(flags)
         return bool([*self._run(session, observation, rows.limit(sa.literal_column("1")))])
@@ -265,9 +266,9 @@ def paged(
     sessions : Sessions
         The database.
     datasets : sequence of tuple of (DataSetId, int)
-        The DataSets with their targets, whose DataSets are in one page.
+        The DataSets, each with its target. Those of one target come in one page.
     sizes : iterator of int
-        The sizes of pages, about.
+        The approximate sizes of pages.
     check_raw : bool
         Whether raw photometry was requested by a word that may also be the name of a method.
     """

@@ -16,7 +16,7 @@ __all__ = ["COUNTED", "TRUSTED", "Size", "planned_rows", "size_of"]
 #: Rows that are counted. Counting more would read a large part of a table.
 COUNTED = 10_000
 
-#: Estimates of the planner that are shown without counting: smaller ones may be that wrong.
+#: Estimates of the planner that are shown without counting. Their errors are about as large.
 TRUSTED = 50_000
 
 # Digits of an estimate that mean something.

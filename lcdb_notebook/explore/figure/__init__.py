@@ -43,7 +43,7 @@ def figure(
     ------
     LightCurveNotFoundError
         If there are no light curves.
-    TypeError
+    ArgumentError
         If an object is not a light curve, or is already folded.
     ConfigurationError
         If a setting is unknown or out of range.

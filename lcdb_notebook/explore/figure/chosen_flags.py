@@ -9,6 +9,7 @@ from lcdb_notebook import flags
 from lcdb_notebook.explore.figure.arrays import Packed
 from lcdb_notebook.explore.figure.flag_list import naming
 from lcdb_notebook.explore.view.settings import PRESETS
+from lcdb_notebook.flags.masking import is_preset
 from lcdb_notebook.lightcurve.quality import primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData
 
@@ -34,7 +35,7 @@ def chosen_flags(
     -------
     list of int
     """
-    preset = bitmask is None or (isinstance(bitmask, str) and bitmask in PRESETS)
+    preset = is_preset(bitmask)
     primary_types = {primary_type(data) for data in records}
     chosen = []
     for number, entry in enumerate(packed.entries):

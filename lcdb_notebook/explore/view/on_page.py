@@ -1,4 +1,4 @@
-"""What of the settings Python computes, and what the figure on the page does by its traits."""
+"""The steps that Python computes, and the traits of the figure, which does the others."""
 
 from __future__ import annotations
 
@@ -81,13 +81,10 @@ def arguments(
     -------
     dict
     """
-    phase = ""
-    if steps.period is not None:
-        phase = f"Phase [days] of {steps.period:.8g} days, 0 at {shown.epoch:.5f}"
     return {
         "listed": records,
         "binned": steps.bin is not None,
-        "phase": phase,
+        "phase": "" if steps.period is None else shown.phase_label(steps.period),
         "medians": _medians(records, steps),
     }
 

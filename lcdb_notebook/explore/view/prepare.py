@@ -15,6 +15,7 @@ from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import flagged_mask
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.lightcurve.units import is_magnitude
+from lcdb_notebook.plot.curves import filled
 from lcdb_notebook.plot.labels import star
 from lcdb_notebook.plot.levels import mission_epoch
 
@@ -42,6 +43,10 @@ class Prepared:
 
     records: list[LightCurveData]
     epoch: float | None = None
+
+    def phase_label(self, period: float) -> str:
+        """Return the label of an axis of phases, in the digits of the page's own label."""
+        return f"Phase [days] of {period:.8g} days, 0 at {self.epoch:.5f}"
 
 
 def cost(records: Sequence[LightCurveData], settings: Settings) -> float:
@@ -184,7 +189,7 @@ def relative_flux(data: LightCurveData, quality_bitmask: flags.Bitmask) -> Light
         return data
     kept = np.isfinite(data.time)
     lc = convert.to_lightcurve(data, quality_bitmask=quality_bitmask, flagged="keep")
-    return replace(_cut(data, kept), flux=_plain(lc.flux), unit="")
+    return replace(_cut(data, kept), flux=filled(lc.flux), unit="")
 
 
 def _record(data: LightCurveData, lc: Any, *, binned: bool) -> LightCurveData:
@@ -193,7 +198,7 @@ def _record(data: LightCurveData, lc: Any, *, binned: bool) -> LightCurveData:
         data,
         cadence=np.arange(len(lc)) if binned else np.asarray(lc["cadenceno"], np.int64),
         time=np.asarray(lc.time.value, np.float64),
-        flux=_plain(lc.flux),
+        flux=filled(lc.flux),
         flux_err=None,
         unit=_unit(lc),
         quality={} if binned else _quality(data, lc),
@@ -218,7 +223,7 @@ def _with_flagged(
     of_bad = bad[np.isfinite(data.time)]
     if settings.normalize:
         # By the median of the cadences that are not flagged.
-        lc = lc / float(np.nanmedian(_plain(lc.flux)[~of_bad])) if (~of_bad).any() else lc
+        lc = lc / float(np.nanmedian(filled(lc.flux)[~of_bad])) if (~of_bad).any() else lc
     rows = settings.all(lc[of_bad]) if of_bad.any() else lc[of_bad]
     if not len(rows):
         return shown
@@ -267,14 +272,6 @@ def _cut(data: LightCurveData, kept: npt.NDArray[np.bool_]) -> LightCurveData:
         flux_err=None,
         quality={kind: bits[kept] for kind, bits in data.quality.items()},
     )
-
-
-def _plain(flux: Any) -> npt.NDArray[np.float64]:
-    """Return float64 without unit, NaN where masked."""
-    found: npt.NDArray[np.float64] = np.ma.filled(
-        np.ma.asarray(getattr(flux, "value", flux), np.float64), np.nan
-    )
-    return found
 
 
 def _unit(lc: Any) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lcdb_notebook.errors import ConfigurationError, DataError
+from lcdb_notebook.plot.curves import filled
 
 if TYPE_CHECKING:
     import lightkurve
@@ -194,7 +195,7 @@ _DIVIDING = ("normalize", "flatten")
 def _applied(lightcurve: Any, calls: Calls) -> Any:
     for name, how, _ in calls:
         if name in _DIVIDING and len(lightcurve):
-            flux = np.ma.filled(np.ma.asarray(lightcurve.flux.value, np.float64), np.nan)
+            flux = filled(lightcurve.flux)
             median = np.nanmedian(flux) if np.isfinite(flux).any() else np.nan
             if median <= 0:
                 raise DataError(

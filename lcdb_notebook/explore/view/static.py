@@ -56,9 +56,8 @@ def picture(
     )
     for axes in drawing.axes:
         axes.title.set(fontsize="medium", wrap=True)
-        if settings.folded:
-            label = f"Phase [days] of {settings.period:.7g} days, 0 at {shown.epoch:.5f}"
-            axes.set_xlabel(label)
+        if settings.period is not None:
+            axes.set_xlabel(shown.phase_label(settings.period))
         # Other sectors are elsewhere in time.
         low, high = sorted(axes.get_xlim())
         if xlim is not None and xlim[0] < high and xlim[1] > low:

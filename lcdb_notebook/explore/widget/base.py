@@ -188,7 +188,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
 def sent_last(*some: widgets.Widget) -> Iterator[None]:
     """Send the changes of widgets to the page when the block ends, after those of all others.
 
-    The light curve is waited for. Lists and marks, which cause it to change, can follow it.
+    The user waits for the light curve; lists and marks can follow it.
 
     Parameters
     ----------

@@ -22,6 +22,7 @@ from lcdb_notebook.ingest.readers.other_files import (
 )
 from lcdb_notebook.ingest.readers.pipelines import PIPELINES
 from lcdb_notebook.ingest.readers.table import AN_IMAGE, LightCurveTable, is_image, open_table
+from lcdb_notebook.read.export.files import KINDS
 from lcdb_notebook.read.export.fits import CREATOR
 
 
@@ -148,8 +149,6 @@ def _why_unknown(table: LightCurveTable) -> str:
 
 READERS: dict[str, Callable[[Path], Product]] = {
     ".h5": read_orbit,
-    ".ecsv": read_exported,
-    ".csv": read_exported,
-    ".parquet": read_exported,
+    **{f".{kind}": read_exported for kind in KINDS if kind != "fits"},
 }
 """The reader of each suffix; files of any other suffix are read as FITS."""

@@ -15,10 +15,9 @@ from lcdb_notebook.ingest.readers.table import LightCurveTable
 from lcdb_notebook.ingest.readers.times import check_clock, check_times
 from lcdb_notebook.lightcurve.missions import KnownMission
 
-__all__ = ["ELECTRONS", "RELATIVE", "aperture_columns", "build_product", "target_number"]
+__all__ = ["ELECTRONS", "aperture_columns", "build_product", "target_number"]
 
 ELECTRONS = "electron / s"
-RELATIVE = ""
 
 _PDCSAP = (
     f"[{ELECTRONS}] Presearch data conditioning of simple aperture photometry: systematics that a "

@@ -68,7 +68,7 @@ class Placement:
 
     Raises
     ------
-    ValueError
+    IngestError
         If a cadence is not in the reference.
 
     Examples

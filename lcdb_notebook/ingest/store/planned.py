@@ -53,7 +53,7 @@ class LightCurve:
 
         Raises
         ------
-        ValueError
+        ConflictError
             If both have different values at a cadence.
         """
         flux = join(self.cadence, self.flux, cadence, curve.flux)

@@ -11,6 +11,7 @@ from lcdb_notebook import flags
 from lcdb_notebook.errors import ExportError
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.quality import FLAGGED, Flagged
+from lcdb_notebook.read.export.files import KINDS
 from lcdb_notebook.read.export.folder import write_folder
 from lcdb_notebook.read.export.wide import TABLES, write_wide
 from lcdb_notebook.read.records import OnError
@@ -48,9 +49,7 @@ def _write_parquet(
 
 
 WRITERS: dict[str, Callable[..., pd.DataFrame]] = {
-    "fits": partial(write_folder, format="fits"),
-    "ecsv": partial(write_folder, format="ecsv"),
-    "csv": partial(write_folder, format="csv"),
+    **{kind: partial(write_folder, format=kind) for kind in KINDS},
     "parquet": _write_parquet,
 }
 """By format, a function with the arguments of :func:`export` except ``format``."""

@@ -10,7 +10,6 @@ from sqlalchemy import orm
 from lcdb_notebook.models import (
     DataSet,
     MissionCatalog,
-    Observation,
     Target,
 )
 from lcdb_notebook.search import layout, sql
@@ -38,7 +37,6 @@ _LOOKED_AT = 30_000
 _dataset = DataSet.__table__
 _target = Target.__table__
 _catalog = MissionCatalog.__table__
-_observation = Observation.__table__
 
 
 def count(session: orm.Session, target_filter: TargetFilter) -> Size:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FLAG_TYPES", "also"]
+__all__ = ["FLAG_TYPES", "indexed_conditions"]
 
 #: An array of all types of flags. Each is found by one look into the index, which begins with it.
 FLAG_TYPES = (
@@ -13,7 +13,7 @@ FLAG_TYPES = (
 )
 
 
-def also(target: str, *, by_type: bool) -> str:
+def indexed_conditions(target: str, *, by_type: bool) -> str:
     """Return what conditions on the observation and target of flags need to use the index.
 
     Parameters
