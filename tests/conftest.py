@@ -397,8 +397,8 @@ def dsn(server_url: sa.URL) -> Iterator[str]:
         yield url
 
 
-def _load(name: str) -> Any:
-    path = Path(__file__).parent / "layouts" / f"{name}.py"
+def _load(name: str, folder: str = "layouts") -> Any:
+    path = Path(__file__).parent / folder / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"lcdb_test_{name}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -577,6 +577,25 @@ def undone(in_layout: Callable[[str], str]) -> Iterator[Callable[[str], Any]]:
             return lambda: _undone(engine)
 
         yield sessions
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Any]:
+    """A server that answers the requests of astroquery and lightkurve, for all of a file."""
+    with _load("archive", "ingest").serve() as archive:
+        yield archive
+
+
+@pytest.fixture
+def archive(served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The server, to which astroquery and lightkurve are directed, with empty caches."""
+    from astropy.config import set_temp_cache
+
+    cache = tmp_path / "cache"
+    served.redirect(monkeypatch, cache)
+    (cache / "astropy").mkdir(parents=True)
+    with set_temp_cache(cache / "astropy"):
+        yield served
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import operator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from lcdb_notebook.database.protocol import Open
 from lcdb_notebook.errors import ArgumentError
+from lcdb_notebook.errors.arguments import check_number
 from lcdb_notebook.read.selection import Selection
 from lcdb_notebook.search import lineage as _lineage
+from lcdb_notebook.search.arguments import is_position
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.lineage import Lineage
-from lcdb_notebook.search.sky import is_position, targets_near
+from lcdb_notebook.search.sky import targets_near
+from lcdb_notebook.search.star_names import position_of
 
 if TYPE_CHECKING:
     from lcdb_notebook.explore.explorer import Explorer
@@ -32,7 +35,7 @@ def search(
     photometry: Any = None,
     processing: Any = None,
     aliases: bool = False,
-    radius: Any = 10.0,
+    radius: Any = None,
     limit: int | None = None,
     **observation_fields: Any,
 ) -> Selection:
@@ -59,9 +62,8 @@ def search(
         Include other targets that are the same star, where the database has aliases (LightcurveDB
         3).
     radius : astropy.units.Quantity or float, optional
-        If ``target`` is an astropy SkyCoord, the largest distance from it; a number is in
-        arcseconds. The positions are those in the headers of ingested files, in databases that this
-        package created; the database is queried at once.
+        If ``target`` is a position, the largest distance from it; a number is in arcseconds. By
+        default 10 arcseconds.
     limit : int, optional
         Maximum number of rows; None lists all.
     **observation_fields
@@ -87,6 +89,11 @@ def search(
 
     Notes
     -----
+    ``target`` can also be a position: an astropy SkyCoord or a list of these, coordinates such as
+    ``"84.29 -80.47"``, or a name such as ``"pi Men"``, whose position astroquery finds if there is
+    a network. The positions of targets are those in the headers of ingested files, in databases
+    that this package created; they are looked up at once.
+
     The arguments of ``lightkurve.search_lightcurve`` are also accepted: ``mission="TESS"``,
     ``exptime`` or ``cadence`` as ``"fast"``, ``"short"`` or ``"long"``, and any case of
     ``author="spoc"``.
@@ -101,10 +108,7 @@ def search(
     2       3       2  DEMO aperture 2px   DEMO DET
     3       3       2  DEMO aperture 3px   DEMO DET
     """
-    near = None
-    if is_position(target):
-        with self.session_scope() as session:
-            target, near = None, targets_near(session, target, radius)
+    target, near = _near(self, target, radius)
     checked = criteria(
         target,
         catalog=catalog,
@@ -121,9 +125,27 @@ def search(
         checked = replace(checked, aliases=True)
     if not checked.processing and self._has_positions():
         checked = replace(checked, without_positions=True)
-    if limit is not None and (isinstance(limit, bool) or operator.index(limit) < 1):
-        raise ArgumentError(f"limit must be at least 1, got {limit!r}")
+    check_number("limit", limit)
     return Selection(Search(self, checked, limit=limit))
+
+
+def _near(self: Open, target: Any, radius: Any) -> tuple[Any, tuple[int, ...] | None]:
+    """Return a target that is not a position, or the ids of the targets near a position."""
+    # In a terminal, targets are a list.
+    one = target[0] if isinstance(target, list | tuple) and len(target) == 1 else target
+    with self.session_scope() if isinstance(one, str) else nullcontext() as session:
+        position = position_of(session, one) if session is not None else None
+    if position is None and is_position(target):
+        position = target
+    if position is not None:
+        with self.session_scope() as session:
+            return None, targets_near(session, position, radius)
+    if radius is not None:
+        raise ArgumentError(
+            "radius needs a position as the target, such as SkyCoord(lc.ra, lc.dec, unit='deg'), "
+            f"got target={target!r}"
+        )
+    return target, None
 
 
 def explore(

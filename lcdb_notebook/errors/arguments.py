@@ -46,9 +46,7 @@ def check_number(name: str, value: Any) -> None:
     Traceback (most recent call last):
     lcdb_notebook.errors.ArgumentError: max_connections must be a positive integer or None, got 0
     """
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if value is not None and not 1 <= _integer(value) <= _LARGEST:
         raise ArgumentError(f"{name} must be a positive integer or None, got {value!r}")
 
 
@@ -67,11 +65,15 @@ def check_page(limit: Any, offset: Any = 0) -> None:
     lcdb_notebook.errors.ArgumentError: limit must be a non-negative integer or None, got -1
     """
     for name, value in (("limit", limit), ("offset", offset)):
-        if value is None:
-            continue
-        try:
-            number = operator.index(value)
-        except TypeError:
-            number = -1
-        if isinstance(value, bool) or not 0 <= number <= _LARGEST:
+        if value is not None and not 0 <= _integer(value) <= _LARGEST:
             raise ArgumentError(f"{name} must be a non-negative integer or None, got {value!r}")
+
+
+def _integer(value: Any) -> int:
+    """Return an integer, also one of numpy; -1 for everything else."""
+    if isinstance(value, bool):
+        return -1
+    try:
+        return operator.index(value)
+    except TypeError:
+        return -1

@@ -20,17 +20,24 @@ from lcdb_notebook.models import Instrument, Observation, ProcessingMethod, Targ
 from lcdb_notebook.search.lightkurve_words import catalog_name
 
 __all__ = [
+    "NUMBER",
     "RAW",
     "as_list",
     "field_values",
     "instrument_key",
+    "is_position",
     "is_word_for_raw",
     "name_of",
+    "not_a_number",
     "observations",
     "processing_name",
     "targets",
+    "warn_of_gaps",
 ]
 
+
+NUMBER = re.compile(r"\s*([A-Za-z][\w .-]*?)?\s*([0-9]+)\s*")
+"""A number in a catalog, whose name may come first."""
 
 _LARGEST_NUMBER = 2**63 - 1  # the largest bigint of PostgreSQL
 _MOST_DIGITS = 100
@@ -61,6 +68,10 @@ def targets(
     """Read ``target``: catalog numbers, or ids of Target rows, and the named catalogs."""
     if target is None:
         return None, None, ()
+    if is_position(target):
+        raise ArgumentError(
+            "target must not be a position here; search by it first: db.search(position).table"
+        )
     numbers: list[int] = []
     ids: list[int] = []
     catalogs: set[str] = set()
@@ -71,10 +82,7 @@ def targets(
             f"target must be a catalog number, got only missing values such as {values[0]!r}"
         )
     if len(present) < len(values):
-        warn(
-            f"{len(values) - len(present)} of {len(values)} targets are missing values (None, NaN "
-            "or masked), which are skipped"
-        )
+        warn_of_gaps(len(values) - len(present), len(values))
     for one in present:
         if isinstance(one, Target):
             ids.append(_id(one))
@@ -95,6 +103,18 @@ def targets(
     return (None, tuple(ids), ()) if ids else (tuple(numbers), None, tuple(catalogs))
 
 
+def is_position(target: Any) -> bool:
+    """Return whether this is an astropy SkyCoord or a list of these, without importing astropy."""
+    if isinstance(target, list | tuple):
+        return bool(target) and all(is_position(one) for one in target)
+    return any(cls.__name__ == "SkyCoord" for cls in type(target).__mro__)
+
+
+def warn_of_gaps(missing: int, size: int) -> None:
+    """Warn of targets that are missing values."""
+    warn(f"{missing} of {size} targets are missing values (None, NaN or masked), which are skipped")
+
+
 def _is_missing(value: Any) -> bool:
     """Return whether a value is a gap in a column: None, NaN, pandas.NA, or masked."""
     if value is None or value is np.ma.masked:
@@ -107,13 +127,9 @@ def _catalog_number(value: Any) -> tuple[str | None, int]:
     """Read 261136679, 261136679.0, "261136679", "TIC 261136679" or "kplr011446443"."""
     catalog = None
     if isinstance(value, str):
-        match = re.fullmatch(r"\s*([A-Za-z][\w .-]*?)?\s*([0-9]+)\s*", value)
+        match = NUMBER.fullmatch(value)
         if match is None:
-            raise ArgumentError(
-                f"{value!r} is not a catalog number; use 261136679 or 'TIC 261136679'. "
-                f"astroquery finds the number of a name online: Catalogs.query_object("
-                f"{value!r}, radius=0.001, catalog='TIC')['ID'][0], from astroquery.mast"
-            )
+            raise ArgumentError(not_a_number(value))
         # int() refuses thousands of digits; the first digits are sufficient for the range check.
         catalog, number = match[1], int(match[2].lstrip("0")[:_MOST_DIGITS] or 0)
         catalog = catalog and catalog_name(catalog)
@@ -136,6 +152,15 @@ def _catalog_number(value: Any) -> tuple[str | None, int]:
             f"no target {number}: catalog numbers must be between 0 and 2**63 - 1"
         )
     return catalog, number
+
+
+def not_a_number(text: str) -> str:
+    """Return the beginning of a message about a text that is not a catalog number."""
+    return (
+        f"{text!r} is not a catalog number; use 261136679 or 'TIC 261136679'. astroquery finds the "
+        f"number of a name online: Catalogs.query_object({text!r}, radius=0.001, catalog='TIC')"
+        "['ID'][0], from astroquery.mast"
+    )
 
 
 def _id(stored: Any) -> Any:
@@ -225,5 +250,6 @@ def _is_a(value: Any, kind: type[Any]) -> bool:
     if isinstance(value, bool) or kind is bool:
         return isinstance(value, bool) and kind is bool
     if kind in (int, float, decimal.Decimal):
-        return isinstance(value, numbers.Real | decimal.Decimal)
+        # NaN, the gap of a column, would match nothing.
+        return isinstance(value, numbers.Real | decimal.Decimal) and value == value
     return isinstance(value, kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from lcdb_notebook.models import (
     DataSet,
     Instrument,
     MissionCatalog,
+    Observation,
     PhotometricSource,
     ProcessingMethod,
     Target,
@@ -34,6 +35,11 @@ __all__ = ["check_one_catalog", "check_raw", "criteria_text", "explain", "missin
 # Larger numbers of targets are the planner's estimate, because counting reads the whole table.
 _COUNTED = 10_000
 
+_HINTS = {
+    "processing method": "; processing='raw' selects raw photometry",
+    "catalog": "; for the name of a star, pass its number in one of them",
+}
+
 _FILL = (
     "this database has no light curves yet. Add some with db.ingest(paths), after "
     "lcdb.connect(write=True), or with `lcdb-notebook demo`"
@@ -42,6 +48,8 @@ _FILL = (
 
 def explain(session: orm.Session, criteria: Criteria) -> LCDBError:
     """Find the first criterion without a match in the database, in three statements.
+
+    Each name of a mission, and each text in a field of observations, takes one more statement.
 
     Returns
     -------
@@ -61,20 +69,35 @@ def explain(session: orm.Session, criteria: Criteria) -> LCDBError:
     for kind, names in requested.items():
         unknown = [name for name in names if name not in available[kind]]
         if unknown:
-            raw = "; processing='raw' selects raw photometry" if kind == "processing method" else ""
             return NameNotFoundError(
                 f"no {kind} named {unknown[0]!r}; available: "
-                f"{_nearest_first(unknown[0], available[kind])}{raw}"
+                f"{_nearest_first(unknown[0], available[kind])}{_HINTS.get(kind, '')}"
             )
     if criteria.numbers is not None:
         absent = missing_numbers(session, criteria)
         if len(absent) == len(set(criteria.numbers)):
             catalogs = list(criteria.catalogs) or available["catalog"]
             return TargetNotFoundError(_no_target(session, catalogs, absent))
+    for kind, texts, column in _texts(criteria):
+        known = sorted(session.scalars(layout.present(session, sa.select(column).distinct())))
+        if not {*texts} & {*known}:
+            return NameNotFoundError(
+                f"no {kind} named {texts[0]!r}; available: {_nearest_first(texts[0], known)}"
+            )
     return LightCurveNotFoundError(
         f"no light curve matches all of {criteria_text(criteria)}; "
         "drop one criterion to see what exists"
     )
+
+
+def _texts(criteria: Criteria) -> Iterator[tuple[str, tuple[str, ...], sa.ColumnElement[str]]]:
+    """Yield the missions, and the fields that are compared with text only, such as ``author``."""
+    if criteria.missions:
+        yield "mission", criteria.missions, sa.func.split_part(Observation.type, "_", 1)
+    for name, values in criteria.fields.items():
+        columns = criteria.columns[name]
+        if len(columns) == 1 and all(isinstance(value, str) for value in values):
+            yield name, values, columns[0]
 
 
 def missing_numbers(session: orm.Session, criteria: Criteria) -> list[int]:

@@ -33,14 +33,16 @@ AUTHORS = (
 """Names of the pipelines whose files are supported."""
 
 _EXPOSURES = {seconds for mission in MISSIONS.values() for seconds in mission.exposures.values()}
-# The limits of lightkurve.search: SearchResult._mask_by_exptime.
+# The limits of lightkurve.search._mask_by_exptime.
 _EXPTIMES = {
     "fast": sorted(seconds for seconds in _EXPOSURES if seconds < 60),
-    "short": sorted(seconds for seconds in _EXPOSURES if 60 <= seconds <= 300),
-    "long": sorted(seconds for seconds in _EXPOSURES if seconds > 300),
+    "short": sorted(seconds for seconds in _EXPOSURES if 60 <= seconds < 200),
+    "long": sorted(seconds for seconds in _EXPOSURES if seconds >= 200),
 }
+_EXPTIMES["ffi"] = _EXPTIMES["long"]
 
 _CATALOGS = {name.casefold(): name for name in CATALOGS} | {"kplr": "KIC", "ktwo": "EPIC"}
+_ANY_AUTHOR = ("any", "all")
 _AUTHORS = {name.casefold(): name for name in AUTHORS}
 
 
@@ -62,12 +64,12 @@ def translated(fields: Mapping[str, Any], known: Collection[str]) -> dict[str, A
     Raises
     ------
     ArgumentError
-        If ``cadence`` and ``exptime`` are both given.
+        If ``cadence`` and ``exptime`` are both given, or a word for an exposure time is unknown.
 
     Examples
     --------
     >>> translated({"author": "spoc", "cadence": "short"}, ["author", "exptime"])
-    {'author': ['spoc', 'SPOC'], 'exptime': [60, 120, 200]}
+    {'author': ['spoc', 'SPOC'], 'exptime': [60, 120]}
     """
     words = dict(fields)
     if "mission" not in known:
@@ -78,6 +80,8 @@ def translated(fields: Mapping[str, Any], known: Collection[str]) -> dict[str, A
         words["exptime"] = words.pop("cadence")
     if "exptime" in words:
         words["exptime"] = _expanded(words["exptime"], _exptimes)
+    if str(words.get("author")).lower() in _ANY_AUTHOR:
+        del words["author"]
     if "author" in words:
         words["author"] = _expanded(words["author"], _spellings)
     return words
@@ -127,8 +131,13 @@ def _expanded(value: Any, expand: Any) -> Any:
     return [one for part in found for one in (part if isinstance(part, list) else [part])]
 
 
-def _exptimes(word: str) -> Any:
-    return _EXPTIMES.get(word.strip().lower(), word)
+def _exptimes(word: str) -> list[int]:
+    found = _EXPTIMES.get(word.strip().lower())
+    if found is None:
+        raise ArgumentError(
+            f"exptime must be a number of seconds, 'fast', 'short' or 'long', got {word!r}"
+        )
+    return found
 
 
 def _spellings(author: str) -> Any:

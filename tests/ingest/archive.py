@@ -1,15 +1,22 @@
-"""A server on the loopback that answers the requests of astroquery as MAST does."""
+"""A server on the loopback that answers the requests of astroquery and lightkurve.
+
+It is MAST's portal, and a proxy for the addresses that the packages do not let tests change: MAST's
+resolver of names and its cotrending basis vectors, and the list of asteroids of SkyBot.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from astropy.coordinates import SkyCoord
 
 __all__ = ["Archive", "serve"]
 
@@ -40,12 +47,16 @@ _PRODUCT = {
     "size": "int",
 }
 
+_SKYBOT = "# Num | Name | RA(h) | DE(deg) | Class | Mv | Err(arcsec) | d(arcsec)"
+
 
 class Archive:
     """Files by name, and how the next downloads of each are spoilt.
 
-    ``spoilt`` has a list of "half", "broken", "slow" or "refused" by the name of the file, one for
-    each download; ``downloads`` counts the downloads.
+    ``spoilt`` has a list of "half", "broken", "slow", "silent" or "refused" by the name of the file
+    or star, one for each download; ``downloads`` counts the downloads. ``stars`` has the right
+    ascension and declination of names in lower case, and ``asteroids`` the rows of SkyBot;
+    ``requests`` has the addresses of requests to other servers.
     """
 
     def __init__(self) -> None:
@@ -53,7 +64,27 @@ class Archive:
         self.observations: list[dict[str, Any]] = []
         self.spoilt: dict[str, list[str]] = {}
         self.downloads: dict[str, int] = {}
+        self.stars: dict[str, tuple[float, float]] = {}
+        self.asteroids: list[str] = []
+        self.requests: list[str] = []
+        self.ended = threading.Event()
         self.address = ""
+
+    def redirect(self, patch: Any, cache: Any) -> None:
+        """Direct astroquery and lightkurve to this archive, with a folder for the cache."""
+        import lightkurve
+        from astroquery.mast import Observations  # type: ignore[import-untyped]
+
+        portal = Observations._portal_api_connection
+        for name in ("MAST_REQUEST_URL", "COLUMNS_CONFIG_URL", "MAST_DOWNLOAD_URL"):
+            place = getattr(type(portal), name).partition("//")[2].partition("/")[2]
+            patch.setattr(portal, name, f"{self.address}/{place}")
+        patch.setattr(lightkurve.conf, "cache_dir", str(cache))
+        patch.setenv("http_proxy", self.address)
+        patch.setenv("no_proxy", "127.0.0.1")
+        self.downloads.clear()
+        self.spoilt.clear()
+        self.requests.clear()
 
     def put(self, name: str, content: bytes, **observation: Any) -> None:
         """Add a light curve of SPOC."""
@@ -78,6 +109,27 @@ class Archive:
     def found(self, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the observations that match the filters of a request."""
         return [one for one in self.observations if all(_matches(one, f) for f in filters)]
+
+    def near(self, position: str, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the observations near a position, with their distance in arcseconds."""
+        ra, declination, radius = map(float, position.split(","))
+        centre = SkyCoord(ra, declination, unit="deg")
+        found = []
+        for one in self.found(filters):
+            away = centre.separation(SkyCoord(one["s_ra"], one["s_dec"], unit="deg"))
+            if away.deg <= radius:
+                found.append({**one, "distance": away.arcsec})
+        return found
+
+    def resolved(self, name: str) -> list[dict[str, Any]]:
+        """Return the positions of a name, or of coordinates."""
+        position = self.stars.get(name.lower())
+        if position is None and re.fullmatch(r"[\d.]+ [-\d.]+", name):
+            position = tuple(map(float, name.split()))  # type: ignore[assignment]
+        if position is None:
+            return []
+        found = {"searchString": name.lower(), "resolver": "SIMBAD"}
+        return [found | {"ra": position[0], "decl": position[1]}]
 
     def products(self, ids: str) -> list[dict[str, Any]]:
         """Return the products of observations."""
@@ -120,7 +172,7 @@ def _table(rows: list[dict[str, Any]], fields: dict[str, str]) -> dict[str, Any]
 
 @contextlib.contextmanager
 def serve() -> Iterator[Archive]:
-    """Serve an archive until the end of the context, and direct astroquery to it."""
+    """Serve an archive until the end of the context."""
     archive = Archive()
 
     class Handler(BaseHTTPRequestHandler):
@@ -136,8 +188,12 @@ def serve() -> Iterator[Archive]:
                 self._json({name: {"type": kind} for name, kind in _OBSERVATION.items()})
                 return
             request = json.loads(urllib.parse.parse_qs(sent)["request"][0])
-            if request["service"] == "Mast.Caom.Filtered":
-                self._json(_table(archive.found(request["params"]["filters"]), _OBSERVATION))
+            filters = request["params"].get("filters", [])
+            if request["service"] == "Mast.Caom.Filtered.Position":
+                near = archive.near(request["params"]["position"], filters)
+                self._json(_table(near, {**_OBSERVATION, "distance": "float"}))
+            elif request["service"] == "Mast.Caom.Filtered":
+                self._json(_table(archive.found(filters), _OBSERVATION))
             elif request["service"] == "Mast.Caom.Products":
                 self._json(_table(archive.products(request["params"]["obsid"]), _PRODUCT))
             else:
@@ -157,9 +213,21 @@ def serve() -> Iterator[Archive]:
             self.wfile.write(body)
 
         def _file(self, *, body: bool) -> None:
-            query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+            asked = urllib.parse.urlsplit(self.path)
+            query = urllib.parse.parse_qs(asked.query)
+            if asked.hostname is not None:
+                archive.requests.append(self.path)
             name = query.get("uri", [self.path])[0].rpartition("/")[2]
             content = archive.files.get(name)
+            if asked.hostname == "mastresolver.stsci.edu":
+                name = query["name"][0]
+                answer = {"resolvedCoordinate": archive.resolved(name)}
+                content = json.dumps(answer, indent=1).encode()
+            elif asked.hostname == "vo.imcce.fr":
+                content = "\n".join(["# Flag: 1", "", _SKYBOT, *archive.asteroids, ""]).encode()
+            elif asked.hostname == "archive.stsci.edu" and asked.path.endswith("/"):
+                links = [f'<a href="{file}">{file}</a>' for file in archive.files]
+                content = "".join(links).encode()
             if content is None:
                 self.send_error(404)
                 return
@@ -167,6 +235,9 @@ def serve() -> Iterator[Archive]:
             if body:
                 archive.downloads[name] = archive.downloads.get(name, 0) + 1
                 how = (archive.spoilt.get(name) or [""]).pop(0)
+            if how == "silent":
+                archive.ended.wait(60)
+                return
             if how == "refused":
                 self.send_error(503)
                 return
@@ -176,11 +247,12 @@ def serve() -> Iterator[Archive]:
             if not body:
                 return
             if how == "broken":
-                content = content[:5000] + bytes(len(content) - 5000)
+                kept = min(5000, len(content) // 2)
+                content = content[:kept] + bytes(len(content) - kept)
             if how == "half":
                 content = content[: len(content) // 2]
                 self.close_connection = True
-            step = len(content) // 20 if how == "slow" else len(content)
+            step = len(content) // 20 + 1 if how == "slow" else len(content)
             for start in range(0, len(content), step):
                 self.wfile.write(content[start : start + step])
                 if how == "slow":
@@ -194,6 +266,7 @@ def serve() -> Iterator[Archive]:
     try:
         yield archive
     finally:
+        archive.ended.set()
         server.shutdown()
         thread.join()
         server.server_close()

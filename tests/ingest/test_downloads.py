@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,37 +16,17 @@ import lcdb_notebook as lcdb
 from lcdb_notebook.cli import main
 from lcdb_notebook.errors import IngestError
 
-from .archive import Archive, serve
+from .archive import Archive
 
 PI_MEN = "tess2018206045859-s0001-0000000261136679-0120-s_lc.fits"
 TOI_2013 = "tess2020106103520-s0024-0000000188589164-0180-s_lc.fits"
 
 
-@pytest.fixture(scope="module")
-def served(pytestconfig: pytest.Config) -> Iterator[Archive]:
-    data_folder = Path(
-        os.environ.get("LCDB_TEST_DATA") or pytestconfig.rootpath.parent / "shared" / "data"
-    )
-    if not data_folder.is_dir():
-        pytest.skip(f"no real light curves: no folder {data_folder}")
-    with serve() as archive:
-        for name, target, sector in ((PI_MEN, "261136679", 1), (TOI_2013, "188589164", 24)):
-            content = gzip.decompress((data_folder / "spoc" / f"{name}.gz").read_bytes())
-            archive.put(name, content, target_name=target, sequence_number=sector)
-        yield archive
-
-
-@pytest.fixture
-def archive(served: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Archive:
-    """The archive, with an empty cache of lightkurve."""
-    portal = Observations._portal_api_connection
-    for name in ("MAST_REQUEST_URL", "COLUMNS_CONFIG_URL", "MAST_DOWNLOAD_URL"):
-        place = getattr(type(portal), name).partition("//")[2].partition("/")[2]
-        monkeypatch.setattr(portal, name, f"{served.address}/{place}")
-    monkeypatch.setattr(lightkurve.conf, "cache_dir", str(tmp_path / "cache"))
-    served.downloads.clear()
-    served.spoilt.clear()
-    return served
+@pytest.fixture(scope="module", autouse=True)
+def put(served: Archive, data_folder: Path) -> None:
+    for name, target, sector in ((PI_MEN, "261136679", 1), (TOI_2013, "188589164", 24)):
+        content = gzip.decompress((data_folder / "spoc" / f"{name}.gz").read_bytes())
+        served.put(name, content, target_name=target, sequence_number=sector)
 
 
 @pytest.fixture(scope="module")

@@ -152,8 +152,16 @@ def test_search_by_position(db: Any) -> None:
     assert len(db.search(away, radius=1 * units.arcmin, author="SPOC")) == 2
     both = SkyCoord([84.291198, 55.967295], [-80.469143, 24.841616], unit="deg")
     assert set(db.search(both).table["target"]) == {261136679, 211117077}
-    with pytest.raises(ArgumentError, match="radius must be an angle"):
-        db.search(pi_men, radius=3 * units.m)
+    assert set(db.search([both[0], both[1]]).table["target"]) == {261136679, 211117077}
+    gap = SkyCoord([84.291198, np.nan], [-80.469143, 1], unit="deg")
+    with pytest.warns(UserWarning, match="1 of 2 targets are missing values"):
+        assert set(db.search(gap).table["target"]) == {261136679}
+
+
+@pytest.mark.parametrize("radius", [3 * units.m, -1, np.nan, np.inf * units.deg, "1m", [1, 2], 7e5])
+def test_search_refuses_a_radius_that_is_not_an_angle(db: Any, radius: Any) -> None:
+    with pytest.raises(ArgumentError, match="radius must be an angle from 0 to 180 deg"):
+        db.search(SkyCoord(84.291198, -80.469143, unit="deg"), radius=radius)
 
 
 def test_contents_do_not_exist_in_databases_of_other_programs(
