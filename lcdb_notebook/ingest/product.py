@@ -174,6 +174,8 @@ class Product:
         Version of the file; None if it has none.
     contents
         The other contents of the file; None if they are not kept.
+    without_flagged
+        True if flagged cadences may be missing, as from a light curve that lightkurve read.
     """
 
     label: str
@@ -192,6 +194,7 @@ class Product:
     part: bool = False
     release: Release | None = None
     contents: Contents | None = None
+    without_flagged: bool = False
 
 
 class ObservationKey(NamedTuple):

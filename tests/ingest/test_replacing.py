@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import lightkurve
 import numpy as np
 import pytest
 import sqlalchemy as sa
@@ -14,7 +16,7 @@ from astropy.io import fits
 
 import lcdb_notebook as lcdb
 from lcdb_notebook.cli import main
-from lcdb_notebook.errors import ArgumentError
+from lcdb_notebook.errors import ArgumentError, IngestError
 from lcdb_notebook.ingest.batches import ingest
 from lcdb_notebook.ingest.product import Release
 from lcdb_notebook.ingest.readers.dispatch import read_product
@@ -315,6 +317,83 @@ def test_ingest_replaces_one_month_of_a_quarter(
     (times,) = observation.target_specific_times
     assert np.array_equal(times.barycentric_julian_dates, whole.time, equal_nan=True)
     db.session.rollback()
+
+
+ADDED = {
+    "SPOC": "spoc/tess2018206045859-s0001-0000000261136679-0120-s_lc.fits.gz",
+    "QLP": QLP,
+    "TESS-SPOC": FILE,
+    "Kepler": KEPLER,
+}
+
+
+@pytest.mark.parametrize(
+    ("author", "part"),
+    [
+        ("SPOC", "default"),
+        ("QLP", "rows"),
+        *(
+            pytest.param(author, part, marks=pytest.mark.slow)
+            for author in ADDED
+            for part in ("default", "hardest", "rows", "none")
+        ),
+    ],
+)
+def test_ingest_completes_a_light_curve_that_was_added_without_some_cadences(
+    db: lcdb.Database,
+    new_database: Callable[[], str],
+    data_folder: Path,
+    author: str,
+    part: str,
+) -> None:
+    path = data_folder / ADDED[author]
+    bitmask = "none" if part == "rows" else part
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lc = lightkurve.read(path, quality_bitmask=bitmask)
+    (added,) = db.add(lc[100:300] if part == "rows" else lc).files
+    (outcome,) = db.ingest(path, progress=False).files
+    assert outcome.status == "added"
+    assert {*added.datasets} < {*outcome.datasets}
+    with lcdb.connect(new_database(), write=True, create=True) as other:
+        other.ingest(path, progress=False)
+        expected = content(other)
+        # In the other order, nothing is missing except flagged cadences.
+        if part != "rows":
+            (again,) = other.add(lc).files
+            assert again.status == "unchanged"
+            assert content(other) == expected
+    assert content(db) == expected
+
+
+def test_add_refuses_a_stored_light_curve_without_cadences_that_are_not_flagged(
+    db: lcdb.Database, data_folder: Path
+) -> None:
+    db.ingest(data_folder / FILE, progress=False)
+    lc = db.lightcurve(188589164, processing="PDCSAP")
+    before = content(db)
+    assert db.add(lc).files[0].status == "unchanged"
+    good = np.flatnonzero((lc["quality"] == 0) & np.isfinite(lc.flux.value))[40]
+    with pytest.raises(IngestError, match="differs from the stored one"):
+        db.add(lc[np.arange(len(lc)) != good])
+    lc.flux[good] *= 1.01
+    with pytest.raises(IngestError, match="differs from the stored one"):
+        db.add(lc)
+    assert content(db) == before
+
+
+def test_ingest_completes_nothing_of_another_release(
+    db: lcdb.Database, release: Callable[..., Path]
+) -> None:
+    db.ingest(release(35), progress=False)
+    path = release(36)
+    with fits.open(release(35)) as hdus:
+        hdus[0].header["DATA_REL"] = 36
+        hdus[1].data["PDCSAP_FLUX"][7] = np.nan
+        hdus.writeto(path, overwrite=True)
+    assert "This file is newer" in reason(db, path)
+    assert db.ingest(path, replace="newer", progress=False).replaced == 1
+    assert "This file is older" in reason(db, release(35))
 
 
 def test_ingest_names_a_wrong_replace(db: lcdb.Database) -> None:

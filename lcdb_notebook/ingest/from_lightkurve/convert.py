@@ -141,6 +141,7 @@ def product_from_lightcurve(
             numbered=cadence is not None and bool((cadence >= 0).all()),
             part=known is not None and in_parts(known, fields.get("exptime")),
             contents=contents_of(meta),
+            without_flagged=True,
         )
     except IngestError as error:
         raise IngestError(f"{label}: {error}") from error.__cause__

@@ -247,6 +247,13 @@ class Sampling:
         merged = type(self)(cadence, time, quality)
         return self if merged._equals(self) else merged
 
+    def are_flagged(self, cadence: IntVector) -> bool:
+        """Return whether each of some cadences has a flag of any type."""
+        flagged = np.zeros(self.cadence.size, bool)
+        for flags in self.quality.values():
+            flagged |= flags != 0
+        return bool(np.isin(cadence, self.cadence[flagged]).all())
+
     def _equals(self, other: Sampling) -> bool:
         return (
             np.array_equal(self.cadence, other.cadence)

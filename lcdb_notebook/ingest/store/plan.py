@@ -25,6 +25,8 @@ from lcdb_notebook.ingest.store.replacing import (
     replaced_sampling,
 )
 
+_COMPLETE = ", or add the light curve with all cadences (quality_bitmask='none')"
+
 
 @dataclass(frozen=True, eq=False)
 class Accepted:
@@ -102,7 +104,9 @@ class Plan:
             sampling = Sampling(cadence, product.time, product.quality)
             if pair.sampling is not None:
                 sampling = pair.sampling.merged(sampling, _where(product, observation))
-            matches = [self._match(product, curve, pair, cadence) for curve in product.curves]
+            matches = [
+                self._match(product, curve, pair, sampling, cadence) for curve in product.curves
+            ]
         except ConflictError as error:
             stored = self._stored(product, pair)
             newer = tuple(light_curve for light_curve in stored if light_curve is not None)
@@ -177,12 +181,17 @@ class Plan:
                     f"{_name(stored)} already exists ({_which(dataset)}) with other rows "
                     f"({observation.reference.size} in observation {observation.id}, "
                     f"{cadence.size} here), and there are no cadence numbers; delete it first, or "
-                    "use another name"
+                    f"use another name{_COMPLETE if product.without_flagged else ''}"
                 )
         return _new_observation(key)
 
     def _match(
-        self, product: Product, curve: Curve, pair: Pair, cadence: IntVector
+        self,
+        product: Product,
+        curve: Curve,
+        pair: Pair,
+        sampling: Sampling,
+        cadence: IntVector,
     ) -> tuple[LightCurve, LightCurve]:
         """Find or create the light curve of a curve; return its current and its planned state."""
         key = _key(curve)
@@ -190,10 +199,17 @@ class Plan:
         for light_curve in stored:
             if light_curve.equals(cadence, curve):
                 return light_curve, light_curve
-        if product.part and len(stored) == 1:
+        if len(stored) == 1:
+            (old,) = stored
             # Values that differ are reported below.
             with suppress(ConflictError):
-                return stored[0], stored[0].joined(cadence, curve)
+                joined = old.joined(cadence, curve)
+                same_release = pair.release in (None, product.release)
+                if product.part or (same_release and joined.equals(cadence, curve)):
+                    return old, joined
+                lacking = old.cadences_without(cadence, curve)
+                if joined is old and product.without_flagged and sampling.are_flagged(lacking):
+                    return old, old
         if stored:
             raise ConflictError(
                 f"{_name(key)} of {product.catalog} {product.target} differs from the stored one "

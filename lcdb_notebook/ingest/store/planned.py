@@ -63,6 +63,11 @@ class LightCurve:
         joined = LightCurve(self.dataset, self.key, union(self.cadence, cadence), flux, flux_err)
         return self if self.equals(joined.cadence, joined) else joined
 
+    def cadences_without(self, cadence: IntVector, curve: Curve) -> IntVector:
+        """Return the cadences of its values at which a curve has none."""
+        known, others = np.isfinite(self.flux), np.isfinite(curve.flux)
+        return np.setdiff1d(self.cadence[known], cadence[others], assume_unique=True)
+
 
 @dataclass(eq=False)
 class Pair:
