@@ -59,8 +59,8 @@ class KnownMission:
         Levels of the instrument tree from the root, with the header cards of their numbers.
     exposures : mapping of float to int
         Nominal exposure times by the seconds between two cadences.
-    launch : float
-        Julian date of the launch; all observations are later.
+    start, end : float, float or None
+        Julian dates between which all observations lie; ``end`` is None while it observes.
     """
 
     name: str
@@ -78,7 +78,8 @@ class KnownMission:
     quality_column: str
     instrument: tuple[tuple[str, str | None], ...]
     exposures: Mapping[float, int]
-    launch: float
+    start: float
+    end: float | None = None
 
     @property
     def field_key(self) -> str:
@@ -112,14 +113,13 @@ TESS = KnownMission(
     # Target pixels every 20 s and 120 s, full-frame images every 200 s, 600 s or 1800 s: TESS
     # Archive Manual, https://outerspace.stsci.edu/display/TESS.
     exposures=MappingProxyType({20.0: 20, 120.0: 120, 200.0: 200, 600.0: 600, 1800.0: 1800}),
-    launch=2_458_226.5,  # 2018-04-18
+    start=2_458_226.5,  # 2018-04-18, the launch
 )
 
 _KEPLER_CLOCK = Clock("bkjd", "d", Decimal(2_454_833), "jd", "tdb")
 # 58.85 s and 29.424 min (Kepler Archive Manual, KDMC-10008-006) are called 60 s and 1800 s by MAST
 # and therefore by lightkurve (`exptime` of lightkurve.search).
 _KEPLER_EXPOSURES = MappingProxyType({58.85: 60, 1765.46: 1800})
-_KEPLER_LAUNCH = 2_454_897.5  # 2009-03-07
 
 # Kepler Archive Manual (KDMC-10008-006), sections 1 and 2.3: quarters of 93 days.
 KEPLER = KnownMission(
@@ -138,7 +138,8 @@ KEPLER = KnownMission(
     quality_column="SAP_QUALITY",
     instrument=(("Kepler", None), ("Channel", "CHANNEL")),
     exposures=_KEPLER_EXPOSURES,
-    launch=_KEPLER_LAUNCH,
+    start=2_454_897.5,  # 2009-03-07, the launch
+    end=2_456_520.5,  # 2013-08-15, three months after the last quarter
 )
 
 ALL_QUARTERS = "kepler_mission_observation"
@@ -161,7 +162,8 @@ K2 = KnownMission(
     quality_column="SAP_QUALITY",
     instrument=(("Kepler", None), ("Channel", "CHANNEL")),
     exposures=_KEPLER_EXPOSURES,
-    launch=_KEPLER_LAUNCH,
+    start=2_456_692.5,  # 2014-02-04, the test before campaign 0
+    end=2_458_421.5,  # 2018-10-30, a month after campaign 19
 )
 
 MISSIONS: Mapping[str, KnownMission] = MappingProxyType(

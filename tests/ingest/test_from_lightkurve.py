@@ -236,33 +236,55 @@ def test_times_become_the_missions_own_in_tdb(time: Time, expected: float) -> No
     assert product.time == pytest.approx([expected, expected + 1, expected + 2], abs=3e-8)
 
 
+# The first light of each, and the format of its times.
+MISSION_TIMES = {
+    "TESS": (2_458_325.5, "btjd", "BTJD .* the start of TESS, 1226, and a year from now, "),
+    "Kepler": (2_455_000.5, "bkjd", "BKJD .* the start of Kepler, 64, and its end, 1688; "),
+    "K2": (2_457_100.5, "bkjd", "BKJD .* the start of K2, 1860, and its end, 3588; "),
+}
+
+
+def of_mission(mission: str, times: Any) -> Any:
+    run = {"TESS": "SECTOR", "Kepler": "QUARTER", "K2": "CAMPAIGN"}[mission]
+    author = "SPOC" if mission == "TESS" else mission
+    about = {"MISSION": mission, run: 1, "CHANNEL": 1, "AUTHOR": author}
+    return tess(time=Time(times, format="jd", scale="tdb"), **about)
+
+
+@pytest.mark.parametrize("mission", MISSION_TIMES)
 @pytest.mark.parametrize(
-    ("first", "looks"),
+    ("form", "looks"),
     [
-        (58325.0, r"\. They look like modified Julian dates: .*format='mjd'"),
-        (8325.0, r"\. They look like JD - 2450000: add 2450000"),
-        (18325.0, r"\. They look like JD - 2440000: add 2440000"),
-        (-100.0, "got -100 to -98$"),
-        (400_000.0, "got 400000 to 400002$"),
+        (lambda t: t - 2_400_000.5, r"\. They look like modified Julian dates: .*format='mjd'"),
+        (lambda t: t - 2_450_000, r"\. They look like JD - 2450000: add 2450000"),
+        (lambda t: t - 2_440_000, r"\. They look like JD - 2440000: add 2440000"),
+        (lambda t: (t - 2_440_587.5) * 86_400, r"\. They look like seconds since 1970: pass"),
+        (lambda t: (t - 2_440_587.5) * 86_400e3, r"\. They look like milliseconds since 1970: "),
+        (lambda t: t - t[0] - 100, "got -100 to -98$"),
+        (lambda t: t - t[0], "got 0 to 2$"),
+        (lambda t: np.array([*t[:2], t[2] + 1e5]), r"got \d+.*$"),
     ],
+    ids=["MJD", "JD-2450000", "JD-2440000", "unix", "milliseconds", "negative", "zero", "one"],
 )
-def test_add_refuses_times_that_the_mission_cannot_have(
-    session: orm.Session, first: float, looks: str
+def test_product_from_lightcurve_refuses_times_that_the_mission_cannot_have(
+    mission: str, form: Callable[[Any], Any], looks: str
 ) -> None:
-    lc = tess(time=Time(first + np.arange(3.0), format="jd", scale="tdb"))
-    with pytest.raises(IngestError, match=r"times must be BTJD .* launch of TESS, 1226.*" + looks):
-        add(session, lc)
+    first, _, message = MISSION_TIMES[mission]
+    with pytest.raises(IngestError, match=f"times must be {message}.*{looks}"):
+        product_from_lightcurve(of_mission(mission, form(first + np.arange(3.0))))
 
 
-def kepler(first: float) -> dict[str, Any]:
-    time = Time(first + 0.5 * np.arange(3), format="bkjd", scale="tdb")
-    return {"MISSION": "Kepler", "QUARTER": 0, "CHANNEL": 1, "AUTHOR": "Kepler", "time": time}
-
-
-def test_add_takes_times_of_kepler_from_its_launch_on() -> None:
-    with pytest.raises(IngestError, match=r"BKJD .* launch of Kepler, 64.*got 10 to 11"):
-        product_from_lightcurve(tess(**kepler(10.0)))
-    assert product_from_lightcurve(tess(**kepler(120.0))).mission == "Kepler"
+@pytest.mark.parametrize("mission", MISSION_TIMES)
+def test_product_from_lightcurve_refuses_seconds_of_the_missions_format(mission: str) -> None:
+    first, name, _ = MISSION_TIMES[mission]
+    epoch = {"btjd": 2_457_000, "bkjd": 2_454_833}[name]
+    seconds = (first + np.arange(3.0) - epoch) * 86_400
+    with pytest.raises(IngestError, match=f"look like {name.upper()} in seconds: divide them by"):
+        product_from_lightcurve(of_mission(mission, seconds))
+    product = product_from_lightcurve(of_mission(mission, seconds / 86_400))
+    assert product.time == pytest.approx(first + np.arange(3.0) - epoch)
+    product = product_from_lightcurve(of_mission(mission, first + np.arange(3.0)))
+    assert product.time == pytest.approx(first + np.arange(3.0) - epoch)
 
 
 @pytest.mark.parametrize(

@@ -421,7 +421,7 @@ def test_read_product_refuses_times_that_are_impossible(tmp_path: Path, author: 
     with fits.open(path, mode="update") as hdus:
         name = next(n for n in ("TMID_BJD", "TIME", "T") if n in hdus[1].columns.names)
         hdus[1].data[name] += 100_000
-    with pytest.raises(IngestError, match="between the launch of"):
+    with pytest.raises(IngestError, match="between the start of"):
         read_product(path)
 
 

@@ -111,12 +111,12 @@ def exposure_of_steps(time: FloatVector, mission: KnownMission) -> int:
 
 
 def check_times(cadence: IntVector, time: FloatVector, mission: KnownMission) -> None:
-    """Check that times increase with the cadence numbers and are not full BJD; some may be NaN.
+    """Check that times are possible, and increase with the cadence numbers; some may be NaN.
 
     Raises
     ------
     IngestError
-        If times are not increasing, are full BJD, or are all NaN.
+        If times are not increasing, are impossible for the mission, or are all NaN.
     """
     finite = np.isfinite(time)
     if np.isnan(time).all():
@@ -132,3 +132,4 @@ def check_times(cadence: IntVector, time: FloatVector, mission: KnownMission) ->
     if backwards.any():
         at = int(cadence[finite][1:][backwards][0])
         raise IngestError(f"times are not increasing at cadence {at}")
+    check_dates(time, mission)
