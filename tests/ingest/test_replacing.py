@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from astropy.io import fits
 
 import lcdb_notebook as lcdb
 from lcdb_notebook.cli import main
-from lcdb_notebook.errors import ArgumentError, IngestError
+from lcdb_notebook.errors import ArgumentError, ConnectionFailedError, IngestError, LCDBError
 from lcdb_notebook.ingest.batches import ingest
 from lcdb_notebook.ingest.product import Release
 from lcdb_notebook.ingest.readers.dispatch import read_product
@@ -81,6 +82,29 @@ def content(db: lcdb.Database) -> dict[tuple[Any, ...], list[str]]:
             str(dataset.values[known].tolist()),
             *(f"{f.type} {f.quality_flags[known].tolist()}" for f in flags),
         ]
+    db.session.rollback()
+    return found
+
+
+def tables(db: lcdb.Database, but: str = "") -> dict[str, list[str]]:
+    """Read all rows of all tables without ids and dates of creation, except rows of an author."""
+    found = {}
+    names = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    for name in db.session.scalars(sa.text(names)).all():
+        row = "to_jsonb(one) - 'id' - 'created_on'"
+        columns = db.session.scalars(
+            sa.text("SELECT attname FROM pg_attribute WHERE attrelid = CAST(:name AS regclass)"),
+            {"name": name},
+        ).all()
+        for column in columns:
+            row += f" - '{column}'" if column.endswith("_id") else ""
+        others = ""
+        if but and "observation_id" in columns:
+            others = f" WHERE observation_id NOT IN (SELECT id FROM observation WHERE {but})"
+        elif but and name == "observation":
+            others = f" WHERE NOT {but}"
+        rows = db.session.scalars(sa.text(f"SELECT ({row})::text FROM {name} AS one{others}"))
+        found[name] = sorted(rows)
     db.session.rollback()
     return found
 
@@ -394,6 +418,83 @@ def test_ingest_completes_nothing_of_another_release(
     assert "This file is newer" in reason(db, path)
     assert db.ingest(path, replace="newer", progress=False).replaced == 1
     assert "This file is older" in reason(db, release(35))
+
+
+@pytest.fixture
+def pi_men(data_folder: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Two releases of the file of pi Mensae; fluxes, times, flags, cards and columns differ."""
+    paths = []
+    for number, date in ((1, "2018-09-27"), (40, "2021-05-01")):
+        path = tmp_path / f"release-{number}.fits"
+        with fits.open(data_folder / ADDED["SPOC"]) as hdus:
+            hdus[0].header.update({"DATA_REL": number, "DATE": date, "TEFF": 6000.0 + number})
+            for hdu in hdus:
+                for key in ("CHECKSUM", "DATASUM"):
+                    hdu.header.pop(key, None)
+            for column in ("SAP_FLUX", "PDCSAP_FLUX", "SAP_BKG", "POS_CORR1"):
+                hdus[1].data[column] *= 1 + 1e-4 * number
+            hdus[1].data["TIME"] += 1e-7 * number
+            hdus[1].data["QUALITY"][7] = number
+            hdus.writeto(path)
+        paths.append(path)
+    return paths[0], paths[1]
+
+
+def test_ingest_of_both_releases_of_pi_mensae_ends_in_the_same_tables(
+    new_database: Callable[[], str], pi_men: tuple[Path, Path], data_folder: Path
+) -> None:
+    old, new = pi_men
+    found = []
+    for order in ((old, new), (new, old)):
+        with lcdb.connect(new_database(), write=True, create=True) as db:
+            db.ingest([data_folder / QLP, data_folder / FILE], progress=False)
+            before = tables(db)
+            for path in order:
+                assert db.ingest(path, replace="newer", progress=False).skipped == 0
+            found.append(tables(db))
+            others = tables(db, but="author = 'SPOC'")
+            assert all(others[name] == before[name] for name in ("dataset", "observation"))
+            assert others["lcdb_notebook_column"] == before["lcdb_notebook_column"]
+            assert others["target_specific_time"] == before["target_specific_time"]
+    assert found[0] == found[1]
+    assert {len(found[0][name]) for name in ("dataset", "lcdb_notebook_release")} == {8, 2}
+
+
+def test_ingest_that_is_killed_while_it_replaces_changes_nothing(
+    db: lcdb.Database, pi_men: tuple[Path, Path], engine: sa.Engine
+) -> None:
+    old, new = pi_men
+    db.ingest(old, progress=False)
+    before = tables(db)
+    url = db.session.get_bind().engine.url
+    other = sa.create_engine(url, isolation_level="READ COMMITTED", poolclass=sa.NullPool)
+    waiting = sa.text(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+        "AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()"
+    )
+    outcome: list[Any] = []
+
+    def replace() -> None:
+        try:
+            outcome.append(db.ingest(new, replace="newer", progress=False))
+        except LCDBError as error:
+            outcome.append(error)
+
+    with other.connect() as holder, engine.connect() as watcher:
+        # The light curves, times and flags are written before the columns.
+        holder.exec_driver_sql("LOCK TABLE lcdb_notebook_column IN EXCLUSIVE MODE")
+        thread = threading.Thread(target=replace)
+        thread.start()
+        pid = None
+        while pid is None and thread.is_alive():
+            pid = holder.scalar(waiting)
+        watcher.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        thread.join()
+        holder.rollback()
+    other.dispose()
+    assert isinstance(outcome[0], ConnectionFailedError)
+    assert tables(db) == before
+    assert db.ingest(new, replace="newer", progress=False).replaced == 1
 
 
 def test_ingest_names_a_wrong_replace(db: lcdb.Database) -> None:
