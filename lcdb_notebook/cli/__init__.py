@@ -1,11 +1,12 @@
 """The command ``lcdb-notebook``: fill a database, search and export it, back it up.
 
 Exit codes: 0 success, 1 nothing was found or some files were skipped, 2 failure (with the reason in
-one line), 130 interrupted.
+one line), 130 interrupted, 141 the output was closed, as by ``head``.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
@@ -25,7 +26,15 @@ from lcdb_notebook.cli import (
     plot,
     search,
 )
-from lcdb_notebook.cli.options import CODES, FAILED, INTERRUPTED, LAYOUT, NOTHING_FOUND, Parser
+from lcdb_notebook.cli.options import (
+    CLOSED,
+    CODES,
+    FAILED,
+    INTERRUPTED,
+    LAYOUT,
+    NOTHING_FOUND,
+    Parser,
+)
 from lcdb_notebook.cli.output import print_error
 from lcdb_notebook.errors import LCDBError, NotFoundError
 
@@ -76,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings(record=True) as caught:
         # Printed at the end, in one line each, even if PYTHONWARNINGS turns warnings into errors.
         warnings.simplefilter("default", UserWarning)
+        # lightkurve warns at import, of a module that no command uses.
+        warnings.filterwarnings("ignore", "Warning: the tpfmodel submodule", UserWarning)
         try:
             code: int = given.run(given)
         except LCDBError as error:
@@ -84,6 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print_error("lcdb-notebook: interrupted")
             code = INTERRUPTED
+        except BrokenPipeError:
+            # Nothing more can be printed, also not when Python flushes its output at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = CLOSED
         for warning in caught:
             print_error(f"lcdb-notebook: warning: {warning.message}")
     return code

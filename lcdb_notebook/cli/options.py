@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 __all__ = [
+    "CLOSED",
     "CODES",
     "FAILED",
     "INTERRUPTED",
@@ -25,10 +26,11 @@ __all__ = [
     "positive",
 ]
 
-SKIPPED, NOTHING_FOUND, FAILED, INTERRUPTED = 1, 1, 2, 130
+SKIPPED, NOTHING_FOUND, FAILED, INTERRUPTED, CLOSED = 1, 1, 2, 130, 141
 
 CODES = """\
-exit codes: 0 success, 1 nothing was found or files were skipped, 2 failure, 130 interrupted
+exit codes: 0 success, 1 nothing was found or files were skipped, 2 failure, 130 interrupted,
+141 the output was closed
 """
 
 LAYOUT = argparse.RawDescriptionHelpFormatter

@@ -529,3 +529,22 @@ def test_the_command_runs_as_a_module_with_a_separate_server(own_folder: Path) -
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "no light curves yet" in done.stdout
+
+
+def test_main_ends_quietly_if_its_output_is_closed(filled: str, tmp_path: Path) -> None:
+    where = ["--url", filled, "--output", str(tmp_path / "out"), "--json"]
+    criteria = ["1", "--sector", "1", "--exptime", "120", "--processing", "raw"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "lcdb_notebook", "export", *criteria, *where],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, "Traceback" in done.stderr) == (141, False)
+    # lightkurve's warning about an optional module
+    assert "oktopus" not in done.stderr
