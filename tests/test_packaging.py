@@ -294,6 +294,28 @@ def test_the_readme_of_a_distribution_has_absolute_links(distributions: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "check",
+    [
+        "twine==7.0.0 check --strict WHEEL SDIST",
+        "check-wheel-contents==0.6.3 WHEEL",
+        "validate-pyproject[all]==0.27 pyproject.toml",
+        "sp-repo-review[cli]==2026.8.14 .",
+        "codespell==2.4.3 --skip=*.bib lcdb_notebook docs README.md CHANGELOG.md",
+        "zizmor==1.32.0 --offline .github",
+    ],
+    ids=lambda check: check.partition("=")[0].partition("[")[0],
+)
+def test_a_checker_of_packages_reports_nothing(distributions: Path, check: str) -> None:
+    (wheel,), (sdist,) = distributions.glob("*.whl"), distributions.glob("*.tar.gz")
+    requirement, *arguments = check.split()
+    files = {"WHEEL": str(wheel), "SDIST": str(sdist)}
+    program = requirement.partition("=")[0].partition("[")[0]
+    command = [*UV, "tool", "run", "--from", requirement, program]
+    _run([*command, *(files.get(word, word) for word in arguments)], ROOT)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
 def test_a_distribution_works_in_an_empty_environment(
     distributions: Path, programs: Path, outside: Path, kind: str
