@@ -223,3 +223,23 @@ def test_a_cell_that_is_run_again_leaves_one_explorer(front_end: FrontEnd, demo_
     front_end.page.locator(".lcdb-explorer").wait_for()
     assert front_end.ask(count) == before
     assert front_end.page.locator(".lcdb-explorer").count() == 1
+
+
+def test_closed_explorers_leave_no_elements_in_the_memory_of_the_page(stage: Stage) -> None:
+    """JupyterLab refers to each comm for good, and so to all that its widget refers to."""
+    browser = stage.page.context.new_cdp_session(stage.page)
+
+    def elements() -> int:
+        browser.send("HeapProfiler.collectGarbage")
+        return int(browser.send("Memory.getDOMCounters")["nodes"])
+
+    stage.run("from lcdb_notebook.explore.targets import TargetList")
+    before = 0
+    for number in range(4):
+        stage.set("part = TargetList(db)\ndisplay(part)", "part")
+        part(stage, "targets").wait_for()
+        stage.run("part.close()\nstage.children = []")
+        expect(part(stage, "targets")).to_have_count(0)
+        before = before if number else elements()
+    # Otherwise it is about 300 for each of them.
+    stage.until(lambda: elements() < before + 150, seconds=20)

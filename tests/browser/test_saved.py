@@ -82,7 +82,7 @@ def test_the_state_of_the_widgets_holds_no_arrays(lab: Lab) -> None:
     assert any(figure["_curves"] for figure in figures)
     assert not any(one.get("buffers") for one in kept.values())
     for figure in figures:
-        code = len(figure.pop("_esm")) + len(figure.pop("_css"))
+        code = sum(len(figure.pop(name)) for name in ("_esm", "_module", "_css"))
         assert code < 60_000
         assert len(json.dumps(figure)) < 20_000
 

@@ -1015,7 +1015,7 @@ def test_the_state_that_a_notebook_saves_holds_no_arrays(db: lcdb.Database) -> N
         len(str(value))
         for state in states
         for key, value in state.items()
-        if key not in ("_esm", "_css")
+        if key not in ("_esm", "_module", "_css")
     )
     # 18,000 cadences would be millions.
     assert described < 600_000

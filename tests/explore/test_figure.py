@@ -248,7 +248,9 @@ def test_arrays_are_messages_and_not_state(one: Selection) -> None:
     (data,) = figure.records
     assert np.frombuffer(sent[0][1][0], np.float32).size == data.time.size
     state = figure.get_state()
-    numbers = sum(len(str(value)) for key, value in state.items() if key not in ("_esm", "_css"))
+    numbers = sum(
+        len(str(value)) for key, value in state.items() if key not in ("_esm", "_module", "_css")
+    )
     assert numbers < 12_000
 
 

@@ -160,7 +160,7 @@ def test_types_of_the_modules_are_right() -> None:
 @pytest.mark.parametrize("widget", [Figure, LineageGraph])
 def test_module_joins_modules_to_one_that_parses(tmp_path: Path, widget: Any) -> None:
     joined = tmp_path / "joined.mjs"
-    joined.write_text(widget._esm, encoding="utf-8")
+    joined.write_text(widget._module.default_value, encoding="utf-8")
     assert not re.search(r"^import\b", joined.read_text(encoding="utf-8"), re.MULTILINE)
     subprocess.run([tool("node"), "--check", str(joined)], check=True, timeout=60)
 

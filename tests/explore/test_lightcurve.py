@@ -95,7 +95,11 @@ class Page:
     def draw(self, explorer: LightCurveExplorer) -> dict[str, Any]:
         """Return the good points, the labels of the panels, and the marks of flags."""
         figure = explorer.figure
-        traits = {key: value for key, value in figure.get_state().items() if key[0] != "_esm"}
+        traits = {
+            key: value
+            for key, value in figure.get_state().items()
+            if key not in ("_esm", "_module")
+        }
         about, arrays = encode(figure._packed.buffers)
         buffers = [base64.b64encode(array.tobytes()).decode() for array in arrays]
         assert self._process.stdin is not None

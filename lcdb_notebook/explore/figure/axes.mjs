@@ -9,8 +9,7 @@ const HEAD = 22, FOOT = 22, LABEL = 18, RIGHT = 24;
  * @param {Scene} s @param {number} width @param {number} height
  * @param {Measure} measure the width of a text @returns {Item[]} */
 export function layOut(s, width, height, measure) {
-  /** @type {Item[]} */
-  const items = [];
+  const items = /** @type {Item[]} */ ([]);
   const whole = s.panels.reduce((sum, p) => sum + p.height, 0) || 1;
   const labels = s.panels.map((p, k) => timeLabel(s, p, s.panels[k + 1]));
   const free = height - labels.reduce((sum, label) => sum + HEAD + FOOT + (label ? LABEL : 0), 0);

@@ -14,9 +14,8 @@ function button(label, call, title = "") {
   return make("button", { type: "button", textContent: label, onclick: call, title });
 }
 
-/** A checkbox for a trait.
- * @param {Host} host @param {string} label @param {string} trait @param {string} title
- * @param {() => boolean} [disabled] depends on the light curves */
+/** A checkbox for a trait. @param {Host} host @param {string} label @param {string} trait @param
+ * {string} title @param {() => boolean} [disabled] depends on the light curves */
 function checkbox(host, label, trait, title, disabled = () => false) {
   const input = make("input", { type: "checkbox" });
   const show = () => Object.assign(input, { checked: host.model.get(trait), disabled: disabled() });
@@ -109,8 +108,7 @@ export function flagList(host) {
   const present = make("div", { className: "lcdb-if-flags" });
   const absent = make("div", { className: "lcdb-if-flags" });
   const more = make("details", {}, make("summary", {}, "Flags that no cadence has"), absent);
-  /** @type {HTMLInputElement[]} */
-  let boxes = [];
+  let boxes = /** @type {HTMLInputElement[]} */ ([]);
   const check = () => {
     const chosen = host.model.get("_chosen"), presets = host.model.get("_presets");
     boxes.forEach((box, k) => { box.checked = chosen.includes(k); });

@@ -13,8 +13,7 @@ export function make(tag, props = {}, ...children) {
   return made;
 }
 
-/** Follow a pointer until it is released.
- * @param {EventTarget} target @param {PointerEvent} pressed
+/** Follow a pointer until it is released. @param {EventTarget} target @param {PointerEvent} pressed
  * @param {(event: PointerEvent) => void} moved @param {(event: PointerEvent) => void} released */
 export function track(target, pressed, moved, released) {
   const call = (/** @type {any} */ e) => {

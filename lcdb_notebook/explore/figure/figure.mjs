@@ -16,19 +16,16 @@ class View {
   scene = new Scene();
   raster = new Raster();
   undo = /** @type {(() => void)[]} */ ([]);
-  /** @type {HTMLElement[]} places for the marks of flags */
-  keys = [];
+  keys = /** @type {HTMLElement[]} */ ([]); // places for the marks of flags
   mode = "move";
   frame = 0;
   pictures = 0;
   tall = 0;
   stale = false;
   at = -1;
-  requested = false;
   loaded = -1; // the number of the arrays
   shown = ""; // in the legend
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  resting;
+  resting = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   pointers = /** @type {Map<number, PointerEvent>} */ (new Map());
   items = /** @type {Item[]} */ ([]);
 
@@ -53,9 +50,8 @@ class View {
     model.send({ ask: "arrays" });
   }
 
-  /** Listen until the view is closed.
-   * @param {EventTarget | null} target null for the model @param {string} names
-   * @param {(event: any, buffers?: any) => void} call */
+  /** Listen until the view is closed. @param {EventTarget | null} target null for the model @param
+   * {string} names @param {(event: any, buffers?: any) => void} call */
   on(target, names, call) {
     for (const name of names.split(" ")) {
       if (target === null) this.model.on(name, call);
@@ -70,7 +66,6 @@ class View {
       if ("arrays" in message) {
         this.scene = new Scene(decode(message, buffers));
         this.loaded = message.arrays;
-        this.requested = false;
         this.at = -1;
         this.change();
       } else if (message.errors === this.loaded) {
@@ -118,8 +113,8 @@ class View {
     this.stale = false;
     this.scene.arrange(choicesOf(model), model.get("_curves"), model.get("_panels"),
       model.get("_flags"));
-    if (model.get("errors") && !this.scene.error && !this.requested) {
-      this.requested = true;
+    if (model.get("errors") && !this.scene.error && !this.scene.requested) {
+      this.scene.requested = true;
       model.send({ ask: "errors" });
     }
     this.follow(false);
@@ -139,8 +134,7 @@ class View {
     const tall = s.panels.length < 2 ? 400 : 230 * parts + 20;
     // An explorer has other things to show on the same screen.
     const natural = this.model.get("_embedded") ? Math.max(270, 135 * parts) : tall;
-    const height = Math.max(LEAST_HEIGHT, this.model.get("height") || natural);
-    this.tall = height;
+    const height = this.tall = Math.max(LEAST_HEIGHT, this.model.get("height") || natural);
     this.box.style.height = `${height}px`;
     const w = Math.round(width * s.ratio), h = Math.round(height * s.ratio);
     const resized = this.canvas.width !== w || this.canvas.height !== h;
@@ -339,13 +333,13 @@ class View {
     const s = this.scene, p = s.panelOf(this.at) ?? s.panels[0];
     if (!p || event.ctrlKey || event.metaKey || event.altKey) return;
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const factor = { "+": 0.8, "=": 0.8, "-": 1.25 }[event.key];
     if (step && event.shiftKey) {
       const by = step * 0.1 * (p.x1 - p.x0);
       [p.x0, p.x1] = [p.x0 + by, p.x1 + by];
       this.publish(p);
     } else if (step) this.step(p, step);
-    else if ("+=".includes(event.key)) this.zoom(p, 0.8, p.left + p.width / 2, null);
-    else if (event.key === "-") this.zoom(p, 1.25, p.left + p.width / 2, null);
+    else if (factor) this.zoom(p, factor, p.left + p.width / 2, null);
     else if (event.key === "0" || event.key === "Home") this.home();
     else if (event.key === "Escape") this.tell(-1);
     else return;

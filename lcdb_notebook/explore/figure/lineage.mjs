@@ -29,10 +29,9 @@ class Graph {
       "data-lm-suppress-shortcuts": "true", "aria-label":
       "Graph. Arrow keys: left to the source, right to the derived, up and down in its column." });
     el.append(this.root);
-    /** @type {[string, () => void][]} */
-    this.listeners = [["change:_drawn", () => this.draw()], ["change:_chosen", () => this.mark()],
-      ["change:_other", () => this.mark()]];
-    for (const [name, call] of this.listeners) model.on(name, call);
+    // anywidget removes these with the view.
+    model.on("change:_drawn", () => this.draw());
+    for (const name of ["change:_chosen", "change:_other"]) model.on(name, () => this.mark());
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.root.addEventListener("pointerdown", (event) => this.press(event));
     this.draw();
@@ -106,8 +105,7 @@ class Graph {
     const down = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const { nodes, chosen } = this, here = nodes[chosen];
     if (!across && !down) return;
-    /** @type {number[]} */
-    let next = [0];
+    let next = /** @type {number[]} */ ([0]);
     if (here && across) {
       const edges = /** @type {Pair[]} */ (this.model.get("_drawn").edges);
       next = edges.filter((e) => e[across[0]] === chosen).map((e) => e[across[1]]);
@@ -140,9 +138,6 @@ export default {
   /** @param {{model: any, el: HTMLElement}} context */
   render({ model, el }) {
     const graph = new Graph(model, el);
-    return () => {
-      for (const [name, call] of graph.listeners) model.off(name, call);
-      graph.root.remove();
-    };
+    return () => graph.root.remove();
   },
 };

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from lcdb_notebook.explore.figure.modules import module, text
+from lcdb_notebook.explore.figure.modules import SHARED, module, text
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.search.lineage.layout import Point, layout
 
@@ -36,7 +36,8 @@ class LineageGraph(anywidget.AnyWidget):
         The DataSets drawn.
     """
 
-    _esm = module("elements", "lineage")
+    _esm = SHARED
+    _module = traitlets.Unicode(module("elements", "lineage")).tag(sync=True)
     _css = text("lineage.css")
 
     _drawn = traitlets.Dict(_NONE).tag(sync=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
-__all__ = ["FIGURE", "module", "text"]
+__all__ = ["FIGURE", "SHARED", "module", "text"]
 
 #: The modules of the figure, each after those that it imports.
 FIGURE = ("numbers", "encoding", "scene", "raster", "axes", "elements", "controls", "figure")
@@ -43,3 +43,7 @@ def text(name: str) -> str:
     str
     """
     return (files(__package__) / name).read_text(encoding="utf-8")
+
+
+#: Imports the module in the trait ``_module`` once for all widgets of a page.
+SHARED = module("shared")

@@ -4,7 +4,6 @@
 
 export const GOOD = 0, FLAGGED = 1, NOWHERE = 2, EXCLUDED = 3;
 
-
 /** Round numbers between two limits, and their text.
  * @param {number} low @param {number} high @param {number} about how many @returns {Ticks} */
 export function ticks(low, high, about) {
@@ -20,9 +19,8 @@ export function ticks(low, high, about) {
   return { at, text: at.map((value) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1")) };
 }
 
-/** Phases from -period/2 to period/2, 0 at the epoch: lcdb_notebook.plot.folding.
- * @param {Float64Array} time @param {number} period @param {number} epoch
- * @param {Float64Array} into */
+/** Phases from -period/2 to period/2, 0 at the epoch: lcdb_notebook.plot.folding. @param
+ * {Float64Array} time @param {number} period @param {number} epoch @param {Float64Array} into */
 export function fold(time, period, epoch, into) {
   const half = period / 2;
   for (let i = 0; i < time.length; i++) {
@@ -92,14 +90,12 @@ export function limits(y, kind, ranges, scratch) {
   return [bottom - margin, top + margin];
 }
 
-/** Medians of the good points in equal bins: of a period, or of time from 0 on.
- * @param {Float64Array} x @param {Float32Array} y @param {Uint8Array} kind
- * @param {Ranges} ranges of indices @param {number} width of a bin
- * @param {number} start of the first bin
- * @param {number} most number of bins; Infinity without a period @returns {Bins} */
+/** Medians of the good points in equal bins: of a period, or of time from 0 on. @param
+ * {Float64Array} x @param {Float32Array} y @param {Uint8Array} kind @param {Ranges} ranges of
+ * indices @param {number} width of a bin @param {number} start of the first bin @param {number}
+ * most number of bins; Infinity without a period @returns {Bins} */
 export function bins(x, y, kind, ranges, width, start, most) {
-  /** @type {Map<number, number[]>} */
-  const members = new Map();
+  const members = /** @type {Map<number, number[]>} */ (new Map());
   for (const [from, to] of ranges) for (let i = from; i < to; i++) {
     if (kind[i] !== GOOD) continue;
     const least = most < Infinity ? 0 : -Infinity, at = Math.floor((x[i] - start) / width);

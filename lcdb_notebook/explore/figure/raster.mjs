@@ -12,8 +12,7 @@ function context(width, height) {
     new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true }));
 }
 
-/** @type {Map<string, Stamp>} */
-const stamps = new Map();
+const stamps = /** @type {Map<string, Stamp>} */ (new Map());
 
 /** The pixels of a dot or mark, as offsets with an opacity.
  * @param {string} shape as in matplotlib @param {number} size device pixels across */
@@ -36,8 +35,7 @@ export function stamp(shape, size) {
   if (shape === ".") c.fill(path);
   else c.stroke(path);
   const pixels = c.getImageData(0, 0, side, side).data;
-  /** @type {Stamp} */
-  const made = { dx: [], dy: [], alpha: [] };
+  const made = /** @type {Stamp} */ ({ dx: [], dy: [], alpha: [] });
   for (let i = 0; i < side * side; i++) {
     const alpha = pixels[4 * i + 3];
     if (alpha <= 40) continue;
@@ -49,8 +47,7 @@ export function stamp(shape, size) {
   return made;
 }
 
-/** @type {Map<string, number>} */
-const colours = new Map();
+const colours = /** @type {Map<string, number>} */ (new Map());
 
 /** Red, green and blue of a CSS colour, as the low bytes of a little-endian pixel.
  * @param {string} colour */
@@ -72,11 +69,7 @@ export class Raster {
   w = 1;
   h = 1;
   pad = 0;
-  // Scales, from the lower limit of x and the upper of y.
-  sx = 1;
-  sy = 1;
-  x0 = 0;
-  y1 = 0;
+  scale = { sx: 1, sy: 1, x0: 0, y1: 0 }; // from the lower limit of x and the upper of y
 
   /** @param {Panel} p @param {Scene} s */
   draw(p, s) {
@@ -85,7 +78,7 @@ export class Raster {
     this.h = Math.max(1, Math.round(p.tall * ratio));
     this.pad = Math.ceil(6 * ratio);
     const { y0, y1 } = s.axes[p.group];
-    [this.x0, this.y1, this.sx, this.sy] = [p.x0, y1, this.w / (p.x1 - p.x0), this.h / (y1 - y0)];
+    this.scale = { x0: p.x0, y1, sx: this.w / (p.x1 - p.x0), sy: this.h / (y1 - y0) };
     const wide = this.w + 2 * this.pad, high = this.h + 2 * this.pad;
     if (this.counts.length < wide * high) this.counts = new Uint16Array(wide * high);
     const image = new ImageData(this.w, this.h);
@@ -109,7 +102,7 @@ export class Raster {
   /** @param {Scene} s @param {Pair[]} ranges @param {number} colour @param {number} size
    * @param {number} seen */
   dots(s, ranges, colour, size, seen) {
-    const { counts, w, h, pad, out, sx, sy, x0, y1 } = this, { x, y, kind } = s;
+    const { counts, w, h, pad, out } = this, { sx, sy, x0, y1 } = this.scale, { x, y, kind } = s;
     const dot = stamp(".", size), many = dot.dx.length, wide = w + 2 * pad;
     const at = Int32Array.from(dot.dx, (dx, k) => dot.dy[k] * wide + dx);
     const top = new Uint8Array(w), bottom = new Uint8Array(w);
@@ -143,7 +136,7 @@ export class Raster {
 
   /** @param {Panel} p @param {Scene} s @param {Pair[]} ranges @param {number} colour */
   bars(p, s, ranges, colour) {
-    const { w, h, out, sx, sy, x0, y1 } = this, { x, y, kind, error } = s;
+    const { w, h, out } = this, { sx, sy, x0, y1 } = this.scale, { x, y, kind, error } = s;
     // Errors shrink with the fluxes.
     const ratio = s.axes[p.group].level === "ratio";
     const faint = (colour | (90 << 24)) >>> 0;
@@ -159,7 +152,7 @@ export class Raster {
 
   /** @param {Scene} s @param {Pair[]} ranges @param {Mark} mark */
   mark(s, ranges, mark) {
-    const { w, h, sx, sy, x0, y1 } = this;
+    const { w, h } = this, { sx, sy, x0, y1 } = this.scale;
     const top = new Uint8Array(w), bottom = new Uint8Array(w), colour = rgb(mark.colour || s.ink);
     const shape = stamp(mark.shape, Math.round(5.5 * s.ratio));
     const { flagged } = s, has = s.having(mark.flags);
@@ -176,7 +169,7 @@ export class Raster {
 
   /** @param {Scene} s @param {Bins} found */
   binned(s, found) {
-    const { sx, sy, x0, y1 } = this, size = Math.round(5 * s.ratio);
+    const { sx, sy, x0, y1 } = this.scale, size = Math.round(5 * s.ratio);
     const around = stamp(".", size + Math.round(2 * s.ratio)), dot = stamp(".", size);
     // A rim in the opposite lightness separates them from the points.
     const rim = rgb((rgb(s.ink) & 255) > 127 ? "#000" : "#fff"), colour = rgb(BINNED);
@@ -199,9 +192,8 @@ export class Raster {
     }
   }
 
-  /** Triangles where points lie outside of the y limits; neighbours share one.
-   * @param {Uint8Array} top @param {Uint8Array} bottom @param {number} colour @param {number} ratio
-   */
+  /** Triangles where points lie outside of the y limits; neighbours share one. @param {Uint8Array}
+   * top @param {Uint8Array} bottom @param {number} colour @param {number} ratio */
   edges(top, bottom, colour, ratio) {
     const { w, h, out } = this, size = Math.round(5 * ratio), solid = (colour | (255 << 24)) >>> 0;
     for (const where of [top, bottom]) for (let u = 0; u < w; u++) {

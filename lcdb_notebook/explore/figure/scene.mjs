@@ -4,7 +4,6 @@ import { bytes } from "./encoding.mjs";
 import { EXCLUDED, FLAGGED, GOOD, NOWHERE } from "./numbers.mjs";
 import { bins, bisect, fold, limits, median } from "./numbers.mjs";
 
-
 // Okabe & Ito 2008 (https://jfly.uni-koeln.de/color/), as in lcdb_notebook.plot.
 const MARKS = [["#D55E00", "x"], ["#009E73", "s"], ["#E69F00", "D"], ["#D55E00", "o"],
   ["#009E73", "+"], ["#E69F00", "^"]];
@@ -15,9 +14,8 @@ export function choicesOf(model) {
   const get = (/** @type {string} */ name) => model.get(name);
   return { period: get("period"), epoch: get("epoch") ?? get("_first"), joined: get("joined"),
     normalize: get("normalize"), bin: get("bin"), flagged: get("show_flagged") && !processed(model),
-    errors: get("errors"),
-    chosen: get("_chosen"), ranges: get("selected_ranges"), exclude: get("exclude"),
-    levelled: !get("_embedded") };
+    errors: get("errors"), chosen: get("_chosen"), ranges: get("selected_ranges"),
+    exclude: get("exclude"), levelled: !get("_embedded") };
 }
 
 /** Whether flagged cadences were removed before the arrays were sent. @param {{get: Get}} model */
@@ -30,14 +28,13 @@ export const isIn = (c, i) => i >= c.start && i < c.stop;
 
 export class Scene {
   error = /** @type {Float32Array | null} */ (null);
+  requested = false; // the errors
   folded = new Float64Array(0);
   flagged = new Int32Array(0); // indices of points
   marks = /** @type {Mark[]} */ ([]);
   panels = /** @type {Panel[]} */ ([]);
   axes = /** @type {Axis[]} */ ([]);
-  /** @type {Choices} */
-  choices = { period: null, epoch: 0, joined: false, normalize: false, bin: null, flagged: true,
-    errors: false, chosen: [], ranges: [], exclude: false, levelled: true };
+  choices = /** @type {Choices} */ ({});
   key = "";
   ratio = 1;
   ink = "#000";
@@ -63,9 +60,8 @@ export class Scene {
     this.error = new Float32Array(bytes(buffer));
   }
 
-  /** Apply the choices: phases, kinds of points, levels, panels, limits.
-   * @param {Choices} choices @param {Curve[]} curves @param {[Described[], Described[]]} panels
-   * @param {Flag[]} flags */
+  /** Apply the choices: phases, kinds of points, levels, panels, limits. @param {Choices} choices
+   * @param {Curve[]} curves @param {[Described[], Described[]]} panels @param {Flag[]} flags */
   arrange(choices, curves, panels, flags) {
     this.choices = choices;
     const { together } = this;
@@ -153,8 +149,7 @@ export class Scene {
   }
 
   /** The median of the good points of a curve, else of all (plot.levels.median_flux), before
-   * processing.
-   * @param {Curve} c */
+   * processing. @param {Curve} c */
   middle(c) {
     if (c.median !== null) return c.median;
     for (const most of [GOOD, FLAGGED]) {

@@ -16,7 +16,7 @@ from lcdb_notebook.explore.figure.chosen_flags import chosen_flags, named_flags
 from lcdb_notebook.explore.figure.code import written
 from lcdb_notebook.explore.figure.encoding import encode
 from lcdb_notebook.explore.figure.layouts import Compare
-from lcdb_notebook.explore.figure.modules import FIGURE, module, text
+from lcdb_notebook.explore.figure.modules import FIGURE, SHARED, module, text
 from lcdb_notebook.explore.figure.selecting import within
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.record import LightCurveData
@@ -93,7 +93,8 @@ class Figure(anywidget.AnyWidget):
     True
     """
 
-    _esm = module(*FIGURE)
+    _esm = SHARED
+    _module = traitlets.Unicode(module(*FIGURE)).tag(sync=True)
     _css = text("figure.css")
 
     _naming = True

@@ -14,6 +14,7 @@ import traitlets
 from lcdb_notebook.explore.widget import style
 from lcdb_notebook.explore.widget.background import Work
 from lcdb_notebook.explore.widget.error_box import ErrorBox
+from lcdb_notebook.explore.widget.page_memory import PageMemory
 
 __all__ = ["Panel", "close_all", "sent_last"]
 
@@ -53,6 +54,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         self.work = Work(self.error_box)
         self._status = widgets.HTML(_dom_classes=("lcdb-status",))
         self._undo: list[Callable[[], object]] = []
+        self._page_memory: PageMemory | None = None
         self.closed = False
         self._set_status("")
 
@@ -121,6 +123,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         for undo in reversed(self._undo):
             undo()
         self._undo.clear()
+        if self._page_memory is not None:
+            self._page_memory.release(self)
         close_all(self.children)
         for made in (self, self.layout):
             made.unobserve_all()
@@ -159,6 +163,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]
         """
         if self.closed:
             raise NotImplementedError
+        if self._page_memory is None:
+            self._page_memory = PageMemory()
         from IPython.display import display
 
         bundle = dict(super()._repr_mimebundle_() or {})
