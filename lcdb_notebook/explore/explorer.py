@@ -198,8 +198,14 @@ class Explorer(Panel):
 
     def _mark_node(self) -> None:
         lineage = self.lineage.lineage
-        if lineage is not None and self.dataset in lineage.graph:
-            self.lineage.node = self.dataset
+        if lineage is None:
+            return
+        with self.lineage.hold_trait_notifications():
+            self.lineage.shown = () if self.selection is None else tuple(self.selection.datasets)
+            if self.dataset is None or self.dataset in lineage.graph:
+                self.lineage.node = self.dataset
+            if self.dataset is None:
+                self.lineage.other = None
 
     @guarded("show the light curve")
     def _node_chosen(self, change: Any) -> None:

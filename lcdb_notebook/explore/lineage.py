@@ -43,6 +43,8 @@ class LineageExplorer(Panel):
         Trait: id of the DataSet chosen.
     other : int or None
         Trait: id of the DataSet that it is compared with.
+    shown : tuple of int
+        Trait: ids of the DataSets in the picture, which are marked too. Assigned by the Explorer.
     compare : str
         Trait: "ratio" or "difference".
     lineage : Lineage or None
@@ -62,6 +64,7 @@ class LineageExplorer(Panel):
     datasets = traitlets.Tuple()
     node = traitlets.Any(None, allow_none=True)
     other = traitlets.Any(None, allow_none=True)
+    shown = traitlets.Tuple()
     compare = traitlets.Enum(("ratio", "difference"), "ratio")
 
     lineage: Lineage | None = None
@@ -99,7 +102,7 @@ class LineageExplorer(Panel):
         self.watch(self._others, self._other_chosen, "value")
         self._how.observe(lambda change: self.set_trait("compare", change["new"]), "value")
         self.observe(self._show, "datasets")
-        self.observe(self._mark, ["node", "other"])
+        self.observe(self._mark, ["node", "other", "shown"])
         self.observe(self._draw_both, ["node", "other", "compare"])
 
     # The lineage
@@ -133,7 +136,7 @@ class LineageExplorer(Panel):
                 self.other = None
         finally:
             self._setting = False
-        self._graph.choose(self.node)
+        self._graph.choose(self.node, shown=self.shown)
         self._show_choice()
         self.rendered(self._description())
 
@@ -153,14 +156,14 @@ class LineageExplorer(Panel):
         finally:
             self._setting = False
 
-    def _description(self) -> str:
+    def _description(self, *, compared: bool = True) -> str:
         if self.lineage is None:
             return "no lineage"
         number = len(self.lineage)
         text = f"{number:,} light curve{'' if number == 1 else 's'}"
         if self.node is not None:
             text += f"; {self.lineage.label(self.node)} is chosen"
-        if self.other is not None:
+        if compared and self.other is not None:
             text += f", compared with {self.lineage.label(self.other)}"
         return text
 
@@ -195,7 +198,7 @@ class LineageExplorer(Panel):
             return
         if self.node is not None and self.node not in self.lineage.graph:
             self.datasets = (self.node,)
-        self._graph.choose(self.node, self.other)
+        self._graph.choose(self.node, self.other, self.shown)
         self._show_choice()
         if self.other is None:
             self.rendered(self._description())
@@ -206,9 +209,11 @@ class LineageExplorer(Panel):
     def _draw_both(self, _change: Any) -> None:
         if self._setting:
             return
+        # Also if the comparison fails: what is drawn is of two others.
+        self._comparison.layout.display = self._how.layout.display = "none"
         if self.node is None or self.other is None or self.lineage is None:
-            self._comparison.layout.display = self._how.layout.display = "none"
             return
+        self._set_status(self._description(compared=False))
         before, after = self._in_order(self.node, self.other)
         how: Literal["ratio", "difference"]
         how = "difference" if self.compare == "difference" else "ratio"

@@ -194,8 +194,8 @@ def common_cadences(
         first, second = _nearest(one.time, other.time)
     if first.size == 0:
         raise DataError(
-            f"{one!r} and {other!r} have no cadence in common; choose light curves of the same "
-            "star, sector and exposure time"
+            "the two light curves have no cadence in common; choose light curves of the same star, "
+            "sector and exposure time"
         )
     return first, second
 

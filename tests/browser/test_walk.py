@@ -18,6 +18,8 @@ SCROLLED = """box => {
   return found;
 }"""
 
+TOP = "box => box.getBoundingClientRect().top"
+
 # Pixels between the rightmost button and the edge of the explorer.
 RIGHT_OF_BUTTONS = """box => box.getBoundingClientRect().right - Math.max(
   ...[...box.querySelectorAll('button, select')].map(b => b.getBoundingClientRect().right))"""
@@ -57,8 +59,13 @@ def test_a_planet_is_found_cleaned_traced_folded_and_carried_on(stage: Stage) ->
     observations = page.get_by_label("Observations").locator("option").all_inner_texts()
     page.get_by_label("Observations").select_option(label=observations)
     stage.until("explorer.selection is not None and len(explorer.selection) == 2")
+    figure = stage.box.locator(".lcdb-lightcurve .lcdb-if-canvas")
+    above = figure.evaluate(TOP)
     page.get_by_role("button", name="Find period").click()
     period = stage.until("explorer.settings.period")
+    # The slider takes the place of a checkbox, so that the figure does not move.
+    expect(page.get_by_label("tune").first).to_be_visible()
+    assert figure.evaluate(TOP) == above
     # The digits of the fields are not cut, and buttons at the right end before the edge.
     for label in ("period [days]", "epoch"):
         field = page.get_by_label(label, exact=True)

@@ -363,6 +363,45 @@ def test_shift_and_a_click_draw_both_over_each_other(lineage: LineageExplorer) -
     assert lineage.error_box.error is None
 
 
+def test_light_curves_without_a_common_cadence_are_refused_in_one_sentence(
+    db: lcdb.Database,
+) -> None:
+    part = LineageExplorer(db)
+    one, other = (
+        db.search(1, sector=sector, exptime=1800, processing="raw").datasets[0] for sector in (1, 2)
+    )
+    part.datasets = (one, other)
+    press(part, one)
+    press(part, part.lineage.derived(one)[0], further=True)  # type: ignore[union-attr]
+    assert part._comparison.layout.display != "none"
+    press(part, other, further=True)
+    assert str(part.error_box.error) == (
+        "the two light curves have no cadence in common; choose light curves of the same star, "
+        "sector and exposure time"
+    )
+    # The earlier comparison is of two others.
+    assert part._comparison.layout.display == "none"
+    assert "compared" not in part._status.value
+
+
+def test_marks_in_the_lineage_follow_the_picture(db: lcdb.Database) -> None:
+    explorer = db.explore(1, exptime=1800, processing="DEMO DET")
+    selection = explorer.selection
+    assert selection is not None
+    drawn = selection.datasets
+    graph = explorer.lineage._graph
+    assert len(drawn) > 1
+    assert [graph.ids[number] for number in graph._shown] == drawn
+    assert (explorer.lineage.node, graph._chosen) == (None, -1)
+    press(explorer.lineage, drawn[-1])
+    assert explorer.dataset == drawn[-1]
+    assert [graph.ids[number] for number in graph._shown] == drawn[-1:]
+    explorer.selection = selection
+    assert [graph.ids[number] for number in graph._shown] == drawn
+    assert explorer.lineage.node is None
+    explorer.close()
+
+
 def test_a_light_curve_is_read_once_for_many_comparisons(
     lineage: LineageExplorer, statements: list[str]
 ) -> None:

@@ -41,9 +41,9 @@ function number(host, label, trait, title) {
   return make("label", { title }, label, input);
 }
 
-/** A slider around the present period, which the kernel receives when it rests.
- * @param {Host} host */
-function slider(host) {
+/** A slider around the present period, which the kernel receives when it rests, in the place of a
+ * control that has no effect if folded. @param {Host} host @param {HTMLElement} other */
+function slider(host, other) {
   const input = make("input", { type: "range", min: "-1", max: "1", step: "0.0005", value: "0" });
   let middle = 0;
   host.on(input, "pointerdown focus", () => {
@@ -57,7 +57,7 @@ function slider(host) {
   host.on(input, "change", () => host.model.save_changes());
   const title = "Drag to change the period by up to 3 per cent";
   const label = make("label", { title }, "tune", input);
-  const show = () => { label.hidden = !host.model.get("period"); };
+  const show = () => { label.hidden = !(other.hidden = Boolean(host.model.get("period"))); };
   host.on(null, "change:period", show);
   show();
   return label;
@@ -79,6 +79,7 @@ export function toolbar(host) {
   svg.setAttribute("aria-label", "Save SVG");
   const clear = button("Clear selection", () => set(host, "selected_ranges", []));
   const exclude = checkbox(host, "Exclude selected", "exclude", "Leave out the selected cadences");
+  const joined = checkbox(host, "Join sectors", "joined", "Draw all sectors in one panel");
   const showSelection = () => {
     clear.hidden = exclude.hidden = !host.model.get("selected_ranges").length;
   };
@@ -91,14 +92,14 @@ export function toolbar(host) {
       button("Save PNG", () => host.save("png")), svg),
     checkbox(host, "Show flagged", "show_flagged",
       "Draw flagged cadences with a mark for each flag", () => processed(host.model)),
-    checkbox(host, "Join sectors", "joined", "Draw all sectors in one panel"),
+    joined, slider(host, joined),
     checkbox(host, "Normalize", "normalize", "Divide each light curve by its median"),
     checkbox(host, "Error bars", "errors", "Draw error bars, where they can be seen"),
     ...(embedded ? [] : [
       number(host, "Bin [minutes]", "bin", "Draw medians in bins; empty for none"),
       number(host, "Fold on period [days]", "period", "Draw flux against phase; empty for time"),
       number(host, "epoch", "epoch", "A time of phase 0, in the mission's time or as BJD")]),
-    slider(host), clear, exclude);
+    clear, exclude);
 }
 
 /** Presets and flags: those that occur first, the others folded away. @param {Host} host */

@@ -18,7 +18,6 @@ class Graph {
   nodes = /** @type {Box[]} */ ([]);
   groups = /** @type {SVGElement[]} */ ([]);
   chosen = -1;
-  other = -1;
   waiting = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   view = ++views;
 
@@ -31,7 +30,7 @@ class Graph {
     el.append(this.root);
     // anywidget removes these with the view.
     model.on("change:_drawn", () => this.draw());
-    for (const name of ["change:_chosen", "change:_other"]) model.on(name, () => this.mark());
+    for (const name of ["chosen", "other", "shown"]) model.on(`change:_${name}`, () => this.mark());
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.root.addEventListener("pointerdown", (event) => this.press(event));
     this.draw();
@@ -67,12 +66,12 @@ class Graph {
   }
 
   mark() {
-    const before = [this.chosen, this.other];
-    [this.chosen, this.other] = [this.model.get("_chosen"), this.model.get("_other")];
-    for (const k of [...before, this.chosen, this.other]) {
-      this.groups[k]?.setAttribute("aria-selected", `${k === this.chosen}`);
-      this.groups[k]?.classList.toggle("lcdb-lineage-other", k === this.other);
-    }
+    const [chosen, other, shown] = ["_chosen", "_other", "_shown"].map((t) => this.model.get(t));
+    this.chosen = chosen;
+    this.groups.forEach((one, k) => {
+      one.setAttribute("aria-selected", `${k === chosen || shown.includes(k)}`);
+      one.classList.toggle("lcdb-lineage-other", k === other);
+    });
     const group = this.groups[this.chosen];
     this.root.setAttribute("aria-activedescendant", group?.id ?? "");
     if (group) this.show(this.nodes[this.chosen]);
@@ -94,7 +93,7 @@ class Graph {
     const send = () => this.model.send({ choose: k, further });
     this.waiting = wait ? setTimeout(send, wait) : send();
     if (further || this.chosen === k) return;
-    this.model.set("_chosen", k);
+    this.model.set({ _shown: [], _chosen: k });
     this.mark();
   }
 

@@ -43,6 +43,8 @@ class LineageGraph(anywidget.AnyWidget):
     _drawn = traitlets.Dict(_NONE).tag(sync=True)
     _chosen = traitlets.Int(-1).tag(sync=True)
     _other = traitlets.Int(-1).tag(sync=True)
+    # The page empties it at a click, before the kernel answers.
+    _shown: traitlets.List[int] = traitlets.List().tag(sync=True)
 
     def __init__(self, clicked: Callable[[DataSetId, bool], object]) -> None:
         self.ids: list[DataSetId] = []
@@ -55,12 +57,19 @@ class LineageGraph(anywidget.AnyWidget):
         self.ids = [] if lineage is None else list(lineage.graph)
         with self.hold_sync():
             self._chosen = self._other = -1
+            self._shown = []
             self._drawn = _NONE if lineage is None else _described(lineage, self.ids)
 
-    def choose(self, one: DataSetId | None, other: DataSetId | None = None) -> None:
-        """Mark a DataSet, and the one that it is compared with."""
+    def choose(
+        self,
+        one: DataSetId | None,
+        other: DataSetId | None = None,
+        shown: Sequence[DataSetId] = (),
+    ) -> None:
+        """Mark a DataSet, the one that it is compared with, and those in the picture."""
         with self.hold_sync():
             self._chosen, self._other = self._number(one), self._number(other)
+            self._shown = [self._number(dataset) for dataset in shown if dataset in self.ids]
 
     def close(self) -> None:
         """Close the widget."""
