@@ -64,6 +64,8 @@ def notebook_7(folder: Path, fonts: Path) -> Iterator[Server]:
         *(f"--ServerApp.root_dir={notebooks}", "--expose-app-in-browser"),
     ]
     with running(command, environment(folder, fonts), folder / "log", f"127.0.0.1:{port}/tree"):
+        # Notebook 7 prints its address before it listens there.
+        wait_until_it_listens(f"http://127.0.0.1:{port}/tree")
         yield Server(f"http://127.0.0.1:{port}", notebooks, folder / "runtime")
 
 
