@@ -26,7 +26,24 @@ RUNS = 100
 FIRST = 15
 MOST = 60
 
-CELLS = {"bound to a name": "explorer = db.explore(1)\nexplorer", "not bound": "db.explore(1)"}
+EXPLORER = "`db.explore(1)`"
+
+# As many models as the explorer has, closed each time, which JupyterLab keeps.
+PLAIN = """import ipywidgets
+for one in globals().get("models", ()):
+    one.close()
+fields = [ipywidgets.Text(description=str(number)) for number in range(66)]
+box = ipywidgets.VBox(fields)
+models = [box, box.layout, *(m for one in fields for m in (one, one.layout, one.style))]
+box"""
+
+# What is run, how, the code, the goal in MB, and whether it has a figure.
+CELLS = (
+    (EXPLORER, ", bound to a name", "explorer = db.explore(1)\nexplorer", MOST, True),
+    (EXPLORER, ", not bound", "db.explore(1)", MOST, True),
+    ("66 plain `ipywidgets.Text`", "", PLAIN, None, False),
+    ("an empty cell", "", "pass", None, False),
+)
 
 # Runs the last cell, and resolves when its figure is painted.
 RERUN = """async () => {
@@ -37,6 +54,13 @@ RERUN = """async () => {
     if (now && now !== shown && Number(now.dataset.pictures) > 0) return;
     await new Promise(requestAnimationFrame);
   }
+}"""
+
+
+# The same without a figure: two frames later.
+RERUN_PLAIN = """async () => {
+  await window.jupyterapp.commands.execute('notebook:run-cell');
+  for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame);
 }"""
 
 
@@ -51,36 +75,37 @@ def explorers(sky: Sky, _repeat: int) -> Iterator[Row | NotMeasured]:
     fonts = sky.folder / "fonts of rerunning"
     fonts.mkdir()
     with chromium.chromium() as browser, servers.jupyter_lab(folder, fonts) as server:
-        for number, (how, cell) in enumerate(CELLS.items()):
-            sky.report(f"running a cell {RUNS} times whose explorer is {how}")
+        for number, (what, how, cell, most, drawn) in enumerate(CELLS):
+            sky.report(f"running {what}{how} {RUNS} times")
             lab = Lab(browser, server)
             connected = f"import lcdb_notebook as lcdb\ndb = lcdb.connect({url!r})"
             lab.open(f"rerunning{number}", connected, cell)
             lab.page.evaluate("window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1")
             measures: dict[str, Callable[[], float]] = {
                 "the kernel": lambda lab=lab: _kernel(lab),  # type: ignore[misc]
-                "the page": _pages,
+                "the page": lambda lab=lab: _pages(lab),  # type: ignore[misc]
             }
-            _rerun(lab, FIRST)
+            rerun = RERUN if drawn else RERUN_PLAIN
+            _rerun(lab, rerun, FIRST)
             before = {name: measure() for name, measure in measures.items()}
-            _rerun(lab, RUNS)
+            _rerun(lab, rerun, RUNS)
             for name, measure in measures.items():
                 after = measure()
                 yield Row(
-                    f"memory of {name} after {RUNS} runs of `db.explore(1)`, {how}",
+                    f"memory of {name} after {RUNS} runs of {what}{how}",
                     f"after {FIRST}",
                     "MB more",
                     after - before[name],
-                    MOST,
+                    most,
                     f"{after:.0f} MB",
                     f"{before[name]:.0f} MB",
                 )
             lab.close()
 
 
-def _rerun(lab: Lab, times: int) -> None:
+def _rerun(lab: Lab, script: str, times: int) -> None:
     for _ in range(times):
-        lab.page.evaluate(RERUN)
+        lab.page.evaluate(script)
 
 
 def _kernel(lab: Lab) -> float:
@@ -88,8 +113,15 @@ def _kernel(lab: Lab) -> float:
     return float(lab.ask("psutil.Process().memory_info().rss")) / 1e6
 
 
-def _pages() -> float:
-    """Return the MB of all processes of Chromium that render a page."""
+def _pages(lab: Lab) -> float:
+    """Return the MB of all processes of Chromium that render a page.
+
+    Garbage is collected first, as Chromium does it when it likes.
+    """
+    browser = lab.page.context.new_cdp_session(lab.page)
+    for _ in range(2):
+        browser.send("HeapProfiler.collectGarbage")
+    browser.detach()
     return sum(
         child.memory_info().rss / 1e6
         for child in psutil.Process(os.getpid()).children(recursive=True)
