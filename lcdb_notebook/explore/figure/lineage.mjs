@@ -72,9 +72,9 @@ class Graph {
       one.setAttribute("aria-selected", `${k === chosen || shown.includes(k)}`);
       one.classList.toggle("lcdb-lineage-other", k === other);
     });
-    const group = this.groups[this.chosen];
-    this.root.setAttribute("aria-activedescendant", group?.id ?? "");
-    if (group) this.show(this.nodes[this.chosen]);
+    const at = chosen < 0 ? shown[0] ?? -1 : chosen;
+    this.root.setAttribute("aria-activedescendant", this.groups[at]?.id ?? "");
+    if (this.groups[at]) this.show(this.nodes[at]);
   }
 
   /** Scroll the graph, and not the page, to a box. @param {Box} n */

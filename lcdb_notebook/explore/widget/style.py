@@ -66,7 +66,10 @@ fill='none' stroke='%23bdbdbd' stroke-width='2'/%3E%3C/svg%3E"); }
 .lcdb-right > .widget-tab > .widget-tab-contents { padding: 8px 0 0; border-width: 1px 0 0;
   background: none; overflow: visible; }
 .lcdb-table .widget-html-content { overflow: auto; max-height: 220px; line-height: 1.4; }
-.lcdb-table table { font-variant-numeric: tabular-nums; }
+.lcdb-table table { font-variant-numeric: tabular-nums; border: 0; border-collapse: collapse; }
+.lcdb-table :is(th, td) { border: 0; padding: 2px 10px 2px 0; text-align: left;
+  white-space: nowrap; }
+.lcdb-table tr { border-bottom: 1px solid var(--jp-border-color2, #e0e0e0); }
 .lcdb-datasets .lcdb-row > .lcdb-stacked { flex: 1 1 150px; }
 .lcdb-datasets .lcdb-row > .lcdb-observations { flex: 2 1 250px; }
 .lcdb-beside-graph { display: flex; flex-flow: row wrap; gap: 8px 16px; align-items: flex-start;
@@ -74,7 +77,7 @@ fill='none' stroke='%23bdbdbd' stroke-width='2'/%3E%3C/svg%3E"); }
 .lcdb-graph { flex: 2 1 320px; min-width: 0; overflow: visible; }
 .lcdb-chooser { flex: 1 1 420px; min-width: 0; gap: 2px; overflow: visible; }
 .lcdb-chooser > .lcdb-stacked { width: 100%; }
-.lcdb-comparison { flex: 1 1 420px; min-width: 0; overflow: visible; }
+.lcdb-comparison { flex: 1 1 100%; min-width: 0; overflow: visible; }
 .lcdb-comparison .lcdb-if-flag-list { display: none; }
 /* The columns lie below each other. */
 @container (max-width: 797px) { .lcdb-left { max-width: none; flex: 1 1 100%; } }
