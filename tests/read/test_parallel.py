@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import dask.dataframe as dd
 import distributed
 import numpy as np
 import pandas as pd
 import psutil
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from astropy import units
@@ -34,7 +36,7 @@ from lcdb_notebook.errors import (
     LightCurveNotFoundError,
 )
 from lcdb_notebook.ingest.store.store import store
-from lcdb_notebook.read.parallel import checkpoint, partitions
+from lcdb_notebook.read.parallel import batches, checkpoint, mapping, partitions
 from lcdb_notebook.read.parallel.address import APPLICATION_NAME
 from lcdb_notebook.read.parallel.batches import Batch, Batches
 from lcdb_notebook.read.parallel.results import Measured, values
@@ -696,6 +698,58 @@ def test_a_checkpoint_continues_without_repeating_anything(
     again = found.map(interrupted, datasets="record", workers=1, checkpoint=folder)
     assert len(seen) == number
     assert_frame_equal(again, done)
+
+
+def test_results_that_are_left_in_the_folder_are_one_table(
+    db: lcdb.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+    monkeypatch.setattr(batches, "_FIRST", 3)
+    monkeypatch.setattr(batches, "_MOST", 3)
+
+    def of_many_kinds(record: Any) -> dict[str, Any]:
+        if record.target == 3:
+            raise ValueError("too faint")
+        made: dict[str, Any] = {"depth": 1 if record.target == 1 else 0.5}
+        made["note"] = None if record.target == 1 else "bright"
+        made["period"] = 2 * (units.h if record.target == 1 else units.day)
+        if record.target == 2:
+            made["first"] = record.flux[:2]
+        return made
+
+    def found() -> lcdb.Selection:
+        return db.search([1, 2, 3], processing="raw")
+
+    def mapped(**given: Any) -> pd.DataFrame:
+        return found().map(of_many_kinds, datasets="record", workers=1, **given)
+
+    collected = mapped()
+    # All results are never together.
+    monkeypatch.setattr(mapping, "joined", None)
+    for _ in range(2):
+        files = mapped(checkpoint=tmp_path, collect=False)
+        assert len(files) > 2
+        assert files["light_curves"].sum() == len(collected)
+        assert files["errors"].sum() == collected["error"].notna().sum() > 0
+        assert {Path(file) for file in files["file"]} == {*tmp_path.glob("*.parquet")}
+        schemas = {pq.read_schema(file).remove_metadata() for file in files["file"]}
+        assert len(schemas) == 1
+    whole = pd.read_parquet(tmp_path).set_index("dataset").loc[collected["dataset"]].reset_index()
+    assert_frame_equal(whole.drop(columns=["catalog", "first"]), collected.drop(columns="first"))
+    first = [None if one is None else list(one) for one in whole["first"]]
+    assert first == [
+        list(one) if isinstance(one, np.ndarray) else None for one in collected["first"]
+    ]
+    assert all(pd.read_parquet(file).attrs == collected.attrs for file in files["file"])
+    lazily = dd.read_parquet(tmp_path)
+    assert lazily.npartitions > 1
+    assert lazily["depth"].sum().compute() == collected["depth"].sum()
+    assert lazily["error"].count().compute() == collected["error"].count()
+
+
+def test_results_are_left_in_a_folder_only_if_one_is_given(db: lcdb.Database) -> None:
+    with pytest.raises(ArgumentError, match="collect=False leaves the results in a folder"):
+        db.search(1).map(size, collect=False)
 
 
 def test_a_checkpoint_of_another_call_is_refused(db: lcdb.Database, tmp_path: Path) -> None:

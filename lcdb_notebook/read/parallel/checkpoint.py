@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from lcdb_notebook.errors import ExportError, optional
+from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.read.export.atomic_write import atomic_write, remove_stale
 from lcdb_notebook.read.parallel.results import Outcome, frame_of_parts
+from lcdb_notebook.read.parallel.unifying import unified
 from lcdb_notebook.search.explain import criteria_text
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found
@@ -201,6 +203,16 @@ class Checkpoint:
     def frames(self) -> list[pd.DataFrame]:
         """Return all results in the folder."""
         return [_read(path) for path in self._files()]
+
+    def datasets(self) -> set[DataSetId]:
+        """Return the DataSets that have a result in the folder."""
+        self.flush()
+        parts = (_read(path, columns=["dataset"]) for path in self._files())
+        return {dataset for part in parts for dataset in part["dataset"]}
+
+    def files(self) -> pd.DataFrame:
+        """Make all files one table for other programs, and return a row for each of them."""
+        return unified(self._files(), _read)
 
     def _write_if_due(self) -> None:
         if self._now() - self._since >= SECONDS:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lcdb_notebook.errors import ConfigurationError, ConnectionFailedError
+from lcdb_notebook.errors import ArgumentError, ConfigurationError, ConnectionFailedError
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.read.parallel.address import Source, source
 from lcdb_notebook.read.parallel.arguments import check, number_of_workers
@@ -52,6 +52,7 @@ def map_light_curves(
     database: str | None = None,
     progress: bool | None = None,
     checkpoint: str | Path | None = None,
+    collect: bool = True,
     max_connections: int | None = None,
 ) -> pd.DataFrame:
     """Call a function for every light curve of a search.
@@ -78,13 +79,15 @@ def map_light_curves(
         Show a progress bar; None shows it after a second.
     checkpoint : str or pathlib.Path, optional
         A folder for finished results, from which the next call continues.
+    collect : bool, optional
+        Return the results; False leaves them in the folder, and returns a table of its files.
     max_connections : int, optional
         Most connections that all workers together have open at a time.
 
     Returns
     -------
     pandas.DataFrame
-        One row per DataSet.
+        One row per DataSet; or with ``collect=False`` one row per file.
 
     Raises
     ------
@@ -99,6 +102,10 @@ def map_light_curves(
         written to.
     """
     check(function, client, workers, datasets, on_error)
+    if not collect and checkpoint is None:
+        raise ArgumentError(
+            "collect=False leaves the results in a folder; pass it as checkpoint='folder'"
+        )
     rows = pages(search)
     rows.require()
     with search.sessions.session_scope() as session:
@@ -120,9 +127,13 @@ def map_light_curves(
     packed = Packed(function, datasets, settings, {}, own_flags(), on_error == "raise")
     order: list[DataSetId] = []
     at_once = True
+
+    def finished() -> set[DataSetId]:
+        return results.datasets() if isinstance(results, Checkpoint) and not collect else {*order}
+
     try:
         with Progress(rows.size, "light curve", progress, before=len(results)) as bar:
-            for found in _patient(search, rows, order):
+            for found in _patient(search, rows, finished):
                 missing = results.missing(found)
                 if missing.rows:
                     job = _job(where, packed._replace(observations=own_observations(missing)))
@@ -130,13 +141,16 @@ def map_light_curves(
                     Run(
                         executor, job, missing, take, engine, on_error, stops=checkpoint is not None
                     ).outcomes()
-                order += [row.dataset for row in found.rows]
+                if collect:
+                    order += [row.dataset for row in found.rows]
         at_once = False
     finally:
         try:
             results.flush()
         finally:
             executor.end(at_once=at_once)
+    if isinstance(results, Checkpoint) and not collect:
+        return results.files()
     return joined(results.frames(), order)
 
 
@@ -153,8 +167,10 @@ def _job(where: Source, packed: Packed) -> Job:
         ) from error
 
 
-def _patient(search: Search, rows: Pages, order: list[DataSetId]) -> Iterator[Found]:
-    """Yield pages; if no server answers, begin again without the DataSets in ``order``."""
+def _patient(
+    search: Search, rows: Pages, finished: Callable[[], set[DataSetId]]
+) -> Iterator[Found]:
+    """Yield pages; if no server answers, begin again without the DataSets that are finished."""
     found = iter(rows.found)
     seen: set[DataSetId] = set()
     since: float | None = None
@@ -167,7 +183,7 @@ def _patient(search: Search, rows: Pages, order: list[DataSetId]) -> Iterator[Fo
             since = time.monotonic() if since is None else since
             if time.monotonic() - since > PATIENCE:
                 raise
-            seen = set(order)
+            seen = finished()
             time.sleep(_WAIT)
             continue
         since = None

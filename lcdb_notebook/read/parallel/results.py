@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -15,7 +15,16 @@ from lcdb_notebook.search.results import Found
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["InMemory", "Measured", "Outcome", "frame_of_parts", "joined", "values"]
+__all__ = [
+    "InMemory",
+    "Measured",
+    "Outcome",
+    "frame_of_parts",
+    "in_units",
+    "joined",
+    "lead_and_results",
+    "values",
+]
 
 
 class Measured(NamedTuple):
@@ -141,16 +150,13 @@ def joined(frames: Sequence[pd.DataFrame], order: Sequence[DataSetId]) -> pd.Dat
     """
     import pandas as pd
 
-    lead, results = (
-        dict.fromkeys(name for names in each for name in names)
-        for each in zip(*map(_names, frames), strict=True)
-    )
+    lead, results = lead_and_results([[str(name) for name in frame] for frame in frames])
     units: dict[str, str] = {}
     for frame in frames:
         units = {**frame.attrs.get("units", {}), **units}
     # Columns without any value have no type.
     parts = [
-        _in_units(frame, units).drop(
+        in_units(frame, units).drop(
             columns=[n for n in results if n in frame and _is_empty(frame[n])]
         )
         for frame in frames
@@ -172,14 +178,18 @@ def _is_empty(column: pd.Series[Any]) -> bool:
     return bool(column.isna().all())
 
 
-def _names(frame: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the columns before ``photometry``, and of those of results."""
-    names = [str(name) for name in frame.columns]
-    place = names.index("photometry")
-    return tuple(names[:place]), tuple(names[place + 2 : -1])
+def lead_and_results(columns: Iterable[Sequence[str]]) -> tuple[list[str], list[str]]:
+    """Return the names before ``photometry``, and those of results, of several DataFrames."""
+    lead: dict[str, None] = {}
+    results: dict[str, None] = {}
+    for names in columns:
+        place = names.index("photometry")
+        lead |= dict.fromkeys(names[:place])
+        results |= dict.fromkeys(names[place + 2 : -1])
+    return [*lead], [*results]
 
 
-def _in_units(frame: pd.DataFrame, units: Mapping[str, str]) -> pd.DataFrame:
+def in_units(frame: pd.DataFrame, units: Mapping[str, str]) -> pd.DataFrame:
     """Convert the numbers of a DataFrame to units, or to text if this is impossible."""
     own = frame.attrs.get("units", {})
     for name in [name for name in own if own[name] != units[name]]:

@@ -37,6 +37,7 @@ def map(  # noqa: A001 - the name of the method
     database: str | None = None,
     progress: bool | None = None,
     checkpoint: str | Path | None = None,
+    collect: bool = True,
     max_connections: int | None = None,
     of: Given | None = None,
 ) -> pd.DataFrame:
@@ -92,6 +93,10 @@ def map(  # noqa: A001 - the name of the method
         interrupt, a crash or a restart of the kernel, the workers or the server, the same call
         continues there: light curves with a result, or with an error of the function, are not
         processed again. Needs pyarrow.
+    collect : bool, optional
+        False leaves the results in the folder of ``checkpoint``, for results that are larger than
+        memory. All of its files then have the same columns and types, so that
+        ``dask.dataframe.read_parquet``, pyarrow, polars and DuckDB read the folder as one table.
     max_connections : int, optional
         Most connections that all workers together have open at a time; None is one for each
         process. Workers of a Dask cluster take turns, with a connection for each part that they
@@ -107,6 +112,9 @@ def map(  # noqa: A001 - the name of the method
         the results, with a column for each name ("result" for a single value), and ``error``, which
         is None if there was no error. Quantities and Times become numbers; their units and formats
         are in ``attrs["units"]``.
+
+        With ``collect=False``, one row per file: ``file``, the number of ``light_curves``, and that
+        of ``errors``.
 
     Raises
     ------
@@ -160,6 +168,7 @@ def map(  # noqa: A001 - the name of the method
         database=database,
         progress=progress,
         checkpoint=checkpoint,
+        collect=collect,
         max_connections=max_connections,
     )
 
