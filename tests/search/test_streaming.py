@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import lcdb_notebook as lcdb
 from lcdb_notebook.errors import LightCurveNotFoundError, NameNotFoundError
+from lcdb_notebook.read.selection import nested
 from lcdb_notebook.search import layout, results, shares, streaming
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.flag_types import flag_types
@@ -190,6 +193,35 @@ def test_export_to_parquet_holds_no_rows_of_a_long_search(
     again = collected.export(tmp_path, format="parquet")
     assert set(again["status"]) == {"kept"}
     assert set(again["dataset"]) == set(report["dataset"])
+
+
+def test_nested_parts_have_every_light_curve_once_and_the_same_columns(
+    db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nested, "_PART_BYTES", 4_000)
+    # The samples of long searches have all kinds of flags and catalogs.
+    found = db.search(sector=[1, 2])
+    whole = db.search(sector=[1, 2]).to_nested()
+    longest = 0
+    parts = []
+    for part in found.nested_parts():
+        longest = max(longest, len(part))
+        parts.append(part)
+    assert found._search.kept is None
+    assert longest < len(whole) / 4
+    assert len({tuple(part.columns) for part in parts}) == 1
+    assert len({part["lightcurve"].dtype for part in parts}) == 1
+    assert all(part.attrs["time_format"] == whole.attrs["time_format"] for part in parts)
+    observed = [part["sector"].unique().tolist() for part in parts]
+    assert all(len(sectors) == 1 for sectors in observed)
+    assert observed == sorted(observed)
+    joined = pd.concat([pd.DataFrame(part).astype({"dataset": object}) for part in parts])
+    joined = joined.set_index("dataset").loc[whole["dataset"]]
+    for name in {*whole.columns} - {"dataset", "lightcurve"}:
+        assert joined[name].tolist() == whole[name].tolist(), name
+    for ours, expected in zip(joined["lightcurve"], whole["lightcurve"], strict=True):
+        for name in expected.columns:
+            np.testing.assert_array_equal(ours[name], expected[name])
 
 
 GROUPED: dict[str, Callable[[lcdb.Database], Search]] = {

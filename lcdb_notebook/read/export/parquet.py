@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from lcdb_notebook.errors import DataError, optional
 from lcdb_notebook.errors.arguments import check_choice
-from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.export.atomic_write import atomic_write
 from lcdb_notebook.read.export.exported import find_exported, parts_of, readable
 from lcdb_notebook.read.export.folder import Status, Written
 from lcdb_notebook.read.export.layout import Layout
-from lcdb_notebook.read.progress import Bar, Progress
-from lcdb_notebook.read.records import OnError, outcomes
+from lcdb_notebook.read.progress import Progress
+from lcdb_notebook.read.records import OnError
+from lcdb_notebook.read.with_history import Made, with_histories
 from lcdb_notebook.search import layout as layouts
-from lcdb_notebook.search import lineage, results
+from lcdb_notebook.search import results
 from lcdb_notebook.search.grouped import group
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found
@@ -39,9 +37,6 @@ GROUP_BYTES = 8 * 2**20
 
 FILE_BYTES = 256 * 2**20
 """Bytes of arrays in one file; compressed, they are about a third as large."""
-
-# Number of rows whose histories are queried at once.
-_HISTORIES = 5_000
 
 Statuses = dict[DataSetId, Status]
 
@@ -117,7 +112,7 @@ def export_parquet(
             }
             rows: list[Row] = []
             pages = _missing(some.pages, exported, rows)
-            made = _made(search, pages, missions, bar=_Offset(bar, len(written)))
+            made = with_histories(search, pages, missions, bar=bar, done=len(written))
             for part in _parts(made):
                 _write(where, layout, part, statuses, on_error)
             written.add(rows, *(statuses[row.dataset] for row in rows))
@@ -134,44 +129,6 @@ def _missing(
         missing = [row for row in page.rows if row.dataset not in exported]
         if missing:
             yield replace(page, rows=missing)
-
-
-def _made(
-    search: Search,
-    pages: Iterable[Found],
-    missions: Mapping[UUID, tuple[str, Clock]],
-    *,
-    bar: Bar,
-) -> Iterator[Made]:
-    """Read rows, with their histories."""
-    under_way: deque[tuple[Row, str]] = deque()
-
-    def followed() -> Iterator[Found]:
-        for page in pages:
-            for start in range(0, len(page.rows), _HISTORIES):
-                some = replace(page, rows=page.rows[start : start + _HISTORIES])
-                with search.sessions.session_scope() as session:
-                    histories = lineage.histories(session, some.rows)
-                under_way.extend((row, histories[row.dataset]) for row in some.rows)
-                yield some
-
-    for data in outcomes(search.sessions.session_scope, followed(), missions, bar=bar):
-        row, history = under_way.popleft()
-        yield row, data, history
-
-
-@dataclass(frozen=True)
-class _Offset:
-    """A progress bar that includes earlier work."""
-
-    bar: Progress
-    before: int
-
-    def show(self, done: int) -> None:
-        self.bar.show(self.before + done)
-
-
-Made = tuple[Row, LightCurveData | DataError, str]
 
 
 def _parts(made: Iterator[Made]) -> Iterator[Iterator[Made]]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
 
 import numpy as np
 
 from lcdb_notebook.errors import optional
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve import convert
-from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData, ObservationData
@@ -20,6 +18,7 @@ from lcdb_notebook.read.parallel.address import Source, reading_once, source
 from lcdb_notebook.read.parallel.task import own_observations
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
+from lcdb_notebook.read.samples import samples
 from lcdb_notebook.search import layout, lineage, results
 from lcdb_notebook.search.grouped import Grouped, group
 from lcdb_notebook.search.lazy import Search
@@ -81,7 +80,7 @@ def to_dask(
         missions = results.missions(session)
         where = source(session, database, max_connections=max_connections)
         placed = dict.fromkeys(layout.of(session).positions.values())
-    meta = _meta(found, missions, grouped.flag_types, [*placed], settings)
+    meta = _meta(samples(found, missions, grouped.flag_types, [*placed]), settings)
     own = own_observations(found)
     frame: dd.DataFrame = dataframe.from_map(
         read_partition,
@@ -200,44 +199,10 @@ def _most(grouped: Grouped, observation: int) -> int:
     return max(1, PARTITION_BYTES // (max(1, cadences) * _ROW_BYTES))
 
 
-def _meta(
-    found: Found,
-    missions: Mapping[UUID, tuple[str, Clock]],
-    types: set[frozenset[str]],
-    placed: list[str],
-    settings: Mapping[str, Any],
-) -> pd.DataFrame:
+def _meta(kinds: Sequence[LightCurveData], settings: Mapping[str, Any]) -> pd.DataFrame:
     """Build an empty DataFrame with the columns and types of the result, without reading."""
-    samples: dict[tuple[Any, ...], LightCurveData] = {}
-    placeholder = np.zeros(1)
-    for row in found.rows:
-        about, _ = found.observations[row.observation]
-        key = (row.catalog, row.observation, row.photometry, row.processing)
-        if key not in samples:
-            mission, clock = missions[row.host_mission_id]
-            for number, some in enumerate(types or {frozenset[str]()}):
-                quality = {name: np.zeros(1, np.int64) for name in sorted(some)}
-                samples[*key, number] = samples[key] = LightCurveData(
-                    row.dataset,
-                    row.target,
-                    row.catalog,
-                    mission,
-                    clock,
-                    about,
-                    row.photometry,
-                    row.processing,
-                    row.unit,
-                    np.zeros(1, np.int64),
-                    placeholder,
-                    placeholder,
-                    placeholder,
-                    quality,
-                    "mission",
-                    positions=dict.fromkeys(placed, placeholder),
-                )
-    distinct = list({id(data): data for data in samples.values()}.values())
     everything = {**settings, "quality_bitmask": "none", "flagged": "keep"}
-    frame: pd.DataFrame = convert.to_pandas(distinct, **everything)
+    frame: pd.DataFrame = convert.to_pandas(kinds, **everything)
     empty = frame.iloc[:0].copy()
     empty.attrs = {}
     return empty

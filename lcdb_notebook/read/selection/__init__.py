@@ -13,7 +13,7 @@ from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.origins import Origins
 from lcdb_notebook.read.records import OnError, records
-from lcdb_notebook.read.selection import choosing, interchange, outputs, tables, workers
+from lcdb_notebook.read.selection import choosing, interchange, nested, outputs, tables, workers
 from lcdb_notebook.read.selection import lightcurves as _lightcurves
 from lcdb_notebook.read.selection.counting import counted
 from lcdb_notebook.search import explain, results
@@ -59,6 +59,7 @@ class Selection:
     read = tables.read
     to_pandas = tables.to_pandas
     to_nested = tables.to_nested
+    nested_parts = nested.nested_parts
     to_table = interchange.to_table
     to_arrow = interchange.to_arrow
     lightcurve = _lightcurves.lightcurve
