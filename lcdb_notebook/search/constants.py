@@ -8,7 +8,7 @@ through ``ix_dataset_observation_id``, ``ix_dataset_photometric_method_id`` or
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.criteria import Criteria
 
-__all__ = ["Constants", "constants"]
+__all__ = ["Constants", "constants", "constants_column", "constants_of"]
 
 _dataset = DataSet.__table__
 _target = Target.__table__
@@ -106,6 +106,50 @@ class Constants:
 
 def constants(session: orm.Session, criteria: Criteria) -> Constants:
     """Look up the ids that the criteria of a search mean, in at most one statement."""
+    arms = _arms(criteria)
+    found: list[tuple[str, int]] = []
+    if arms:
+        statements = [*arms.values()]
+        statement = layout.present(
+            session, sa.union_all(*statements) if len(statements) > 1 else statements[0]
+        )
+        given = sql.parameters(criteria)
+        found = [(kind, id_) for kind, id_ in session.connection().execute(statement, given)]
+    return constants_of(criteria, found)
+
+
+def constants_column(criteria: Criteria) -> sa.ColumnElement[Any]:
+    """Return a column with the ids that criteria mean, for another statement."""
+    arms = [*_arms(criteria).values()]
+    if not arms:
+        return sa.literal_column("NULL::json")
+    ids = (sa.union_all(*arms) if len(arms) > 1 else arms[0]).subquery("meant")
+    pairs = sa.func.json_build_array(ids.c.kind, ids.c.id)
+    return sa.select(sa.func.json_agg(pairs)).select_from(ids).scalar_subquery()
+
+
+def constants_of(criteria: Criteria, found: Iterable[tuple[str, int]]) -> Constants:
+    """Return the ids that criteria mean.
+
+    Parameters
+    ----------
+    criteria : Criteria
+        The criteria.
+    found : iterable of tuple of (str, int)
+        What :func:`constants_column` contains.
+    """
+    ids: dict[str, list[int]] = {kind: [] for kind in _arms(criteria)}
+    for kind, id_ in found:
+        ids[kind].append(id_)
+    return Constants(
+        criteria,
+        **{name: tuple(sorted(some)) for name, some in ids.items()},
+        raw=None in criteria.processing,
+    )
+
+
+def _arms(criteria: Criteria) -> dict[str, sa.Select[Any]]:
+    """Return the statements that find the ids of each kind of criterion."""
     processing = [name for name in criteria.processing if name is not None]
     of_observation = sql.observation_matches(sql.shape_of(criteria))
     raw_names = sa.func.lower(ProcessingMethod.name) == RAW
@@ -135,21 +179,8 @@ def constants(session: orm.Session, criteria: Criteria) -> Constants:
             [ProcessingMethod.name.in_([*POSITIONS])] if criteria.without_positions else [],
         ),
     }
-    statements = [
-        sa.select(sa.literal(kind).label("kind"), id_.label("id")).where(*conditions)
+    return {
+        kind: sa.select(sa.literal(kind).label("kind"), id_.label("id")).where(*conditions)
         for kind, (id_, conditions) in arms.items()
         if conditions
-    ]
-    found: dict[str, list[int]] = {kind: [] for kind, (_, c) in arms.items() if c}
-    if statements:
-        statement = layout.present(
-            session, sa.union_all(*statements) if len(statements) > 1 else statements[0]
-        )
-        given = sql.parameters(criteria)
-        for kind, id_ in session.connection().execute(statement, given):
-            found[kind].append(id_)
-    return Constants(
-        criteria,
-        **{name: tuple(sorted(ids)) for name, ids in found.items()},
-        raw=None in criteria.processing,
-    )
+    }

@@ -13,10 +13,15 @@ from sqlalchemy import orm
 from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.search import explain, layout, sql, stars
-from lcdb_notebook.search.constants import constants
+from lcdb_notebook.search.constants import (
+    Constants,
+    constants,
+    constants_column,
+    constants_of,
+)
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.results import Found, find
-from lcdb_notebook.search.size import Size, size_of
+from lcdb_notebook.search.size import COUNTED, Size, size_of
 
 __all__ = ["Search", "Sessions"]
 
@@ -106,13 +111,51 @@ class Search:
                     break
         return max(0, counted - self.offset)
 
-    def size(self) -> Size:
-        """Count the rows if they are few, or estimate how many there are."""
+    def overview(self, session: orm.Session, number: int) -> tuple[Found, Size]:
+        """Find the first rows, and count all if they are few, or estimate how many there are.
+
+        That takes one statement if the table was small when its layout was read. Otherwise a
+        second one returns the planner's estimate, and a third counts if that is small.
+
+        Parameters
+        ----------
+        session : sqlalchemy.orm.Session
+            The session.
+        number : int
+            Number of rows to find; those that were found before are all returned.
+        """
+        if self.kept is not None:
+            return self.kept, Size(len(self.kept.rows))
+        first = self.cut(slice(0, number))
+        arranged = layout.of(session)
+        if not self.is_whole() or arranged.has_aliases or arranged.keyed is not None:
+            found = first.found(session)
+            return found, Size(len(found.rows)) if len(found.rows) < number else self.size()
+        column = (
+            sql.counted(self.criteria, COUNTED + 1)
+            if arranged.is_small
+            else constants_column(self.criteria)
+        )
+        found = find(session, self.criteria, limit=number, offset=0, column=column)
+        if len(found.rows) < number:
+            return found, Size(len(found.rows))
+        if not arranged.is_small:
+            return found, self.size(constants_of(self.criteria, found.further or ()))
+        return found, Size(found.further) if found.further <= COUNTED else self.size()
+
+    def size(self, known: Constants | None = None) -> Size:
+        """Count the rows if they are few, or estimate how many there are.
+
+        Parameters
+        ----------
+        known : Constants, optional
+            What the criteria mean, if it was looked up.
+        """
         if self.kept is not None:
             return Size(len(self.kept.rows))
         with self.sessions.session_scope() as session:
             criteria = stars.with_aliases(session, self.criteria)
-            rows = constants(session, criteria).select()
+            rows = (known or constants(session, criteria)).select()
             return size_of(
                 session,
                 rows,

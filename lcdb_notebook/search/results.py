@@ -52,6 +52,8 @@ class Found:
         Whether other rows of the search follow.
     missions : mapping of uuid.UUID to tuple of (str, Clock), optional
         Name and clock of the missions of the rows by id, if they were read.
+    further : object, optional
+        The value of a further column that was requested, if there are rows.
     """
 
     rows: Sequence[Row]
@@ -59,6 +61,7 @@ class Found:
     why: LCDBError | None = None
     is_page: bool = False
     missions: Missions | None = None
+    further: Any = None
 
     def part(self, start: int, stop: int | None) -> Found:
         """Return the rows from ``start`` up to, and excluding, ``stop``."""
@@ -107,6 +110,7 @@ def find(
     offset: int,
     backwards: bool = False,
     after: int | None = None,
+    column: sa.ColumnElement[Any] | None = None,
 ) -> Found:
     """Run a search, in at most two statements, or four if nothing is found.
 
@@ -126,6 +130,9 @@ def find(
         Begin at the last row.
     after : int, optional
         Find only larger catalog numbers.
+    column : sqlalchemy.ColumnElement, optional
+        A further column with the same value for all rows, for a page of at most 1,001 rows; not in
+        LightcurveDB 3.
 
     Raises
     ------
@@ -142,6 +149,8 @@ def find(
     together = limit is not None and limit <= _READ_TOGETHER and arranged.keyed is None
     if together:
         statement = sql.with_observations(statement, arranged.fields)
+        if column is not None:
+            statement = statement.add_columns(column.label("further"))
     fitted = layout.parts(session, statement, resolved)
     rows: Sequence[Any]
     if len(fitted) == 1:
@@ -159,7 +168,10 @@ def find(
         return Found((), {}, why)
     if criteria.raw_by_word:
         explain.check_raw(rows)
-    return _divided(rows, arranged) if together else _described(session, rows)
+    if not together:
+        return _described(session, rows)
+    found = _divided(rows, arranged)
+    return found if column is None else replace(found, further=rows[0].further)
 
 
 def _of_targets(

@@ -25,7 +25,7 @@ GOALS: dict[str, tuple[Callable[[lcdb.Database], Any], float]] = {
         4,
     ),
     "`db.search(1)`, shown": (lambda db: repr(db.search(1)), 3),
-    "`db.search(sector=1)`, shown": (lambda db: repr(db.search(sector=1)), 6),
+    "`db.search(sector=1)`, shown": (lambda db: repr(db.search(sector=1)), 3),
 }
 
 

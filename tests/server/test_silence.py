@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.read.fetch import raw_connection
+from lcdb_notebook.search import layout
 from lcdb_notebook.server import embedded
 
 from .frozen_proxy import FrozenProxy
@@ -259,7 +261,7 @@ def test_connect_takes_other_keepalives_from_the_url(through: FrozenProxy) -> No
 
 
 def test_calls_wait_for_the_server_a_known_number_of_times(
-    new_database: Callable[[], str],
+    new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = new_database()
     with lcdb.connect(url, write=True, create=True) as db:
@@ -279,8 +281,14 @@ def test_calls_wait_for_the_server_a_known_number_of_times(
         try:
             count("lightcurve", lambda: db.lightcurve(1, **one))
             count("a target shown", lambda: repr(db.search(1)))
-            count("a sector shown", lambda: repr(db.search(sector=1)))
+            shown = count("a sector shown", lambda: repr(db.search(sector=1)))
+            large = dataclasses.replace(layout.of(db.session), is_small=False)
+            monkeypatch.setattr(layout, "of", lambda _: large)
+            again = count("a sector of a large table", lambda: repr(db.search(sector=1)))
         finally:
             db.close()
-    most = {"connect": 4, "lightcurve": 3, "a target shown": 2, "a sector shown": 5}
+    assert again == shown
+    assert shown.startswith("<Selection of 48 light curves, the first 20 shown>")
+    most = {"connect": 4, "lightcurve": 3, "a target shown": 2, "a sector shown": 2}
+    most["a sector of a large table"] = 4
     assert all(waits[name] <= most[name] for name in most), waits

@@ -18,7 +18,6 @@ from lcdb_notebook.read.selection import lightcurves as _lightcurves
 from lcdb_notebook.read.selection.counting import counted
 from lcdb_notebook.search import explain, results
 from lcdb_notebook.search.lazy import Search
-from lcdb_notebook.search.size import Size
 from lcdb_notebook.search.streaming import all_rows, pages
 from lcdb_notebook.server.snapshot import Snapshot
 
@@ -170,14 +169,11 @@ class Selection:
 
     def _overview(self) -> tuple[str, pd.DataFrame | None]:
         """Return a headline and a table of the first rows, or the reason why it is empty."""
-        first_rows = self._search.cut(slice(0, _ROWS_SHOWN))
         try:
             with self._search.sessions.session_scope() as session:
-                found = self._search.kept or first_rows.found(session)
-                missing = self._search.missing(session)
-                is_all = len(found.rows) < _ROWS_SHOWN
                 # In the same block, because each begins with a test of the connection.
-                size = Size(len(found.rows)) if is_all else self._search.size()
+                found, size = self._search.overview(session, _ROWS_SHOWN)
+                missing = self._search.missing(session)
         except NotFoundError as error:
             return f"0 light curves: {error}", None
         headline = f"{size.text} light curve{'' if size == 1 else 's'}"

@@ -102,7 +102,7 @@ def nested_parts(
     with search.sessions.session_scope() as session:
         missions = results.missions(session)
         placed = [*dict.fromkeys(layout.of(session).positions.values())]
-    # Their ids are those of light curves, and must not be there twice.
+    # Their ids are those of light curves, and must be unique.
     kinds = [
         replace(data, dataset=str(-1 - n) if isinstance(data.dataset, str) else -1 - n)
         for n, data in enumerate(samples(grouped.samples, missions, grouped.flag_types, placed))

@@ -53,6 +53,7 @@ __all__ = [
     "any_of",
     "are_keys",
     "chronology",
+    "counted",
     "dataset_matches",
     "datasets",
     "datasets_of",
@@ -105,6 +106,26 @@ def datasets(
         shape_of(criteria), chronology_columns(), *(name in page for name in _PAGE), backwards
     )
     return statement, parameters(criteria) | page
+
+
+def counted(criteria: Criteria, most: int) -> sa.ColumnElement[int]:
+    """Return a column with the number of matching DataSets, for a statement of their rows.
+
+    Parameters
+    ----------
+    criteria : Criteria
+        The criteria.
+    most : int
+        DataSets that are counted at most.
+    """
+    return _counted(shape_of(criteria), most)
+
+
+@lru_cache(maxsize=256)
+def _counted(shape: Shape, most: int) -> sa.ColumnElement[int]:
+    rows = sa.select(_dataset.c.id).select_from(_datasets_joined()).where(*_matches(shape))
+    some = rows.limit(sa.literal_column(str(most))).subquery("counted")
+    return sa.select(sa.func.count()).select_from(some).scalar_subquery()
 
 
 def datasets_of(ids: Sequence[DataSetId]) -> Query:
