@@ -20,7 +20,7 @@ from lcdb_notebook.search import layout
 if TYPE_CHECKING:
     import lightkurve
 
-__all__ = ["Columns", "add_cards", "add_contents", "as_meta", "header_cards"]
+__all__ = ["Columns", "add_cards", "add_contents"]
 
 Columns = str | Sequence[str] | None
 """Type of ``columns``: "all", or the names of further columns."""
@@ -32,10 +32,6 @@ _UNITS = {"e-/s": "electron/s", "e/s": "electron/s", "pixels": "pixel", "ADU": "
 _OF_PAIRS = (
     "(SELECT unnest(CAST(:targets AS bigint[])) AS target_id, "
     "unnest(CAST(:observations AS int[])) AS observation_id) AS pair "
-)
-_CARDS = sa.text(
-    f"SELECT target_id, observation_id, ra, declination, cards FROM {_OF_PAIRS} "
-    f"JOIN {HEADERS} USING (target_id, observation_id)"
 )
 _CURVES = sa.text(
     f"SELECT target_id, observation_id, curves, cadences FROM {_OF_PAIRS} "
@@ -122,36 +118,6 @@ def add_contents(
         found = further.get(pairs[data.dataset], {})
         _refuse([n for n in names or () if n not in found], known.get(pairs[data.dataset], ()))
         _add(lightcurve, found if names is None else {name: found[name] for name in names})
-
-
-def header_cards(session: orm.Session, pairs: Collection[Pair]) -> dict[Pair, dict[str, Any]]:
-    """Return the header cards of files, and the positions of targets as RA and DEC.
-
-    Parameters
-    ----------
-    session : sqlalchemy.orm.Session
-        The session.
-    pairs : collection of tuple of (int, int)
-        The ids of targets and observations.
-
-    Returns
-    -------
-    dict
-        Keyword and value of each card, by target and observation. Those without cards are missing.
-    """
-    if not layout.of(session).has_contents or not pairs:
-        return {}
-    return {
-        (target, observation): as_meta(ra, declination, cards)
-        for target, observation, ra, declination, cards in session.execute(_CARDS, _keys(pairs))
-    }
-
-
-def as_meta(
-    ra: float | None, declination: float | None, cards: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return stored cards, which have a value and a comment, as entries of ``meta``."""
-    return {key: value for key, (value, _) in cards.items()} | {"RA": ra, "DEC": declination}
 
 
 def add_cards(lightcurve: lightkurve.LightCurve, cards: Mapping[str, Any]) -> None:

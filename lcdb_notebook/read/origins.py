@@ -1,4 +1,4 @@
-"""Header cards of files and histories of light curves, read in the statement of the arrays."""
+"""Header cards of files and histories of light curves, read in one statement."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from sqlalchemy import orm
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.models.tables.contents import HEADERS
-from lcdb_notebook.read.contents import as_meta
-from lcdb_notebook.read.fetch import CARDS, LINK, Arrays, Pair
+from lcdb_notebook.read.fetch import CARDS, LINK, Arrays, Pair, fetch
 from lcdb_notebook.read.keys import literal, of_pairs
 from lcdb_notebook.search import layout, lineage
 from lcdb_notebook.search.rows import Row
@@ -38,6 +37,15 @@ class Origins:
 
     cards: dict[Pair, dict[str, Any]] = field(default_factory=dict)
     histories: dict[DataSetId, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, session: orm.Session, rows: Sequence[Row]) -> Origins:
+        """Fetch the cards and histories of some rows without their arrays, in one statement."""
+        origins = cls()
+        if rows:
+            further = list(origins.queries(session, rows))
+            origins.keep(session, rows, fetch(session, further=further) if further else Arrays())
+        return origins
 
     def queries(self, session: orm.Session, rows: Sequence[Row]) -> Iterator[str]:
         """Yield further queries for the statement that fetches the arrays of some rows."""
@@ -64,9 +72,10 @@ class Origins:
         links: list[lineage.Link] = []
         for kind, id_, observation, ra, declination, text in arrays.origins:
             if kind == CARDS:
-                self.cards[id_, observation] = as_meta(
-                    _only(ra), _only(declination), json.loads(text)
-                )
+                # A card has a value and a comment.
+                cards = {key: value for key, (value, _) in json.loads(text).items()}
+                position = {"RA": _only(ra), "DEC": _only(declination)}
+                self.cards[id_, observation] = cards | position
             else:
                 links.append(lineage.Link(id_, *json.loads(text)))
         if layout.of(session).keyed is None:

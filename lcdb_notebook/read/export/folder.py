@@ -21,15 +21,16 @@ from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
 from lcdb_notebook.read.chunks import CHUNK_BYTES
-from lcdb_notebook.read.contents import add_cards, header_cards
+from lcdb_notebook.read.contents import add_cards
 from lcdb_notebook.read.export.atomic_write import remove_stale
 from lcdb_notebook.read.export.files import KINDS, numbers_of, save
 from lcdb_notebook.read.export.manifest import Manifest, fingerprint
 from lcdb_notebook.read.export.naming import file_name
 from lcdb_notebook.read.export.table import to_table
+from lcdb_notebook.read.origins import Origins
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
-from lcdb_notebook.search import lineage, results, stars
+from lcdb_notebook.search import results, stars
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
@@ -160,9 +161,8 @@ def _files(
 ) -> list[_File]:
     """Return the files of some rows, with fingerprints of their contents."""
     with search.sessions.session_scope() as session:
-        histories = lineage.histories(session, part.rows)
+        origins = Origins.of(session, part.rows)
         parameters = stars.parameters(session, {row.target_id for row in part.rows})
-        cards = header_cards(session, {(row.target_id, row.observation) for row in part.rows})
     files = []
     for row in part.rows:
         about, cadences = part.observations[row.observation]
@@ -175,14 +175,16 @@ def _files(
             "target": (row.catalog, row.target, mission),
             "methods": (row.photometry, row.processing, row.unit),
             "observation": (row.observation, dict(about.fields), about.instrument, cadences),
-            "history": histories[row.dataset],
+            "history": origins.histories[row.dataset],
             "parameters": parameters.get(row.target_id, {}),
         }
-        of_row = cards.get((row.target_id, row.observation), {})
+        of_row = origins.cards.get((row.target_id, row.observation), {})
         if of_row:
             made_from["cards"] = of_row
         name = file_name(row, mission, about, settings.format)
-        files.append(_File(row, name, histories[row.dataset], of_row, fingerprint(made_from)))
+        files.append(
+            _File(row, name, origins.histories[row.dataset], of_row, fingerprint(made_from))
+        )
     return files
 
 
