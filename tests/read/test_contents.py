@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from astropy import units
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 
 import lcdb_notebook as lcdb
 from lcdb_notebook.errors import ArgumentError, SchemaError, TargetNotFoundError
@@ -119,6 +120,21 @@ def test_lightcurve_works_with_the_methods_of_lightkurve(
         values(selected.flux), values(theirs.select_flux("sap_flux").flux), equal_nan=True
     )
     assert selected.meta["FLUX_ORIGIN"] == "sap_flux"
+
+
+@pytest.mark.parametrize("author", FILES)
+def test_ingest_keeps_all_numbers_of_the_table_of_light_curves(
+    db: Any, data_folder: Path, author: str
+) -> None:
+    """``docs/pipelines.md`` lists what is not kept."""
+    ours = ours_of(db, author, columns="all", quality_bitmask="none")
+    with fits.open(data_folder / FILES[author]) as hdus:
+        columns = {column.name.lower() for column in hdus[1].columns}
+        assert all(column.format in "DEJIK" for column in hdus[1].columns)
+        further = [type(hdu).__name__ for hdu in hdus[2:]]
+    renamed = {"time", "quality", "sap_quality", "cadence_num", "tess_flags", "tglc_flags"}
+    assert columns - renamed <= {*ours.colnames}
+    assert further == ([] if author == "QLP" else ["ImageHDU"])
 
 
 def test_lightcurve_adds_only_the_named_columns(db: Any) -> None:
