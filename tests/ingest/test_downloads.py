@@ -137,6 +137,22 @@ def test_fetch_searches_downloads_and_ingests(
     assert "lcdb-notebook: the search at MAST failed: " in capsys.readouterr().err
 
 
+def test_fetch_finds_a_star_by_its_name(
+    archive: Archive, blank_dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive.stars = {"pi men": (84.29, -80.47)}
+    lcdb.connect(blank_dsn, write=True, create=True).close()
+    given = ["fetch", "pi Men", "--sector", "1", "--author", "SPOC", "--url", blank_dsn]
+    for number, how in enumerate(("half", "broken", "refused")):
+        archive.spoilt["pi Men"] = [how]
+        # lightkurve remembers the results of searches.
+        assert main([*given, "--limit", str(5 + number)]) == 2
+        assert "lcdb-notebook: the search at MAST failed: " in capsys.readouterr().err
+    archive.spoilt["pi Men"] = ["slow"]
+    assert main(given) == 0
+    assert "1 file: 1 added (2 light curves)" in capsys.readouterr().out
+
+
 def test_demo_with_a_real_star_falls_back_to_synthetic_ones_without_a_network(
     archive: Archive,
     blank_dsn: str,
