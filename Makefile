@@ -52,7 +52,7 @@ audit: .venv/.installed-test ## Ask for known vulnerabilities in the newest vers
 	$(BIN)/uv tool run pip-audit --disable-pip --no-deps --requirement .venv/newest.txt
 
 pandas3: .venv-pandas3/.installed ## Run the tests once more, with pandas 3, which lightkurve 2.6 does not allow
-	PYTHONDONTWRITEBYTECODE= .venv-pandas3/bin/pytest $(PYTEST_OPTIONS) -m "not slow and not browser" $(ARGS)
+	PYTHONDONTWRITEBYTECODE= .venv-pandas3/bin/pytest $(PYTEST_OPTIONS) -m "not slow" --ignore=tests/browser $(ARGS)
 
 docs: .venv/.installed-docs ## Build the documentation into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --builder html $(ARGS) docs docs/_build/html
