@@ -39,6 +39,8 @@ HARMLESS = (
     "ResizeObserver loop",
     # Notebook 7, when it reads its own settings.
     "Cannot read properties of undefined (reading 'schema')",
+    # Notebook 7.2, when it looks for a checkpoint of the notebook.
+    "Cannot read properties of undefined (reading 'last_modified')",
 )
 
 
