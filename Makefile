@@ -29,10 +29,10 @@ test: .venv/.installed-test ## Check style and types, run all tests but the slow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@# Types are checked while tests wait for servers and pages, and reported after them.
-	@$(BIN)/mypy > .venv/types.log 2>&1 & types=$$!; \
-	trap 'kill $$types 2> /dev/null' EXIT; trap 'exit 130' INT TERM; \
+	@$(BIN)/mypy > .venv/types.log 2>&1 & mypy=$$!; \
+	trap 'kill $$mypy 2> /dev/null' EXIT; trap 'exit 130' INT TERM; \
 	$(PYTEST) -m "not slow" $(ARGS); tests=$$?; \
-	wait $$types; types=$$?; cat .venv/types.log; exit $$((tests ? tests : types))
+	wait $$mypy; types=$$?; cat .venv/types.log; exit $$((tests ? tests : types))
 
 test-all: test ## The same, and then the slow tests
 	$(PYTEST) -m slow $(ARGS)

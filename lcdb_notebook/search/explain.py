@@ -79,9 +79,13 @@ def explain(session: orm.Session, criteria: Criteria) -> LCDBError:
             catalogs = list(criteria.catalogs) or available["catalog"]
             return TargetNotFoundError(_no_target(session, catalogs, absent))
     for kind, texts, column in _texts(criteria):
-        known = sorted(session.scalars(layout.present(session, sa.select(column).distinct())))
+        # Rows of other missions do not have the field.
+        query = sa.select(column).where(column.is_not(None)).distinct()
+        known = sorted(session.scalars(layout.present(session, query)))
         if not {*texts} & {*known}:
-            return NameNotFoundError(
+            # A listing by a field may be empty; an author or a mission is a name.
+            error = NameNotFoundError if kind in ("author", "mission") else LightCurveNotFoundError
+            return error(
                 f"no {kind} named {texts[0]!r}; available: {_nearest_first(texts[0], known)}"
             )
     return LightCurveNotFoundError(
@@ -165,7 +169,8 @@ def _names(session: orm.Session) -> dict[str, list[str]]:
     one = () if arranged.keyed is None else (arranged.keyed.any_one(session),)
     statement = arranged.present(sa.union(*arms).order_by("kind", "name"), *one)
     for kind, name in session.execute(statement):
-        found[kind].append(name)
+        if name is not None:
+            found[kind].append(name)
     return found
 
 

@@ -99,6 +99,7 @@ CALLS: dict[str, Call] = {
     "Selection.to_arrow": lambda db, _: whole(db).to_arrow(),
     "Selection.to_table": lambda db, _: whole(db).to_table(),
     "Selection.to_nested": lambda db, _: whole(db).to_nested(),
+    "Selection.nested_parts": lambda db, _: list(whole(db).nested_parts()),
     "Selection.map": lambda db, _: whole(db).map(len, workers=1),
     "Selection.to_dask": lambda db, _: computed(whole(db).to_dask()),
     "Selection.plot": lambda db, _: one(db).plot(),
