@@ -129,11 +129,16 @@ def test_the_lineage_can_be_walked_by_keyboard_alone(page: Stage) -> None:
     assert page.ask("explorer.lineage.lineage.graph.in_degree(explorer.lineage.node)") == 0
     # The graph is drawn after the light curve, and an arrow begins at the node that it marks.
     marked = part(page, "graph").locator('[aria-selected="true"]')
-    expect(marked).to_have_attribute("data-dataset", str(root))
+
+    def marks() -> list[str]:
+        found: list[str] = marked.evaluate_all("nodes => nodes.map(node => node.dataset.dataset)")
+        return found
+
+    page.until(lambda: marks() == [str(root)])
     part(page, "lineage-graph").focus()
     page.page.keyboard.press("ArrowRight")
     page.until(f"explorer.dataset in explorer.lineage.lineage.graph.succ[{root}]")
-    expect(marked).to_have_attribute("data-dataset", str(page.ask("explorer.dataset")))
+    page.until(lambda: marks() == [str(page.ask("explorer.dataset"))])
     page.page.keyboard.press("ArrowLeft")
     page.until(f"explorer.dataset == {root}")
 
