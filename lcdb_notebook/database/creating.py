@@ -12,7 +12,7 @@ from lcdb_notebook.server.driver_errors import translated
 __all__ = ["create", "require_columns"]
 
 # Columns of this package that rows can be written without.
-OPTIONAL = {"column mission.time_unit"}
+OPTIONAL = frozenset({"column mission.time_unit"})
 
 
 def create(self: Open, *, alter: bool = False) -> list[str]:
@@ -68,7 +68,7 @@ def require_columns(self: Open, what: str) -> None:
     optional = OPTIONAL
     if arranged.tables_beside:
         # Checked for each light curve, as the fields depend on its mission.
-        optional = OPTIONAL | {f"column {column}" for column in Observation.__table__.c}
+        optional |= {f"column {column}" for column in Observation.__table__.c}
     lacking = [one for one in arranged.lacking if one not in optional]
     if lacking:
         raise SchemaError(

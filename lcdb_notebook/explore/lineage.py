@@ -209,7 +209,7 @@ class LineageExplorer(Panel):
     def _draw_both(self, _change: Any) -> None:
         if self._setting:
             return
-        # Also if the comparison fails: what is drawn is of two others.
+        # Hidden first: if this comparison fails, the figure still shows the previous one.
         self._comparison.layout.display = self._how.layout.display = "none"
         if self.node is None or self.other is None or self.lineage is None:
             return

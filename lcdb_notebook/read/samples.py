@@ -1,4 +1,4 @@
-"""Light curves without arrays that have every column which those of a search may have."""
+"""Light curves of one cadence, which together have every column that a search may return."""
 
 from __future__ import annotations
 

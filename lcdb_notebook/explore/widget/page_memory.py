@@ -17,8 +17,8 @@ class PageMemory(anywidget.AnyWidget):
 
     Since version 4.4, JupyterLab connects each comm to a signal of the kernel and never disconnects
     it. The comm refers to the model, and the model to its view and its elements, so that closed
-    widgets stay in the memory of the page until it is reloaded. The page cannot be made to forget
-    the comm, but the comm its model.
+    widgets stay in the memory of the page until it is reloaded. The comm cannot be disconnected,
+    but it can be made to release its model.
     """
 
     _esm = module("page_memory")
