@@ -38,11 +38,11 @@ def _wait_for_servers(folder: Path) -> None:
         for file in folder.rglob("postmaster.pid")
         if psutil.pid_exists(number := int(file.read_text().splitlines()[0]))
     ]
-    _, still_running = psutil.wait_procs(running, timeout=30)
+    _, still_running = psutil.wait_procs(running, timeout=60)
     for server in still_running:
         # PostgreSQL's "fast shutdown".
         server.send_signal(signal.SIGINT)
-    psutil.wait_procs(still_running, timeout=30)
+    psutil.wait_procs(still_running, timeout=60)
     assert not still_running, f"a server in {folder} outlived its notebook by 30 s"
 
 

@@ -55,7 +55,7 @@ def own_folder() -> Iterator[Path]:
     for file in folder.rglob("postmaster.pid"):
         number = int(file.read_text().splitlines()[0])
         if psutil.pid_exists(number):
-            psutil.wait_procs([psutil.Process(number)], timeout=30)
+            psutil.wait_procs([psutil.Process(number)], timeout=60)
     shutil.rmtree(folder)
 
 

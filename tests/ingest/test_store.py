@@ -714,7 +714,7 @@ def test_two_writers_make_one_observation(empty_dsn: str) -> None:
 
     def write(target: int) -> None:
         with engine.begin() as connection:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=60)
             outcomes.extend(statuses(connection, product(target), product(3)))
 
     writers = [threading.Thread(target=write, args=(target,)) for target in (1, 2)]

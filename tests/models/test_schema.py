@@ -213,7 +213,7 @@ def test_two_processes_that_create_at_once_make_one_database(blank: sa.Engine) -
     def create() -> None:
         try:
             with blank.connect() as connection:
-                together.wait(timeout=30)
+                together.wait(timeout=60)
                 with connection.begin():
                     added.append(len(schema.create(connection)))
         except BaseException as error:

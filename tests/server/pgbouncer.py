@@ -104,7 +104,7 @@ def pgbouncer(
         "postgresql+psycopg2", server.username, None, "127.0.0.1", listen, server.database
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 psycopg2.connect(

@@ -134,7 +134,7 @@ def leave(process: subprocess.Popen[str]) -> None:
     """End the other process like a notebook that is closed."""
     assert process.stdin is not None
     process.stdin.close()
-    assert process.wait(30) == 0
+    assert process.wait(60) == 0
 
 
 def ask_stranger(sockets: Path) -> subprocess.CompletedProcess[str]:

@@ -78,7 +78,7 @@ def interrupted(watcher: sa.Connection, url: str, like: str = "%pg_sleep%") -> I
     sent: list[Stopwatch] = []
 
     def press() -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not busy(watcher, url, like):
             if time.monotonic() > deadline:
                 return
@@ -289,7 +289,7 @@ def test_what_is_to_be_done_meanwhile_is_done(driver: Any) -> None:
         if len(ticks) == 3:
             enough.set()
 
-    assert interruptible(driver, lambda: enough.wait(20), meanwhile=tick) is True
+    assert interruptible(driver, lambda: enough.wait(60), meanwhile=tick) is True
     assert len(ticks) >= 3
 
 
@@ -384,7 +384,7 @@ def test_calls_under_way_have_a_thread_each_and_more_are_never_made() -> None:
         enough = threading.Event()
 
         def wait(until: threading.Event = enough) -> int:
-            assert until.wait(20)
+            assert until.wait(60)
             return threading.get_ident()
 
         outer = interruptible(None, wait, meanwhile=tick)
@@ -404,7 +404,7 @@ def test_a_forked_process_starts_separate_threads() -> None:
             os._exit(0 if done else 1)
         finally:
             os._exit(2)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     ended, status = os.waitpid(child, os.WNOHANG)
     while not ended and time.monotonic() < deadline:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -439,7 +439,7 @@ def test_a_thread_that_waits_keeps_nothing_of_its_last_work_alive() -> None:
     try:
         kept = call()
         # The thread lets go of it after the caller went on.
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while kept() is not None and time.monotonic() < deadline:
             pass
         assert kept() is None

@@ -315,7 +315,7 @@ def test_two_threads_take_turns(url: str, watch: Watch) -> None:
                 session.scalar(sa.text("SELECT 1"))
                 inside.append("first in")
                 entered.set()
-                assert leave.wait(20)
+                assert leave.wait(60)
                 session.scalar(sa.text("SELECT 1"))
                 inside.append("first out")
 
@@ -328,15 +328,15 @@ def test_two_threads_take_turns(url: str, watch: Watch) -> None:
         waiting = threading.Event()
         threads = [threading.Thread(target=first), threading.Thread(target=second)]
         threads[0].start()
-        assert entered.wait(20)
+        assert entered.wait(60)
         threads[1].start()
-        assert waiting.wait(20)
+        assert waiting.wait(60)
         # It waits before the commit: for no other client this could be too early.
         threads[1].join(0.2)
         assert inside == ["first in"]
         leave.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         assert inside == ["first in", "first out", "second"]
         assert watch.is_quiet()
 
@@ -382,7 +382,7 @@ def test_an_error_lets_the_next_thread_in(url: str) -> None:
         results: list[int] = []
         thread = threading.Thread(target=lambda: results.append(len(db.targets())))
         thread.start()
-        thread.join(20)
+        thread.join(60)
         assert results == [2]
 
 
@@ -434,7 +434,7 @@ def test_a_kernel_that_dies_leaves_nothing(url: str, watch: Watch, when: str) ->
             watch.wait(lambda: any(state == "active" for state, *_ in watch.backends()))
         if when != "by itself":
             os.kill(process.pid, signal.SIGKILL)
-        process.wait(20)
+        process.wait(60)
     assert watch.wait(lambda: not watch.backends()) < 5
     with lcdb.connect(url) as db:
         assert db.missions()["description"].tolist() != ["x"]
