@@ -20,7 +20,7 @@ from lcdb_notebook.search import layout, stars
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
-__all__ = ["CHUNK_BYTES", "Part", "Shared", "by_pair", "chunks", "read_chunk"]
+__all__ = ["CHUNK_BYTES", "Part", "SharedArrays", "by_pair", "chunks", "read_chunk"]
 
 #: Bytes fetched at a time when streaming: large enough to make the cost of a statement
 #: negligible, and small enough for any laptop.
@@ -49,7 +49,7 @@ def read_chunk(
     session_scope: Callable[[], AbstractContextManager[orm.Session]],
     part: Part,
     missions: Mapping[UUID, tuple[str, Clock]],
-    shared: Shared,
+    shared: SharedArrays,
     *,
     bar: Bar,
     done: int,
@@ -65,7 +65,7 @@ def read_chunk(
         The rows.
     missions : mapping of uuid.UUID to tuple of (str, Clock)
         For each mission id, its name and clock.
-    shared : Shared
+    shared : SharedArrays
         What earlier chunks had in common with this one.
     bar : Bar
         Shows the progress.
@@ -88,7 +88,7 @@ def read_chunk(
     return chunk
 
 
-class Shared:
+class SharedArrays:
     """Cadence numbers and observation-wide flags that are kept for the next chunk.
 
     They have a version, so that the next chunk can detect changes.
@@ -192,7 +192,7 @@ def _fetch(
     rows: Sequence[Row],
     found: Found,
     missions: Mapping[UUID, tuple[str, Clock]],
-    shared: Shared,
+    shared: SharedArrays,
     bar: Bar,
     done: int,
     origins: Origins | None,

@@ -12,7 +12,7 @@ from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.assemble import Chunk
-from lcdb_notebook.read.chunks import CHUNK_BYTES, Part, Shared, chunks, read_chunk
+from lcdb_notebook.read.chunks import CHUNK_BYTES, Part, SharedArrays, chunks, read_chunk
 from lcdb_notebook.read.origins import Origins
 from lcdb_notebook.read.progress import Bar, Progress
 from lcdb_notebook.search.results import Found
@@ -52,7 +52,7 @@ def concurrent_outcomes(
     """
     number = len(snapshot)
     threads = [ThreadPoolExecutor(1, "lcdb-connection") for _ in range(number)]
-    shared = [Shared() for _ in range(number)]
+    shared = [SharedArrays() for _ in range(number)]
     silent = Progress(0, "light curve", False)
     under_way: deque[tuple[Part, Future[Chunk]]] = deque()
     done = 0

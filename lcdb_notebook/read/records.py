@@ -13,7 +13,7 @@ from lcdb_notebook.errors import DataError
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.read.chunks import CHUNK_BYTES, Shared, chunks, read_chunk
+from lcdb_notebook.read.chunks import CHUNK_BYTES, SharedArrays, chunks, read_chunk
 from lcdb_notebook.read.concurrent import concurrent_outcomes
 from lcdb_notebook.read.origins import Origins
 from lcdb_notebook.read.progress import Bar, Progress
@@ -112,7 +112,7 @@ def outcomes(
 
     The parameters are those of :func:`records`, with the rows in pages; ``bar`` shows the progress.
     """
-    shared = Shared()
+    shared = SharedArrays()
     done = 0
     for part in chunks(pages, chunk_bytes):
         made = read_chunk(

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
-from lcdb_notebook.search.lineage.layout import FONT, PADDING, Drawable, Layout, Point, layout
+from lcdb_notebook.search.lineage.layout import FONT, PADDING, Drawable, GraphLayout, Point, layout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,14 +62,16 @@ def svg(lineage: Drawable) -> str:
     return whole[whole.index("<svg") :]
 
 
-def _new_axes(make: Any, planned: Layout) -> Axes:
+def _new_axes(make: Any, planned: GraphLayout) -> Axes:
     shrunk = min(1.0, _LARGEST_SIDE * 72 / max(planned.size))
     inches = tuple(max(0.5, side * shrunk / 72) for side in planned.size)
     figure: Figure = make(figsize=inches if shrunk * FONT >= _SMALLEST_FONT else _OF_DOTS)
     return figure.add_axes((0, 0, 1, 1))
 
 
-def draw_planned(lineage: Drawable, planned: Layout, ax: Axes) -> dict[DataSetId, Point] | None:
+def draw_planned(
+    lineage: Drawable, planned: GraphLayout, ax: Axes
+) -> dict[DataSetId, Point] | None:
     """Draw a lineage with a given layout.
 
     Returns
@@ -130,7 +132,7 @@ def _arrow(ax: Axes, path: Sequence[Point], scale: float, colour: str) -> None:
     )
 
 
-def _box(ax: Axes, id_: DataSetId, planned: Layout, scale: float, *, asked: bool) -> None:
+def _box(ax: Axes, id_: DataSetId, planned: GraphLayout, scale: float, *, asked: bool) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     x, y = planned.positions[id_]
@@ -161,7 +163,7 @@ def _box(ax: Axes, id_: DataSetId, planned: Layout, scale: float, *, asked: bool
     )
 
 
-def _dots(ax: Axes, lineage: Drawable, planned: Layout) -> dict[DataSetId, Point]:
+def _dots(ax: Axes, lineage: Drawable, planned: GraphLayout) -> dict[DataSetId, Point]:
     """Draw dots instead of boxes, with each layer spread over the full height.
 
     A layer with too many dots to distinguish is drawn in several columns.

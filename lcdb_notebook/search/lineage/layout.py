@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 
-__all__ = ["FONT", "PADDING", "Drawable", "Layout", "Point", "layout"]
+__all__ = ["FONT", "PADDING", "Drawable", "GraphLayout", "Point", "layout"]
 
 Point: TypeAlias = tuple[float, float]
 Link: TypeAlias = tuple[DataSetId, DataSetId]
@@ -48,7 +48,7 @@ class Drawable(Protocol):
 
 
 @dataclass(frozen=True)
-class Layout:
+class GraphLayout:
     """The layout of a drawing, in points from its upper left corner.
 
     Parameters
@@ -75,7 +75,7 @@ class Layout:
     size: Point
 
 
-def layout(lineage: Drawable) -> Layout:
+def layout(lineage: Drawable) -> GraphLayout:
     """Compute the layout of a lineage."""
     layers = _layers(lineage)
     lines = _lines(lineage)
@@ -99,7 +99,7 @@ def layout(lineage: Drawable) -> Layout:
         if any(lineage.depths[cycle[0]] == len(layers) - 1 for cycle in lineage.cycles)
         else (_BETWEEN_LAYERS)
     )
-    return Layout(
+    return GraphLayout(
         {slot: place for slot, place in positions.items() if not isinstance(slot, tuple)},
         {slot: width for slot, width in widths.items() if not isinstance(slot, tuple)},
         height,

@@ -20,7 +20,7 @@ from lcdb_notebook.server.wire.fields import (
     TRAILER,
     Field,
 )
-from lcdb_notebook.server.wire.layout import Buffer, Layout, read_layout
+from lcdb_notebook.server.wire.layout import Buffer, RowLayout, read_layout
 from lcdb_notebook.server.wire.rows import Rows
 
 BLOCK_BYTES: Final = 384 * 1024
@@ -95,7 +95,7 @@ class RowReader:
         # Bytes that are gathered before anything else is done.
         self._limit = block_bytes
         self._direct = block_bytes // 2
-        self._layout: Layout | None = None
+        self._layout: RowLayout | None = None
         self._begun = self._ended = self._failed = False
         _reuse_freed_memory()
 

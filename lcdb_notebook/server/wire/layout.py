@@ -1,7 +1,7 @@
 """The byte layout of a row, parsed from one row and compared with the following rows.
 
 Rows of equal shape differ only in their values; all other bytes (field counts, lengths, array
-headers) are the same, at the same offsets. A :class:`Layout` contains these bytes, so that any
+headers) are the same, at the same offsets. A :class:`RowLayout` contains these bytes, so that any
 number of rows can be compared with it in a few strided numpy operations. Equality checks a row
 completely, except for the lengths of array elements.
 """
@@ -71,7 +71,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowLayout:
     """The shape of a row: its size in bytes, its fixed bytes, and the slots for values."""
 
     size: int
@@ -145,11 +145,11 @@ class LayoutBuilder:
         self._flush()
         self._start = offset + size
 
-    def build(self) -> Layout:
+    def build(self) -> RowLayout:
         """Finish the layout."""
         size = self.offset
         self._flush()
-        return Layout(size, tuple(self._fixed), tuple(self._slots))
+        return RowLayout(size, tuple(self._fixed), tuple(self._slots))
 
     def _flush(self) -> None:
         if self._pending:
@@ -165,7 +165,7 @@ def where(field: Field, position: int, row: int) -> str:
 
 def read_layout(
     fields: Sequence[Field], buffer: Buffer, start: int, end: int, row: int
-) -> Layout | int:
+) -> RowLayout | int:
     """Parse the row that begins at ``start``.
 
     Parameters
@@ -181,7 +181,7 @@ def read_layout(
 
     Returns
     -------
-    Layout or int
+    RowLayout or int
         The shape of the row; or, if the row is incomplete, the smallest ``end`` with which parsing
         can continue.
 
