@@ -60,7 +60,7 @@ class EmbeddedServer:
         if self._server is None:
             # Not pytest's own temporary folder: only its owner may enter that one, and the server
             # of somebody who is root runs as another user. The path is short, as sockets need it.
-            self._folder = Path(tempfile.mkdtemp(prefix="lcdb-test-"))
+            self._folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
             self._server = embedded.start(self._folder)
             with _engine(self._server.url("postgres")).connect() as connection:
                 # It has nothing to keep: waiting for the disk takes most of a new database's time,
@@ -84,6 +84,9 @@ _NAMES_DB = re.compile(r"\bdb\.")
 SERVER = pytest.StashKey[EmbeddedServer]()
 
 LEFT_OUT = pytest.StashKey[int]()
+
+TEMPORARY = "lcdb-test-"
+"""Begins the names of folders of servers, here and in .ci/run, that are removed after the tests."""
 
 INSTALLED = (
     "Chromium",
@@ -213,7 +216,8 @@ def pytest_sessionstart() -> None:
 
 def pytest_collection_finish() -> None:
     # What has been imported and collected need not be searched for garbage after each test.
-    gc.collect()
+    if "LCDB_TEST_IN_OWN_PROCESS" not in os.environ:
+        gc.collect()
     gc.freeze()
     gc.enable()
 
@@ -284,10 +288,14 @@ def _engine(url: sa.URL) -> sa.Engine:
 
 
 @contextmanager
-def _database(server_url: sa.URL, template: str = "template0") -> Iterator[str]:
+def _database(
+    server_url: sa.URL, template: str = "template0", *, lasts: bool = False
+) -> Iterator[str]:
     """Create a database and drop it afterwards, even if there are connections.
 
-    It is empty, or a copy of another one, to which nothing may be connected.
+    It is empty, or a copy of another one, to which nothing may be connected. One that lasts until
+    the end of the run is removed with a temporary server: dropping a hundred at once takes most of
+    a minute.
     """
     name = f"lcdb_test_{uuid.uuid4().hex}"
     # Each statement has its own connection: some databases live as long as the run, and a server
@@ -303,8 +311,9 @@ def _database(server_url: sa.URL, template: str = "template0") -> Iterator[str]:
     try:
         yield server_url.set(database=name).render_as_string(hide_password=False)
     finally:
-        with _engine(server_url).connect() as connection:
-            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        if not (lasts and TEMPORARY in str(server_url.query.get("host"))):
+            with _engine(server_url).connect() as connection:
+                connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 class ForDoctests:
@@ -322,7 +331,10 @@ class ForDoctests:
     @classmethod
     def demo_database(cls, pytestconfig: pytest.Config) -> Iterator[Database]:
         """A database of the demonstration data: 24 stars in two sectors."""
-        with _database(_server(pytestconfig)) as url, connect(url, write=True, create=True) as db:
+        with (
+            _database(_server(pytestconfig), lasts=True) as url,
+            connect(url, write=True, create=True) as db,
+        ):
             demo.load(db.session)
             yield db
 
@@ -356,7 +368,7 @@ def new_database(server_url: sa.URL) -> Iterator[Callable[[], str]]:
     For fixtures of a module or a class; a single test takes ``blank_dsn``.
     """
     with ExitStack() as databases:
-        yield lambda: databases.enter_context(_database(server_url))
+        yield lambda: databases.enter_context(_database(server_url, lasts=True))
 
 
 @pytest.fixture
@@ -369,7 +381,7 @@ def blank_dsn(server_url: sa.URL) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def _with_tables(server_url: sa.URL) -> Iterator[str]:
     """Name of a database with empty tables, to which nothing is ever connected again."""
-    with _database(server_url) as url:
+    with _database(server_url, lasts=True) as url:
         with connect(url, write=True, create=True):
             pass
         yield str(sa.make_url(url).database)
@@ -391,7 +403,7 @@ def dsn(server_url: sa.URL) -> Iterator[str]:
 
     A test that commits into it takes ``empty_dsn`` instead.
     """
-    with _database(server_url) as url:
+    with _database(server_url, lasts=True) as url:
         with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
             schema.create(connection)
         yield url
@@ -426,31 +438,31 @@ class Layouts:
         """Return the URL of a database that all tests share: undo your changes."""
         if layout not in self._filled:
             if layout == layouts.OWN:
-                url = self._kept.enter_context(_database(self._server_url))
+                url = self._kept.enter_context(_database(self._server_url, lasts=True))
                 with _engine(sa.make_url(url)).connect() as connection:
                     layouts.fill(connection, self.sky)
             else:
-                url = self._kept.enter_context(self.copy(layouts.OWN))
+                url = self._kept.enter_context(self.copy(layouts.OWN, lasts=True))
                 with _engine(sa.make_url(url)).connect() as connection:
                     layouts.convert(connection, layout)
             self._filled[layout] = url
         return self._filled[layout]
 
     @contextmanager
-    def copy(self, layout: str) -> Iterator[str]:
+    def copy(self, layout: str, *, lasts: bool = False) -> Iterator[str]:
         """Yield a copy that may be changed."""
-        with self.converted(self.shared(layout), layouts.OWN) as url:
+        with self.converted(self.shared(layout), layouts.OWN, lasts=lasts) as url:
             yield url
 
     @contextmanager
-    def converted(self, url: str | sa.URL, layout: str) -> Iterator[str]:
+    def converted(self, url: str | sa.URL, layout: str, *, lasts: bool = False) -> Iterator[str]:
         """Yield a copy of a database of this package, moved into another layout."""
         name = sa.make_url(url).database
         with _engine(self._server_url).connect() as connection:
             connection.exec_driver_sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
             )
-        with _database(self._server_url, str(name)) as copied:
+        with _database(self._server_url, str(name), lasts=lasts) as copied:
             with _engine(sa.make_url(copied)).connect() as connection:
                 layouts.convert(connection, layout)
             yield copied
@@ -470,7 +482,7 @@ def all_layouts(server_url: sa.URL) -> Iterator[Layouts]:
 @pytest.fixture(scope="session")
 def partitioned(server_url: sa.URL) -> Iterator[str]:
     """URL of a LightcurveDB 3 with 60 partitions of each table, shared by all tests."""
-    with _database(server_url) as url:
+    with _database(server_url, lasts=True) as url:
         with _engine(sa.make_url(url)).connect() as connection:
             partitions.fill(connection, 60, cadences=8, targets=2_000)
         yield url
