@@ -76,7 +76,8 @@ def ingest(
         "newer" replaces older releases (by DATA_REL, then DATE) and ignores older files, but
         rejects a file if other light curves were derived from the stored ones. True always
         replaces, and keeps derived light curves. The light curves keep their DataSets and lineage;
-        times and flags of the target in that observation are replaced, too. Nothing else changes.
+        times, flags, header cards and further columns of the target in that observation are
+        replaced, too. Cadences that only the old file had become gaps. Nothing else changes.
     progress : bool, optional
         Whether to show a progress bar. By default it appears after one second.
     author, photometry : str, optional

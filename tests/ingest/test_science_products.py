@@ -23,6 +23,7 @@ from lcdb_notebook.ingest.batches import ingest
 from lcdb_notebook.ingest.from_lightkurve.add import add
 from lcdb_notebook.ingest.from_lightkurve.convert import product_from_lightcurve
 from lcdb_notebook.ingest.readers.dispatch import read_product
+from lcdb_notebook.models import DataSet, ProcessingMethod
 
 ROWS = 64
 PRESETS = ("none", "default", "hard", "hardest")
@@ -413,6 +414,23 @@ def test_read_product_of_tasoc_names_the_method_of_the_correction(tmp_path: Path
     fits.setval(path, "CORRMET", value="ensemble", ext=1)
     names = {c.processing.name for c in read_product(path).curves if c.processing}
     assert names == {"TASOC ensemble"}
+
+
+def test_ingest_with_replace_keeps_the_other_file_of_a_star_from_tasoc(
+    session: orm.Session, tmp_path: Path
+) -> None:
+    paths = []
+    for method, date in (("cbv", "2020-03-18"), ("ensemble", "2020-03-20")):
+        path = tasoc(tmp_path).rename(tmp_path / f"{method}.fits")
+        fits.setval(path, "CORRMET", value=method, ext=1)
+        fits.setval(path, "DATE", value=date)
+        paths.append(path)
+    for replace in ("newer", True):
+        report = ingest(session, paths, replace=replace, on_error="raise", progress=False)
+        assert report.replaced == 0
+    assert report.unchanged == 2
+    processings = session.scalars(sa.select(ProcessingMethod.name).join(DataSet))
+    assert sorted(processings) == ["TASOC cbv", "TASOC ensemble"]
 
 
 @pytest.mark.parametrize("author", ["CDIPS", "PATHOS", "ELEANOR", "EVEREST", "K2SFF", "KEPSEISMIC"])

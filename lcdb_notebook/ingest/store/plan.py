@@ -20,6 +20,7 @@ from lcdb_notebook.ingest.store.planned import (
 )
 from lcdb_notebook.ingest.store.replacing import (
     Replace,
+    check_remains,
     decide,
     replaced_curve,
     replaced_sampling,
@@ -107,6 +108,9 @@ class Plan:
             matches = [
                 self._match(product, curve, pair, sampling, cadence) for curve in product.curves
             ]
+            if replace:
+                matched = [light_curve.dataset for light_curve, _ in matches]
+                check_remains(product, cadence, pair, sampling, matched, replace)
         except ConflictError as error:
             stored = self._stored(product, pair)
             newer = tuple(light_curve for light_curve in stored if light_curve is not None)

@@ -106,6 +106,13 @@ class Pair:
     dependents: set[int] = field(default_factory=set)
     problem: str = ""
 
+    @property
+    def datasets(self) -> set[int]:
+        """Ids of the light curves, negative before they are stored."""
+        return {
+            light_curve.dataset for several in self.light_curves.values() for light_curve in several
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class SharedPlan:

@@ -9,7 +9,13 @@ import numpy as np
 
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import Curve, FloatVector, IntVector, Product
-from lcdb_notebook.ingest.store.align import Placement, Sampling, time_ascends, union
+from lcdb_notebook.ingest.store.align import (
+    ConflictError,
+    Placement,
+    Sampling,
+    time_ascends,
+    union,
+)
 from lcdb_notebook.ingest.store.planned import LightCurve, Pair
 
 Replace = bool | Literal["newer"]
@@ -73,6 +79,68 @@ def decide(
                 "replace it and keep them"
             )
     return True
+
+
+def check_remains(
+    product: Product,
+    cadence: IntVector,
+    pair: Pair,
+    merged: Sampling,
+    matched: Iterable[int],
+    replace: Replace,
+) -> None:
+    """Check that nothing of an older release would remain beside a product of the same values.
+
+    Cadences that had times, but no flux, may be missing from it, or only its header cards and
+    further columns may differ. Then no number contradicts the stored ones, and yet the result of
+    merging would depend on the order of the files. Parts of an observation are always merged.
+
+    Parameters
+    ----------
+    product
+        The new product, whose values agree with the stored ones.
+    cadence
+        Its cadence numbers.
+    pair
+        Its stored target and observation.
+    merged
+        The times and flags of both.
+    matched
+        Ids of the light curves of the product.
+    replace
+        The user's argument, which is not False.
+
+    Raises
+    ------
+    ConflictError
+        If one of the two must replace the other, as :func:`decide` decides.
+    """
+    if pair.sampling is None or product.part:
+        return
+    newer = None if product.release is None else product.release.is_newer(pair.release)
+    matched = set(matched)
+    others = (pair.dependents | pair.datasets) - matched
+    if newer is False and replace == "newer":
+        brings_curves = not matched <= pair.datasets
+        conflict = not brings_curves and merged is not pair.sampling
+    elif newer is None:
+        conflict = replace is True and not others and _has_more(merged, product, cadence)
+    else:
+        conflict = not others or _has_more(merged, product, cadence)
+    if conflict:
+        raise ConflictError(
+            f"{product.catalog} {product.target} has cadences, header cards or columns of another "
+            "release"
+        )
+
+
+def _has_more(merged: Sampling, product: Product, cadence: IntVector) -> bool:
+    """Return whether there are times or flags that a product does not have."""
+    place = Placement(cadence, merged.cadence)
+    return not np.array_equal(np.isfinite(merged.time), np.isfinite(place(product.time))) or any(
+        not np.array_equal(merged.quality[name], place(flags))
+        for name, flags in product.quality.items()
+    )
 
 
 def replaced_sampling(product: Product, cadence: IntVector, pair: Pair) -> Sampling:
