@@ -443,6 +443,13 @@ def test_read_product_refuses_times_that_are_impossible(tmp_path: Path, author: 
         read_product(path)
 
 
+def test_read_product_of_kepseismic_refuses_an_unknown_time_scale(tmp_path: Path) -> None:
+    path = kepseismic(tmp_path)
+    fits.setval(path, "TIMESYS", value="LOCAL TIME", ext=1)
+    with pytest.raises(IngestError, match="TIMESYS must be a time scale, got 'LOCAL TIME'"):
+        read_product(path)
+
+
 def test_read_product_verifies_checksums_after_the_pipeline_is_known(tmp_path: Path) -> None:
     path = tasoc(tmp_path)
     fits.setval(path, "CHECKSUM", value="7aoAEZl57dlA7Zl5", ext=0)

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.product import FloatVector, Named, Product
 from lcdb_notebook.ingest.readers.dates import check_dates
 from lcdb_notebook.ingest.readers.fits_product import build_product, target_number
 from lcdb_notebook.ingest.readers.flux_columns import FluxColumn, read_curves
 from lcdb_notebook.ingest.readers.headers import Header, text
 from lcdb_notebook.ingest.readers.table import LightCurveTable
-from lcdb_notebook.ingest.readers.times import exposure_of_steps
+from lcdb_notebook.ingest.readers.times import exposure_of_steps, time_scale
 from lcdb_notebook.lightcurve.missions import ALL_QUARTERS, KEPLER
 
 __all__ = ["COLUMNS", "FLAGS", "read", "recognizes", "variant"]
@@ -75,11 +74,8 @@ def read(table: LightCurveTable) -> Product:
 def _times(table: LightCurveTable) -> FloatVector:
     from astropy.time import Time
 
-    scale = text(table.header, "TIMESYS").lower() or "tdb"
-    if scale not in Time.SCALES:
-        raise IngestError(f"header card TIMESYS must be a time scale, got {scale.upper()!r}")
     KEPLER.clock.time_format()
-    dates = Time(table.floats("TIME"), format="mjd", scale=scale)
+    dates = Time(table.floats("TIME"), format="mjd", scale=time_scale(table.header))
     time: FloatVector = np.asarray(dates.tdb.to_value(KEPLER.clock.format_name), dtype=float)
     check_dates(time, KEPLER)
     return time

@@ -14,7 +14,7 @@ from lcdb_notebook.ingest.product import FloatVector, Product
 from lcdb_notebook.ingest.readers.flux_columns import column_unit
 from lcdb_notebook.ingest.readers.headers import Header, text, value
 from lcdb_notebook.ingest.readers.table import LightCurveTable
-from lcdb_notebook.ingest.readers.times import SECONDS_PER_DAY
+from lcdb_notebook.ingest.readers.times import SECONDS_PER_DAY, time_scale
 from lcdb_notebook.lightcurve import missions
 
 TO_FITS = "lightkurve to_fits"
@@ -141,9 +141,7 @@ def _time(table: LightCurveTable) -> Any:
     from astropy.time import Time
 
     values = table.floats(_first(table, _TIMES, "time"))
-    scale = (text(table.header, "TIMESYS") or "TDB").lower()
-    if scale not in Time.SCALES:
-        raise IngestError(f"header card TIMESYS must be a time scale, got {scale.upper()!r}")
+    scale = time_scale(table.header)
     time_format = _time_format(table)
     if time_format is not None:
         import lightkurve.time

@@ -45,6 +45,22 @@ def check_clock(header: Header, mission: KnownMission, *, strict: bool = True) -
             raise IngestError(f"header card {key} must be {expected!r}, got {text(header, key)!r}")
 
 
+def time_scale(header: Header) -> str:
+    """Return the time scale of TIMESYS as astropy names it; "tdb" without the card.
+
+    Raises
+    ------
+    IngestError
+        If it is not a time scale.
+    """
+    from astropy.time import Time
+
+    scale = (text(header, "TIMESYS") or "TDB").lower()
+    if scale not in Time.SCALES:
+        raise IngestError(f"header card TIMESYS must be a time scale, got {scale.upper()!r}")
+    return scale
+
+
 def unreferenced_times(table: LightCurveTable, column: str, mission: KnownMission) -> FloatVector:
     """Read times in the mission's format from a file that may have no reference for them.
 
