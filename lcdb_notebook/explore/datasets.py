@@ -289,15 +289,12 @@ def _observation_labels(found: Found, ids: list[int]) -> list[str]:
     labels = []
     for id_ in ids:
         about, cadences = found.observations[id_]
-        when = [
-            f"{name.removesuffix('_number').replace('_', ' ')} {about.fields[name]}"
-            for name in about.chronology
-            if about.fields.get(name) is not None
-        ]
         author, exptime = (about.fields.get(name) for name in ("author", "exptime"))
         how = [str(author)] if author is not None else []
         how += [f"{exptime:g} s"] if exptime is not None else []
-        labels.append(", ".join([*(when or [f"observation {id_}"]), *how]) + f" ({cadences:,})")
+        labels.append(
+            ", ".join([*(about.when or [f"observation {id_}"]), *how]) + f" ({cadences:,})"
+        )
     return [
         f"{label} #{id_}" if labels.count(label) > 1 else label
         for label, id_ in zip(labels, ids, strict=True)

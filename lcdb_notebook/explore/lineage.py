@@ -14,6 +14,7 @@ from lcdb_notebook.explore.widget.base import Panel, sent_last
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Lineages, Searches
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
+from lcdb_notebook.search.lineage.layout import lines_of
 
 if TYPE_CHECKING:
     from lcdb_notebook.lightcurve.record import LightCurveData
@@ -127,7 +128,8 @@ class LineageExplorer(Panel):
         ids = [] if lineage is None else sorted(lineage.graph, key=lineage.depths.__getitem__)
         self._setting = True
         try:
-            options = [(self._name(id_), id_) for id_ in ids]
+            lines = {} if lineage is None else lines_of(lineage)
+            options = [(", ".join(lines[id_]), id_) for id_ in ids]
             self._nodes.options = [_NOTHING, *options]
             self._others.options = [_NOTHING, *options]
             self._graph.show(lineage)
@@ -139,13 +141,6 @@ class LineageExplorer(Panel):
         self._graph.choose(self.node, shown=self.shown)
         self._show_choice()
         self.rendered(self._description())
-
-    def _name(self, id_: int) -> str:
-        assert self.lineage is not None
-        node = self.lineage.graph.nodes[id_]
-        several = len({n["observation"] for n in self.lineage.graph.nodes.values()}) > 1
-        when = f", observation {node['observation']}" if several else ""
-        return f"{self.lineage.label(id_)}{when}"
 
     def _show_choice(self) -> None:
         """Show in the drop-downs what is chosen."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -12,7 +13,14 @@ import numpy.typing as npt
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 
-__all__ = ["RAW", "LightCurveData", "ObservationData", "StarParameter", "processing_label"]
+__all__ = [
+    "RAW",
+    "LightCurveData",
+    "ObservationData",
+    "StarParameter",
+    "observation_names",
+    "processing_label",
+]
 
 
 class _Raw(str):
@@ -72,6 +80,67 @@ class ObservationData:
     fields: Mapping[str, Any]
     instrument: tuple[str, ...]
     chronology: tuple[str, ...] = ()
+
+    @property
+    def when(self) -> list[str]:
+        """The fields that increase with time, in words; empty if the database has none.
+
+        Examples
+        --------
+        >>> fields = {"sector": 1, "orbit_number": 9}
+        >>> ObservationData(1, "tess_observation", fields, (), ("sector", "orbit_number")).when
+        ['sector 1', 'orbit 9']
+        """
+        return [
+            f"{name.removesuffix('_number').replace('_', ' ')} {self.fields[name]}"
+            for name in self.chronology
+            if self.fields.get(name) is not None
+        ]
+
+
+def observation_names(observations: Iterable[ObservationData]) -> dict[int, str]:
+    """Name observations by sector and orbit, or the other fields that increase with time.
+
+    Pipeline, exposure time and the place in the instrument are added where simultaneous
+    observations differ in them, and the id if that is not enough.
+
+    Returns
+    -------
+    dict of int to str
+        Names by id of the observation, such as ``sector 1, orbit 9, 1800 s``.
+
+    Examples
+    --------
+    >>> found = db.search(1, sector=(1, 2), exptime=1800, processing="raw").read()
+    >>> list(observation_names(data.observation for data in found).values())
+    ['sector 1', 'sector 2']
+    """
+    known = list(observations)
+    names = {about.id: about.when or [f"observation {about.id}"] for about in known}
+    for describe in (_author, _exposure, _instrument):
+        seen: dict[tuple[str, ...], set[str]] = {}
+        for about in known:
+            seen.setdefault(tuple(about.when), set()).add(describe(about))
+        if any(len(different) > 1 for different in seen.values()):
+            for about in known:
+                names[about.id] += filter(None, [describe(about)])
+    joined = {id_: ", ".join(parts) for id_, parts in names.items()}
+    often = Counter(joined.values())
+    return {id_: f"{name} #{id_}" if often[name] > 1 else name for id_, name in joined.items()}
+
+
+def _author(about: ObservationData) -> str:
+    return str(about.fields.get("author") or "")
+
+
+def _exposure(about: ObservationData) -> str:
+    exptime = about.fields.get("exptime")
+    return "" if exptime is None else f"{exptime:g} s"
+
+
+def _instrument(about: ObservationData) -> str:
+    # Without the root, which is the telescope.
+    return " ".join(about.instrument[1:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,7 @@ def _divided(rows: Sequence[Any], arranged: layout.Layout) -> Found:
     missions: dict[UUID, tuple[str, Clock]] = {}
     for row in rows:
         if row.observation not in observations:
-            observations[row.observation] = _observation(row, arranged)
+            observations[row.observation] = observation_of(row, arranged)
         values = row._mapping
         id_ = values["mission.id"]
         if id_ is not None and id_ not in missions:
@@ -228,7 +228,7 @@ def _described(session: orm.Session, rows: Sequence[Any]) -> Found:
     arranged = layout.of(session)
     statement, values = sql.observations(ids, arranged.fields)
     described = session.connection().execute(arranged.present(statement), values).all()
-    observations = {row.id: _observation(row, arranged) for row in described}
+    observations = {row.id: observation_of(row, arranged) for row in described}
     if len(observations) < len(ids):
         # An observation and its DataSets were deleted between the two statements.
         rows = [row for row in rows if row.observation in observations]
@@ -247,7 +247,8 @@ def _clock(**columns: Any) -> Clock:
     return Mission(**columns).clock
 
 
-def _observation(row: Any, arranged: layout.Layout) -> tuple[ObservationData, int]:
+def observation_of(row: Any, arranged: layout.Layout) -> tuple[ObservationData, int]:
+    """Return the observation of a row of :func:`sql.observations`, and its number of cadences."""
     values = row._mapping
     mapper = sa.inspect(Observation).polymorphic_map[row.type]
     labels = {

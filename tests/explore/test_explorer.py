@@ -393,6 +393,9 @@ def test_marks_in_the_lineage_follow_the_picture(db: lcdb.Database) -> None:
     assert len(drawn) > 1
     assert [graph.ids[number] for number in graph._shown] == drawn
     assert (explorer.lineage.node, graph._chosen) == (None, -1)
+    (label,) = (label for label, id_ in explorer.lineage._nodes.options if id_ == drawn[-1])
+    assert label.endswith(f" #{drawn[-1]}, sector 2, 1800 s")
+    assert graph._drawn["nodes"][graph._shown[-1]]["lines"][1] == "sector 2, 1800 s"
     press(explorer.lineage, drawn[-1])
     assert explorer.dataset == drawn[-1]
     assert [graph.ids[number] for number in graph._shown] == drawn[-1:]

@@ -26,6 +26,7 @@ from lcdb_notebook.search import browse, results
 from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.layout import keyed
+from lcdb_notebook.search.lineage.layout import lines_of
 from lcdb_notebook.server.embedded.account import server_account
 
 STAR = 1_000_000_007 * 3
@@ -110,7 +111,13 @@ ON_2 = pytest.mark.parametrize("layout", ["2.x"], indirect=True)
 def test_a_field_that_the_database_does_not_have_is_named(layout_copy: str) -> None:
     change(layout_copy, "DROP TABLE tess_orbit_observation, orbit")
     with lcdb.connect(layout_copy) as db:
-        assert "sector" not in db.search(STAR).table
+        found = db.search(STAR)
+        assert "sector" not in found.table
+        of_box = lines_of(db.lineage(found))
+        about = found.table[["dataset", "observation"]].to_dict("records")
+        assert all(
+            of_box[row["dataset"]][1] == f"observation {row['observation']}" for row in about
+        )
         for method in (db.search, db.targets, db.observations, db.quality_flags, db.frames):
             with pytest.raises(
                 SchemaError, match=r"observation\.sector does not exist; the fields"

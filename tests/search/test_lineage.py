@@ -41,7 +41,7 @@ from lcdb_notebook.models import (
 )
 from lcdb_notebook.search.lineage import Lineage, histories, lineage, resolve_ids
 from lcdb_notebook.search.lineage.graph import Row
-from lcdb_notebook.search.lineage.layout import layout
+from lcdb_notebook.search.lineage.layout import layout, lines_of
 
 Link = tuple[int, int]
 
@@ -668,6 +668,13 @@ def test_a_light_curve_read_from_a_database_has_a_lineage(db: lcdb.Database) -> 
             assert lc.meta["LINEAGE"] == " -> ".join(steps)
         assert lc.meta["LINEAGE"].endswith(f" #{lc.meta['DATASET']}")
     assert db.lineage(several).asked == tuple(lc.meta["DATASET"] for lc in several)
+
+
+def test_boxes_name_observations_by_the_fields_that_differ(db: lcdb.Database) -> None:
+    found = db.search(1, photometry="DEMO aperture 2px", processing="raw")
+    lines = lines_of(db.lineage(found))
+    names = [lines[id_][1:] for id_ in found.datasets]
+    assert names == [["sector 1, 1800 s"], ["sector 1, 120 s"]]
 
 
 @pytest.mark.own_tables

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lcdb_notebook.errors import ArgumentError, LightCurveNotFoundError
 from lcdb_notebook.lightcurve.dataset_id import DataSetId, in_order
-from lcdb_notebook.lightcurve.record import processing_label
+from lcdb_notebook.lightcurve.record import ObservationData, processing_label
 from lcdb_notebook.search.lineage import outputs
 from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
 
@@ -48,6 +49,8 @@ class Lineage:
     recorded : bool
         Whether the database records lineage. LightcurveDB 3.3 does not; each DataSet is then a
         single node.
+    observations : mapping of int to ObservationData
+        The observations of the DataSets, by id.
 
     Examples
     --------
@@ -63,12 +66,18 @@ class Lineage:
     _repr_html_ = outputs.repr_html
 
     def __init__(
-        self, rows: Iterable[Row], asked: Sequence[DataSetId], *, recorded: bool = True
+        self,
+        rows: Iterable[Row],
+        asked: Sequence[DataSetId],
+        *,
+        recorded: bool = True,
+        observations: Mapping[int, ObservationData] = MappingProxyType({}),
     ) -> None:
         import networkx as nx
 
         self.asked = tuple(asked)
         self.recorded = recorded
+        self.observations = observations
         self.graph: nx.DiGraph[DataSetId] = nx.DiGraph()
         links: list[tuple[DataSetId, DataSetId]] = []
         for id_, *about, sources in sorted(rows, key=lambda row: in_order(row[0])):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 from typing import Any, Protocol, TypeAlias
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
+from lcdb_notebook.lightcurve.record import ObservationData, observation_names
 
-__all__ = ["FONT", "PADDING", "Drawable", "GraphLayout", "Point", "layout"]
+__all__ = ["FONT", "PADDING", "Drawable", "GraphLayout", "Point", "layout", "lines_of"]
 
 Point: TypeAlias = tuple[float, float]
 Link: TypeAlias = tuple[DataSetId, DataSetId]
@@ -34,6 +36,7 @@ class Drawable(Protocol):
 
     asked: tuple[DataSetId, ...]
     graph: Any
+    observations: Mapping[int, ObservationData]
 
     @property
     def cycles(self) -> tuple[tuple[DataSetId, ...], ...]:
@@ -78,7 +81,7 @@ class GraphLayout:
 def layout(lineage: Drawable) -> GraphLayout:
     """Compute the layout of a lineage."""
     layers = _layers(lineage)
-    lines = _lines(lineage)
+    lines = lines_of(lineage)
     height = _LINE * max(len(text) for text in lines.values())
     step = height + _BETWEEN_ROWS
     tallest = max(len(layer) for layer in layers)
@@ -174,15 +177,17 @@ def _path(
     return [*path, (x1 - widths[b] / 2, y1)]
 
 
-def _lines(lineage: Drawable) -> dict[DataSetId, list[str]]:
+def lines_of(lineage: Drawable) -> dict[DataSetId, list[str]]:
     """Return the text of each box; target and observation only if they differ."""
     nodes = lineage.graph.nodes
     stars = {(node["catalog"], node["target"]) for node in nodes.values()}
-    observations = {node["observation"] for node in nodes.values()}
+    ids = {node["observation"] for node in nodes.values()}
+    unnamed = {id_: ObservationData(id_, "observation", {}, ()) for id_ in ids}
+    names = observation_names((unnamed | dict(lineage.observations)).values())
     lines = {}
     for id_, node in nodes.items():
         about = [f"{node['catalog']} {node['target']}"] if len(stars) > 1 else []
-        about += [f"observation {node['observation']}"] if len(observations) > 1 else []
+        about += [names[node["observation"]]] if len(ids) > 1 else []
         lines[id_] = [lineage.label(id_), *([", ".join(about)] if about else [])]
     return lines
 

@@ -11,6 +11,7 @@ from sqlalchemy import orm
 
 from lcdb_notebook.errors import LightCurveNotFoundError
 from lcdb_notebook.lightcurve.dataset_id import DataSetId, dataset_id
+from lcdb_notebook.lightcurve.record import ObservationData
 from lcdb_notebook.models import (
     DataSet,
     DataSetHierarchy,
@@ -21,9 +22,13 @@ from lcdb_notebook.models import (
     Target,
 )
 from lcdb_notebook.search import layout
+from lcdb_notebook.search.criteria import Fields
 from lcdb_notebook.search.lineage.graph import Lineage, Row
+from lcdb_notebook.search.lineage.outputs import CARRIED
 from lcdb_notebook.search.lineage.resolve_ids import resolve_ids
+from lcdb_notebook.search.results import observation_of
 from lcdb_notebook.search.sql import any_of, are_keys
+from lcdb_notebook.search.sql.observations import columns_of, described
 
 __all__ = ["ancestry", "family", "lineage", "links_sql"]
 
@@ -57,31 +62,39 @@ def lineage(session: orm.Session, datasets: Any) -> Lineage:
     # Ids of the other kind do not identify DataSets in this database.
     known = [id_ for id_ in ids if isinstance(id_, str) == (keyed is not None)]
     presented = () if keyed is None else keyed.family(session, known, everywhere=True)
-    statement = arranged.present(family(known), *presented)
-    rows = [
-        Row._make((*about, map(dataset_id, sources.split(",")) if sources else ()))
-        for *about, sources in (session.execute(statement) if known else ())
-    ]
-    found = {row.dataset for row in rows}
-    absent = [id_ for id_ in ids if id_ not in found]
+    statement = arranged.present(family(known, arranged.fields), *presented)
+    rows = []
+    observations: dict[int, ObservationData] = {}
+    for found in session.execute(statement) if known else ():
+        sources = found.sources.split(",") if found.sources else ()
+        rows.append(Row._make((*found[: len(CARRIED) + 1], map(dataset_id, sources))))
+        if found.observation not in observations:
+            observations[found.observation], _ = observation_of(found, arranged)
+    there = {row.dataset for row in rows}
+    absent = [id_ for id_ in ids if id_ not in there]
     if absent:
         listed = ", ".join(map(str, absent[:10])) + (", ..." if len(absent) > 10 else "")
         raise LightCurveNotFoundError(
             f"no DataSet {listed} in this database; db.search(...).table lists the ids"
         )
     recorded = "datasethierarchy" not in arranged.missing
-    return Lineage(rows, ids, recorded=recorded)
+    return Lineage(rows, ids, recorded=recorded, observations=observations)
 
 
-def family(ids: Sequence[DataSetId]) -> sa.Select[tuple[Any, ...]]:
+def family(ids: Sequence[DataSetId], fields: Fields) -> sa.Select[tuple[Any, ...]]:
     """Select DataSets with all their ancestors and descendants, one row each, without arrays.
 
-    ``sources`` are the ids of the sources of a DataSet, separated by commas. UNION drops rows that
+    ``sources`` are the ids of the sources of a DataSet, separated by commas, which are followed by
+    the columns of its observation. UNION drops rows that
     were found before, so that the recursion ends even if the data contain a cycle.
     """
-    above = _closure(ids, "above", of=_link.c.child_dataset_id, give=_link.c.source_dataset_id)
-    below = _closure(ids, "below", of=_link.c.source_dataset_id, give=_link.c.child_dataset_id)
-    known = sa.union(sa.select(above.c.id), sa.select(below.c.id)).cte("known")
+    ancestors = _closure(
+        ids, "ancestor", of=_link.c.child_dataset_id, give=_link.c.source_dataset_id
+    )
+    descendants = _closure(
+        ids, "descendant", of=_link.c.source_dataset_id, give=_link.c.child_dataset_id
+    )
+    known = sa.union(sa.select(ancestors.c.id), sa.select(descendants.c.id)).cte("known")
     made = _for_each(
         known, sa.select(*_columns(_dataset)).where(_dataset.c.id == known.c.id), "made"
     )
@@ -93,19 +106,8 @@ def family(ids: Sequence[DataSetId]) -> sa.Select[tuple[Any, ...]]:
     # Once per observation, because the cardinality of a cadence_reference requires reading the
     # array.
     each = sa.select(member.c.observation_id).distinct().cte("each")
-    counted = _for_each(
-        each,
-        sa.select(sa.func.cardinality(_observation.c.cadence_reference).label("cadences")).where(
-            _observation.c.id == each.c.observation_id
-        ),
-        "counted",
-    )
-    seen = (
-        sa.select(each.c.observation_id, counted.c.cadences)
-        .select_from(each.join(counted, sa.true()))
-        .cte("seen")
-        .prefix_with("MATERIALIZED")
-    )
+    among = _observation.c.id == sa.any_(sa.func.array(sa.select(each).scalar_subquery()))
+    seen = described(among, columns_of(fields)).cte("seen").prefix_with("MATERIALIZED")
     links = _for_each(
         member,
         sa.select(
@@ -122,10 +124,11 @@ def family(ids: Sequence[DataSetId]) -> sa.Select[tuple[Any, ...]]:
         ProcessingMethod.name.label("processing"),
         seen.c.cadences,
         links.c.sources,
+        *(column for column in seen.c if column.name != "cadences"),
     ).select_from(
         member.join(Target, Target.id == member.c.target_id)
         .join(MissionCatalog, MissionCatalog.id == Target.catalog_id)
-        .join(seen, seen.c.observation_id == member.c.observation_id)
+        .join(seen, seen.c.id == member.c.observation_id)
         .outerjoin(PhotometricSource, PhotometricSource.id == member.c.photometric_method_id)
         .outerjoin(ProcessingMethod, ProcessingMethod.id == member.c.processing_method_id)
         .outerjoin(links, sa.true())

@@ -24,6 +24,8 @@ __all__ = [
     "CLOCK",
     "chronology",
     "chronology_columns",
+    "columns_of",
+    "described",
     "missions",
     "observation_ids",
     "observations",
@@ -57,7 +59,7 @@ def observations(ids: Sequence[int], fields: Fields | None = None) -> Query:
         The fields that the database has; those of all mapped classes unless given.
     """
     known = observation_fields() if fields is None else fields
-    return _observations(_columns(known)), {"ids": list(ids)}
+    return _observations(columns_of(known)), {"ids": list(ids)}
 
 
 def with_observations(
@@ -72,10 +74,11 @@ def with_observations(
     fields : mapping of str to sequence of sqlalchemy.Column
         The fields that the database has.
     """
-    return _with_observations(rows, _columns(fields))
+    return _with_observations(rows, columns_of(fields))
 
 
-def _columns(fields: Fields) -> tuple[sa.Column[Any], ...]:
+def columns_of(fields: Fields) -> tuple[sa.Column[Any], ...]:
+    """Return the columns of all fields of observations."""
     return tuple(column for found in fields.values() for column in found)
 
 
@@ -91,7 +94,7 @@ def _with_observations(
         .prefix_with("MATERIALIZED")
     )
     seen = sa.select(page.c.observation).distinct().scalar_subquery()
-    about = _described(_observation.c.id == sa.any_(sa.func.array(seen)), fields).subquery("about")
+    about = described(_observation.c.id == sa.any_(sa.func.array(seen)), fields).subquery("about")
     return (
         sa.select(
             *(column for column in page.c if column.name != "place"),
@@ -141,12 +144,13 @@ def chronology_columns() -> tuple[sa.Column[Any], ...]:
 
 @lru_cache(maxsize=8)
 def _observations(fields: tuple[sa.Column[Any], ...]) -> sa.Select[tuple[Any, ...]]:
-    return _described(any_of(_observation.c.id, "ids"), fields)
+    return described(any_of(_observation.c.id, "ids"), fields)
 
 
-def _described(
+def described(
     which: sa.ColumnElement[bool], fields: tuple[sa.Column[Any], ...]
 ) -> sa.Select[tuple[Any, ...]]:
+    """Select what :func:`observations` selects, of the observations that match a condition."""
     above = (
         sa.select(
             _observation.c.instrument_id.label("leaf"),
