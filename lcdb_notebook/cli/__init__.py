@@ -37,6 +37,7 @@ from lcdb_notebook.cli.options import (
 )
 from lcdb_notebook.cli.output import print_error
 from lcdb_notebook.errors import LCDBError, NotFoundError
+from lcdb_notebook.errors.advice import for_terminal
 
 __all__ = ["main"]
 
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.command is None:
         parser.print_help(sys.stderr)
         return FAILED
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, for_terminal():
         # Printed at the end, in one line each, even if PYTHONWARNINGS turns warnings into errors.
         warnings.simplefilter("default", UserWarning)
         # lightkurve warns at import, of a module that no command uses.

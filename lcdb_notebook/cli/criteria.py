@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ _NAMES = {
     "photometry": "name of the photometric source",
     "processing": "name of the processing method, or raw",
 }
+
+_NOT_FIELDS = frozenset(inspect.signature(Database.search).parameters)
 
 
 def add_criteria(command: argparse.ArgumentParser) -> None:
@@ -101,4 +104,6 @@ def _field(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise argparse.ArgumentTypeError(f"must be NAME=VALUE, got {text!r}")
+    if name in _NOT_FIELDS:
+        raise argparse.ArgumentTypeError(f"{name!r} is not a field of the observations")
     return name, _value(value)

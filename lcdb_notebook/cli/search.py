@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from lcdb_notebook.cli.criteria import add_criteria, add_limit, select
-from lcdb_notebook.cli.options import CODES, LAYOUT, NOTHING_FOUND, add_common, add_json
+from lcdb_notebook.cli.options import CODES, LAYOUT, add_common, add_json
 from lcdb_notebook.cli.output import print_error, print_json, print_output, records
 from lcdb_notebook.database import connect
 
@@ -40,15 +40,14 @@ def run(given: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
     with connect(given.url, config=given.config, embedded=given.embedded) as database:
         # One more than is shown, to know whether more exist.
-        table = select(given, database, limit=given.limit + 1).table
-    shown = table.iloc[: given.limit]
-    if given.json:
-        print_json(records(shown))
-    elif len(shown):
-        print_output(shown.to_string(index=False, na_rep=""))
+        found = select(given, database, limit=given.limit + 1)
+        table = found.table
+        shown = table.iloc[: given.limit]
+        if given.json:
+            print_json(records(shown))
+        # Unlike the table, the ids of no light curves are an error, which explains why.
+        if found.datasets and not given.json:
+            print_output(shown.to_string(index=False, na_rep=""))
     if len(table) > len(shown):
         print_error(f"lcdb-notebook: only the first {len(shown):,} light curves; raise --limit")
-    if not len(shown):
-        print_error("lcdb-notebook: no light curve matches")
-        return NOTHING_FOUND
     return 0

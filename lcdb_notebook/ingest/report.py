@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lcdb_notebook.errors import LCDBError
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.errors.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -153,7 +154,8 @@ class Report:
             return self._headline()
         lines = [f"  {label}: {reason}" for label, reason in reasons[:_SHOWN]]
         if len(reasons) > _SHOWN:
-            lines.append(f"  and {len(reasons) - _SHOWN} more; .to_pandas() has all")
+            everything = advice(python=".to_pandas() has all", terminal="--json lists all")
+            lines.append(f"  and {len(reasons) - _SHOWN} more; {everything}")
         return "\n".join([f"{self._headline()}:", *lines])
 
     def _repr_html_(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.errors import AmbiguousError
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.labels import distinguishing_fields, star, title
 
@@ -61,10 +62,14 @@ def check_panels(keys: Iterable[Hashable]) -> None:
     """
     panels = len(set(keys))
     if panels > MOST_PANELS:
+        fewer = advice(
+            python="narrow the search (sector=..., processing=...), slice it (selection[:10]), "
+            "join the sectors (joined=True), or pass ax to draw everything in one panel",
+            terminal="name a target, narrow the search (--sector, --processing), or join the "
+            "sectors (--joined)",
+        )
         raise AmbiguousError(
-            f"{panels} panels are needed, and a figure has at most {MOST_PANELS}; narrow the "
-            "search (sector=..., processing=...), slice it (selection[:10]), join the sectors "
-            "(joined=True), or pass ax to draw everything in one panel"
+            f"{panels} panels are needed, and a figure has at most {MOST_PANELS}; {fewer}"
         )
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import ArgumentError, LightCurveNotFoundError, TargetNotFoundError
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.record import RAW
 from lcdb_notebook.models import Instrument, Observation, ProcessingMethod, Target
@@ -156,11 +157,12 @@ def _catalog_number(value: Any) -> tuple[str | None, int]:
 
 def not_a_number(text: str) -> str:
     """Return the beginning of a message about a text that is not a catalog number."""
-    return (
-        f"{text!r} is not a catalog number; use 261136679 or 'TIC 261136679'. astroquery finds the "
-        f"number of a name online: Catalogs.query_object({text!r}, radius=0.001, catalog='TIC')"
-        "['ID'][0], from astroquery.mast"
+    online = advice(
+        python=f". astroquery finds the number of a name online: Catalogs.query_object({text!r}, "
+        "radius=0.001, catalog='TIC')['ID'][0], from astroquery.mast",
+        terminal="",
     )
+    return f"{text!r} is not a catalog number; use 261136679 or 'TIC 261136679'{online}"
 
 
 def _id(stored: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lcdb_notebook.errors import ArgumentError, SchemaError
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.models import (
     MissionCatalog,
     NumpyArray,
@@ -142,7 +143,12 @@ def criteria(
         if name not in taken:
             _refuse_absent_field(name, known)
             raise ArgumentError(
-                f"{caller} got an unknown argument {name!r}; it takes {', '.join(taken)}"
+                advice(
+                    python=f"{caller} got an unknown argument {name!r}; it takes "
+                    f"{', '.join(taken)}",
+                    terminal=f"no field named {name!r}; the fields of observations in this "
+                    f"database: {', '.join(sorted(known)) or 'none'}",
+                )
             )
     mission = fields.get("mission") if "mission" not in known else None
     fields = translated(fields, known)
@@ -150,8 +156,9 @@ def criteria(
     catalogs = tuple(name_of(c, MissionCatalog, "catalog") for c in as_list(catalog, "catalog"))
     if catalogs and named_catalogs and catalogs != named_catalogs:
         raise ArgumentError(
-            f"the target is in catalog {named_catalogs[0]!r}, but catalog={catalog!r}; "
-            "omit one of them"
+            f"the target is in catalog {named_catalogs[0]!r}, but "
+            + advice(python=f"catalog={catalog!r}", terminal=f"--catalog {' '.join(catalogs)}")
+            + "; omit one of them"
         )
     ids_of_observations, types = observations(observation)
     return Criteria(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from lcdb_notebook.errors import (
     NameNotFoundError,
     TargetNotFoundError,
 )
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.lightcurve.record import RAW
 from lcdb_notebook.models import (
     DataSet,
@@ -35,16 +37,6 @@ __all__ = ["check_one_catalog", "check_raw", "criteria_text", "explain", "missin
 # Larger numbers of targets are the planner's estimate, because counting reads the whole table.
 _COUNTED = 10_000
 
-_HINTS = {
-    "processing method": "; processing='raw' selects raw photometry",
-    "catalog": "; for the name of a star, pass its number in one of them",
-}
-
-_FILL = (
-    "this database has no light curves yet. Add some with db.ingest(paths), after "
-    "lcdb.connect(write=True), or with `lcdb-notebook demo`"
-)
-
 
 def explain(session: orm.Session, criteria: Criteria) -> LCDBError:
     """Find the first criterion without a match in the database, in three statements.
@@ -59,7 +51,14 @@ def explain(session: orm.Session, criteria: Criteria) -> LCDBError:
     """
     available = _names(session)
     if not available["light curve"]:
-        return LightCurveNotFoundError(_FILL)
+        return LightCurveNotFoundError(
+            "this database has no light curves yet. Add some with "
+            + advice(
+                python="db.ingest(paths), after lcdb.connect(write=True), or with "
+                "`lcdb-notebook demo`",
+                terminal="`lcdb-notebook ingest PATH`, or with `lcdb-notebook demo`",
+            )
+        )
     requested = {
         "catalog": criteria.catalogs,
         "instrument": [i for i in criteria.instruments if isinstance(i, str)],
@@ -71,7 +70,7 @@ def explain(session: orm.Session, criteria: Criteria) -> LCDBError:
         if unknown:
             return NameNotFoundError(
                 f"no {kind} named {unknown[0]!r}; available: "
-                f"{_nearest_first(unknown[0], available[kind])}{_HINTS.get(kind, '')}"
+                f"{_nearest_first(unknown[0], available[kind])}{_hint(kind)}"
             )
     if criteria.numbers is not None:
         absent = missing_numbers(session, criteria)
@@ -92,6 +91,15 @@ def explain(session: orm.Session, criteria: Criteria) -> LCDBError:
         f"no light curve matches all of {criteria_text(criteria)}; "
         "drop one criterion to see what exists"
     )
+
+
+def _hint(kind: str) -> str:
+    if kind == "catalog":
+        return "; for the name of a star, pass its number in one of them"
+    if kind == "processing method":
+        raw = advice(python="processing='raw'", terminal="--processing raw")
+        return f"; {raw} selects raw photometry"
+    return ""
 
 
 def _texts(criteria: Criteria) -> Iterator[tuple[str, tuple[str, ...], sa.ColumnElement[str]]]:
@@ -128,9 +136,13 @@ def check_one_catalog(rows: Iterable[Any], criteria: Criteria) -> None:
     for row in rows:
         first = catalog_of.setdefault(row.target, row.catalog)
         if first != row.catalog:
+            choice = advice(
+                python=f"catalog={first!r} or catalog={row.catalog!r}",
+                terminal=f"--catalog {shlex.quote(first)} or --catalog {shlex.quote(row.catalog)}",
+            )
             raise AmbiguousError(
                 f"{row.target} is in two catalogs, {first} and {row.catalog}, as different stars; "
-                f"pass catalog={first!r} or catalog={row.catalog!r}"
+                f"pass {choice}"
             )
 
 
@@ -145,9 +157,13 @@ def check_raw(rows: Iterable[Any]) -> None:
     for row in rows:
         if row.processing is not None and row.processing.lower() == RAW:
             raise AmbiguousError(
-                f"processing='raw' is ambiguous, because a processing method is named "
-                f"{row.processing!r}; pass lcdb.RAW for light curves without processing, or the "
-                "ProcessingMethod object"
+                advice(python="processing='raw'", terminal="--processing raw")
+                + f" is ambiguous, because a processing method is named {row.processing!r}; "
+                + advice(
+                    python="pass lcdb.RAW for light curves without processing, or the "
+                    "ProcessingMethod object",
+                    terminal="leave it out to select both",
+                )
             )
 
 
@@ -186,7 +202,10 @@ def _no_target(session: orm.Session, catalogs: Sequence[str], absent: Sequence[i
     else:
         size = f"{counted:,} target{'' if counted == 1 else 's'}"
     where = f"catalog {catalogs[0]}" if len(catalogs) == 1 else f"catalogs {', '.join(catalogs)}"
-    return f"no target {listed} in {where}; this database has {size} (db.targets() lists them)"
+    listing = advice(
+        python="db.targets() lists them", terminal="`lcdb-notebook search` lists their light curves"
+    )
+    return f"no target {listed} in {where}; this database has {size} ({listing})"
 
 
 def _nearest_first(name: str, known: list[str]) -> str:

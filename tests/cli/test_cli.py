@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -220,6 +222,63 @@ def test_the_exit_code_is_1_if_nothing_was_found(
     assert caught.err.startswith("lcdb-notebook: ")
 
 
+PYTHON = re.compile(r"\b(?:db|lcdb)\.|\w\(|\b\w+=(?:True|False|None|\.\.\.|['\"]|[\s,;)])|\w\[")
+"""A call, an attribute of the package or a keyword, such as ``db.targets()`` or ``wide=True``."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        ("search 500", "`lcdb-notebook search` lists their light curves"),
+        ("search 1 --sector 99", "no light curve matches all of target=1, sector=99; drop"),
+        ("plot 1 --processing SAP -o star.png", "--processing raw selects raw photometry"),
+        ("plot 'DEMO 1' --catalog TIC -o star.png", "but --catalog TIC; omit one"),
+        ("search 1 --field colour=2", "no field named 'colour'; the fields"),
+        ("plot star -o star.png", "is not a catalog number"),
+        ("plot 1 --quality-bitmask never -o star.png", "no preset or flag named 'never'"),
+        ("plot -o star.png", "--joined"),
+        ("export 1 --format hdf5 -o files", "needs --wide"),
+        ("export 1 --format parquet --flagged drop -o files", "needs --flagged keep"),
+        ("ingest mine.fits", "pass --author NAME and --photometry NAME"),
+        ("ingest many", "1 more; --json lists all"),
+        ("ingest image.fits", "an image, not a light curve"),
+    ],
+)
+def test_messages_name_commands_and_options_instead_of_python(
+    filled: str, tmp_path: Path, arguments: str, advice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *further = shlex.split(arguments)
+    if command == "ingest":
+        own_file(tmp_path / "mine.fits", np.ones(50))
+        fits.PrimaryHDU(np.ones((2, 2))).writeto(tmp_path / "image.fits")
+        (tmp_path / "many").mkdir()
+        for number in range(21):
+            (tmp_path / "many" / f"{number}.fits").touch()
+    assert main([command, *further, "--url", filled]) in (1, 2)
+    caught = capsys.readouterr()
+    message = caught.err + caught.out.partition("skipped:")[2]
+    assert advice in message
+    assert not PYTHON.search(message), message
+
+
+def test_an_empty_database_is_reported_with_the_commands_that_fill_it(
+    dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", "1", "--url", dsn]) == 1
+    message = capsys.readouterr().err
+    assert "`lcdb-notebook ingest PATH`" in message
+    assert not PYTHON.search(message)
+
+
+@pytest.mark.parametrize("field", ["limit=3", "target=3", "radius=1", "aliases=1", "self=1"])
+def test_field_refuses_what_is_not_a_field_of_observations(
+    field: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["search", "1", "--field", field])
+    assert "is not a field of the observations" in capsys.readouterr().err
+
+
 def test_plot_writes_a_file_and_names_its_light_curves(
     filled: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -360,7 +419,9 @@ def test_ingest_of_another_pipeline_and_of_its_next_release(
         assert db.search(7).table["photometry"].tolist() == ["Mine"]
     later = own_file(tmp_path / "later.fits", np.arange(50.0))
     assert main(["ingest", later, *arguments, "--replace", "newer"]) == 1
-    assert "It is unknown which is newer" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "It is unknown which is newer" in text
+    assert "pass --replace always to replace it" in text
     assert main(["ingest", later, *arguments, "--replace", "always"]) == 0
     assert "1 replaced" in capsys.readouterr().out
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lcdb_notebook.errors import IngestError
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.readers.find_files import AnyPath
 from lcdb_notebook.ingest.readers.hdf5_orbits import read_orbit
@@ -21,7 +22,7 @@ from lcdb_notebook.ingest.readers.other_files import (
     written_by_lightkurve,
 )
 from lcdb_notebook.ingest.readers.pipelines import PIPELINES
-from lcdb_notebook.ingest.readers.table import AN_IMAGE, LightCurveTable, is_image, open_table
+from lcdb_notebook.ingest.readers.table import LightCurveTable, an_image, is_image, open_table
 from lcdb_notebook.read.export.files import KINDS
 from lcdb_notebook.read.export.fits import CREATOR
 
@@ -127,7 +128,7 @@ def _why_unknown(table: LightCurveTable) -> str:
     if "FoldedLightCurve" in text(table.primary, "CREATOR"):
         return "a folded light curve has phases instead of times; ingest it before folding"
     if is_image(table.primary) and not has_light_curve(table):
-        return f"this is {AN_IMAGE}"
+        return f"this is {an_image()}"
     if "TCE" in text(table.header, "EXTNAME"):
         return (
             "this is a data validation time series, in which SPOC detrended and folded the light "
@@ -140,7 +141,11 @@ def _why_unknown(table: LightCurveTable) -> str:
     if value(table.header, "BJDREFI") is None:
         found.append("no time reference (BJDREFI) in the table's header")
     known = ", ".join(pipeline.name for pipeline in PIPELINES)
-    cure = '; pass author="..." and photometry="..." to ingest it anyway'
+    options = advice(
+        python='author="..." and photometry="..."',
+        terminal="--author NAME and --photometry NAME",
+    )
+    cure = f"; pass {options} to ingest it anyway"
     return (
         f"unknown pipeline ({'; '.join(found)}); supported are {known}"
         f"{cure if has_light_curve(table) else ''}"

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.errors import IngestError
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.ingest.product import FloatVector, IntVector, as_flags
 from lcdb_notebook.ingest.readers import checksum
 from lcdb_notebook.ingest.readers.headers import Header, integer, text, value
@@ -28,9 +29,6 @@ from lcdb_notebook.ingest.readers.row_type import row_type
 
 LARGEST = 128 * 1024 * 1024
 """Size limit of uncompressed files, in bytes; a light curve with 20 s cadences has 12 MB."""
-
-# For messages.
-AN_IMAGE = "an image, not a light curve; use db.add_frames() for images"
 
 # How the pipelines write electrons per second and dimensionless.
 _UNITS = {
@@ -238,14 +236,14 @@ def open_table(path: Path) -> LightCurveTable:
             table = hdus[1]
         except IndexError:
             if is_image(primary):
-                raise IngestError(f"this is {AN_IMAGE}") from None
+                raise IngestError(f"this is {an_image()}") from None
             raise IngestError(
                 "the file has no extension with a light curve; it may be truncated"
             ) from None
         if not isinstance(table, fits.BinTableHDU):
             raise IngestError(
                 f"the first extension is a {type(table).__name__}, not a binary table; the file "
-                f"may be {AN_IMAGE}"
+                f"may be {an_image()}"
             )
         header, start = table.header, table.fileinfo()["datLoc"]
         places = ((primary, hdus[0].fileinfo()), (header, table.fileinfo()))
@@ -258,6 +256,12 @@ def open_table(path: Path) -> LightCurveTable:
         raise IngestError(f"truncated: the file has {present} of {count} rows")
     rows = np.frombuffer(content, dtype, count, start)
     return LightCurveTable(str(path), primary, header, rows, numbers, content, places)
+
+
+def an_image() -> str:
+    """Return a description of an image, with the method that stores it, for messages."""
+    method = advice(python="; use db.add_frames() for images", terminal="")
+    return f"an image, not a light curve{method}"
 
 
 def is_image(header: Header) -> bool:

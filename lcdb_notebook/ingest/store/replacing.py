@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lcdb_notebook.errors import IngestError
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.ingest.product import Curve, FloatVector, IntVector, Product
 from lcdb_notebook.ingest.store.align import (
     ConflictError,
@@ -54,19 +55,20 @@ def decide(
         raise error
     newer = None if product.release is None else product.release.is_newer(pair.release)
     releases = f"{product.release or 'no release'} here, {pair.release or 'unknown'} there"
+    always = advice(python="replace=True", terminal="--replace always")
     if replace is False:
         if newer:
-            cure = f'This file is newer ({releases}); pass replace="newer" to replace it'
+            option = advice(python='replace="newer"', terminal="--replace newer")
+            cure = f"This file is newer ({releases}); pass {option} to replace it"
         elif newer is False:
-            cure = f"This file is older ({releases}); pass replace=True to replace the newer one"
+            cure = f"This file is older ({releases}); pass {always} to replace the newer one"
         else:
-            cure = f"It is unknown which is newer ({releases}); pass replace=True to replace it"
+            cure = f"It is unknown which is newer ({releases}); pass {always} to replace it"
         raise IngestError(f"{error}. {cure}")
     if replace == "newer":
         if newer is None:
             raise IngestError(
-                f"{error}. It is unknown which is newer ({releases}); "
-                "pass replace=True to replace it"
+                f"{error}. It is unknown which is newer ({releases}); pass {always} to replace it"
             )
         if not newer:
             return False
@@ -75,7 +77,7 @@ def decide(
             some = ", ".join(map(str, dangling[:5])) + (", ..." if len(dangling) > 5 else "")
             raise IngestError(
                 f"this file is newer than the stored one ({releases}), but DataSets {some} were "
-                "derived from that or have its times; delete them first, or pass replace=True to "
+                f"derived from that or have its times; delete them first, or pass {always} to "
                 "replace it and keep them"
             )
     return True

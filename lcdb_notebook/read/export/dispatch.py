@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import ExportError
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.quality import FLAGGED, Flagged
 from lcdb_notebook.read.export.files import KINDS
@@ -41,9 +42,13 @@ def _write_parquet(
 
     if flagged != "keep" or time_format is not None:
         raise ExportError(
-            "format='parquet' writes every cadence, flag and time as stored, so flagged must be "
-            f"'keep' and time_format None, got {flagged!r} and {time_format!r}; use 'fits', 'ecsv' "
-            "or 'csv', or filter when reading"
+            advice(
+                python="format='parquet' writes every cadence, flag and time as stored, so flagged "
+                f"must be 'keep' and time_format None, got {flagged!r} and {time_format!r}",
+                terminal="--format parquet writes every cadence, flag and time as stored, so it "
+                f"needs --flagged keep, got {flagged}",
+            )
+            + "; use 'fits', 'ecsv' or 'csv', or filter when reading"
         )
     return export_parquet(search, folder, overwrite=overwrite, on_error=on_error, progress=progress)
 
@@ -135,10 +140,11 @@ def export(
     if wide:
         writers = {name: partial(write_wide, format=name) for name in TABLES}
     elif format in TABLES and format not in WRITERS:
-        raise ExportError(
-            f"format={format!r} is for light curves side by side and needs wide=True; for a file "
-            "of each light curve use 'fits', 'ecsv' or 'csv'"
+        needs = advice(
+            python=f"format={format!r} is for light curves side by side and needs wide=True",
+            terminal=f"--format {format} is for light curves side by side and needs --wide",
         )
+        raise ExportError(f"{needs}; for a file of each light curve use 'fits', 'ecsv' or 'csv'")
     if format not in writers:
         *first, last = (repr(name) for name in writers)
         raise ExportError(f"format must be {', '.join(first)} or {last}, got {format!r}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lcdb_notebook.errors import DataError, optional
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
@@ -94,7 +95,11 @@ def export_parquet(
     call continues with the missing light curves. Memory is bounded by the size of a row group, the
     ids of an observation, and the report.
     """
-    optional.required("pyarrow.parquet", extra="parquet", needed_by="export(format='parquet')")
+    optional.required(
+        "pyarrow.parquet",
+        extra="parquet",
+        needed_by=advice(python="export(format='parquet')", terminal="--format parquet"),
+    )
     check_choice("on_error", on_error, ("raise", "skip"))
     grouped = group(search)
     with search.sessions.session_scope() as session:

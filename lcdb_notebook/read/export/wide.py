@@ -11,6 +11,7 @@ from uuid import UUID
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError, optional
+from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.columns import plain
@@ -58,7 +59,11 @@ def _write_hdf5(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    optional.required("pyarrow.parquet", extra="parquet", needed_by="export(format='parquet')")
+    optional.required(
+        "pyarrow.parquet",
+        extra="parquet",
+        needed_by=advice(python="export(format='parquet')", terminal="--format parquet"),
+    )
     frame.to_parquet(path, index=False)
 
 

@@ -50,7 +50,8 @@ else:  # pragma: no cover
         """Raise an error: on Windows, the server would have to listen on a TCP port."""
         raise EmbeddedServerError(
             f"cannot start a server in {folder}: the embedded server needs a Unix system, because "
-            "on Windows it cannot be restricted to one user. Use WSL, or pass connect() a URL."
+            "on Windows it cannot be restricted to one user. Use WSL, or connect to a server "
+            "by its URL."
         )
 
     def binary(name: str) -> NoReturn:

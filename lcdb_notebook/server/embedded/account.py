@@ -23,7 +23,7 @@ _SYSTEM_ACCOUNT_OPTIONS = (
     "--shell=/usr/sbin/nologin",
 )
 
-ALTERNATIVES = "Run as an ordinary user, or pass connect() the URL of a server."
+ALTERNATIVES = "Run as an ordinary user, or connect to a server by its URL."
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ def server_account() -> Account:
         except KeyError:
             raise EmbeddedServerError(
                 f"user number {uid} has no name on this machine, and PostgreSQL refuses to run "
-                f"without one. Add a line for {uid} to /etc/passwd, or pass connect() a URL."
+                f"without one. Add a line for {uid} to /etc/passwd, or connect to a server by its "
+                "URL."
             ) from None
         return Account(uid, os.getegid(), entry.pw_name, switched=False)
     try:

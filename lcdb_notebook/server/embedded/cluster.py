@@ -54,7 +54,7 @@ _RECOVERY_LIMIT = 600
 _ADVICE = {
     "No space left on device": "The disk is full; free some space and try again.",
     "Disk quota exceeded": "Your disk quota is used up; free some space and try again.",
-    "Read-only file system": "The disk is read-only; choose another folder with embedded=... .",
+    "Read-only file system": "The disk is read-only; choose another folder, with LCDB_DATA.",
     "could not create shared memory": "The system has too little shared memory for another server.",
     "too many clients": "Close notebooks, or connections, that are no longer needed.",
     "still in use": "A process of an earlier server still runs: end the postgres processes first.",

@@ -52,7 +52,7 @@ _OURS = {
     "host.new",
 }
 _OURS |= {_SOCKET_NAME, f"{_SOCKET_NAME}.lock", "lost+found", ".DS_Store"}
-_ANOTHER = "Choose another folder, with embedded=... or in the variable LCDB_DATA."
+_ANOTHER = "Choose another folder, for example in the variable LCDB_DATA."
 _ADVICE = {
     errno.ENOSPC: "The disk is full; free some space, or choose a folder on another disk.",
     errno.EDQUOT: "Your disk quota is used up; free some space, or choose another disk.",

