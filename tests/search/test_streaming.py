@@ -198,7 +198,7 @@ def test_export_to_parquet_holds_no_rows_of_a_long_search(
 def test_nested_parts_have_every_light_curve_once_and_the_same_columns(
     db: lcdb.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nested, "_PART_BYTES", 4_000)
+    monkeypatch.setattr(nested, "_PART_BYTES", 24_000)
     # The samples of long searches have all kinds of flags and catalogs.
     found = db.search(sector=[1, 2])
     whole = db.search(sector=[1, 2]).to_nested()
