@@ -27,6 +27,8 @@ from lcdb_notebook.ingest.readers.hdf5_orbits import sector_of
 from lcdb_notebook.ingest.store.store import store
 from lcdb_notebook.models import DataSet, Observation, QualityFlagArray, TESSObservation
 
+from .test_science_products import not_kept
+
 ORBIT = Path("orbit-147/ffi")
 CCD = ORBIT / "cam1/ccd1"
 STAR = "176220787.h5.gz"
@@ -130,6 +132,36 @@ def test_an_error_of_2000_that_is_not_shown_to_be_photon_noise_is_left_out(
 
     errors = [curve.flux_err is None for curve in read_product(changed(double)).curves]
     assert errors == [False, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [f"{CCD}/LC/{STAR}", f"{CCD}/LC-qsp/{STAR}", "orbit-121/ffi/cam4/ccd4/LC/1400694779.h5.gz"],
+)
+def test_read_product_keeps_what_is_not_documented_as_not_kept(qlp: Path, path: str) -> None:
+    product = read_product(qlp / path)
+    kept: list[Any] = [product.time, product.cadence, *product.quality.values()]
+    kept += [curve.flux for curve in product.curves]
+    kept += [curve.flux_err for curve in product.curves if curve.flux_err is not None]
+    dropped: set[str] = set()
+
+    def compare(name: str, member: Any) -> None:
+        dropped.update(member.attrs)
+        if isinstance(member, h5py.Dataset):
+            values = member[()]
+            if not any(np.array_equal(values, array, equal_nan=True) for array in kept):
+                dropped.add(name.rpartition("/")[2])
+
+    with gzip.open(qlp / path) as packed, h5py.File(packed) as file:
+        compare("", file)
+        file.visititems(compare)
+    # These are in the fields of the observation and the descriptions of the photometry.
+    dropped -= {"BJDoffset", "CCD", "Camera", "Orbit", "Sector", "TIC ID"}
+    dropped -= {"radius", "annulus", "description"}
+    listed = not_kept("HDF5 files")
+    assert dropped <= listed
+    always = {"X", "Y", "Value", "Error", "RA", "Dec", "TessMag", "RawMagnitudeError"}
+    assert always <= dropped
 
 
 def test_tglc_files_have_fluxes_and_the_magnitudes_derived_from_them(qlp: Path) -> None:

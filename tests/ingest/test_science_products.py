@@ -5,6 +5,7 @@ The files are written here after the documentation of each author, which the rea
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from lcdb_notebook.ingest.from_lightkurve.convert import product_from_lightcurve
 from lcdb_notebook.ingest.readers.dispatch import read_product
 from lcdb_notebook.models import DataSet, ProcessingMethod
 
+ROOT = Path(__file__).parents[2]
 ROWS = 64
 PRESETS = ("none", "default", "hard", "hardest")
 TESS = {"TELESCOP": "TESS", "CAMERA": 2, "CCD": 3, "SECTOR": 6}
@@ -382,6 +384,62 @@ def test_read_product_of_every_column_with_its_lineage(tmp_path: Path, author: s
 def data_flux(data: Any) -> Any:
     """The column that is the first curve of the products without cadence numbers."""
     return data[next(name for name in ("IFL1", "PSF_FLUX_RAW", "FLUX") if name in data.names)]
+
+
+def not_kept(files: str) -> set[str]:
+    """The words in the row of some files in the documentation's table of what is not kept."""
+    text = (ROOT / "docs/pipelines.md").read_text(encoding="utf-8")
+    section = text.partition("## What is kept, and what is not")[2].partition("\n## ")[0]
+    rows = (line.strip("|").split("|") for line in section.splitlines() if line.startswith("|"))
+    return {word for who, what in rows if files in who for word in re.findall(r"\w+", what)}
+
+
+# The names in a file of the times, cadence numbers and flags; a light curve has others.
+TIMES_AND_FLAGS = {
+    "CDIPS": {"TMID_BJD"},
+    "ELEANOR": {"TIME", "FFIINDEX", "QUALITY"},
+    "GSFC-ELEANOR-LITE": {"TIME", "FFIINDEX", "QUALITY"},
+    "PATHOS": {"TIME", "DQUALITY"},
+    "TASOC": {"TIME", "CADENCENO", "QUALITY", "PIXEL_QUALITY"},
+    "K2SFF": {"T", "CADENCENO", "MOVING"},
+    "EVEREST": {"TIME", "CADN", "QUALITY"},
+    "KEPSEISMIC": {"TIME"},
+    "KBONUS-BKG": {"TIME", "CADENCENO", "SAP_QUALITY", "FLATTEN_MASK"},
+}
+
+
+@pytest.mark.parametrize("filled", ["ingest"], indirect=True)
+@every_product
+def test_ingest_keeps_every_column_that_is_not_documented_as_not_kept(
+    filled: tuple[str, Any], tmp_path: Path, author: str
+) -> None:
+    _, db = filled
+    path = PRODUCTS[author](tmp_path)
+    db.ingest(path, on_error="raise", progress=False)
+    data = fits.getdata(path, 1)
+    product = read_product(path)
+    # The column FLUX of a file is the flux of one of its light curves.
+    curve = next((c for c in product.curves if c.column == "FLUX"), product.curves[0])
+    ours = db.lightcurve(
+        author=author,
+        photometry=curve.photometry.name,
+        processing=curve.processing.name if curve.processing else "raw",
+        quality_bitmask="none",
+        columns="all",
+    )
+    time = next(name for name in data.names if name in ("TIME", "T", "TMID_BJD"))
+    rows = np.isfinite(data[time])
+    if author == "CDIPS":
+        rows &= data["IRQ1"] != "X"
+    assert len(ours) == product.time.size - np.isnan(product.time).sum() == rows.sum()
+    kept = set(TIMES_AND_FLAGS[author])
+    for name in data.names:
+        if name.lower() in ours.colnames and name not in kept:
+            assert np.array_equal(values(ours[name.lower()]), data[name][rows], equal_nan=True)
+            kept.add(name)
+    listed = not_kept("eleanor" if author == "ELEANOR" else author) & set(data.names)
+    assert kept | listed == set(data.names)
+    assert not kept & listed
 
 
 def test_read_product_of_cdips_drops_only_what_no_aperture_measured(tmp_path: Path) -> None:
