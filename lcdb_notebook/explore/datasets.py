@@ -13,7 +13,7 @@ from lcdb_notebook.errors import LightCurveNotFoundError
 from lcdb_notebook.explore.widget.base import Panel, sent_last
 from lcdb_notebook.explore.widget.error_box import guarded
 from lcdb_notebook.explore.widget.protocols import Sessions
-from lcdb_notebook.lightcurve.record import RAW, processing_label
+from lcdb_notebook.lightcurve.record import RAW, observation_names, processing_label
 from lcdb_notebook.read.selection import Selection
 from lcdb_notebook.search.browse import TargetRow
 from lcdb_notebook.search.criteria import Criteria
@@ -142,11 +142,27 @@ class DataSetList(Panel):
 
     def _labels(self, which: widgets.SelectMultiple, keys: list[Any]) -> list[str]:
         if which is self._observations:
-            return _observation_labels(self._found, keys)
+            seen = self._found.observations
+            names = observation_names((seen[id_][0] for id_ in keys), complete=True)
+            return [f"{names[id_]} ({seen[id_][1]:,})" for id_ in keys]
         nothing = str(RAW) if which is self._processing else _UNKNOWN
         return [nothing if key is None else key for key in keys]
 
+    def mark(self, selection: Selection | None) -> None:
+        """Mark the light curves of a selection that was not chosen in the lists."""
+        if selection is not self.selection:
+            drawn = set(() if selection is None else selection.datasets)
+            rows = [row for row in self._found.rows if row.dataset in drawn]
+            with sent_last(*self._lists):
+                self._mark(rows)
+                self.selection = selection
+            self.rendered(f"{len(rows):,} of {len(self._found.rows):,} light curves chosen")
+
     def _select(self, rows: Sequence[Row], *, only: Row | None = None) -> None:
+        self._mark(rows)
+        self._announce(only)
+
+    def _mark(self, rows: Sequence[Row]) -> None:
         self._setting = True
         try:
             for which, keys in (
@@ -158,7 +174,6 @@ class DataSetList(Panel):
                 which.index = tuple(i for i, key in enumerate(listed) if key in keys)
         finally:
             self._setting = False
-        self._announce(only)
 
     @guarded("choose light curves")
     def _changed(self, _change: Any) -> None:
@@ -282,23 +297,6 @@ def _of_one_kind(found: Found, rows: Sequence[Row]) -> list[Row]:
     if not kinds:
         return []
     return max(kinds.items(), key=lambda item: (len(item[1]), item[0][0] is not None))[1]
-
-
-def _observation_labels(found: Found, ids: list[int]) -> list[str]:
-    """Return a label for each observation, with its id if the labels would not be unique."""
-    labels = []
-    for id_ in ids:
-        about, cadences = found.observations[id_]
-        author, exptime = (about.fields.get(name) for name in ("author", "exptime"))
-        how = [str(author)] if author is not None else []
-        how += [f"{exptime:g} s"] if exptime is not None else []
-        labels.append(
-            ", ".join([*(about.when or [f"observation {id_}"]), *how]) + f" ({cadences:,})"
-        )
-    return [
-        f"{label} #{id_}" if labels.count(label) > 1 else label
-        for label, id_ in zip(labels, ids, strict=True)
-    ]
 
 
 def _list_box(name: str, tooltip: str) -> widgets.SelectMultiple:

@@ -186,6 +186,7 @@ class Explorer(Panel):
         ids = [] if selection is None else selection.datasets
         self.dataset = ids[0] if len(ids) == 1 else None
         self.light_curve.selection = selection
+        self.datasets.mark(selection)
         self._write_code()
         self._fill_table(None)
         if self.lineage.lineage is not None:

@@ -98,11 +98,20 @@ class ObservationData:
         ]
 
 
-def observation_names(observations: Iterable[ObservationData]) -> dict[int, str]:
+def observation_names(
+    observations: Iterable[ObservationData], *, complete: bool = False
+) -> dict[int, str]:
     """Name observations by sector and orbit, or the other fields that increase with time.
 
     Pipeline, exposure time and the place in the instrument are added where simultaneous
     observations differ in them, and the id if that is not enough.
+
+    Parameters
+    ----------
+    observations : iterable of ObservationData
+        The observations.
+    complete : bool, default False
+        Always include pipeline and exposure time.
 
     Returns
     -------
@@ -121,7 +130,8 @@ def observation_names(observations: Iterable[ObservationData]) -> dict[int, str]
         seen: dict[tuple[str, ...], set[str]] = {}
         for about in known:
             seen.setdefault(tuple(about.when), set()).add(describe(about))
-        if any(len(different) > 1 for different in seen.values()):
+        differ = any(len(different) > 1 for different in seen.values())
+        if differ or (complete and describe is not _instrument):
             for about in known:
                 names[about.id] += filter(None, [describe(about)])
     joined = {id_: ", ".join(parts) for id_, parts in names.items()}

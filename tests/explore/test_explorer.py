@@ -482,6 +482,30 @@ SETTINGS: list[dict[str, Any]] = [
 ]
 
 
+def test_lists_mark_the_selection_that_was_assigned(explorer: Explorer, db: lcdb.Database) -> None:
+    first = explorer.selection
+    chosen: dict[str, Any] = {
+        "exptime": 1800,
+        "photometry": "DEMO aperture 2px",
+        "processing": "raw",
+    }
+    selection = db.search(1, sector=2, **chosen)
+    explorer.selection = selection
+    lists = explorer.datasets._lists
+    assert [[one.options[i] for i in one.index] for one in lists] == [
+        ["sector 2, DEMO, 1800 s (1,200)"],
+        ["DEMO aperture 2px"],
+        ["raw"],
+    ]
+    assert explorer.datasets._status.value.count(f"1 of {2 * EACH} light curves chosen") == 1
+    assert explorer.selection is selection
+    assert explorer.light_curve.selection is selection
+    explorer.selection = db.search(3, sector=2, **chosen)
+    assert [one.index for one in lists] == [(), (), ()]
+    explorer.selection = first
+    assert all(one.index for one in lists)
+
+
 @pytest.mark.parametrize("changes", SETTINGS, ids=str)
 @pytest.mark.parametrize("sectors", [(1,), (1, 2)], ids=["one sector", "two sectors"])
 @pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
