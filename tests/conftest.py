@@ -329,22 +329,39 @@ class ForDoctests:
 
     @pytest.fixture(scope="session")
     @classmethod
-    def demo_database(cls, pytestconfig: pytest.Config) -> Iterator[Database]:
-        """A database of the demonstration data: 24 stars in two sectors."""
-        with (
-            _database(_server(pytestconfig), lasts=True) as url,
-            connect(url, write=True, create=True) as db,
-        ):
-            demo.load(db.session)
+    def demo_url(cls, pytestconfig: pytest.Config) -> Iterator[str]:
+        """URL of a database of the demonstration data: 24 stars in two sectors."""
+        with _database(_server(pytestconfig), lasts=True) as url:
+            with connect(url, write=True, create=True) as db:
+                demo.load(db.session)
+            yield url
+
+    @pytest.fixture(scope="session")
+    @classmethod
+    def demo_database(cls, demo_url: str) -> Iterator[Database]:
+        """That database, opened for writing."""
+        with connect(demo_url, write=True) as db:
             yield db
 
     @pytest.fixture(autouse=True)
     @staticmethod
-    def db_of_doctests(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> None:
-        """Add ``db``, the demonstration database, to the names of docstring examples."""
+    def db_of_doctests(
+        request: pytest.FixtureRequest,
+        doctest_namespace: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Add ``db``, the demonstration database, to the names of docstring examples.
+
+        ``lcdb.connect()`` opens it, too.
+        """
         example = getattr(request.node, "dtest", None)
-        if example is not None and any(_NAMES_DB.search(one.source) for one in example.examples):
+        source = "".join(one.source for one in example.examples) if example is not None else ""
+        if _NAMES_DB.search(source):
             doctest_namespace["db"] = request.getfixturevalue("demo_database")
+        if "lcdb.connect(" in source:
+            # Without the db.conf of the person who tests.
+            monkeypatch.setenv("HOME", str(request.getfixturevalue("tmp_path")))
+            monkeypatch.setenv("LCDB_URL", request.getfixturevalue("demo_url"))
 
 
 def _server(config: pytest.Config) -> sa.URL:

@@ -78,9 +78,17 @@ def connect(
     Examples
     --------
     >>> import lcdb_notebook as lcdb
-    >>> db = lcdb.connect()  # doctest: +SKIP
-    >>> with lcdb.connect("postgresql://tess.example.edu/lightcurvedb") as db:  # doctest: +SKIP
-    ...     db.targets()
+    >>> db = lcdb.connect()
+    >>> len(db.targets())
+    24
+    >>> db.close()
+
+    With a server of your institute, ``lcdb.connect("postgresql://tess.example.edu/lightcurvedb")``.
+    A ``with`` statement closes the connection:
+
+    >>> with lcdb.connect(statement_timeout=60) as db:
+    ...     len(db.search(3, sector=1))
+    6
     """
     # IPython's verbose tracebacks print local variables, so none may have the URL in plain text.
     url = Secret(url) if isinstance(url, str) else url

@@ -236,8 +236,11 @@ class Database:
 
         Examples
         --------
-        >>> db = lcdb.connect()  # doctest: +SKIP
-        >>> db.close()  # doctest: +SKIP
+        >>> import lcdb_notebook as lcdb
+        >>> db = lcdb.connect()
+        >>> db.close()
+        >>> db
+        <Database ... (read-only, closed)>
         """
         self._closer()
 
