@@ -64,7 +64,7 @@ def add(commands: Commands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Serve the page until it is interrupted, and return the exit code."""
-    voila = required("voila.app", extra="app", needed_by="lcdb-notebook app")
+    voila = required("voila.app", extra="app", needed_by="the command app")
     port = _free(given.port)
     where = {"url": given.url, "config": given.config, "embedded": given.embedded}
     # Kept open, so that the embedded server does not have to start for each page.

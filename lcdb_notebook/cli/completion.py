@@ -37,7 +37,7 @@ def add(commands: Commands) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Run the command and return the exit code."""
-    shtab = required("shtab", extra="completion", needed_by="lcdb-notebook completion")
+    shtab = required("shtab", extra="completion", needed_by="the command completion")
     for action in _actions(given.parser):
         kind = _COMPLETED.get(str(action.metavar))
         if kind is not None:

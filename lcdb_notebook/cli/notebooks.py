@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -76,11 +77,11 @@ def run_notebooks(given: argparse.Namespace) -> int:
     """Copy the notebooks and return the exit code."""
     folder: Path = given.folder
     copied = copy(folder, overwrite=given.overwrite)
-    number = len(list(folder.glob("*.ipynb")))
-    print_output(
-        f"Copied {len(copied)} notebooks to {folder.absolute()}, which contains {number}.\n"
-        f"To open them: lcdb-notebook lab {folder}"
-    )
+    print_output(f"Copied {len(copied)} notebooks to {folder.absolute()}")
+    kept = len(list(_source().glob("*.ipynb"))) - len(copied)
+    if kept:
+        print_output(f"Kept {kept} existing notebooks; --overwrite replaces them")
+    print_output(f"To open them: lcdb-notebook lab {shlex.quote(str(folder))}")
     return 0
 
 
@@ -111,7 +112,7 @@ def split_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def run_lab(given: argparse.Namespace) -> int:
     """Open JupyterLab and return its exit code."""
-    required("jupyterlab", extra="lab", needed_by="lcdb-notebook lab")
+    required("jupyterlab", extra="lab", needed_by="the command lab")
     copy(given.folder)
     options = [] if given.browser else ["--no-browser"]
     if given.port is not None:

@@ -332,6 +332,7 @@ def test_notebooks_are_copied_and_existing_files_are_kept(
     assert f"Copied {len(names)} notebooks" in capsys.readouterr().out
     (folder / names[0]).write_text("mine", encoding="utf-8")
     assert main(["notebooks", str(folder)]) == 0
+    assert f"Kept {len(names)} existing notebooks; --overwrite" in capsys.readouterr().out
     assert (folder / names[0]).read_text(encoding="utf-8") == "mine"
     assert main(["notebooks", str(folder), "--overwrite"]) == 0
     assert json.loads((folder / names[0]).read_text(encoding="utf-8"))["nbformat"] == 4
