@@ -382,12 +382,16 @@ def test_ingest_completes_a_light_curve_that_was_added_without_some_cadences(
     with lcdb.connect(new_database(), write=True, create=True) as other:
         other.ingest(path, progress=False)
         expected = content(other)
+        of_file = tables(other)
         # In the other order, nothing is missing except flagged cadences.
         if part != "rows":
             (again,) = other.add(lc).files
             assert again.status == "unchanged"
             assert content(other) == expected
     assert content(db) == expected
+    found = tables(db)
+    for name in ("lcdb_notebook_header", "lcdb_notebook_column"):
+        assert found[name] == of_file[name]
 
 
 def test_add_refuses_a_stored_light_curve_without_cadences_that_are_not_flagged(
