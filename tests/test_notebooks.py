@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,17 @@ def home() -> Iterator[Path]:
 
 def _wait_for_servers(folder: Path) -> None:
     """Wait until PostgreSQL has noticed that the notebook is gone; stop it if it does not."""
-    running = [
-        psutil.Process(number)
-        for file in folder.rglob("postmaster.pid")
-        if psutil.pid_exists(number := int(file.read_text().splitlines()[0]))
-    ]
+    running = []
+    for file in folder.rglob("postmaster.pid"):
+        # It removes the file when it ends.
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            running.append(psutil.Process(int(file.read_text().splitlines()[0])))
     _, still_running = psutil.wait_procs(running, timeout=60)
     for server in still_running:
         # PostgreSQL's "fast shutdown".
         server.send_signal(signal.SIGINT)
     psutil.wait_procs(still_running, timeout=60)
-    assert not still_running, f"a server in {folder} outlived its notebook by 30 s"
+    assert not still_running, f"a server in {folder} outlived its notebook by a minute"
 
 
 def _environment(home: Path) -> dict[str, str]:

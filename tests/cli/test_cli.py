@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,9 @@ def own_folder() -> Iterator[Path]:
     folder.chmod(0o711)
     yield folder / "data"
     for file in folder.rglob("postmaster.pid"):
-        number = int(file.read_text().splitlines()[0])
-        if psutil.pid_exists(number):
+        # The server removes the file when it ends.
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            number = int(file.read_text().splitlines()[0])
             psutil.wait_procs([psutil.Process(number)], timeout=60)
     shutil.rmtree(folder)
 

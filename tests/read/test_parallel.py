@@ -467,7 +467,7 @@ def test_map_reports_a_database_that_workers_cannot_reach(db: lcdb.Database, cli
 
 
 PROGRAM = """
-import sys, time, pathlib
+import contextlib, sys, time, pathlib
 import lcdb_notebook as lcdb
 
 def slow(record):
@@ -479,7 +479,11 @@ try:
     db.search().map(slow, datasets="record", workers=2)
 except KeyboardInterrupt:
     import psutil
-    left = [p.cmdline() for p in psutil.Process().children(recursive=True)]
+    left = []
+    for process in psutil.Process().children(recursive=True):
+        # A worker that has just ended has no command line any more.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            left.append(process.cmdline())
     print([one for one in left if "resource_tracker" not in " ".join(one)])
     print(len(db.search(1).table))
 """

@@ -1057,7 +1057,8 @@ def test_map_with_a_checkpoint_survives_its_kernel_a_worker_and_the_server(
     try:
         after_further(100)
         for process in [*psutil.Process(running.pid).children(recursive=True)]:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         running.kill()
         running.wait()
         stored = pd.read_parquet(tmp_path / "disturbed", columns=["dataset"])["dataset"]

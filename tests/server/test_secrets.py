@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -445,20 +445,23 @@ def test_no_command_line_of_a_child_has_it(
             stderr=subprocess.PIPE,
         )
         with process:
-            programs = wait_for_children(process.pid)
-            lines = [" ".join(program.cmdline()) for program in programs]
+            lines = command_lines_of_children(process.pid)
             process.terminate()
     assert any("dbname=" in line and "user=ada" in line for line in lines)
     assert TELLTALE not in "\n".join(lines)
 
 
-def wait_for_children(pid: int) -> list[psutil.Process]:
+def command_lines_of_children(pid: int) -> list[str]:
+    """Wait until a process has started a program on a database, and list all that it runs then."""
     deadline = time.monotonic() + 60
     while True:
-        programs = psutil.Process(pid).children(recursive=True)
-        named = [p for p in programs if any("--dbname=" in word for word in p.cmdline())]
-        if named:
-            return programs
+        lines = []
+        for program in psutil.Process(pid).children(recursive=True):
+            # It may have ended in the meantime.
+            with suppress(psutil.NoSuchProcess):
+                lines.append(" ".join(program.cmdline()))
+        if any("--dbname=" in line for line in lines):
+            return lines
         assert time.monotonic() < deadline, "no program was started"
         time.sleep(0.01)
 
