@@ -86,7 +86,7 @@ SERVER = pytest.StashKey[EmbeddedServer]()
 LEFT_OUT = pytest.StashKey[int]()
 
 TEMPORARY = "lcdb-test-"
-"""Begins the names of folders of servers, here and in .ci/run, that are removed after the tests."""
+"""Prefix of the folders of servers, here and in .ci/run, that are removed after the tests."""
 
 INSTALLED = (
     "Chromium",
@@ -216,8 +216,7 @@ def pytest_sessionstart() -> None:
 
 def pytest_collection_finish() -> None:
     # What has been imported and collected need not be searched for garbage after each test.
-    if "LCDB_TEST_IN_OWN_PROCESS" not in os.environ:
-        gc.collect()
+    gc.collect()
     gc.freeze()
     gc.enable()
 

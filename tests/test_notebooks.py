@@ -39,12 +39,12 @@ def _wait_for_servers(folder: Path) -> None:
         # It removes the file when it ends.
         with suppress(psutil.NoSuchProcess, FileNotFoundError):
             running.append(psutil.Process(int(file.read_text().splitlines()[0])))
-    _, still_running = psutil.wait_procs(running, timeout=60)
+    _, still_running = psutil.wait_procs(running, timeout=30)
     for server in still_running:
         # PostgreSQL's "fast shutdown".
         server.send_signal(signal.SIGINT)
-    psutil.wait_procs(still_running, timeout=60)
-    assert not still_running, f"a server in {folder} outlived its notebook by a minute"
+    psutil.wait_procs(still_running, timeout=30)
+    assert not still_running, f"a server in {folder} outlived its notebook by 30 s"
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -124,16 +124,18 @@ def observation_names(
     >>> list(observation_names(data.observation for data in found).values())
     ['sector 1', 'sector 2']
     """
-    known = list(observations)
-    names = {about.id: about.when or [f"observation {about.id}"] for about in known}
+    known = {about.id: about for about in observations}
+    when = {id_: tuple(about.when) for id_, about in known.items()}
+    names = {id_: [*(when[id_] or (f"observation {id_}",))] for id_ in known}
     for describe in (_author, _exposure, _instrument):
-        seen: dict[tuple[str, ...], set[str]] = {}
-        for about in known:
-            seen.setdefault(tuple(about.when), set()).add(describe(about))
-        differ = any(len(different) > 1 for different in seen.values())
+        words = {id_: describe(about) for id_, about in known.items()}
+        simultaneous: dict[tuple[str, ...], set[str]] = {}
+        for id_, word in words.items():
+            simultaneous.setdefault(when[id_], set()).add(word)
+        differ = any(len(different) > 1 for different in simultaneous.values())
         if differ or (complete and describe is not _instrument):
-            for about in known:
-                names[about.id] += filter(None, [describe(about)])
+            for id_, word in words.items():
+                names[id_] += [word] if word else []
     joined = {id_: ", ".join(parts) for id_, parts in names.items()}
     often = Counter(joined.values())
     return {id_: f"{name} #{id_}" if often[name] > 1 else name for id_, name in joined.items()}

@@ -60,7 +60,7 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
         assert family
         page.context.close()
         os.kill(server.pid, signal.SIGINT)
-        assert server.wait(60) == 0
-        _, left = psutil.wait_procs(family, timeout=60)
+        assert server.wait(30) == 0
+        _, left = psutil.wait_procs(family, timeout=20)
         assert not left
     assert "Traceback" not in (tmp_path / "log").read_text()

@@ -35,6 +35,11 @@ def tess(id_: int, instrument: tuple[str, ...] = CCD_1, **fields: Any) -> Observ
             [tess(3, sector=1), tess(4, CCD_2, sector=1)],
             ["sector 1, Camera 4 CCD 1", "sector 1, Camera 4 CCD 2"],
         ),
+        (
+            [tess(3, sector=1, author=name) for name in ("QLP", "QLP")]
+            + [tess(4, sector=1, author="SPOC")],
+            ["sector 1, QLP", "sector 1, SPOC"],
+        ),
         ([tess(3, sector=1), tess(4, sector=1)], ["sector 1 #3", "sector 1 #4"]),
         (
             [
@@ -44,7 +49,7 @@ def tess(id_: int, instrument: tuple[str, ...] = CCD_1, **fields: Any) -> Observ
             ["quarter 4", "observation 4"],
         ),
     ],
-    ids=["one", "orbit", "exposure", "pipeline", "CCD", "alike", "no fields"],
+    ids=["one", "orbit", "exposure", "pipeline", "CCD", "repeated", "alike", "no fields"],
 )
 def test_observation_names_have_the_fields_that_distinguish_them(
     observations: list[ObservationData], names: list[str]

@@ -505,7 +505,7 @@ def test_an_interrupted_backup_leaves_no_file_and_no_program(
         assert process.wait(60) == 130
     assert not list(tmp_path.iterdir())
     assert programs
-    assert psutil.wait_procs(programs, timeout=60)[1] == []
+    assert psutil.wait_procs(programs, timeout=30)[1] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

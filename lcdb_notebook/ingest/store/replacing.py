@@ -53,7 +53,7 @@ def decide(
     """
     if replace is None:
         raise error
-    newer = None if product.release is None else product.release.is_newer(pair.release)
+    newer = _is_newer(product, pair)
     releases = f"{product.release or 'no release'} here, {pair.release or 'unknown'} there"
     always = advice(python="replace=True", terminal="--replace always")
     if replace is False:
@@ -119,7 +119,7 @@ def check_remains(
     """
     if pair.sampling is None or product.part:
         return
-    newer = None if product.release is None else product.release.is_newer(pair.release)
+    newer = _is_newer(product, pair)
     matched = set(matched)
     others = (pair.dependents | pair.datasets) - matched
     if newer is False and replace == "newer":
@@ -134,6 +134,11 @@ def check_remains(
             f"{product.catalog} {product.target} has cadences, header cards or columns of another "
             "release"
         )
+
+
+def _is_newer(product: Product, pair: Pair) -> bool | None:
+    """Return whether a product is of a newer release than the stored one; None if unknown."""
+    return None if product.release is None else product.release.is_newer(pair.release)
 
 
 def _has_more(merged: Sampling, product: Product, cadence: IntVector) -> bool:

@@ -31,7 +31,7 @@ from lcdb_notebook.search.rows import Row
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["export_parquet"]
+__all__ = ["export_parquet", "require_pyarrow"]
 
 GROUP_BYTES = 8 * 2**20
 """Bytes of arrays in a row group, which writers and readers keep in memory."""
@@ -40,6 +40,21 @@ FILE_BYTES = 256 * 2**20
 """Bytes of arrays in one file; compressed, they are about a third as large."""
 
 Statuses = dict[DataSetId, Status]
+
+
+def require_pyarrow() -> None:
+    """Check that pyarrow, which writes Parquet, is installed.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not.
+    """
+    optional.required(
+        "pyarrow.parquet",
+        extra="parquet",
+        needed_by=advice(python="export(format='parquet')", terminal="--format parquet"),
+    )
 
 
 def export_parquet(
@@ -95,11 +110,7 @@ def export_parquet(
     call continues with the missing light curves. Memory is bounded by the size of a row group, the
     ids of an observation, and the report.
     """
-    optional.required(
-        "pyarrow.parquet",
-        extra="parquet",
-        needed_by=advice(python="export(format='parquet')", terminal="--format parquet"),
-    )
+    require_pyarrow()
     check_choice("on_error", on_error, ("raise", "skip"))
     grouped = group(search)
     with search.sessions.session_scope() as session:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from lcdb_notebook import flags
-from lcdb_notebook.errors import DataError, optional
-from lcdb_notebook.errors.advice import advice
+from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.columns import plain
@@ -22,6 +21,7 @@ from lcdb_notebook.read.export.atomic_write import atomic_write
 from lcdb_notebook.read.export.folder import Status, Written, find, ready
 from lcdb_notebook.read.export.manifest import Manifest, fingerprint
 from lcdb_notebook.read.export.naming import table_name
+from lcdb_notebook.read.export.parquet import require_pyarrow
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
 from lcdb_notebook.search.lazy import Search
@@ -59,11 +59,7 @@ def _write_hdf5(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    optional.required(
-        "pyarrow.parquet",
-        extra="parquet",
-        needed_by=advice(python="export(format='parquet')", terminal="--format parquet"),
-    )
+    require_pyarrow()
     frame.to_parquet(path, index=False)
 
 

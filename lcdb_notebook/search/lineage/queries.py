@@ -84,9 +84,9 @@ def lineage(session: orm.Session, datasets: Any) -> Lineage:
 def family(ids: Sequence[DataSetId], fields: Fields) -> sa.Select[tuple[Any, ...]]:
     """Select DataSets with all their ancestors and descendants, one row each, without arrays.
 
-    ``sources`` are the ids of the sources of a DataSet, separated by commas, which are followed by
-    the columns of its observation. UNION drops rows that
-    were found before, so that the recursion ends even if the data contain a cycle.
+    ``sources`` are the ids of the sources of a DataSet, separated by commas. The columns of its
+    observation follow. UNION drops rows that were found before, so that the recursion ends even if
+    the data contain a cycle.
     """
     ancestors = _closure(
         ids, "ancestor", of=_link.c.child_dataset_id, give=_link.c.source_dataset_id
