@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from queue import Empty
 from uuid import UUID
 
 from lcdb_notebook.errors import DataError
@@ -15,13 +16,15 @@ from lcdb_notebook.read.assemble import Chunk
 from lcdb_notebook.read.chunks import CHUNK_BYTES, Part, SharedArrays, chunks, read_chunk
 from lcdb_notebook.read.origins import Origins
 from lcdb_notebook.read.progress import Bar, Progress
+from lcdb_notebook.read.task_thread import TaskThread, have_ended
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.server.snapshot import Snapshot
 
 __all__ = ["concurrent_outcomes"]
 
-# Seconds between drawings of the progress bar, and within which a cancelled statement must end.
-_DRAW_EVERY, _CANCEL_WITHIN = 0.1, 1.0
+# Seconds between drawings of the progress bar, within which a thread without work ends, and within
+# which a cancelled statement must end.
+_DRAW_EVERY, _IDLE_WITHIN, _CANCEL_WITHIN = 0.1, 0.05, 1.0
 
 
 def concurrent_outcomes(
@@ -51,13 +54,13 @@ def concurrent_outcomes(
         Filled with the header cards and histories of the light curves.
     """
     number = len(snapshot)
-    threads = [ThreadPoolExecutor(1, "lcdb-connection") for _ in range(number)]
     shared = [SharedArrays() for _ in range(number)]
     silent = Progress(0, "light curve", False)
-    under_way: deque[tuple[Part, Future[Chunk]]] = deque()
+    readers: list[TaskThread[Chunk]] = []
+    under_way: deque[tuple[Part, TaskThread[Chunk]]] = deque()
     done = 0
 
-    def read(part: Part, which: int) -> Chunk:
+    def read(which: int, part: Part) -> Chunk:
         scope = partial(snapshot.session_scope, which)
         made = read_chunk(scope, part, missions, shared[which], bar=silent, done=0, origins=origins)
         shared[which].forget()
@@ -65,11 +68,13 @@ def concurrent_outcomes(
 
     def finished() -> Iterator[LightCurveData | DataError]:
         nonlocal done
-        part, future = under_way.popleft()
-        while not wait([future], timeout=_DRAW_EVERY).done:
+        part, reader = under_way.popleft()
+        made = None
+        while made is None:
             snapshot.require_own()
             bar.show(done)
-        made = future.result()
+            with suppress(Empty):
+                made = reader.result(_DRAW_EVERY)
         for row in part.rows:
             yield made.light_curve(row)
             # The loop of the caller may have gone on in a forked process.
@@ -78,29 +83,30 @@ def concurrent_outcomes(
         bar.show(done)
 
     try:
+        readers += [TaskThread(f"lcdb-connection-{which}") for which in range(number)]
         for place, part in enumerate(chunks(pages, CHUNK_BYTES // number)):
             which = place % number
-            under_way.append((part, threads[which].submit(read, part, which)))
+            readers[which].submit(partial(read, which, part))
+            under_way.append((part, readers[which]))
             if len(under_way) > number:
                 yield from finished()
         while under_way:
             yield from finished()
     finally:
         if snapshot.is_own():
-            _end(snapshot, threads, [future for _, future in under_way])
+            _end(snapshot, readers)
 
 
-def _end(
-    snapshot: Snapshot, threads: list[ThreadPoolExecutor], futures: list[Future[Chunk]]
-) -> None:
+def _end(snapshot: Snapshot, readers: Sequence[TaskThread[Chunk]]) -> None:
     """End the threads and their statements, and close the connections."""
     try:
-        running = [future for future in futures if not future.cancel()]
-        if running and not all(future.done() for future in running):
+        for reader in readers:
+            reader.end()
+        if not have_ended(readers, _IDLE_WITHIN):
             snapshot.cancel()
-            if wait(running, timeout=_CANCEL_WITHIN).not_done:
+            if not have_ended(readers, _CANCEL_WITHIN):
                 snapshot.abandon()
-        for thread in threads:
-            thread.shutdown(cancel_futures=True)
+                for reader in readers:
+                    reader.join()
     finally:
         snapshot.close()

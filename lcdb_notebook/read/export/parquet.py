@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from lcdb_notebook.read.export.folder import Status, Written
 from lcdb_notebook.read.export.layout import Layout
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError
+from lcdb_notebook.read.task_thread import TaskThread
 from lcdb_notebook.read.with_history import Made, with_histories
 from lcdb_notebook.search import layout as layouts
 from lcdb_notebook.search import results
@@ -193,20 +194,21 @@ def _write(
     path = inside / f"from-dataset-{first[0].dataset}.parquet"
     written: list[DataSetId] = []
     with (
-        atomic_write(path) as partial,
-        pq.ParquetWriter(partial, layout.schema, **layout.packing) as file,
+        atomic_write(path) as incomplete,
+        pq.ParquetWriter(incomplete, layout.schema, **layout.packing) as file,
         # pyarrow compresses without Python's lock, while the next light curves are read.
-        ThreadPoolExecutor(1, "lcdb-parquet") as writer,
+        TaskThread[None]("lcdb-parquet") as writer,
     ):
-        under_way: Future[None] | None = None
+        under_way = False
         for group in _groups(chain([first], part), statuses, on_error):
             table = layout.table(group)
             written += [data.dataset for data, _ in group]
-            if under_way is not None:
-                under_way.result()
-            under_way = writer.submit(file.write_table, table)
-        if under_way is not None:
-            under_way.result()
+            if under_way:
+                writer.result()
+            writer.submit(partial(file.write_table, table))
+            under_way = True
+        if under_way:
+            writer.result()
     if not written:
         path.unlink()
     statuses.update(dict.fromkeys(written, (str(path), "written", None, "")))
