@@ -879,6 +879,7 @@ def test_an_explorer_and_a_stream_have_one_active_statement_together(demo_dsn: s
             thread.start()
         try:
             while seen.count(1) < 100 and max(seen, default=0) < 2:
+                assert all(thread.is_alive() for thread in threads)
                 assert sum(1 for _ in db.search().read()) > 0
                 db.sql("SELECT pg_sleep(0.02)")
         finally:

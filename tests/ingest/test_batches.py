@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -302,8 +303,10 @@ def once_one_waits(engine: sa.Engine, kind: str, act: Callable[[], object]) -> I
     def watch() -> None:
         with engine.connect() as connection:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            deadline = time.monotonic() + 60
             while connection.scalar(waiting, {"kind": kind}) is None:
-                pass
+                if time.monotonic() > deadline:
+                    break
         act()
 
     watcher = threading.Thread(target=watch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 from typing import Any
@@ -14,6 +15,8 @@ if __name__ == "__main__":
     with job["output"].open("wb") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
+    # Shows where it waits, before it is killed.
+    faulthandler.dump_traceback_later(job["patience"], file=2)
 
     import pytest
 

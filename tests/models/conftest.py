@@ -33,6 +33,8 @@ ALONE = "LCDB_TEST_IN_OWN_PROCESS"
 # than to import them again; nothing else runs in it.
 FORKS = multiprocessing.get_context("forkserver")
 SCRIPT = Path(__file__).with_name("alone.py")
+LONGEST = 300
+"""Seconds until a process that does not end is killed."""
 IMPORTED = ["pytest", "hypothesis", "alembic.command", "lightkurve", "lcdb_notebook.database"]
 
 
@@ -69,11 +71,19 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     output = Path(str(pyfuncitem.funcargs["tmp_path"])) / "output"
     # Plugins take longer to load than such a test takes.
     environment = os.environ | {ALONE: "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    job = {"arguments": arguments, "environment": environment, "output": output}
+    job = {
+        "arguments": arguments,
+        "environment": environment,
+        "output": output,
+        "patience": 0.9 * LONGEST,
+    }
     FORKS.set_forkserver_preload(IMPORTED)
     process = FORKS.Process(target=runpy.run_path, args=(str(SCRIPT), {"JOB": job}, "__main__"))
     process.start()
-    process.join()
+    process.join(LONGEST)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
     if process.exitcode != pytest.ExitCode.OK:
         pytest.fail(f"exit code {process.exitcode}\n{output.read_text()}", pytrace=False)
     return True

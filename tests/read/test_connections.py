@@ -8,6 +8,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent import futures
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +22,10 @@ import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.errors import ArgumentError, LCDBError
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.read import concurrent
+from lcdb_notebook.read import concurrent, task_thread
 from lcdb_notebook.search import shares, streaming
+
+from .interrupt_at import interrupt_at
 
 STARS = 6
 
@@ -203,23 +208,42 @@ def test_an_interrupt_ends_the_statements_of_all_connections(
     # Finding light curves does not need this table, and reading them does.
     watcher.exec_driver_sql("BEGIN")
     watcher.exec_driver_sql("LOCK TABLE target_specific_time IN ACCESS EXCLUSIVE MODE")
-    sent = threading.Event()
+    all_wait = threading.Event()
 
     def press() -> None:
-        with watcher.engine.connect() as other:
-            until(lambda: other.scalar(waiting) == 3)
-        sent.set()
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            with watcher.engine.connect() as other:
+                until(lambda: other.scalar(waiting) == 3)
+            all_wait.set()
+        finally:
+            # Without it, the read would wait for the table forever.
+            os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=press)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         next(stream)
     thread.join()
-    assert sent.is_set()
+    assert all_wait.is_set()
     watcher.exec_driver_sql("ROLLBACK")
     until(lambda: number_of_connections(watcher) == 1)
     assert list(db.search(sector=1, processing="raw").read(connections=2))
+
+
+@pytest.mark.slow
+def test_an_interrupt_at_any_line_ends_a_read(db: lcdb.Database, watcher: sa.Connection) -> None:
+    modules = [concurrent.__file__, task_thread.__file__, threading.__file__]
+    modules.append(str(Path(futures.__file__).parent))
+    for place in count(1, 3):
+        stream = db.search(sector=1).read(connections=3)
+        with interrupt_at(place, *modules) as interrupted:
+            for _ in range(10):
+                next(stream)
+        del stream
+        until(lambda: number_of_connections(watcher) == 1)
+        if not interrupted:
+            break
+    assert place > 100
 
 
 def test_a_connection_that_is_cut_is_one_error(db: lcdb.Database, watcher: sa.Connection) -> None:
@@ -227,7 +251,7 @@ def test_a_connection_that_is_cut_is_one_error(db: lcdb.Database, watcher: sa.Co
     next(stream)
     watcher.exec_driver_sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
-        "datname = current_database() AND state LIKE 'idle in transaction%%'"
+        "datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
     )
     with pytest.raises(lcdb.errors.ConnectionFailedError, match="no connection to"):
         list(stream)

@@ -66,7 +66,10 @@ def stopped(server: embedded.Server) -> Iterator[None]:
 
 @contextmanager
 def interrupted_after(seconds: float, *, times: int = 1) -> Iterator[None]:
-    """Press the stop button after a while, and see the prompt return within two seconds."""
+    """Press the stop button after a while, and see the prompt return within two seconds.
+
+    If it does not, the button is pressed again, so that the test fails instead of waiting forever.
+    """
     pressed: list[float] = []
     enough = threading.Event()
 
@@ -77,6 +80,8 @@ def interrupted_after(seconds: float, *, times: int = 1) -> Iterator[None]:
                 os.kill(os.getpid(), signal.SIGINT)
                 if enough.wait(0.2):
                     return
+            while not enough.wait(2 * PROMPT):
+                os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=press)
     thread.start()
