@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -400,6 +401,18 @@ def cases(*all_cases: dict[str, tuple[str, str]]) -> pytest.MarkDecorator:
             for name, case in some.items()
         ],
     )
+
+
+def test_chunks_of_short_light_curves_let_the_first_be_used_soon(
+    session_scope: SessionScope,
+) -> None:
+    with session_scope() as session:
+        found = Search(Lender(session_scope), criteria()).found(session)
+    two_cadences = {id_: (data, 2) for id_, (data, _) in found.observations.items()}
+    many = replace(found, rows=[*found.rows] * 2_000, observations=two_cadences)
+    sizes = [len(part.rows) for part in chunks.chunks([many], chunks.CHUNK_BYTES)]
+    assert sum(sizes) == len(many.rows) >= 8_000
+    assert max(sizes) < 2_000
 
 
 @cases(REFUSED)
