@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -31,22 +31,42 @@ FIRST = 500
 """Milliseconds to a first light curve or a first result."""
 
 STREAM = """
-import itertools, sys, time
+import tempfile
 import lcdb_notebook as lcdb
-db = lcdb.connect({url!r})
-db.session
-began = time.perf_counter()
-stream = db.search({search}).read(progress=False)
-next(stream)
-
-assert sum(1 for data in itertools.islice(stream, {number} - 1)) == {number} - 1
+with lcdb.connect({url!r}) as db, tempfile.TemporaryDirectory() as folder:
+    found = db.search({search})[:{number}]
+    read = {read}
+assert read == {number}, read
 """
+
+READ = "sum(1 for data in found.read(progress=False))"
+BY_OBSERVATION = "sector=list(range(1, 9))"
+STREAMS = {
+    "`db.search().read()`": ("", READ),
+    f"`db.search({BY_OBSERVATION}).read()`": (BY_OBSERVATION, READ),
+    "`db.search().nested_parts()`": (
+        "",
+        "sum(len(part) for part in found.nested_parts(progress=False))",
+    ),
+    "`db.search().export(...)` to Parquet": (
+        "",
+        "found.export(folder, format='parquet', progress=False).status.eq('written').sum()",
+    ),
+    "`db.search().map(..., collect=False)`": (
+        "",
+        "found.map(lambda data: data.flux[0], datasets='record', workers=1, "
+        "checkpoint=folder, collect=False, progress=False).light_curves.sum()",
+    ),
+}
+"""Ways to use all light curves: the search, and an expression for how many were used."""
 
 
 def looking(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare what shows a part of a database, in a large one and in a small one."""
     sizes = sky.scale.crowds
-    yield from compare(sky, [_made(sky, datasets) for datasets in sizes], sizes, repeat)
+    databases = [_made(sky, datasets) for datasets in sizes]
+    yield from compare(sky, databases, sizes, repeat)
+    yield from streamed(sky, databases[-1], sizes[-1], [*STREAMS][:1])
 
 
 def million(sky: Sky, repeat: int) -> Iterator[Row]:
@@ -69,17 +89,19 @@ def million(sky: Sky, repeat: int) -> Iterator[Row]:
     yield from streamed(sky, db, datasets)
 
 
-def streamed(sky: Sky, db: lcdb.Database, datasets: int) -> Iterator[Row]:
+def streamed(
+    sky: Sky, db: lcdb.Database, datasets: int, ways: Iterable[str] = STREAMS
+) -> Iterator[Row]:
     """Measure the memory of a stream of all light curves, beyond one of a hundredth of them."""
-    for search in ("", "sector=list(range(1, 9))"):
-        sky.report(f"streaming db.search({search})")
-        peaks = [
-            peak_memory(STREAM.format(url=libpq_url(db), search=search, number=number))
+    for name in ways:
+        sky.report(name)
+        search, read = STREAMS[name]
+        few, many = (
+            peak_memory(STREAM.format(url=libpq_url(db), search=search, number=number, read=read))
             for number in (datasets // 100, datasets)
-        ]
-        few, many = peaks
+        )
         yield Row(
-            f"peak memory of `db.search({search}).read()` over {datasets:,} light curves",
+            f"peak memory of {name} over {datasets:,} light curves",
             f"over {datasets // 100:,}",
             "MB more",
             many - few,
