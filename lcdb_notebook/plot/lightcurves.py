@@ -16,7 +16,14 @@ from lcdb_notebook.plot.curves import LightCurves, records_of
 from lcdb_notebook.plot.drawing import draw, limits, literal, wider
 from lcdb_notebook.plot.flagged import Bools, Flag, flagged_cadences, marks_of
 from lcdb_notebook.plot.labels import curve_labels, time_label
-from lcdb_notebook.plot.panels import Panel, axes_of, height_of, new_figure, one_panel, panels_of
+from lcdb_notebook.plot.panels import (
+    LightCurvePanel,
+    axes_of,
+    height_of,
+    new_figure,
+    one_panel,
+    panels_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -157,7 +164,7 @@ class Drawing:
         self._flagged = flagged
         self._joined = joined
         self._records = records_of(light_curves)
-        self._panels: list[Panel] = []
+        self._panels: list[LightCurvePanel] = []
         self._drawn: list[Artist] = []
         self._spans: list[tuple[float, float]] = []
         self._titles: list[str | None] = []
@@ -257,7 +264,7 @@ class Drawing:
             self._spans.append(ax.get_ylim())
         self._panels = panels
 
-    def _clear(self, panels: Sequence[Panel], *, same: bool) -> None:
+    def _clear(self, panels: Sequence[LightCurvePanel], *, same: bool) -> None:
         """Remove all artists, and replace the Axes if the panels differ."""
         for artist in self._drawn:
             artist.remove()
@@ -302,7 +309,9 @@ def hidden_cadences(bad: Bools, flagged: Flagged) -> Bools:
     return np.zeros_like(bad) if flagged == "keep" else bad
 
 
-def _spans(panels: Sequence[Panel], bad: Mapping[int, Bools]) -> list[tuple[float, float]]:
+def _spans(
+    panels: Sequence[LightCurvePanel], bad: Mapping[int, Bools]
+) -> list[tuple[float, float]]:
     """Return the y limits of each panel, the same for panels that share the axis."""
     of_group: dict[tuple[Any, ...], list[LightCurveData]] = {}
     for panel in panels:

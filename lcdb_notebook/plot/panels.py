@@ -23,7 +23,7 @@ WIDTH = 9.0
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class LightCurvePanel:
     """Light curves on the same Axes, of one target and unit and usually of one observation."""
 
     records: list[LightCurveData]
@@ -73,7 +73,7 @@ def check_panels(keys: Iterable[Hashable]) -> None:
         )
 
 
-def panels_of(records: Sequence[LightCurveData], *, joined: bool) -> list[Panel]:
+def panels_of(records: Sequence[LightCurveData], *, joined: bool) -> list[LightCurvePanel]:
     """Group light curves into panels by target, observation, unit and time format.
 
     Parameters
@@ -96,10 +96,13 @@ def panels_of(records: Sequence[LightCurveData], *, joined: bool) -> list[Panel]
         gathered.setdefault(key, []).append(data)
     check_panels(gathered)
     telling = distinguishing_fields(records)
-    return [Panel(members, title(members, telling, joined=joined)) for members in gathered.values()]
+    return [
+        LightCurvePanel(members, title(members, telling, joined=joined))
+        for members in gathered.values()
+    ]
 
 
-def one_panel(records: Sequence[LightCurveData]) -> list[Panel]:
+def one_panel(records: Sequence[LightCurveData]) -> list[LightCurvePanel]:
     """Return one panel with all light curves.
 
     Raises
@@ -116,7 +119,7 @@ def one_panel(records: Sequence[LightCurveData]) -> list[Panel]:
                 f"light curves on one Axes must not differ in {what}, got {', '.join(found)}; "
                 "narrow the search, or omit ax to draw separate panels"
             )
-    return [Panel(list(records), title(records, distinguishing_fields(records)))]
+    return [LightCurvePanel(list(records), title(records, distinguishing_fields(records)))]
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
@@ -126,12 +129,12 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return plt.figure(figsize=(width, height), layout="constrained")
 
 
-def height_of(panels: Sequence[Panel]) -> float:
+def height_of(panels: Sequence[LightCurvePanel]) -> float:
     """Return the height of a figure with these panels, in inches."""
     return len(panels) * (4.0 if len(panels) == 1 else 2.7 if len(panels) <= 4 else 2.2)
 
 
-def axes_of(panels: Sequence[Panel], figure: Figure | SubFigure) -> list[Axes]:
+def axes_of(panels: Sequence[LightCurvePanel], figure: Figure | SubFigure) -> list[Axes]:
     """Add the Axes of panels to a figure, one below the other."""
     axes: list[Axes] = []
     above: dict[tuple[str, Any], Axes] = {}

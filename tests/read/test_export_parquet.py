@@ -156,13 +156,13 @@ import os, signal
 import lcdb_notebook as lcdb
 from lcdb_notebook.read.export import layout, parquet
 parquet.GROUP_BYTES, parquet.FILE_BYTES = 5_000, 20_000
-make, made = layout.Layout.table, []
+make, made = layout.ParquetLayout.table, []
 def die(self, group):
     made.append(group)
     if len(made) == 8:
         os.kill(os.getpid(), signal.SIGKILL)
     return make(self, group)
-layout.Layout.table = die
+layout.ParquetLayout.table = die
 lcdb.connect({url!r}).search().export({folder!r}, format="parquet")
 """
 

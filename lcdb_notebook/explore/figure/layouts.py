@@ -14,15 +14,15 @@ from lcdb_notebook.plot.labels import (
     time_label,
     title,
 )
-from lcdb_notebook.plot.panels import MOST_PANELS, Panel, panels_of
+from lcdb_notebook.plot.panels import MOST_PANELS, LightCurvePanel, panels_of
 
-__all__ = ["Compare", "Layout", "layouts"]
+__all__ = ["Compare", "PanelLayout", "layouts"]
 
 Compare: TypeAlias = Literal["ratio", "difference"] | None
 
 
 @dataclass
-class Layout:
+class PanelLayout:
     """The panels, and which of them each light curve is in.
 
     Parameters
@@ -43,7 +43,7 @@ class Layout:
 
 def layouts(
     drawn: Sequence[LightCurveData], compare: Compare, every: Sequence[LightCurveData]
-) -> tuple[Layout, Layout]:
+) -> tuple[PanelLayout, PanelLayout]:
     """Return the layouts without and with all sectors in one panel.
 
     Parameters
@@ -57,11 +57,11 @@ def layouts(
 
     Returns
     -------
-    tuple of Layout
+    tuple of PanelLayout
     """
     together = _layout(drawn, panels_of(drawn, joined=True), joined=True)
     if compare is not None:
-        panel = Panel(list(drawn), title(drawn, distinguishing_fields(drawn)))
+        panel = LightCurvePanel(list(drawn), title(drawn, distinguishing_fields(drawn)))
         together = _layout(drawn, [panel], joined=False)
         unit = every[-1].unit.strip()
         ylabel = "Before / after" if compare == "ratio" else "Before − after"
@@ -90,9 +90,11 @@ def layouts(
     return _layout(drawn, panels_of(drawn, joined=False), joined=False), together
 
 
-def _layout(drawn: Sequence[LightCurveData], panels: Sequence[Panel], *, joined: bool) -> Layout:
+def _layout(
+    drawn: Sequence[LightCurveData], panels: Sequence[LightCurvePanel], *, joined: bool
+) -> PanelLayout:
     numbers = {id(data): number for number, data in enumerate(drawn)}
-    made = Layout([0] * len(drawn), [0] * len(drawn), [""] * len(drawn), [])
+    made = PanelLayout([0] * len(drawn), [0] * len(drawn), [""] * len(drawn), [])
     groups: dict[Any, int] = {}
     for number, panel in enumerate(panels):
         labels = curve_labels(panel.records, joined=joined)

@@ -10,7 +10,7 @@ from typing import Any
 from lcdb_notebook.errors import ExportError
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.read.export.atomic_write import remove_stale
-from lcdb_notebook.read.export.layout import Layout
+from lcdb_notebook.read.export.layout import ParquetLayout
 from lcdb_notebook.search.grouped import Group
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import find_again
@@ -22,7 +22,7 @@ _AT_ONCE = 5_000
 
 
 def find_exported(
-    search: Search, folder: Path, group: Group, layout: Layout, *, overwrite: bool
+    search: Search, folder: Path, group: Group, layout: ParquetLayout, *, overwrite: bool
 ) -> dict[DataSetId, Path]:
     """Return which light curves of an observation are in files, and create its folder.
 
@@ -34,7 +34,7 @@ def find_exported(
         The folder of the export.
     group : Group
         The light curves.
-    layout : Layout
+    layout : ParquetLayout
         The layout of the files.
     overwrite : bool
         Remove files whose light curves are all among these.
@@ -76,7 +76,7 @@ def find_exported(
 
 
 def _check_database(
-    search: Search, path: Path, layout: Layout, there: Sequence[Mapping[str, Any]]
+    search: Search, path: Path, layout: ParquetLayout, there: Sequence[Mapping[str, Any]]
 ) -> None:
     """Check that DataSets in a file are those of the database."""
     with search.sessions.session_scope() as session:

@@ -23,7 +23,7 @@ from lcdb_notebook.lightcurve.units import POSITIONS, known_unit, may_be_magnitu
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
-__all__ = ["Layout"]
+__all__ = ["ParquetLayout"]
 
 _MEANING = {
     "time": "mid-time of the cadence, barycentric, scale TDB, in the mission's format; NaN: none",
@@ -35,7 +35,7 @@ _MEANING = {
 }
 
 
-class Layout:
+class ParquetLayout:
     """The layout of all Parquet files of a selection.
 
     Parameters

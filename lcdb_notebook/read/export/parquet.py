@@ -17,7 +17,7 @@ from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.export.atomic_write import atomic_write
 from lcdb_notebook.read.export.exported import find_exported, parts_of, readable
 from lcdb_notebook.read.export.folder import Status, Written
-from lcdb_notebook.read.export.layout import Layout
+from lcdb_notebook.read.export.layout import ParquetLayout
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError
 from lcdb_notebook.read.task_thread import TaskThread
@@ -117,7 +117,7 @@ def export_parquet(
     with search.sessions.session_scope() as session:
         missions = results.missions(session)
         placed = dict.fromkeys(layouts.of(session).positions.values())
-    layout = Layout(grouped.samples, missions, grouped.flag_types, placed)
+    layout = ParquetLayout(grouped.samples, missions, grouped.flag_types, placed)
     where = Path(folder).expanduser()
     _check_columns(where, layout, grouped.numbers)
     written = Written()
@@ -165,7 +165,7 @@ def _parts(made: Iterator[Made]) -> Iterator[Iterator[Made]]:
         yield part(waiting)
 
 
-def _check_columns(folder: Path, layout: Layout, observations: Iterable[int]) -> None:
+def _check_columns(folder: Path, layout: ParquetLayout, observations: Iterable[int]) -> None:
     """Check the columns of files that are there, before anything is written."""
     import pyarrow.parquet as pq
 
@@ -183,7 +183,7 @@ def _size(one: Made) -> int:
 
 
 def _write(
-    folder: Path, layout: Layout, part: Iterator[Made], statuses: Statuses, on_error: OnError
+    folder: Path, layout: ParquetLayout, part: Iterator[Made], statuses: Statuses, on_error: OnError
 ) -> None:
     """Write one file, in row groups; it is renamed when it is complete."""
     import pyarrow.parquet as pq
