@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook import flags
-from lcdb_notebook.lightcurve.convert.columns import plain
+from lcdb_notebook.lightcurve.convert.columns import bitmask_text
 from lcdb_notebook.lightcurve.quality import flagged_bits
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
@@ -223,7 +223,7 @@ def _legend(
 ) -> list[Line2D]:
     from matplotlib.lines import Line2D
 
-    mask = plain(quality_bitmask)
+    mask = bitmask_text(quality_bitmask)
     return [
         Line2D([], [], marker="s", ls="none", markersize=6, color=colour, label=label)
         for (colour, _), label, shown in (

@@ -134,7 +134,7 @@ def time_of(values: Any, clock: Clock, time_format: str | None) -> Any:
     return Time(texts, format=time_format or clock.format_name, scale="tdb")
 
 
-def plain(quality_bitmask: flags.Bitmask) -> str | int:
+def bitmask_text(quality_bitmask: flags.Bitmask) -> str | int:
     """Return a bitmask in a form for FITS headers and JSON: the name of a preset, or bits."""
     if quality_bitmask is None:
         return "none"

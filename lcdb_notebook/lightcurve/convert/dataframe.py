@@ -11,10 +11,10 @@ import numpy.typing as npt
 from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve.convert.columns import (
+    bitmask_text,
     choose,
     errors,
     masked,
-    plain,
     quality_columns,
     times,
 )
@@ -130,7 +130,7 @@ def to_pandas(
         "unit": sorted({data.unit for data in records}),
         "unit_inferred": sorted({data.unit for data in records if data.unit_inferred}),
         "flag_type": primary_type(first),
-        "quality_bitmask": plain(quality_bitmask),
+        "quality_bitmask": bitmask_text(quality_bitmask),
         "flagged": flagged,
         KEY: remember(records, goods, histories or {}),
     }

@@ -15,11 +15,11 @@ from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve import missions
 from lcdb_notebook.lightcurve.convert.columns import (
+    bitmask_text,
     choose,
     compact,
     errors,
     masked,
-    plain,
     quality_columns,
     times,
 )
@@ -104,7 +104,7 @@ def to_lightcurve(
     meta["NORMALIZED"] = unit == _unit("")
     if data.unit_inferred:
         meta["UNIT_INFERRED"] = data.unit
-    meta["QUALITY_BITMASK"] = plain(quality_bitmask)
+    meta["QUALITY_BITMASK"] = bitmask_text(quality_bitmask)
     meta["QUALITY_TYPE"] = primary_type(data) or ""
     meta["QUALITY_MASK"] = good[np.isfinite(data.time)]
     lightcurve: lightkurve.LightCurve = _lightcurve_class(data.mission).of(columns)

@@ -16,7 +16,7 @@ from lcdb_notebook.errors import ExportError, LCDBError
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.clock import Clock
-from lcdb_notebook.lightcurve.convert.columns import plain
+from lcdb_notebook.lightcurve.convert.columns import bitmask_text
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
@@ -63,7 +63,7 @@ class _Settings(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings in a form for JSON, for the fingerprint."""
-        return {**self._asdict(), "quality_bitmask": plain(self.quality_bitmask)}
+        return {**self._asdict(), "quality_bitmask": bitmask_text(self.quality_bitmask)}
 
 
 class _File(NamedTuple):

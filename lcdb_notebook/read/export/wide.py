@@ -13,7 +13,7 @@ from lcdb_notebook import flags
 from lcdb_notebook.errors import DataError
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.clock import Clock
-from lcdb_notebook.lightcurve.convert.columns import plain
+from lcdb_notebook.lightcurve.convert.columns import bitmask_text
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.chunks import by_pair
@@ -109,7 +109,7 @@ def write_wide(
     where = ready(Path(folder).expanduser())
     made_from = {
         **settings,
-        "quality_bitmask": plain(quality_bitmask),
+        "quality_bitmask": bitmask_text(quality_bitmask),
         "edition": _EDITION,
         "database": database,
     }
