@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.lightcurve.quality import flagged_mask
-from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.plot.curves import LightCurves, records_of
-from lcdb_notebook.plot.drawing import draw, limits, literal, wider
+from lcdb_notebook.plot.drawing import draw, literal, wider
 from lcdb_notebook.plot.flagged import Bools, Flag, flagged_cadences, marks_of
 from lcdb_notebook.plot.labels import curve_labels, time_label
 from lcdb_notebook.plot.panels import (
@@ -23,6 +22,7 @@ from lcdb_notebook.plot.panels import (
     new_figure,
     one_panel,
     panels_of,
+    spans_of,
 )
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class Drawing:
         found: list[dict[str, Flag]] = [
             flagged_cadences(panel.records, preset) if how == "apart" else {} for panel in panels
         ]
-        spans = _spans(panels, bad)
+        spans = spans_of(panels, bad)
         same = [panel.of for panel in panels] == [panel.of for panel in self._panels]
         zoomed = [ax.get_ylim() != span for ax, span in zip(self.axes, self._spans, strict=True)]
         self._clear(panels, same=same)
@@ -307,16 +307,3 @@ def hidden_cadences(bad: Bools, flagged: Flagged) -> Bools:
     if flagged not in ("apart", "drop", "keep"):
         raise ArgumentError(f"flagged must be 'apart', 'drop' or 'keep', got {flagged!r}")
     return np.zeros_like(bad) if flagged == "keep" else bad
-
-
-def _spans(
-    panels: Sequence[LightCurvePanel], bad: Mapping[int, Bools]
-) -> list[tuple[float, float]]:
-    """Return the y limits of each panel, the same for panels that share the axis."""
-    of_group: dict[tuple[Any, ...], list[LightCurveData]] = {}
-    for panel in panels:
-        of_group.setdefault(panel.shares_y_with, []).extend(panel.records)
-    span_of = {
-        key: limits(group, [bad[id(data)] for data in group]) for key, group in of_group.items()
-    }
-    return [span_of[panel.shares_y_with] for panel in panels]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lcdb_notebook.errors import AmbiguousError
 from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.plot.drawing import limits
+from lcdb_notebook.plot.flagged import Bools
 from lcdb_notebook.plot.labels import distinguishing_fields, star, title
 
 if TYPE_CHECKING:
@@ -151,3 +153,16 @@ def axes_of(panels: Sequence[LightCurvePanel], figure: Figure | SubFigure) -> li
         above.setdefault(of_time, made)
         above.setdefault(of_flux, made)
     return axes
+
+
+def spans_of(
+    panels: Sequence[LightCurvePanel], bad: Mapping[int, Bools]
+) -> list[tuple[float, float]]:
+    """Return the y limits of each panel, the same for panels that share the axis."""
+    of_group: dict[tuple[Any, ...], list[LightCurveData]] = {}
+    for panel in panels:
+        of_group.setdefault(panel.shares_y_with, []).extend(panel.records)
+    span_of = {
+        key: limits(group, [bad[id(data)] for data in group]) for key, group in of_group.items()
+    }
+    return [span_of[panel.shares_y_with] for panel in panels]
