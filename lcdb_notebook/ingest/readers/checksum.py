@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.readers.headers import Header, text
+from lcdb_notebook.ingest.readers.hdus import HDU
+from lcdb_notebook.ingest.readers.headers import text
 
 _ALL_ONES = 0xFFFFFFFF
 
@@ -30,7 +29,7 @@ def ones_complement_sum(content: bytes | memoryview) -> int:
     return total
 
 
-def check(content: bytes, header: Header, place: dict[str, Any]) -> None:
+def check(content: bytes, hdu: HDU) -> None:
     """Compare an HDU with its CHECKSUM, or its data with DATASUM if there is no CHECKSUM.
 
     NASA's files have a CHECKSUM without DATASUM, which neither astropy nor CFITSIO can verify.
@@ -39,23 +38,21 @@ def check(content: bytes, header: Header, place: dict[str, Any]) -> None:
     ----------
     content
         The file.
-    header
-        Header of the HDU.
-    place
-        Its position in the file: astropy's ``hdu.fileinfo()``.
+    hdu
+        Its header, and its place in the file.
 
     Raises
     ------
     IngestError
         If they differ. Without these keywords, nothing is compared.
     """
-    end = place["datLoc"] + place["datSpan"]
+    header = hdu.header
     if text(header, "CHECKSUM"):
         # The keyword contains the complement of the sum, so the total is all ones, or zero.
-        right = ones_complement_sum(memoryview(content)[place["hdrLoc"] : end]) in (0, _ALL_ONES)
+        right = ones_complement_sum(memoryview(content)[hdu.start : hdu.end]) in (0, _ALL_ONES)
         keyword = "CHECKSUM"
     elif text(header, "DATASUM").isdecimal():
-        found = ones_complement_sum(memoryview(content)[place["datLoc"] : end])
+        found = ones_complement_sum(memoryview(content)[hdu.data : hdu.end])
         right = found == int(text(header, "DATASUM"))
         keyword = "DATASUM"
     else:

@@ -14,6 +14,7 @@ from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.readers.find_files import AnyPath
 from lcdb_notebook.ingest.readers.hdf5_orbits import read_orbit
+from lcdb_notebook.ingest.readers.hdus import an_image, is_image
 from lcdb_notebook.ingest.readers.headers import text, value
 from lcdb_notebook.ingest.readers.other_files import (
     has_light_curve,
@@ -22,7 +23,7 @@ from lcdb_notebook.ingest.readers.other_files import (
     written_by_lightkurve,
 )
 from lcdb_notebook.ingest.readers.pipelines import PIPELINES
-from lcdb_notebook.ingest.readers.table import LightCurveTable, an_image, is_image, open_table
+from lcdb_notebook.ingest.readers.table import LightCurveTable, open_table
 from lcdb_notebook.read.export.files import KINDS
 from lcdb_notebook.read.export.fits import CREATOR
 

@@ -16,10 +16,8 @@ Header = Mapping[str, Any]
 
 def value(header: Header, key: str, default: object = None) -> Any:
     """Return the value of a card; ``default`` if it is missing or empty."""
-    from astropy.io import fits
-
-    found = header.get(key, default)
-    return default if isinstance(found, fits.card.Undefined) else found
+    found = header.get(key)
+    return default if found is None else found
 
 
 def text(header: Header, key: str) -> str:

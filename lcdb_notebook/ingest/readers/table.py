@@ -1,9 +1,8 @@
 """Read a light-curve FITS file as two headers and one table, and verify its checksums.
 
-The headers are read with :mod:`astropy.io.fits`. The table is viewed with a numpy dtype built from
-the TFORM cards (FITS Standard 4.0, section 7.3). Reading a light curve takes 2.6 times as long with
-astropy's columns, and 2.0 times as long with fitsio. Neither verifies the CHECKSUM of NASA's files,
-which have no DATASUM.
+The table is viewed with a numpy dtype built from the TFORM cards (FITS Standard 4.0, section 7.3).
+Reading a light curve takes more than twice as long with astropy's columns, or with fitsio. Neither
+verifies the CHECKSUM of NASA's files, which have no DATASUM.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import gzip
 import io
 import stat
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.ingest.product import FloatVector, IntVector, as_flags
 from lcdb_notebook.ingest.readers import checksum
+from lcdb_notebook.ingest.readers.hdus import HDU, primary_and_table
 from lcdb_notebook.ingest.readers.headers import Header, integer, text, value
 from lcdb_notebook.ingest.readers.row_type import row_type
 
@@ -42,34 +41,40 @@ _UNITS = {
 
 @dataclass(frozen=True)
 class LightCurveTable:
-    """The primary header, the first extension's header and its rows.
+    """The rows of the first extension, with its header and the primary one.
 
     Parameters
     ----------
     label
         Name of the file in messages.
-    primary, header
-        Headers of the primary HDU and of the table.
     rows
         Structured array of shape (cadences,), big-endian as in the file; fields in upper case.
     numbers
         Number of each column in the header, from 1, by upper-case name.
     content
         The file, decompressed.
-    places
-        Headers of the two HDUs, each with its position in the file: astropy's ``hdu.fileinfo()``.
+    hdus
+        The primary HDU and that of the table.
     used
         Upper-case names of the columns that were read, shared with sorted copies of the table.
     """
 
     label: str
-    primary: Header
-    header: Header
     rows: npt.NDArray[np.void]
     numbers: Mapping[str, int]
     content: bytes
-    places: Sequence[tuple[Header, dict[str, Any]]]
+    hdus: tuple[HDU, HDU]
     used: set[str] = field(default_factory=set)
+
+    @property
+    def primary(self) -> Header:
+        """The header of the primary HDU."""
+        return self.hdus[0].header
+
+    @property
+    def header(self) -> Header:
+        """The header of the table."""
+        return self.hdus[1].header
 
     def __contains__(self, column: str) -> bool:
         return column.upper() in self.numbers
@@ -173,8 +178,8 @@ class LightCurveTable:
 
     def check_sums(self) -> None:
         """Raise IngestError if the bytes of an HDU do not match its CHECKSUM or DATASUM."""
-        for header, place in self.places:
-            checksum.check(self.content, header, place)
+        for hdu in self.hdus:
+            checksum.check(self.content, hdu)
 
     def _column(self, column: str, kinds: str, what: str) -> npt.NDArray[Any]:
         number = self.numbers.get(column.upper())
@@ -220,33 +225,9 @@ def open_table(path: Path) -> LightCurveTable:
         If it is not a FITS file, is truncated, or its first extension is not a binary table.
         Damaged headers can also raise other errors of astropy, which ``read_product`` translates.
     """
-    from astropy.io import fits
-
     content = file_content(path)
-    if not content.startswith(b"SIMPLE  ="):
-        raise IngestError(f"not a FITS file (it begins with {content[:9]!r})")
-    with fits.open(
-        io.BytesIO(content),
-        memmap=False,
-        lazy_load_hdus=True,
-        disable_image_compression=True,
-    ) as hdus:
-        primary = hdus[0].header
-        try:
-            table = hdus[1]
-        except IndexError:
-            if is_image(primary):
-                raise IngestError(f"this is {an_image()}") from None
-            raise IngestError(
-                "the file has no extension with a light curve; it may be truncated"
-            ) from None
-        if not isinstance(table, fits.BinTableHDU):
-            raise IngestError(
-                f"the first extension is a {type(table).__name__}, not a binary table; the file "
-                f"may be {an_image()}"
-            )
-        header, start = table.header, table.fileinfo()["datLoc"]
-        places = ((primary, hdus[0].fileinfo()), (header, table.fileinfo()))
+    primary, table = primary_and_table(content)
+    header, start = table.header, table.data
     dtype, numbers = row_type(header)
     count = integer(header, "NAXIS2", 0, 2**63 - 1)
     if count == 0:
@@ -255,19 +236,7 @@ def open_table(path: Path) -> LightCurveTable:
     if present < count:
         raise IngestError(f"truncated: the file has {present} of {count} rows")
     rows = np.frombuffer(content, dtype, count, start)
-    return LightCurveTable(str(path), primary, header, rows, numbers, content, places)
-
-
-def an_image() -> str:
-    """Return a description of an image, with the method that stores it, for messages."""
-    method = advice(python="; use db.add_frames() for images", terminal="")
-    return f"an image, not a light curve{method}"
-
-
-def is_image(header: Header) -> bool:
-    """Return whether an HDU has an image."""
-    axes = value(header, "NAXIS", 0)
-    return isinstance(axes, int) and axes >= 2
+    return LightCurveTable(str(path), rows, numbers, content, (primary, table))
 
 
 def file_content(path: Path, largest: int | None = None) -> bytes:
