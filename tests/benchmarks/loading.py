@@ -105,7 +105,7 @@ def files(sky: Sky, repeat: int) -> Iterator[Row]:
         "`lightkurve.read` + ORM `add`",
         "faster",
         medians["orm"] / medians["ours"],
-        2,
+        15,
         duration(medians["ours"], len(paths)),
         duration(medians["orm"], len(paths)),
     )
