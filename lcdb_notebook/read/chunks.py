@@ -20,15 +20,24 @@ from lcdb_notebook.search import layout, stars
 from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
-__all__ = ["CHUNK_BYTES", "Part", "SharedArrays", "by_pair", "chunks", "read_chunk"]
+__all__ = [
+    "BYTES_OF_A_RECORD",
+    "CHUNK_BYTES",
+    "Part",
+    "SharedArrays",
+    "by_pair",
+    "chunks",
+    "read_chunk",
+]
 
 #: Bytes fetched at a time when streaming: large enough to make the cost of a statement
 #: negligible, and small enough for any laptop.
 CHUNK_BYTES = 24 * 2**20
 
-# Bytes of arrays that take as long as one more light curve takes by itself, about 30 us. Without
-# it, ten thousand light curves of a few cadences would be read before the first could be used.
-_BYTES_OF_A_ROW = 16 * 2**10
+#: Bytes of arrays that take as long, and as much memory, as one more light curve takes by itself:
+#: about 30 us, and 20 kB. Without it, ten thousand light curves of a few cadences would be read
+#: before the first could be used, and be in memory together.
+BYTES_OF_A_RECORD = 16 * 2**10
 
 # Bytes of cadence numbers and observation-wide flags that are kept from one chunk to the next.
 _KEPT_BYTES = 16 * 2**20
@@ -182,7 +191,7 @@ def chunks(pages: Iterable[Found], chunk_bytes: int | None) -> Iterator[Part]:
         for (_, observation), group in by_pair(found.rows):
             # In the stream, a cadence has 12 bytes as value, error or time, and 8 bytes as flags.
             bytes_ = found.observations[observation][1] * (24 * len(group) + 20)
-            bytes_ += _BYTES_OF_A_ROW * len(group)
+            bytes_ += BYTES_OF_A_RECORD * len(group)
             if chunk and size + bytes_ > chunk_bytes:
                 yield Part(found, chunk)
                 chunk, size = [], 0

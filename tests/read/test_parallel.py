@@ -704,10 +704,15 @@ def test_a_checkpoint_continues_without_repeating_anything(
     assert_frame_equal(again, done)
 
 
+@pytest.mark.parametrize(("limit", "number"), [("SECONDS", 0.0), ("MOST", 3)])
 def test_results_that_are_left_in_the_folder_are_one_table(
-    db: lcdb.Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    db: lcdb.Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    number: float,
 ) -> None:
-    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, limit, number)
     monkeypatch.setattr(batches, "_FIRST", 3)
     monkeypatch.setattr(batches, "_MOST", 3)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -13,13 +12,11 @@ import numpy as np
 
 from lcdb_notebook import flags
 from lcdb_notebook.errors import ExportError, LCDBError
-from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.clock import Clock
 from lcdb_notebook.lightcurve.convert.columns import bitmask_text
-from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.quality import Flagged
-from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
+from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.chunks import CHUNK_BYTES
 from lcdb_notebook.read.contents import add_cards
 from lcdb_notebook.read.export.atomic_write import remove_stale
@@ -27,6 +24,7 @@ from lcdb_notebook.read.export.files import KINDS, numbers_of, save
 from lcdb_notebook.read.export.manifest import Manifest, fingerprint
 from lcdb_notebook.read.export.naming import file_name
 from lcdb_notebook.read.export.table import to_table
+from lcdb_notebook.read.export.written import Written
 from lcdb_notebook.read.origins import Origins
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from astropy.table import Table
 
-__all__ = ["Status", "Written", "find", "ready", "write_folder"]
+__all__ = ["find", "ready", "write_folder"]
 
 # Increased when the contents of files change, so that older files are written again.
 _EDITION = 2
@@ -253,56 +251,3 @@ def record_table(
     if kept_all:
         table["time"][timeless] = np.nan
     return table
-
-
-def _intern(name: str | None) -> str | None:
-    """Return the same object for equal names, of which there are few."""
-    return None if name is None else intern(name)
-
-
-Status = tuple[str, str, int | None, str]
-"""The file of a light curve, its status and size in bytes, and the reason if it was skipped."""
-
-
-class Written:
-    """What was done with each light curve."""
-
-    def __init__(self) -> None:
-        self._rows: list[tuple[Any, ...]] = []
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def add(self, rows: Iterable[Row], *statuses: Status) -> None:
-        """Add rows with their statuses."""
-        self._rows += [
-            (
-                row.dataset,
-                row.target,
-                *map(_intern, (row.catalog, row.photometry, processing_label(row.processing))),
-                *status,
-            )
-            for row, status in zip(rows, statuses, strict=True)
-        ]
-
-    def report(self, order: Sequence[DataSetId] | None = None) -> pd.DataFrame:
-        """Return a DataFrame of the rows and statuses; warn of skipped ones.
-
-        Parameters
-        ----------
-        order : sequence of int, optional
-            The DataSets in the order of the rows; by default that in which they were added.
-        """
-        import pandas as pd
-
-        names = ["dataset", "target", "catalog", "photometry", "processing"]
-        names += ["file", "status", "bytes", "reason"]
-        frame = pd.DataFrame(self._rows, columns=names)
-        frame["bytes"] = frame["bytes"].astype("Int64")
-        if order is not None:
-            places = pd.Index(frame["dataset"]).get_indexer(order)
-            frame = frame.iloc[places].reset_index(drop=True)
-        reasons = frame.loc[frame["status"] == "skipped", "reason"]
-        if len(reasons):
-            warn(f"{len(reasons)} of {len(frame)} light curves were skipped: {'; '.join(reasons)}")
-        return frame

@@ -14,10 +14,11 @@ from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.read.chunks import BYTES_OF_A_RECORD
 from lcdb_notebook.read.export.atomic_write import atomic_write
 from lcdb_notebook.read.export.exported import find_exported, parts_of, readable
-from lcdb_notebook.read.export.folder import Status, Written
 from lcdb_notebook.read.export.layout import ParquetLayout
+from lcdb_notebook.read.export.written import Status, Written
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError
 from lcdb_notebook.read.task_thread import TaskThread
@@ -179,7 +180,7 @@ def _size(one: Made) -> int:
     data = one[1]
     if not isinstance(data, LightCurveData):
         return 0
-    return data.time.size * (32 + 4 * max(1, len(data.quality)))
+    return data.time.size * (32 + 4 * max(1, len(data.quality))) + BYTES_OF_A_RECORD
 
 
 def _write(

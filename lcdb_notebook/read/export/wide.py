@@ -18,10 +18,11 @@ from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.chunks import by_pair
 from lcdb_notebook.read.export.atomic_write import atomic_write
-from lcdb_notebook.read.export.folder import Status, Written, find, ready
+from lcdb_notebook.read.export.folder import find, ready
 from lcdb_notebook.read.export.manifest import Manifest, fingerprint
 from lcdb_notebook.read.export.naming import table_name
 from lcdb_notebook.read.export.parquet import require_pyarrow
+from lcdb_notebook.read.export.written import Status, Written
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
 from lcdb_notebook.search.lazy import Search

@@ -26,10 +26,13 @@ from lcdb_notebook.search.results import Found
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SECONDS", "Checkpoint", "identity_of"]
+__all__ = ["MOST", "SECONDS", "Checkpoint", "identity_of"]
 
 SECONDS = 30.0
 """Seconds after which finished results are written; so much work is lost if the kernel is killed"""
+
+MOST = 20_000
+"""Results after which they are written earlier, so that they do not fill the memory."""
 
 # Readers of datasets (pyarrow, DuckDB, Dask) skip names that begin with "_".
 _IDENTITY = "_map.json"
@@ -147,6 +150,7 @@ class Checkpoint:
         self._folder = Path(folder).expanduser()
         self._now = now
         self._parts: list[tuple[Found, Sequence[Outcome]]] = []
+        self._waiting = 0
         self._since = now()
         _prepare(self._folder, identity)
         found = [_read(path, columns=["dataset"]) for path in self._files()]
@@ -175,6 +179,7 @@ class Checkpoint:
         """Add the outcomes of rows, and write them if the last ones were written long ago."""
         self._parts.append((found, outcomes))
         self._number += len(outcomes)
+        self._waiting += len(outcomes)
         self._write_if_due()
 
     def flush(self) -> None:
@@ -189,6 +194,7 @@ class Checkpoint:
         if not self._parts:
             return
         parts, self._parts = self._parts, []
+        self._waiting = 0
         frame = frame_of_parts(parts)
         path = self._folder / f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
         with atomic_write(path) as part:
@@ -215,7 +221,7 @@ class Checkpoint:
         return unified(self._files(), _read)
 
     def _write_if_due(self) -> None:
-        if self._now() - self._since >= SECONDS:
+        if self._waiting >= MOST or self._now() - self._since >= SECONDS:
             self.flush()
 
     def _files(self) -> list[Path]:

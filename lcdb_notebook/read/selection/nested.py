@@ -13,6 +13,7 @@ from lcdb_notebook.flags import Bitmask
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.read.chunks import BYTES_OF_A_RECORD
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError
 from lcdb_notebook.read.samples import samples
@@ -41,8 +42,8 @@ def nested_parts(
 ) -> Iterator[nested_pandas.NestedFrame]:
     """Iterate over NestedFrames of some light curves each, in bounded memory.
 
-    Each has light curves of one observation, with at most about 64 MB of arrays. All have the same
-    columns, so that they can be written to one dataset.
+    Each has at most 4,096 light curves of one observation, with about 64 MB of arrays. All have the
+    same columns, so that they can be written to one dataset.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def _divided(
             refused.append(str(data))
             continue
         part.append((data, history))
-        size += data.time.size * (32 + 4 * max(1, len(data.quality)))
+        size += data.time.size * (32 + 4 * max(1, len(data.quality))) + BYTES_OF_A_RECORD
         if size >= _PART_BYTES:
             yield part
             part, size = [], 0
