@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
+from lcdb_notebook.lightcurve.many_ids import ManyIds
 from lcdb_notebook.search import shares
 from lcdb_notebook.search.flag_types import flag_types, flag_types_within
 from lcdb_notebook.search.lazy import Search
@@ -145,13 +146,17 @@ def _matching(search: Search, matching: Matching, numbers: Mapping[int, int]) ->
 
 def _by_ids(search: Search, pages: Pages) -> Grouped:
     """Group a long slice, or a long list of numbers: only the ids of its rows are kept."""
-    ids: dict[int, list[tuple[DataSetId, int]]] = {}
+    ids: dict[int, tuple[ManyIds[DataSetId], ManyIds[int]]] = {}
     kinds: Kinds = {}
     types: set[frozenset[str]] = set()
     samples = Found((), {})
     for page in pages.found:
         for row in page.rows:
-            ids.setdefault(row.observation, []).append((row.dataset, row.target_id))
+            if row.observation not in ids:
+                ids[row.observation] = ManyIds(), ManyIds()
+            datasets, targets = ids[row.observation]
+            datasets.append(row.dataset)
+            targets.append(row.target_id)
             kinds.setdefault((row.catalog, row.photometry, row.processing), row)
             kinds.setdefault((row.observation,), row)
         samples = replace(samples, observations={**samples.observations, **page.observations})
@@ -162,12 +167,15 @@ def _by_ids(search: Search, pages: Pages) -> Grouped:
     described = {id_: about for id_, about in samples.observations.items() if id_ in ids}
     samples = Found([*rows.values()], described)
     samples.require()
-    numbers = {observation: len(some) for observation, some in ids.items()}
+    numbers = {observation: len(datasets) for observation, (datasets, _) in ids.items()}
     return Grouped(numbers, samples, types, _of_ids(search, ids))
 
 
-def _of_ids(search: Search, ids: Mapping[int, Sequence[tuple[DataSetId, int]]]) -> Iterator[Group]:
+def _of_ids(
+    search: Search, ids: Mapping[int, tuple[ManyIds[DataSetId], ManyIds[int]]]
+) -> Iterator[Group]:
     sizes = shares.page_sizes()
-    for observation, some in ids.items():
+    for observation, (datasets, targets) in ids.items():
+        some = [*zip(datasets, targets, strict=True)]
         pages = shares.paged(search.sessions, some, sizes, check_raw=False)
-        yield Group(observation, [dataset for dataset, _ in some], pages)
+        yield Group(observation, [*datasets], pages)

@@ -34,7 +34,7 @@ STREAM = """
 import tempfile
 import lcdb_notebook as lcdb
 with lcdb.connect({url!r}) as db, tempfile.TemporaryDirectory() as folder:
-    found = db.search({search})[:{number}]
+    found = db.search({search}){part}
     read = {read}
 assert read == {number}, read
 """
@@ -97,8 +97,10 @@ def streamed(
         sky.report(name)
         search, read = STREAMS[name]
         few, many = (
-            peak_memory(STREAM.format(url=libpq_url(db), search=search, number=number, read=read))
-            for number in (datasets // 100, datasets)
+            peak_memory(
+                STREAM.format(url=libpq_url(db), search=search, part=part, number=number, read=read)
+            )
+            for number, part in ((datasets // 100, f"[:{datasets // 100}]"), (datasets, ""))
         )
         yield Row(
             f"peak memory of {name} over {datasets:,} light curves",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
+from lcdb_notebook.lightcurve.many_ids import ManyIds
 from lcdb_notebook.lightcurve.record import processing_label
 from lcdb_notebook.search.rows import Row
 
@@ -28,8 +29,8 @@ class Written:
     """What was done with each light curve, in about 50 bytes each if many share a file."""
 
     def __init__(self) -> None:
-        self._ids: list[DataSetId] | array[int] = array("q")
-        self._targets: list[Any] | array[int] = array("q")
+        self._ids: ManyIds[DataSetId] = ManyIds()
+        self._targets: ManyIds[int] = ManyIds()
         # Each different text once, and for each light curve its place among them.
         self._texts: dict[str, dict[str | None, int]] = {name: {} for name in _NAMED}
         self._places = {name: array("i") for name in _NAMED}
@@ -41,8 +42,8 @@ class Written:
     def add(self, rows: Iterable[Row], *statuses: Status) -> None:
         """Add rows with their statuses."""
         for row, (file, status, size, reason) in zip(rows, statuses, strict=True):
-            self._ids = _with(self._ids, row.dataset)
-            self._targets = _with(self._targets, row.target)
+            self._ids.append(row.dataset)
+            self._targets.append(row.target)
             texts = (row.catalog, row.photometry, processing_label(row.processing))
             for name, text in zip(_NAMED, (*texts, file, status, reason), strict=True):
                 known = self._texts[name]
@@ -61,8 +62,8 @@ class Written:
 
         sizes = np.array(self._bytes)
         columns = {
-            "dataset": _numbers(self._ids),
-            "target": _numbers(self._targets),
+            "dataset": self._ids.numbers(),
+            "target": self._targets.numbers(),
             **{name: self._column(name) for name in _NAMED[:-1]},
             "bytes": pd.arrays.IntegerArray(sizes, sizes < 0),
             "reason": self._column("reason"),
@@ -85,16 +86,3 @@ class Written:
         places = np.array(self._places[name])
         codes = np.where(places == missing, -1, places - (places > missing))
         return pd.Categorical.from_codes(codes.astype(np.int32), pd.Index(texts, dtype="str"))
-
-
-def _with(numbers: Any, number: Any) -> Any:
-    """Add a number, in a list once an array of 64-bit integers cannot contain all of them."""
-    try:
-        numbers.append(number)
-    except (TypeError, OverflowError):
-        numbers = [*numbers, number]
-    return numbers
-
-
-def _numbers(numbers: Any) -> Any:
-    return np.array(numbers) if isinstance(numbers, array) else numbers

@@ -31,7 +31,7 @@ __all__ = ["MOST", "SECONDS", "Checkpoint", "identity_of"]
 SECONDS = 30.0
 """Seconds after which finished results are written; so much work is lost if the kernel is killed"""
 
-MOST = 20_000
+MOST = 10_000
 """Results after which they are written earlier, so that they do not fill the memory."""
 
 # Readers of datasets (pyarrow, DuckDB, Dask) skip names that begin with "_".
