@@ -71,6 +71,8 @@ UNUSUAL = [
     "KEY     =5",
     "KEY     : 5",
     "KEY  = 5",
+    "KEY = 'a= '",
+    "END=   /= 5       D",
     " KEY    = 5",
     "K EY    = 5",
     "key     = 5",
@@ -133,14 +135,14 @@ def test_real_headers_are_parsed_as_astropy_reads_them(path: Path) -> None:
             assert contents(mine.header) == contents(theirs.header)
 
 
-@pytest.mark.parametrize("card", [*ORDINARY, TWICE], ids=repr)
+@pytest.mark.parametrize("card", ORDINARY, ids=repr)
 def test_an_ordinary_card_is_parsed_as_astropy_reads_it(card: str) -> None:
     found = parse_header(block(card), 0)
     assert found is not None
     assert contents(found[0]) == contents(fits.Header.fromfile(io.BytesIO(block(card))))
 
 
-@pytest.mark.parametrize("card", [*UNUSUAL, LONG], ids=repr)
+@pytest.mark.parametrize("card", [*UNUSUAL, TWICE, LONG], ids=repr)
 def test_an_unusual_card_is_left_to_astropy(card: str) -> None:
     assert parse_header(block(card), 0) is None
 

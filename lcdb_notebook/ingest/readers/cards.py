@@ -21,7 +21,7 @@ _END = b"END".ljust(_LENGTH)
 # record-valued cards, with the name of a field; complex numbers; spaces within numbers.
 _CARD = re.compile(
     r"^(?:(COMMENT |HISTORY | {8})(.*)"
-    r"|(?!CONTINUE|HIERARCH|END )(?=.{8}= )([A-Z0-9_-]+) *= +"
+    r"|(?!CONTINUE|HIERARCH|END )(?=[A-Z0-9_ -]{8}= )([A-Z0-9_-]+) *= +"
     r"('(?![\w.]+: )[^']+'|''(?!.*')|[TF]|[+-]?(?:\d+\.?\d*|\.\d+)(?:[DE][+-]?\d+)?|)"
     r" *(?:/ *(.*))?)$",
     re.MULTILINE,
@@ -29,7 +29,7 @@ _CARD = re.compile(
 
 
 class Cards(dict[str, Any]):
-    """The values of a header by keyword, the first one of each; None if a card has no value.
+    """The values of a header by keyword; None if a card has no value.
 
     All lines of COMMENT are one str, and so are those of HISTORY.
 
@@ -78,7 +78,10 @@ def parse_header(content: bytes, start: int) -> tuple[Cards, int] | None:
         if not keyword:
             keyword, line = commentary.rstrip(), line.rstrip()
             cards[keyword] = f"{cards[keyword]}\n{line}" if keyword in cards else line
-        elif keyword not in cards:
+        elif keyword in cards:
+            # Which of them counts depends on the keyword, in astropy.
+            return None
+        else:
             cards[keyword] = _value(written)
             cards.comments[keyword] = comment.rstrip()
     return cards, end
