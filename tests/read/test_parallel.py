@@ -36,7 +36,7 @@ from lcdb_notebook.errors import (
     LightCurveNotFoundError,
 )
 from lcdb_notebook.ingest.store.store import store
-from lcdb_notebook.read.parallel import batches, checkpoint, mapping, partitions
+from lcdb_notebook.read.parallel import address, batches, checkpoint, mapping, partitions
 from lcdb_notebook.read.parallel.address import APPLICATION_NAME
 from lcdb_notebook.read.parallel.batches import Batch, Batches
 from lcdb_notebook.read.parallel.results import Measured, values
@@ -417,8 +417,28 @@ def test_each_worker_has_one_connection_and_none_is_left(
     def count(_: Any) -> int:
         return connections(url)
 
+    # A batch of another test that was cancelled may still run.
+    wait_until(lambda: connections(url) == 0)
     most = db.search(processing="raw").map(count, datasets="record", **ways)["result"].max()
     assert 1 <= most <= (1 if ways == {"workers": 1} else 2)
+    wait_until(lambda: connections(url) == 0)
+
+
+@pytest.mark.parametrize("is_used", [True, False], ids=["used", "used again"])
+def test_unregister_closes_the_connection_of_a_batch_that_still_runs(
+    db: lcdb.Database, url: str, is_used: bool
+) -> None:
+    with db.session_scope() as session:
+        which = address.source(session, None)
+    with address.reading(which):
+        # Without it, the connection would be closed whenever garbage is collected.
+        reader = address._readers[which.name]
+        if is_used:
+            address.unregister(which)
+    if not is_used:
+        address.unregister(which)
+        with reader.session_scope() as session:
+            assert session.scalar(sa.text("SELECT 1")) == 1
     wait_until(lambda: connections(url) == 0)
 
 

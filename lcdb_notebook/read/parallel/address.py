@@ -66,21 +66,29 @@ class _Reader:
         self._turns = turns
         self._lock = threading.Lock()
         self._is_known = False
+        self._closed = False
 
     @contextmanager
     def session_scope(self) -> Iterator[orm.Session]:
-        with (
-            self._lock,
-            self._turns(),
-            translated(self.description),
-            orm.Session(self._engine) as session,
-        ):
-            if not self._is_known:
-                layout.learn(session.connection())
-                self._is_known = True
-            yield session
+        try:
+            with (
+                self._lock,
+                self._turns(),
+                translated(self.description),
+                orm.Session(self._engine) as session,
+            ):
+                if not self._is_known:
+                    layout.learn(session.connection())
+                    self._is_known = True
+                yield session
+        finally:
+            # A cancelled batch may have connected again after close().
+            if self._closed:
+                self._engine.dispose()
 
     def close(self) -> None:
+        """Close the connection: now, or when it is no longer in use."""
+        self._closed = True
         self._engine.dispose()
 
     def _reset_after_fork(self) -> None:
