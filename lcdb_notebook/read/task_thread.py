@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
-from typing import Generic, Self, TypeVar
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Generic, Self, TypeAlias, TypeVar
 
 __all__ = ["TaskThread", "have_ended"]
 
 Result = TypeVar("Result")
+
+_Tasks: TypeAlias = "SimpleQueue[Callable[[], Result] | None]"
+_Results: TypeAlias = "SimpleQueue[tuple[Result | None, BaseException | None]]"
 
 
 class TaskThread(Generic[Result]):
@@ -28,11 +33,14 @@ class TaskThread(Generic[Result]):
     """
 
     def __init__(self, name: str) -> None:
-        self._tasks: SimpleQueue[Callable[[], Result] | None] = SimpleQueue()
-        self._results: SimpleQueue[tuple[Result | None, BaseException | None]] = SimpleQueue()
-        self._ending = False
+        self._tasks: _Tasks[Result] = SimpleQueue()
+        self._results: _Results[Result] = SimpleQueue()
         # A daemon, so that it does not block the exit of the interpreter.
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread = threading.Thread(
+            target=_serve, args=(self._tasks, self._results), name=name, daemon=True
+        )
+        # An interrupt may come before anything refers to this object.
+        weakref.finalize(self, self._tasks.put, None)
         self._thread.start()
 
     def __enter__(self) -> Self:
@@ -72,7 +80,9 @@ class TaskThread(Generic[Result]):
 
     def end(self) -> None:
         """Begin no other task, and end the thread after the current one; do not wait for it."""
-        self._ending = True
+        with suppress(Empty):
+            while True:
+                self._tasks.get_nowait()
         self._tasks.put(None)
 
     def join(self, seconds: float | None = None) -> bool:
@@ -80,13 +90,15 @@ class TaskThread(Generic[Result]):
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def _serve(self) -> None:
-        while (task := self._tasks.get()) is not None and not self._ending:
-            try:
-                self._results.put((task(), None))
-            except BaseException as error:
-                self._results.put((None, error))
-            del task
+
+def _serve(tasks: _Tasks[Result], results: _Results[Result]) -> None:
+    """Do tasks until there is None; the thread does not refer to its object, which may be lost."""
+    while (task := tasks.get()) is not None:
+        try:
+            results.put((task(), None))
+        except BaseException as error:
+            results.put((None, error))
+        del task
 
 
 def have_ended(threads: Sequence[TaskThread[Result]], seconds: float) -> bool:

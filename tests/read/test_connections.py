@@ -208,22 +208,26 @@ def test_an_interrupt_ends_the_statements_of_all_connections(
     # Finding light curves does not need this table, and reading them does.
     watcher.exec_driver_sql("BEGIN")
     watcher.exec_driver_sql("LOCK TABLE target_specific_time IN ACCESS EXCLUSIVE MODE")
-    all_wait = threading.Event()
+    all_wait, ended = threading.Event(), threading.Event()
 
     def press() -> None:
         try:
             with watcher.engine.connect() as other:
-                until(lambda: other.scalar(waiting) == 3)
+                until(lambda: ended.is_set() or other.scalar(waiting) == 3)
             all_wait.set()
         finally:
             # Without it, the read would wait for the table forever.
-            os.kill(os.getpid(), signal.SIGINT)
+            if not ended.is_set():
+                os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=press)
     thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        next(stream)
-    thread.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)
+    finally:
+        ended.set()
+        thread.join()
     assert all_wait.is_set()
     watcher.exec_driver_sql("ROLLBACK")
     until(lambda: number_of_connections(watcher) == 1)
@@ -241,6 +245,7 @@ def test_an_interrupt_at_any_line_ends_a_read(db: lcdb.Database, watcher: sa.Con
                 next(stream)
         del stream
         until(lambda: number_of_connections(watcher) == 1)
+        until(lambda: not [one for one in threading.enumerate() if one.name.startswith("lcdb-c")])
         if not interrupted:
             break
     assert place > 100
