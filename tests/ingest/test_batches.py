@@ -305,14 +305,20 @@ def once_one_waits(engine: sa.Engine, kind: str, act: Callable[[], object]) -> I
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             deadline = time.monotonic() + 60
             while connection.scalar(waiting, {"kind": kind}) is None:
+                if ended.is_set():
+                    return
                 if time.monotonic() > deadline:
                     break
         act()
 
+    ended = threading.Event()
     watcher = threading.Thread(target=watch)
     watcher.start()
-    yield
-    watcher.join()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def test_an_interrupt_ends_an_ingest_that_waits_for_another_writer(

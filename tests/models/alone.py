@@ -15,8 +15,8 @@ if __name__ == "__main__":
     with job["output"].open("wb") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    # Shows where it waits, before it is killed.
-    faulthandler.dump_traceback_later(job["patience"], file=2)
+    # Shows where it waits, before it is killed; pytest captures what is written to 2 itself.
+    faulthandler.dump_traceback_later(job["patience"], file=os.dup(2))
 
     import pytest
 
