@@ -50,7 +50,10 @@ class ManyIds(Sequence[Id]):
             self._ids = [*self._ids, id_]
 
     def numbers(self) -> npt.NDArray[Any]:
-        """Return the ids as an array: of int64, or of objects if one is not such a number."""
+        """Return the ids as an array: of int64, or of objects if one is not such a number.
+
+        The array uses the memory of the ids, and while it exists no other can be added.
+        """
         if isinstance(self._ids, array):
-            return np.array(self._ids, dtype=np.int64)
+            return np.asarray(self._ids)
         return np.array(self._ids, dtype=object)

@@ -42,6 +42,12 @@ def test_report_has_a_row_for_each_light_curve() -> None:
     assert table.query("status == 'kept'")["dataset"].tolist() == [2]
 
 
+def test_report_of_nothing_has_all_columns() -> None:
+    table = Written().report()
+    assert table.empty
+    assert table.columns[-3:].tolist() == ["status", "bytes", "reason"]
+
+
 def test_report_has_ids_that_no_array_of_integers_holds() -> None:
     written = Written()
     for dataset in (7, "5:1:2:0:0", 2**70):

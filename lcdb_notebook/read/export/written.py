@@ -1,12 +1,13 @@
-"""The report of an export: what was done with each light curve, in little memory."""
+"""What an export did with each light curve, in little memory."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
@@ -22,8 +23,6 @@ __all__ = ["Status", "Written"]
 Status = tuple[str, str, int | None, str]
 """The file of a light curve, its status and size in bytes, and the reason if it was skipped."""
 
-_NAMED = ("catalog", "photometry", "processing", "file", "status", "reason")
-
 
 class Written:
     """What was done with each light curve, in about 50 bytes each if many share a file."""
@@ -31,9 +30,7 @@ class Written:
     def __init__(self) -> None:
         self._ids: ManyIds[DataSetId] = ManyIds()
         self._targets: ManyIds[int] = ManyIds()
-        # Each different text once, and for each light curve its place among them.
-        self._texts: dict[str, dict[str | None, int]] = {name: {} for name in _NAMED}
-        self._places = {name: array("i") for name in _NAMED}
+        self._kinds, self._files, self._reasons = _Repeated(), _Repeated(), _Repeated()
         self._bytes = array("q")
 
     def __len__(self) -> int:
@@ -44,10 +41,10 @@ class Written:
         for row, (file, status, size, reason) in zip(rows, statuses, strict=True):
             self._ids.append(row.dataset)
             self._targets.append(row.target)
-            texts = (row.catalog, row.photometry, processing_label(row.processing))
-            for name, text in zip(_NAMED, (*texts, file, status, reason), strict=True):
-                known = self._texts[name]
-                self._places[name].append(known.setdefault(text, len(known)))
+            processing = processing_label(row.processing)
+            self._kinds.append((row.catalog, row.photometry, processing, status))
+            self._files.append(file)
+            self._reasons.append(reason)
             self._bytes.append(-1 if size is None else size)
 
     def report(self, order: Sequence[DataSetId] | None = None) -> pd.DataFrame:
@@ -60,15 +57,25 @@ class Written:
         """
         import pandas as pd
 
-        sizes = np.array(self._bytes)
-        columns = {
-            "dataset": self._ids.numbers(),
-            "target": self._targets.numbers(),
-            **{name: self._column(name) for name in _NAMED[:-1]},
-            "bytes": pd.arrays.IntegerArray(sizes, sizes < 0),
-            "reason": self._column("reason"),
-        }
-        frame = pd.DataFrame(columns, copy=False)
+        sizes = np.asarray(self._bytes)
+        names = zip(*self._kinds.values(), strict=True) if len(self) else ((),) * 4
+        catalog, photometry, processing, status = (
+            pd.Categorical(each)[self._kinds.places()] for each in names
+        )
+        frame = pd.DataFrame(
+            {
+                "dataset": self._ids.numbers(),
+                "target": self._targets.numbers(),
+                "catalog": catalog,
+                "photometry": photometry,
+                "processing": processing,
+                "file": self._files.each(),
+                "status": status,
+                "bytes": pd.arrays.IntegerArray(sizes, sizes < 0),
+                "reason": self._reasons.each(),
+            },
+            copy=False,
+        )
         if order is not None:
             places = pd.Index(frame["dataset"]).get_indexer(order)
             frame = frame.iloc[places].reset_index(drop=True)
@@ -77,12 +84,29 @@ class Written:
             warn(f"{len(reasons)} of {len(frame)} light curves were skipped: {'; '.join(reasons)}")
         return frame
 
-    def _column(self, name: str) -> pd.Categorical:
-        import pandas as pd
 
-        # A name that a row does not have is a missing value, not a category.
-        texts = [text for text in self._texts[name] if text is not None]
-        missing = self._texts[name].get(None, len(texts))
-        places = np.array(self._places[name])
-        codes = np.where(places == missing, -1, places - (places > missing))
-        return pd.Categorical.from_codes(codes.astype(np.int32), pd.Index(texts, dtype="str"))
+class _Repeated:
+    """Values of which many are equal: each once, and four bytes for each of its places."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self._places = array("i")
+
+    def append(self, value: Any) -> None:
+        """Add a value."""
+        self._places.append(self._numbers.setdefault(value, len(self._numbers)))
+
+    def values(self) -> list[Any]:
+        """Return the different values."""
+        return [*self._numbers]
+
+    def places(self) -> npt.NDArray[np.int32]:
+        """Return for each value that was added its place among the different ones."""
+        return np.asarray(self._places)
+
+    def each(self) -> npt.NDArray[Any]:
+        """Return the values that were added."""
+        different = np.empty(len(self._numbers), dtype=object)
+        different[:] = self.values()
+        found: npt.NDArray[Any] = different[self.places()]
+        return found

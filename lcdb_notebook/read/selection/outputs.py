@@ -75,8 +75,8 @@ def export(
         One row per light curve, in the order of :meth:`read`: ``dataset, target, catalog,
         photometry, processing, file, status, bytes, reason``. The status is "written"; "kept" if a
         complete file already existed, with the same settings, from the same DataSet of the same
-        database; or "skipped", with the reason. Columns of texts are categorical, because the texts
-        of a million rows would need most of the memory.
+        database; or "skipped", with the reason. The names and the status are categorical, because
+        otherwise those of a million rows would need most of the memory.
 
     Raises
     ------
