@@ -36,7 +36,8 @@ import lcdb_notebook as lcdb
 with lcdb.connect({url!r}) as db, tempfile.TemporaryDirectory() as folder:
     found = db.search({search}){part}
     read = {read}
-assert read == {number}, read
+# The databases have a few more than the number by which they are named.
+assert {number} <= read < {number} + 100, read
 """
 
 READ = "sum(1 for data in found.read(progress=False))"
