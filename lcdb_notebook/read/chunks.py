@@ -11,6 +11,7 @@ from sqlalchemy import orm
 
 from lcdb_notebook.errors import WireError
 from lcdb_notebook.lightcurve.clock import Clock
+from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read.assemble import Chunk
 from lcdb_notebook.read.fetch import Arrays, Pair, fetch
 from lcdb_notebook.read.origins import Origins
@@ -21,11 +22,11 @@ from lcdb_notebook.search.results import Found
 from lcdb_notebook.search.rows import Row
 
 __all__ = [
-    "BYTES_OF_A_RECORD",
     "CHUNK_BYTES",
     "Part",
     "SharedArrays",
     "by_pair",
+    "bytes_in_memory",
     "chunks",
     "read_chunk",
 ]
@@ -34,10 +35,10 @@ __all__ = [
 #: negligible, and small enough for any laptop.
 CHUNK_BYTES = 24 * 2**20
 
-#: Bytes of arrays that take as long, and as much memory, as one more light curve takes by itself:
-#: about 30 us, and 20 kB. Without it, ten thousand light curves of a few cadences would be read
-#: before the first could be used, and be in memory together.
-BYTES_OF_A_RECORD = 16 * 2**10
+# Bytes of arrays that take as long, and as much memory, as one more light curve takes by itself:
+# about 30 us, and 20 kB. Without it, ten thousand light curves of a few cadences would be read
+# before the first could be used, and be in memory together.
+_BYTES_OF_A_RECORD = 16 * 2**10
 
 # Bytes of cadence numbers and observation-wide flags that are kept from one chunk to the next.
 _KEPT_BYTES = 16 * 2**20
@@ -180,6 +181,17 @@ def by_pair(rows: Sequence[Row]) -> Iterator[tuple[Pair, list[Row]]]:
         yield pair, group
 
 
+def bytes_in_memory(data: LightCurveData) -> int:
+    """Return about how much memory a light curve takes, for limits of parts and row groups.
+
+    Parameters
+    ----------
+    data : LightCurveData
+        The light curve; a cadence has 32 bytes of numbers, and 4 for each type of quality flags.
+    """
+    return data.time.size * (32 + 4 * max(1, len(data.quality))) + _BYTES_OF_A_RECORD
+
+
 def chunks(pages: Iterable[Found], chunk_bytes: int | None) -> Iterator[Part]:
     """Split rows between targets and observations, so that times are never read twice."""
     for found in pages:
@@ -191,7 +203,7 @@ def chunks(pages: Iterable[Found], chunk_bytes: int | None) -> Iterator[Part]:
         for (_, observation), group in by_pair(found.rows):
             # In the stream, a cadence has 12 bytes as value, error or time, and 8 bytes as flags.
             bytes_ = found.observations[observation][1] * (24 * len(group) + 20)
-            bytes_ += BYTES_OF_A_RECORD * len(group)
+            bytes_ += _BYTES_OF_A_RECORD * len(group)
             if chunk and size + bytes_ > chunk_bytes:
                 yield Part(found, chunk)
                 chunk, size = [], 0

@@ -14,7 +14,7 @@ from lcdb_notebook.errors.advice import advice
 from lcdb_notebook.errors.arguments import check_choice
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.read.chunks import BYTES_OF_A_RECORD
+from lcdb_notebook.read.chunks import bytes_in_memory
 from lcdb_notebook.read.export.atomic_write import atomic_write
 from lcdb_notebook.read.export.exported import find_exported, parts_of, readable
 from lcdb_notebook.read.export.layout import ParquetLayout
@@ -178,9 +178,7 @@ def _check_columns(folder: Path, layout: ParquetLayout, observations: Iterable[i
 
 def _size(one: Made) -> int:
     data = one[1]
-    if not isinstance(data, LightCurveData):
-        return 0
-    return data.time.size * (32 + 4 * max(1, len(data.quality))) + BYTES_OF_A_RECORD
+    return bytes_in_memory(data) if isinstance(data, LightCurveData) else 0
 
 
 def _write(

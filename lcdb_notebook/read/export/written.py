@@ -25,7 +25,7 @@ Status = tuple[str, str, int | None, str]
 
 
 class Written:
-    """What was done with each light curve, in about 50 bytes each if many share a file."""
+    """What was done with each light curve, in about 60 bytes each if many share a file."""
 
     def __init__(self) -> None:
         self._ids: ManyIds[DataSetId] = ManyIds()

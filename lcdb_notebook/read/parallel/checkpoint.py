@@ -32,7 +32,7 @@ SECONDS = 30.0
 """Seconds after which finished results are written; so much work is lost if the kernel is killed"""
 
 MOST = 10_000
-"""Results after which they are written earlier, so that they do not fill the memory."""
+"""Number of finished results that are written even earlier, so that they do not fill the memory."""
 
 # Readers of datasets (pyarrow, DuckDB, Dask) skip names that begin with "_".
 _IDENTITY = "_map.json"
@@ -150,7 +150,6 @@ class Checkpoint:
         self._folder = Path(folder).expanduser()
         self._now = now
         self._parts: list[tuple[Found, Sequence[Outcome]]] = []
-        self._waiting = 0
         self._since = now()
         _prepare(self._folder, identity)
         found = [_read(path, columns=["dataset"]) for path in self._files()]
@@ -179,7 +178,6 @@ class Checkpoint:
         """Add the outcomes of rows, and write them if the last ones were written long ago."""
         self._parts.append((found, outcomes))
         self._number += len(outcomes)
-        self._waiting += len(outcomes)
         self._write_if_due()
 
     def flush(self) -> None:
@@ -194,7 +192,6 @@ class Checkpoint:
         if not self._parts:
             return
         parts, self._parts = self._parts, []
-        self._waiting = 0
         frame = frame_of_parts(parts)
         path = self._folder / f"part-{time.time_ns()}-{uuid.uuid4().hex[:8]}.parquet"
         with atomic_write(path) as part:
@@ -221,7 +218,8 @@ class Checkpoint:
         return unified(self._files(), _read)
 
     def _write_if_due(self) -> None:
-        if self._waiting >= MOST or self._now() - self._since >= SECONDS:
+        waiting = sum(len(outcomes) for _, outcomes in self._parts)
+        if waiting >= MOST or self._now() - self._since >= SECONDS:
             self.flush()
 
     def _files(self) -> list[Path]:

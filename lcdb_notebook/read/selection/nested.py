@@ -13,7 +13,7 @@ from lcdb_notebook.flags import Bitmask
 from lcdb_notebook.lightcurve import convert
 from lcdb_notebook.lightcurve.quality import Flagged
 from lcdb_notebook.lightcurve.record import LightCurveData
-from lcdb_notebook.read.chunks import BYTES_OF_A_RECORD
+from lcdb_notebook.read.chunks import bytes_in_memory
 from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError
 from lcdb_notebook.read.samples import samples
@@ -138,7 +138,7 @@ def _divided(
             refused.append(str(data))
             continue
         part.append((data, history))
-        size += data.time.size * (32 + 4 * max(1, len(data.quality))) + BYTES_OF_A_RECORD
+        size += bytes_in_memory(data)
         if size >= _PART_BYTES:
             yield part
             part, size = [], 0

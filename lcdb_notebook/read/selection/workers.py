@@ -89,10 +89,10 @@ def map(  # noqa: A001 - the name of the method
     progress : bool, optional
         Show a progress bar; None shows it once the work has taken a second.
     checkpoint : str or pathlib.Path, optional
-        A folder in which results are stored as Parquet, at least every 30 seconds and every 10,000.
-        After an interrupt, a crash or a restart of the kernel, the workers or the server, the same
-        call continues there: light curves with a result, or with an error of the function, are not
-        processed again. Needs pyarrow.
+        A folder in which results are stored as Parquet, every 30 seconds, or as soon as there are
+        10,000. After an interrupt, a crash or a restart of the kernel, the workers or the server,
+        the same call continues there: light curves with a result, or with an error of the function,
+        are not processed again. Needs pyarrow.
     collect : bool, optional
         False leaves the results in the folder of ``checkpoint``, for results that are larger than
         memory. All of its files then have the same columns and types, so that
