@@ -517,10 +517,10 @@ def sky(all_layouts: Layouts) -> Any:
     return all_layouts.sky
 
 
-# The others differ from 3.1 in names and settings.
+# The others repeat it in older and newer versions; tests/read/test_layouts.py reads them all.
 EACH_LAYOUT = [
-    pytest.param(name, marks=[] if name in (layouts.OWN, "2.x", "3.1") else pytest.mark.slow)
-    for name in layouts.LAYOUTS
+    layouts.OWN,
+    *(pytest.param(name, marks=pytest.mark.slow) for name in layouts.LAYOUTS[1:]),
 ]
 
 
@@ -530,13 +530,7 @@ def layout(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-IN_LAYOUTS = [
-    layouts.OWN,
-    *(pytest.param(name, marks=pytest.mark.slow) for name in layouts.LAYOUTS[1:]),
-]
-
-
-@pytest.fixture(scope="module", params=IN_LAYOUTS)
+@pytest.fixture(scope="module", params=EACH_LAYOUT)
 def in_layout(
     request: pytest.FixtureRequest, all_layouts: Layouts
 ) -> Iterator[Callable[[str], str]]:

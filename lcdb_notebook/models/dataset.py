@@ -71,7 +71,10 @@ class PhotometricSource(Base):
 
     # No delete-orphan, because a DataSet whose source or method is set to None must be kept.
     datasets: orm.Mapped[list[DataSet]] = orm.relationship(
-        back_populates="photometry_source", cascade="all", passive_deletes=True
+        back_populates="photometry_source",
+        cascade="all",
+        passive_deletes=True,
+        order_by="DataSet.id",
     )
 
 
@@ -99,7 +102,10 @@ class ProcessingMethod(Base):
     description: orm.Mapped[str] = orm.mapped_column(default="")
 
     datasets: orm.Mapped[list[DataSet]] = orm.relationship(
-        back_populates="processing_method", cascade="all", passive_deletes=True
+        back_populates="processing_method",
+        cascade="all",
+        passive_deletes=True,
+        order_by="DataSet.id",
     )
 
 
@@ -198,6 +204,7 @@ class DataSet(Base):
         secondaryjoin="DataSet.id == DataSetHierarchy.source_dataset_id",
         back_populates="derived_datasets",
         passive_deletes=True,
+        order_by="DataSet.id",
     )
     derived_datasets: orm.Mapped[list[DataSet]] = orm.relationship(
         secondary="datasethierarchy",
@@ -205,6 +212,7 @@ class DataSet(Base):
         secondaryjoin="DataSet.id == DataSetHierarchy.child_dataset_id",
         back_populates="source_datasets",
         passive_deletes=True,
+        order_by="DataSet.id",
     )
 
     def align_to_observation(self, cadences: npt.ArrayLike) -> None:

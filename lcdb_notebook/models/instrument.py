@@ -56,8 +56,8 @@ class Instrument(Base):
     )
     # Deleting a parent must not make its parts roots; the database rejects the deletion.
     children: orm.Mapped[list[Instrument]] = orm.relationship(
-        back_populates="parent", passive_deletes="all"
+        back_populates="parent", passive_deletes="all", order_by="Instrument.name, Instrument.id"
     )
     observations: orm.Mapped[list[Observation]] = orm.relationship(
-        back_populates="instrument", passive_deletes="all"
+        back_populates="instrument", passive_deletes="all", order_by="Observation.id"
     )

@@ -65,7 +65,7 @@ class Mission(Base):
     time_format_name: orm.Mapped[str] = orm.mapped_column(unique=True)
 
     catalogs: orm.Mapped[list[MissionCatalog]] = orm.relationship(
-        back_populates="host_mission", passive_deletes="all"
+        back_populates="host_mission", passive_deletes="all", order_by="MissionCatalog.id"
     )
 
     @property
@@ -127,7 +127,7 @@ class MissionCatalog(Base):
 
     host_mission: orm.Mapped[Mission] = orm.relationship(back_populates="catalogs")
     targets: orm.Mapped[list[Target]] = orm.relationship(
-        back_populates="catalog", passive_deletes="all"
+        back_populates="catalog", passive_deletes="all", order_by="Target.id"
     )
 
 
@@ -163,14 +163,20 @@ class Target(Base):
 
     catalog: orm.Mapped[MissionCatalog] = orm.relationship(back_populates="targets")
     datasets: orm.Mapped[list[DataSet]] = orm.relationship(
-        back_populates="target", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="target",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="DataSet.id",
     )
     target_specific_times: orm.Mapped[list[TargetSpecificTime]] = orm.relationship(
-        back_populates="target", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="target",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="TargetSpecificTime.id",
     )
     # No delete-orphan, because flags whose target is set to None apply to the whole observation.
     quality_flag_arrays: orm.Mapped[list[QualityFlagArray]] = orm.relationship(
-        back_populates="target", cascade="all", passive_deletes=True
+        back_populates="target", cascade="all", passive_deletes=True, order_by="QualityFlagArray.id"
     )
     observations: orm.Mapped[list[Observation]] = orm.relationship(
         secondary="target_specific_time",

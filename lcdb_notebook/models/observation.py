@@ -73,16 +73,28 @@ class Observation(Extensible, Base):
 
     instrument: orm.Mapped[Instrument] = orm.relationship(back_populates="observations")
     fits_frames: orm.Mapped[list[FITSFrame]] = orm.relationship(
-        back_populates="observation", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="observation",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="FITSFrame.id",
     )
     target_specific_times: orm.Mapped[list[TargetSpecificTime]] = orm.relationship(
-        back_populates="observation", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="observation",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="TargetSpecificTime.id",
     )
     datasets: orm.Mapped[list[DataSet]] = orm.relationship(
-        back_populates="observation", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="observation",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="DataSet.id",
     )
     quality_flag_arrays: orm.Mapped[list[QualityFlagArray]] = orm.relationship(
-        back_populates="observation", cascade="all, delete-orphan", passive_deletes=True
+        back_populates="observation",
+        cascade="all, delete-orphan",
+        passive_deletes=True,
+        order_by="QualityFlagArray.id",
     )
     targets: orm.Mapped[list[Target]] = orm.relationship(
         secondary="target_specific_time",

@@ -16,6 +16,7 @@ from lcdb_notebook.server.connector import Connector
 from lcdb_notebook.server.driver_errors import read_only_error, translated
 from lcdb_notebook.server.fork import forget_after_fork, is_own
 from lcdb_notebook.server.interrupt import interruptible
+from lcdb_notebook.server.pool import ClosingPool
 from lcdb_notebook.server.secret import with_secret
 from lcdb_notebook.server.session_settings import SessionSettings
 from lcdb_notebook.server.trace import Tracer, traced
@@ -83,7 +84,8 @@ def make_engine(
     if application_name is not None:
         arguments["application_name"] = _checked_name(application_name)
     # Servers may restart while notebooks stay open for days, so connections are tested before use.
-    pool: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 4}
+    pool: dict[str, Any] = {"poolclass": ClosingPool, "pool_size": 1, "max_overflow": 4}
+    pool["pool_pre_ping"] = True
     engine = sa.create_engine(
         # Workers connect by this URL, with the same settings.
         with_secret(settings.in_url(url)),

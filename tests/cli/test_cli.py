@@ -582,6 +582,7 @@ def test_a_config_file_that_others_can_read_is_warned_of_in_one_line(
     assert "s3cret" not in "\n".join(text)
 
 
+@pytest.mark.slow
 def test_the_command_runs_as_a_module_with_a_separate_server(own_folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lcdb_notebook", "info"],
@@ -595,6 +596,7 @@ def test_the_command_runs_as_a_module_with_a_separate_server(own_folder: Path) -
     assert "no light curves yet" in done.stdout
 
 
+@pytest.mark.slow
 def test_main_ends_quietly_if_its_output_is_closed(filled: str, tmp_path: Path) -> None:
     where = ["--url", filled, "--output", str(tmp_path / "out"), "--json"]
     criteria = ["1", "--sector", "1", "--exptime", "120", "--processing", "raw"]

@@ -608,6 +608,7 @@ assert connected_before.search(visit_name="first light").table["visit_name"][0] 
 """
 
 
+@pytest.mark.slow
 def test_a_custom_class_is_searched_by_its_fields(own_url: str) -> None:
     # In a separate process, since a class that is mapped stays mapped.
     done = subprocess.run(

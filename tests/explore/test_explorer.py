@@ -418,6 +418,7 @@ def test_a_light_curve_is_read_once_for_many_comparisons(
     assert statements == []
 
 
+@pytest.mark.slow
 def test_five_hundred_nodes_can_be_clicked_one_by_one(new_database: Callable[[], str]) -> None:
     with lcdb.connect(new_database(), write=True, create=True) as db:
         demo.load(db.session, 1, sectors=(1,))

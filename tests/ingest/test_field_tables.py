@@ -296,9 +296,9 @@ def test_add_frames_finds_the_observation_by_a_sector_beside_it(
 def test_add_refuses_an_orbit_that_the_database_has_in_another_sector(
     theirs: sa.Engine, layout_copy: str
 ) -> None:
-    before = run(theirs, "SELECT * FROM orbit")
+    before = run(theirs, "SELECT * FROM orbit ORDER BY id")
     with lcdb.connect(layout_copy, write=True) as db:
         lc = db.lightcurve(STAR, orbit_number=9, **RAW)
         with pytest.raises(LCDBError, match="orbit_orbit_number_key"):
             db.add(lc, processing="new", observation_fields={"sector": 2, "orbit_number": 9})
-    assert run(theirs, "SELECT * FROM orbit") == before
+    assert run(theirs, "SELECT * FROM orbit ORDER BY id") == before

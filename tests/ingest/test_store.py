@@ -222,6 +222,7 @@ def test_realigning_in_chunks_changes_nothing(
 CADENCES = st.sets(st.integers(0, 30), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,

@@ -86,6 +86,7 @@ for name, epoch in (("btjd", 2457000), ("bkjd", 2454833)):
     assert own_process(first + PROLOGUE + use + EPILOGUE).splitlines()[-1] == "well"
 
 
+@pytest.mark.slow
 def test_time_keeps_working_after_a_made_up_mission_and_lightkurve() -> None:
     use = """
 from astropy.time.formats import TimeFormat

@@ -128,3 +128,10 @@ def test_defaults_of_a_frame_are_those_of_fits(sky: Sky) -> None:
 def test_a_light_curve_names_no_method_when_raw() -> None:
     raw = DataSet(processing_method=None, values=np.ones(2))
     assert repr(raw) == "<DataSet new processing_method=None>"
+
+
+def test_lists_of_related_rows_have_an_order() -> None:
+    relationships = [one for mapper in Base.registry.mappers for one in mapper.relationships]
+    lists = [one for one in relationships if one.uselist]
+    assert lists
+    assert [str(one) for one in lists if not one.order_by] == []

@@ -345,6 +345,7 @@ def test_a_step_that_fails_leaves_everything_unchanged(
     assert contents(database) == before
 
 
+@pytest.mark.slow
 def test_one_of_two_processes_that_upgrade_at_once_does_it(
     blank_dsn: str, database: sa.Engine, steps: Path
 ) -> None:
@@ -506,6 +507,7 @@ def test_the_embedded_database_is_upgraded_when_it_is_opened_even_for_reading(st
         assert contents(engine) == before
 
 
+@pytest.mark.slow
 def test_an_embedded_database_with_duplicate_times_is_opened_with_a_warning() -> None:
     with own_folder() as folder, embedded.start(folder) as server:
         engine = sa.create_engine(server.url(), poolclass=sa.NullPool)

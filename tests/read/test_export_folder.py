@@ -171,10 +171,9 @@ with lcdb.connect(sys.argv[1]) as db:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.own_tables
-@pytest.mark.parametrize(
-    "kind", ["fits", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("ecsv", "csv"))]
-)
+@pytest.mark.parametrize("kind", ["fits", "ecsv", "csv"])
 def test_a_killed_export_leaves_whole_files_only_and_the_next_call_completes_it(
     url: str, db: lcdb.Database, tmp_path: Path, kind: Any
 ) -> None:

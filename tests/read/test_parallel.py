@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -283,9 +284,8 @@ def test_a_result_that_cannot_be_sent_back_is_a_failure(
 # Workers that die
 
 
-@pytest.mark.parametrize(
-    "ways", ["processes", pytest.param("dask", marks=pytest.mark.slow)], indirect=True
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("ways", ["processes", "dask"], indirect=True)
 def test_a_worker_that_is_killed_costs_a_retry_and_nothing_else(
     db: lcdb.Database, ways: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -426,12 +426,14 @@ def test_each_worker_has_one_connection_and_none_is_left(
 
 @pytest.mark.parametrize("is_used", [True, False], ids=["used", "used again"])
 def test_unregister_closes_the_connection_of_a_batch_that_still_runs(
-    db: lcdb.Database, url: str, is_used: bool
+    db: lcdb.Database, url: str, is_used: bool, request: pytest.FixtureRequest
 ) -> None:
+    # The connection must be closed at once, not whenever garbage is collected.
+    gc.disable()
+    request.addfinalizer(gc.enable)
     with db.session_scope() as session:
         which = address.source(session, None)
     with address.reading(which):
-        # Without it, the connection would be closed whenever garbage is collected.
         reader = address._readers[which.name]
         if is_used:
             address.unregister(which)

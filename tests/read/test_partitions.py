@@ -140,14 +140,23 @@ OF_MANY = (
 """Calls that name no star; they are also made with too many keys to read first."""
 
 LONG = dict.fromkeys(("browse by other filters", "explore", "pages"), pytest.mark.slow)
+FEW = "search by names"
+"""Of the calls with too many keys, the one that is made in the quick tests, too."""
 
 
 @pytest.mark.parametrize(
     ("call", "most"),
     [
-        pytest.param(CALLS[name], most, id=name + of, marks=LONG.get(name, ()))
-        for names, most, of in ((CALLS, keyed.MOST_KEYS, ""), (OF_MANY, 50, " of many"))
-        for name in names
+        *(
+            pytest.param(CALLS[name], keyed.MOST_KEYS, id=name, marks=LONG.get(name, ()))
+            for name in CALLS
+        ),
+        *(
+            pytest.param(
+                CALLS[name], 50, id=f"{name} of many", marks=() if name == FEW else pytest.mark.slow
+            )
+            for name in OF_MANY
+        ),
     ],
 )
 def test_no_statement_holds_many_locks(

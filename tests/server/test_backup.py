@@ -248,6 +248,7 @@ def test_the_command_backs_up_and_restores(
     assert contents(blank_dsn) == contents(filled)
 
 
+@pytest.mark.slow
 def test_a_backup_moves_to_an_embedded_server_that_is_made_for_it(dump: Path, filled: str) -> None:
     with tempfile.TemporaryDirectory(prefix="lcdb-test-", ignore_cleanup_errors=True) as base:
         Path(base).chmod(0o711)

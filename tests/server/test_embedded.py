@@ -505,6 +505,7 @@ def test_another_process_joins_the_running_server_and_leaves_it_running(
     assert query(server, "SELECT 1") == 1
 
 
+@pytest.mark.slow
 def test_several_processes_that_start_at_once_share_one_server(folder: Path) -> None:
     with ExitStack() as stack:
         others = [stack.enter_context(another_process(folder)) for _ in range(4)]
@@ -609,6 +610,7 @@ def test_after_a_crash_the_next_start_recovers_what_was_committed(spoilt: Path) 
         assert query(server, "SELECT x FROM kept") == 1
 
 
+@pytest.mark.slow
 def test_ensure_running_waits_while_the_server_recovers_from_a_crash(spoilt: Path) -> None:
     with embedded.start(spoilt) as server:
         where = server.url().query
@@ -640,6 +642,7 @@ def hangs(spoilt: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[embed
         yield server, found.pid
 
 
+@pytest.mark.slow
 def test_ensure_running_ends_a_server_that_does_not_stop(
     hangs: tuple[embedded.Server, int],
 ) -> None:

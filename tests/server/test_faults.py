@@ -398,6 +398,7 @@ def test_one_process_of_the_server_killed_is_one_error(db: lcdb.Database, server
     all_is_well(db)
 
 
+@pytest.mark.slow
 def test_an_embedded_server_killed_while_it_sends_is_started_again() -> None:
     folder = Path(tempfile.mkdtemp(prefix="lcdb-fault-"))
     try:

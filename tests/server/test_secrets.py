@@ -353,6 +353,7 @@ def test_results_are_pickled_without_the_password(server: Server) -> None:
 # --- what is written somewhere ------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_notebook_shows_it(server: Server, tmp_path: Path) -> None:
     cells = [
         "import lcdb_notebook as lcdb, os, logging, sys; logging.basicConfig(level=logging.DEBUG)",

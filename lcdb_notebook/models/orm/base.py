@@ -42,6 +42,8 @@ class PathText(sa.TypeDecorator[pathlib.Path]):
 class Base(orm.DeclarativeBase):
     """Declarative base of all models.
 
+    Lists of related rows are in the order of their ids, those of instruments in the order of names.
+
     A class mapped later, for another mission, inherits from a model such as ``Observation`` and
     becomes part of the same metadata.
     """
