@@ -73,7 +73,7 @@ class Contents:
 
 
 @dataclass(frozen=True, eq=False)
-class Shared:
+class SharedData:
     """Data for all targets of an observation, found next to a file.
 
     Parameters
@@ -190,7 +190,7 @@ class Product:
     quality: Mapping[str, npt.NDArray[np.int32]]
     curves: tuple[Curve, ...]
     numbered: bool = True
-    shared: Shared | None = None
+    shared: SharedData | None = None
     part: bool = False
     release: Release | None = None
     contents: Contents | None = None
@@ -208,13 +208,13 @@ class ObservationKey(NamedTuple):
 
 def observation_key(product: Product) -> ObservationKey:
     """Return the key of the observation that a product belongs to."""
-    fields = sorted((name, repr(plain(v))) for name, v in product.observation_fields.items())
+    fields = sorted((name, repr(python_value(v))) for name, v in product.observation_fields.items())
     return ObservationKey(
         product.observation_type, tuple(fields), tuple(product.instrument), product.numbered
     )
 
 
-def plain(value: object) -> object:
+def python_value(value: object) -> object:
     """Return a numpy scalar as a Python number, and other values unchanged."""
     return value.item() if isinstance(value, np.generic) else value
 

@@ -19,7 +19,7 @@ from lcdb_notebook.database import Database
 from lcdb_notebook.errors import IngestError
 from lcdb_notebook.ingest.batches import ingest
 from lcdb_notebook.ingest.from_lightkurve.add import add
-from lcdb_notebook.ingest.product import Shared
+from lcdb_notebook.ingest.product import SharedData
 from lcdb_notebook.ingest.readers import hdf5, orbit_files
 from lcdb_notebook.ingest.readers.dispatch import read_product
 from lcdb_notebook.ingest.readers.find_files import find_files
@@ -572,7 +572,7 @@ def test_other_quaternions_than_the_stored_ones_are_refused(
 
 
 def test_a_shared_field_has_to_be_one_of_the_observations(own_engine: sa.Engine, qlp: Path) -> None:
-    shared = Shared(np.empty(0, np.int64), {}, {"colour": "red"})
+    shared = SharedData(np.empty(0, np.int64), {}, {"colour": "red"})
     product = replace(read_product(qlp / CCD / "LC" / STAR), shared=shared)
     with own_engine.begin() as connection:
         (outcome,) = store(connection, [product])

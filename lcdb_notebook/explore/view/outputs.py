@@ -45,9 +45,9 @@ def read_one(selection: Selection | None, settings: Settings) -> lightkurve.Ligh
         )
     if len(found) == 1:
         read = found.lightcurve(quality_bitmask=settings.quality_bitmask)
-        return settings.all(settings.each(read))
+        return settings.after_stitching(settings.before_stitching(read))
     several = collected(found, quality_bitmask=settings.quality_bitmask, progress=False)
-    return settings.all(several.stitch(settings.each))
+    return settings.after_stitching(several.stitch(settings.before_stitching))
 
 
 def read_collection(
@@ -75,7 +75,9 @@ def read_collection(
 
     found = _not_empty(selection)
     several = collected(found, quality_bitmask=settings.quality_bitmask, progress=False)
-    return lightkurve.LightCurveCollection([settings.all(settings.each(lc)) for lc in several])
+    return lightkurve.LightCurveCollection(
+        [settings.after_stitching(settings.before_stitching(lc)) for lc in several]
+    )
 
 
 def written(selection: Selection | None, settings: Settings, expression: str) -> str:

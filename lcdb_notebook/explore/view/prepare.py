@@ -102,7 +102,7 @@ def prepare(
     for data in records:
         check()
         read = convert.to_lightcurve(data, quality_bitmask=settings.quality_bitmask)
-        made.append(settings.each(read))
+        made.append(settings.before_stitching(read))
     check()
     epoch = settings.epoch
     if settings.folded:
@@ -112,7 +112,7 @@ def prepare(
         settings = replace(settings, epoch=epoch)
         if settings.bin is not None:
             return Prepared(_binned_phases(records, made, settings, check), epoch)
-        made = [settings.all(lc) for lc in made]
+        made = [settings.after_stitching(lc) for lc in made]
     binned = settings.bin is not None
     shown = [_record(data, lc, binned=binned) for data, lc in zip(records, made, strict=True)]
     if settings.shows_flagged:
@@ -224,7 +224,7 @@ def _with_flagged(
     if settings.normalize:
         # By the median of the cadences that are not flagged.
         lc = lc / float(np.nanmedian(filled(lc.flux)[~of_bad])) if (~of_bad).any() else lc
-    rows = settings.all(lc[of_bad]) if of_bad.any() else lc[of_bad]
+    rows = settings.after_stitching(lc[of_bad]) if of_bad.any() else lc[of_bad]
     if not len(rows):
         return shown
     flagged = _record(data, rows, binned=False)
@@ -259,7 +259,7 @@ def _binned_phases(
         one = members[0]
         if len(members) > 1:
             one = lightkurve.LightCurveCollection(members).stitch(None)
-        shown.append(_record(records[numbers[0]], settings.all(one), binned=True))
+        shown.append(_record(records[numbers[0]], settings.after_stitching(one), binned=True))
     return shown
 
 

@@ -88,7 +88,7 @@ class Settings:
     @property
     def changed(self) -> bool:
         """Whether a light curve is processed beyond removing flagged cadences."""
-        return bool(self._to_each() or self._to_all())
+        return bool(self._steps_before() or self._steps_after())
 
     @property
     def shows_flagged(self) -> bool:
@@ -99,7 +99,7 @@ class Settings:
         """Return whether other settings draw the same, but for quality flags."""
         return replace(other, quality_bitmask=self.quality_bitmask, apart=self.apart) == self
 
-    def each(self, lightcurve: lightkurve.LightCurve) -> lightkurve.LightCurve:
+    def before_stitching(self, lightcurve: lightkurve.LightCurve) -> lightkurve.LightCurve:
         """Apply the steps that come before stitching.
 
         Parameters
@@ -117,9 +117,9 @@ class Settings:
             If the median flux is zero or negative, and the light curve is to be normalized or
             flattened. Dividing by it would turn dips upside down.
         """
-        return _applied(lightcurve, self._to_each())
+        return _applied(lightcurve, self._steps_before())
 
-    def all(self, lightcurve: lightkurve.LightCurve) -> lightkurve.LightCurve:
+    def after_stitching(self, lightcurve: lightkurve.LightCurve) -> lightkurve.LightCurve:
         """Apply the steps that come after stitching.
 
         Parameters
@@ -131,7 +131,7 @@ class Settings:
         -------
         lightkurve.LightCurve
         """
-        return _applied(lightcurve, self._to_all())
+        return _applied(lightcurve, self._steps_after())
 
     def code(self, found: str, *, several: bool, overlaid: bool = False) -> str:
         """Return a Python expression that reads what is drawn.
@@ -152,7 +152,7 @@ class Settings:
         bitmask = self.quality_bitmask
         # With double quotes, as formatters write them.
         mask = json.dumps(bitmask)
-        each, last = _written(self._to_each()), _written(self._to_all())
+        each, last = _written(self._steps_before()), _written(self._steps_after())
         if not several:
             return f"{found}.lightcurve(quality_bitmask={mask}){each}{last}"
         read = f"{found}.lightcurves(quality_bitmask={mask})"
@@ -160,7 +160,7 @@ class Settings:
             return f"[lc{each}{last} for lc in {read}]" if each or last else read
         return f"{read}.stitch({f'lambda lc: lc{each}' if each else None}){last}"
 
-    def _to_each(self) -> list[tuple[str, dict[str, Any], str]]:
+    def _steps_before(self) -> list[tuple[str, dict[str, Any], str]]:
         calls: list[tuple[str, dict[str, Any], str]] = []
         if self.normalize:
             calls.append(("normalize", {}, ""))
@@ -169,7 +169,7 @@ class Settings:
             calls.append(("flatten", window, f"window_length={self.flatten}"))
         return calls if self.folded else calls + self._binning()
 
-    def _to_all(self) -> list[tuple[str, dict[str, Any], str]]:
+    def _steps_after(self) -> list[tuple[str, dict[str, Any], str]]:
         if not self.folded:
             return []
         how = {"period": self.period}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lcdb_notebook.errors import IngestError
-from lcdb_notebook.ingest.product import IntVector, Shared
+from lcdb_notebook.ingest.product import IntVector, SharedData
 from lcdb_notebook.ingest.readers.hdf5 import LONGEST
 from lcdb_notebook.ingest.readers.table import file_content
 
@@ -21,7 +21,7 @@ _LARGEST = 16 * 1024 * 1024
 """Size limit of text files, in bytes; real files have 1 MB."""
 
 
-def shared_files(path: Path, camera: int, ccd: int) -> Shared | None:
+def shared_files(path: Path, camera: int, ccd: int) -> SharedData | None:
     """Find and read the files with data for all stars on the CCD of a light curve.
 
     Parameters
@@ -33,7 +33,7 @@ def shared_files(path: Path, camera: int, ccd: int) -> Shared | None:
 
     Returns
     -------
-    Shared
+    SharedData
         The flags of ``.../ffi/run/cam1ccd1_qflag.txt`` (a cadence and a flag per line), and the
         quaternions of ``cam1_quat_full.txt`` or else ``cam1_quat_for_frames.txt`` (comma-separated,
         with a header line), gzip-compressed or not; None if there are no such files.
@@ -59,7 +59,7 @@ def shared_files(path: Path, camera: int, ccd: int) -> Shared | None:
     fields = {}
     if pointing is not None:
         fields["spacecraft_quaternion"] = _quaternions(*_version(pointing))
-    return Shared(cadence, quality, fields)
+    return SharedData(cadence, quality, fields)
 
 
 def _found(folder: Path, name: str) -> Path | None:

@@ -203,7 +203,7 @@ class Sampling:
     time: FloatVector
     quality: Mapping[str, FlagVector] = field(default_factory=dict)
 
-    def merged(self, other: Self, reason: str) -> Self:
+    def merged(self, other: Self, where: str) -> Self:
         """Merge with another sampling of the same target in the same observation.
 
         At cadences with a time in both, times and flags must be equal. At other cadences, which may
@@ -214,7 +214,7 @@ class Sampling:
         ----------
         other
             The sampling to add.
-        reason
+        where
             The end of the message "cadence 5 has time 1 here and time 2 ...", for differences.
 
         Returns
@@ -232,18 +232,18 @@ class Sampling:
         time, times = here(self.time), there(other.time)
         both = np.isfinite(time) & np.isfinite(times)
         wrong = both & ~(np.abs(np.where(both, time - times, 0)) <= SAME_TIME_DAYS)
-        _check_equal(wrong, cadence, times, time, "time", reason)
+        _check_equal(wrong, cadence, times, time, "time", where)
         quality = {name: here(flags) for name, flags in self.quality.items()}
         for name, own in other.quality.items():
             flags = there(own)
             known = quality.get(name)
             if known is not None:
-                _check_equal(both & (known != flags), cadence, flags, known, name, reason)
+                _check_equal(both & (known != flags), cadence, flags, known, name, where)
                 flags = known | flags
             quality[name] = flags
         time = np.where(np.isfinite(time), time, times)
         if not time_ascends(time):
-            raise ConflictError(f"times are not increasing after merging with those {reason}")
+            raise ConflictError(f"times are not increasing after merging with those {where}")
         merged = type(self)(cadence, time, quality)
         return self if merged._equals(self) else merged
 
@@ -275,10 +275,10 @@ def _check_equal(
     new: npt.NDArray[Any],
     known: npt.NDArray[Any],
     what: str,
-    reason: str,
+    where: str,
 ) -> None:
     if wrong.any():
         at = int(wrong.argmax())
         raise ConflictError(
-            f"cadence {cadence[at]} has {what} {new[at]} here and {known[at]} {reason}"
+            f"cadence {cadence[at]} has {what} {new[at]} here and {known[at]} {where}"
         )

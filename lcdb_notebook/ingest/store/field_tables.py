@@ -21,7 +21,7 @@ from lcdb_notebook.ingest.product import (
     ObservationKey,
     Product,
     observation_key,
-    plain,
+    python_value,
 )
 from lcdb_notebook.ingest.store.observation_classes import observation_class, observation_mapper
 from lcdb_notebook.models import NumpyArray, Observation
@@ -181,7 +181,7 @@ class FieldTables:
         self._inserted.add(observation_key(product))
         adding = sa.insert(_OBSERVATION).values(row).returning(_OBSERVATION.c.id)
         id_: int = self._connection.execute(adding).scalar_one()
-        fields = {name: plain(value) for name, value in product.observation_fields.items()}
+        fields = {name: python_value(value) for name, value in product.observation_fields.items()}
         values = {name: fields[name] for name in table.own.keys() & fields.keys()}
         for name, key in table.links.items():
             values[name] = self._referred(key, fields)
@@ -237,7 +237,7 @@ class FieldTables:
             )
         raise IngestError(
             f"this database has no place for observations of type {product.observation_type!r} "
-            f"with {', '.join(f'{n}={plain(fields[n])!r}' for n in sorted(needed))}"
+            f"with {', '.join(f'{n}={python_value(fields[n])!r}' for n in sorted(needed))}"
             + (f": {'; '.join(problems)}" if problems else "")
             + self._advice(product)
         )
@@ -273,14 +273,14 @@ class FieldTables:
         names = [c.name for c in key.table.c if c is not key and c.name in fields]
         if not _part(key, fields):
             return None
-        same = [key.table.c[n].is_not_distinct_from(plain(fields[n])) for n in names]
+        same = [key.table.c[n].is_not_distinct_from(python_value(fields[n])) for n in names]
         return self._connection.scalar(sa.select(key).where(*same).order_by(key).limit(1))
 
 
 def _part(key: sa.Column[Any], fields: Fields) -> dict[str, Any]:
     """Return the fields that the table of a key has columns and the product has values for."""
     return {
-        c.name: plain(fields[c.name])
+        c.name: python_value(fields[c.name])
         for c in key.table.c
         if c is not key and fields.get(c.name) is not None
     }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from lcdb_notebook.ingest.product import ObservationKey, Product, observation_key, plain
+from lcdb_notebook.ingest.product import ObservationKey, Product, observation_key, python_value
 from lcdb_notebook.ingest.store.align import ascends
 from lcdb_notebook.ingest.store.field_tables import FieldTables
 from lcdb_notebook.ingest.store.names import Names
@@ -78,7 +78,7 @@ def _is_observation(
             jsonb = postgresql.JSONB
             conditions.append(sa.cast(column, jsonb) == sa.cast(sa.literal(value, jsonb), jsonb))
         else:
-            conditions.append(column == plain(value))
+            conditions.append(column == python_value(value))
     return sa.and_(*conditions)
 
 

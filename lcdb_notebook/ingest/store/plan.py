@@ -15,7 +15,7 @@ from lcdb_notebook.ingest.store.planned import (
     CurveKey,
     LightCurve,
     ObservationPlan,
-    Pair,
+    PairPlan,
     TargetKey,
 )
 from lcdb_notebook.ingest.store.replacing import (
@@ -35,7 +35,7 @@ class Accepted:
 
     product: Product
     observation: ObservationPlan
-    pair: Pair
+    pair: PairPlan
     light_curves: tuple[LightCurve, ...]
     new: tuple[LightCurve, ...]
     extended: tuple[LightCurve, ...]
@@ -97,7 +97,7 @@ class Plan:
         target = (product.catalog, int(product.target))
         cadence = numbered(product)
         observation = self._find(product, target, cadence)
-        pair = observation.pairs.get(target) or Pair()
+        pair = observation.pairs.get(target) or PairPlan()
         if observation.problem or pair.problem:
             raise IngestError(observation.problem or pair.problem)
         replaced = False
@@ -193,7 +193,7 @@ class Plan:
         self,
         product: Product,
         curve: Curve,
-        pair: Pair,
+        pair: PairPlan,
         sampling: Sampling,
         cadence: IntVector,
     ) -> tuple[LightCurve, LightCurve]:
@@ -226,7 +226,7 @@ class Plan:
         made = LightCurve(self._unwritten, _key(curve), cadence, curve.flux, curve.flux_err)
         return made, made
 
-    def _stored(self, product: Product, pair: Pair) -> list[LightCurve | None]:
+    def _stored(self, product: Product, pair: PairPlan) -> list[LightCurve | None]:
         """Find the stored light curve of each curve of a product."""
         found: list[LightCurve | None] = []
         for curve in product.curves:
@@ -279,7 +279,7 @@ def numbered(product: Product) -> IntVector:
     return np.arange(-product.cadence.size, 0, dtype=np.int64)
 
 
-def _same_rows(pair: Pair, cadence: IntVector, product: Product) -> bool:
+def _same_rows(pair: PairPlan, cadence: IntVector, product: Product) -> bool:
     """Return whether a product without cadence numbers has the same rows as those stored."""
     assert pair.sampling is not None
     if product.cadence[-1] < 0:

@@ -15,7 +15,7 @@ from lcdb_notebook.ingest.product import (
     IntVector,
     ObservationKey,
     Release,
-    Shared,
+    SharedData,
 )
 from lcdb_notebook.ingest.store.align import Sampling, agree, join, union
 
@@ -70,7 +70,7 @@ class LightCurve:
 
 
 @dataclass(eq=False)
-class Pair:
+class PairPlan:
     """One target in one observation.
 
     Parameters
@@ -143,7 +143,7 @@ class SharedPlan:
         """The cadences of the flags, which the observation must have."""
         return np.empty(0, np.int64) if self.sampling is None else self.sampling.cadence
 
-    def joined(self, shared: Shared | None) -> SharedPlan:
+    def joined(self, shared: SharedData | None) -> SharedPlan:
         """Merge with the shared data of another product.
 
         Flags are combined, because a stored 0 may mean that the flags of a cadence are unknown.
@@ -201,7 +201,7 @@ class ObservationPlan:
     id: int | None
     stored: IntVector
     reference: IntVector
-    pairs: dict[TargetKey, Pair] = field(default_factory=dict)
+    pairs: dict[TargetKey, PairPlan] = field(default_factory=dict)
     shared: SharedPlan = field(default_factory=SharedPlan)
     problem: str = ""
 

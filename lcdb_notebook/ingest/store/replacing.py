@@ -17,14 +17,18 @@ from lcdb_notebook.ingest.store.align import (
     time_ascends,
     union,
 )
-from lcdb_notebook.ingest.store.planned import LightCurve, Pair
+from lcdb_notebook.ingest.store.planned import LightCurve, PairPlan
 
 Replace = bool | Literal["newer"]
 """The argument ``replace`` of ``db.ingest``."""
 
 
 def decide(
-    product: Product, pair: Pair, stored: Iterable[int], replace: Replace | None, error: IngestError
+    product: Product,
+    pair: PairPlan,
+    stored: Iterable[int],
+    replace: Replace | None,
+    error: IngestError,
 ) -> bool:
     """Decide whether a product that differs from the stored data replaces them.
 
@@ -86,7 +90,7 @@ def decide(
 def check_remains(
     product: Product,
     cadence: IntVector,
-    pair: Pair,
+    pair: PairPlan,
     merged: Sampling,
     matched: Iterable[int],
     replace: Replace,
@@ -136,7 +140,7 @@ def check_remains(
         )
 
 
-def _is_newer(product: Product, pair: Pair) -> bool | None:
+def _is_newer(product: Product, pair: PairPlan) -> bool | None:
     """Return whether a product is of a newer release than the stored one; None if unknown."""
     return None if product.release is None else product.release.is_newer(pair.release)
 
@@ -150,7 +154,7 @@ def _has_more(merged: Sampling, product: Product, cadence: IntVector) -> bool:
     )
 
 
-def replaced_sampling(product: Product, cadence: IntVector, pair: Pair) -> Sampling:
+def replaced_sampling(product: Product, cadence: IntVector, pair: PairPlan) -> Sampling:
     """Return the times and flags of a product, with 0 for missing flags.
 
     If the product is one of several parts, other cadences keep their values.

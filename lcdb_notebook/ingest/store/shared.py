@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from lcdb_notebook.ingest.product import Shared
+from lcdb_notebook.ingest.product import SharedData
 from lcdb_notebook.ingest.store.align import Placement, Sampling
 from lcdb_notebook.ingest.store.copying import Types, integers, read_rows, rewrite, write_rows
 from lcdb_notebook.ingest.store.field_tables import FieldTables
@@ -21,7 +21,7 @@ from lcdb_notebook.server import wire
 def look_up(
     connection: sa.Connection,
     tables: FieldTables,
-    found: Iterable[tuple[ObservationPlan, Shared]],
+    found: Iterable[tuple[ObservationPlan, SharedData]],
 ) -> None:
     """Read the stored flags and fields of observations that have shared data in products."""
     searched: dict[ObservationPlan, set[str]] = defaultdict(set)

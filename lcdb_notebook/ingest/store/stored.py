@@ -17,7 +17,7 @@ from lcdb_notebook.ingest.store.field_tables import FieldTables
 from lcdb_notebook.ingest.store.names import Names
 from lcdb_notebook.ingest.store.observations import find_observations
 from lcdb_notebook.ingest.store.plan import Plan
-from lcdb_notebook.ingest.store.planned import LightCurve, ObservationPlan, Pair, TargetKey
+from lcdb_notebook.ingest.store.planned import LightCurve, ObservationPlan, PairPlan, TargetKey
 from lcdb_notebook.lightcurve.clock import SMALLEST_BJD
 from lcdb_notebook.models import PhotometricSource, ProcessingMethod
 from lcdb_notebook.server import wire
@@ -92,7 +92,7 @@ def look_up(
                     keys_of_batch.append((target_id, observation.id, photometry, method))
     if clocks:
         for target_id, observation_id in clocks:
-            by_id[observation_id].pairs[targets[target_id]] = Pair()
+            by_id[observation_id].pairs[targets[target_id]] = PairPlan()
         _samplings(connection, by_id, targets, clocks)
         _light_curves(connection, names, by_id, targets, keys_of_batch)
         if release:
@@ -241,7 +241,7 @@ def _light_curves(
         pair.light_curves.setdefault(key, []).append(light_curve)
 
 
-def _fits(observation: ObservationPlan, pair: Pair, array: Any, what: str) -> bool:
+def _fits(observation: ObservationPlan, pair: PairPlan, array: Any, what: str) -> bool:
     if array is not None and array.size == observation.stored.size:
         # Duplicate cadence numbers are a problem of the whole observation.
         return not observation.problem

@@ -17,7 +17,7 @@ from lcdb_notebook.ingest.store.field_tables import FieldTables
 from lcdb_notebook.ingest.store.names import Names
 from lcdb_notebook.ingest.store.observation_classes import observation_class
 from lcdb_notebook.ingest.store.plan import Accepted
-from lcdb_notebook.ingest.store.planned import ObservationPlan, Pair, TargetKey
+from lcdb_notebook.ingest.store.planned import ObservationPlan, PairPlan, TargetKey
 from lcdb_notebook.models import PhotometricSource, ProcessingMethod
 
 
@@ -191,7 +191,7 @@ def _dataset_rows(names: Names, accepted: Sequence[Accepted]) -> Iterator[tuple[
             )
 
 
-def pairs_of(accepted: Iterable[Accepted]) -> dict[Pair, tuple[TargetKey, ObservationPlan]]:
+def pairs_of(accepted: Iterable[Accepted]) -> dict[PairPlan, tuple[TargetKey, ObservationPlan]]:
     """Return the pairs of products, each with its target and observation."""
     return {
         item.pair: ((item.product.catalog, int(item.product.target)), item.observation)
