@@ -28,10 +28,12 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.criteria import Criteria
 
-__all__ = ["Constants", "constants", "constants_column", "constants_of"]
+__all__ = ["Constants", "constants", "constants_column", "constants_of", "parametrised"]
 
 _dataset = DataSet.__table__
 _target = Target.__table__
+
+Ids = Sequence[int] | str
 
 
 @dataclass(frozen=True)
@@ -42,21 +44,21 @@ class Constants:
     ----------
     criteria : Criteria
         The criteria.
-    observations, photometry, processing, catalogs : sequence of int, optional
-        Ids to match.
+    observations, photometry, processing, catalogs : sequence of int or str, optional
+        Ids to match, or the name of a parameter for them.
     raw : bool, default False
         Whether raw photometry matches, too.
-    positions : sequence of int, default ()
-        Ids of processing methods that are left out.
+    positions : sequence of int or str, default ()
+        Ids of processing methods that are left out, or the name of a parameter for them.
     """
 
     criteria: Criteria
-    observations: Sequence[int] | None = None
-    photometry: Sequence[int] | None = None
-    processing: Sequence[int] | None = None
-    catalogs: Sequence[int] | None = None
+    observations: Ids | None = None
+    photometry: Ids | None = None
+    processing: Ids | None = None
+    catalogs: Ids | None = None
     raw: bool = False
-    positions: Sequence[int] = ()
+    positions: Ids = ()
 
     def of_target(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions on the table of targets."""
@@ -146,6 +148,28 @@ def constants_of(criteria: Criteria, found: Iterable[tuple[str, int]]) -> Consta
         **{name: tuple(sorted(some)) for name, some in ids.items()},
         raw=None in criteria.processing,
     )
+
+
+def parametrised(criteria: Criteria) -> tuple[Constants, sa.Select[Any] | None]:
+    """Return the ids that criteria mean as parameters, and a query for their values.
+
+    Returns
+    -------
+    Constants
+        Its ids are parameters, named like the columns of the query.
+    sqlalchemy.Select or None
+        A query with one row, of arrays of ids; None if there are no parameters.
+    """
+    arms = {f"{kind}_ids": (kind, arm) for kind, arm in _arms(criteria).items()}
+    given: dict[str, Any] = {kind: name for name, (kind, _) in arms.items()}
+    meant = Constants(criteria, **given, raw=None in criteria.processing)
+    if not arms:
+        return meant, None
+    arrays = [
+        sa.func.array(arm.with_only_columns(arm.selected_columns.id).scalar_subquery()).label(name)
+        for name, (_, arm) in arms.items()
+    ]
+    return meant, sa.select(*arrays)
 
 
 def _arms(criteria: Criteria) -> dict[str, sa.Select[Any]]:

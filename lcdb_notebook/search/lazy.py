@@ -22,6 +22,7 @@ from lcdb_notebook.search.constants import (
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.results import Found, find
 from lcdb_notebook.search.size import COUNTED, Size, size_of
+from lcdb_notebook.search.size_block import SIZE, read_size, size_block
 
 __all__ = ["Search", "Sessions"]
 
@@ -114,8 +115,9 @@ class Search:
     def overview(self, session: orm.Session, number: int) -> tuple[Found, Size]:
         """Find the first rows, and count all if they are few, or estimate how many there are.
 
-        That takes one statement if the table was small when its layout was read. Otherwise a
-        second one returns the planner's estimate, and a third counts if that is small.
+        That takes one round trip. It takes up to two more if the table was not small when its
+        layout was read, and the role may not use PL/pgSQL; and more in LightcurveDB 3, or if
+        targets are searched with their aliases.
 
         Parameters
         ----------
@@ -128,20 +130,25 @@ class Search:
             return self.kept, Size(len(self.kept.rows))
         first = self.cut(slice(0, number))
         arranged = layout.of(session)
-        if not self.is_whole() or arranged.has_aliases or arranged.keyed is not None:
+        run = partial(find, session, self.criteria, limit=first.limit, offset=first.offset)
+        size: Size | None = None
+        known: Constants | None = None
+        if self.criteria.aliases or arranged.keyed is not None:
             found = first.found(session)
-            return found, Size(len(found.rows)) if len(found.rows) < number else self.size()
-        column = (
-            sql.counted(self.criteria, COUNTED + 1)
-            if arranged.is_small
-            else constants_column(self.criteria)
-        )
-        found = find(session, self.criteria, limit=number, offset=0, column=column)
+        elif arranged.is_small and self.is_whole():
+            found = run(column=sql.counted(self.criteria, COUNTED + 1))
+            if found.rows and found.further <= COUNTED:
+                size = Size(found.further)
+        elif arranged.has_plpgsql:
+            block = size_block(session, self.criteria, limit=self.limit, offset=self.offset)
+            found = run(column=SIZE, block=block)
+            size = read_size(found.further, limit=self.limit, offset=self.offset)
+        else:
+            found = run(column=constants_column(self.criteria))
+            known = constants_of(self.criteria, found.further or ())
         if len(found.rows) < number:
-            return found, Size(len(found.rows))
-        if not arranged.is_small:
-            return found, self.size(constants_of(self.criteria, found.further or ()))
-        return found, Size(found.further) if found.further <= COUNTED else self.size()
+            size = Size(len(found.rows))
+        return found, self.size(known) if size is None else size
 
     def size(self, known: Constants | None = None) -> Size:
         """Count the rows if they are few, or estimate how many there are.

@@ -21,6 +21,7 @@ from lcdb_notebook.search import explain, layout, sql, stars
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.numbered import Seen, in_groups, numbered
 from lcdb_notebook.search.rows import FoundRow, Row
+from lcdb_notebook.server.engine import AFTER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,6 +112,7 @@ def find(
     backwards: bool = False,
     after: int | None = None,
     column: sa.ColumnElement[Any] | None = None,
+    block: str | None = None,
 ) -> Found:
     """Run a search, in at most two statements, or four if nothing is found.
 
@@ -133,6 +135,8 @@ def find(
     column : sqlalchemy.ColumnElement, optional
         A further column with the same value for all rows, for a page of at most 1,001 rows; not in
         LightcurveDB 3.
+    block : str, optional
+        A block of PL/pgSQL that sets what the column reads, sent together with the statement.
 
     Raises
     ------
@@ -154,7 +158,8 @@ def find(
     fitted = layout.parts(session, statement, resolved)
     rows: Sequence[Any]
     if len(fitted) == 1:
-        rows = session.connection().execute(fitted[0], values).all()
+        options = {} if block is None else {AFTER: block}
+        rows = session.connection().execute(fitted[0], values, execution_options=options).all()
     else:
         most = None if limit is None else offset + limit
         further = [] if after is None else [Target.name > after]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.ext.compiler import compiles
 
-__all__ = ["COUNTED", "TRUSTED", "Size", "planned_rows", "size_of"]
+__all__ = ["COUNTED", "TRUSTED", "Size", "counted_at_most", "planned_rows", "size_from", "size_of"]
 
 #: Rows that are counted. Counting more would read a large part of a table.
 COUNTED = 10_000
@@ -101,24 +101,63 @@ def size_of(
     offset : int, default 0
         Number of rows that do not count.
     """
-    most = offset + (COUNTED + 1 if limit is None else min(limit, COUNTED + 1))
+    most = counted_at_most(limit, offset)
     some = rows.limit(sa.literal_column(str(most)))
     count: sa.Select[Any] = sa.select(sa.func.count()).select_from(some.subquery())
     statements = parts(count)
     planned = sum(planned_rows(session, statement, given) for statement in statements)
-    estimated = max(0, planned - offset)
-    if limit is not None:
-        estimated = min(estimated, limit)
-    if estimated <= TRUSTED:
+    counted: int | None = None
+    if _within(planned, limit, offset) <= TRUSTED:
         counted = 0
         for statement in statements:
             counted = min(most, counted + (session.scalar(statement, given) or 0))
             if counted == most:
                 break
-        counted = max(0, counted - offset)
-        if counted <= COUNTED:
-            return Size(counted)
-    return Size(max(estimated, COUNTED + 1), exact=False)
+    return size_from(planned, counted, limit=limit, offset=offset)
+
+
+def counted_at_most(limit: int | None, offset: int) -> int:
+    """Return how many rows of a query are counted at most, to know how many a range of it has.
+
+    Parameters
+    ----------
+    limit : int or None
+        Number of rows in the range at most; None for all.
+    offset : int
+        Number of rows before the range.
+    """
+    return offset + (COUNTED + 1 if limit is None else min(limit, COUNTED + 1))
+
+
+def size_from(
+    planned: int, counted: int | None, *, limit: int | None = None, offset: int = 0
+) -> Size:
+    """Return the number of rows in a range of a query.
+
+    Parameters
+    ----------
+    planned : int
+        The rows that the planner expects of the query.
+    counted : int or None
+        The rows that were counted, up to :func:`counted_at_most`; None if they were not.
+    limit : int, optional
+        Number of rows in the range at most; None for all.
+    offset : int, default 0
+        Number of rows before the range.
+
+    Examples
+    --------
+    >>> size_from(7_000, 8_000, offset=100).text, size_from(12_345, 10_001).text
+    ('7,900', 'about 12,000')
+    """
+    if counted is not None and max(0, counted - offset) <= COUNTED:
+        return Size(max(0, counted - offset))
+    return Size(max(_within(planned, limit, offset), COUNTED + 1), exact=False)
+
+
+def _within(planned: int, limit: int | None, offset: int) -> int:
+    rows = max(0, planned - offset)
+    return rows if limit is None else min(rows, limit)
 
 
 def planned_rows(session: orm.Session, statement: sa.Executable, given: Mapping[str, Any]) -> int:

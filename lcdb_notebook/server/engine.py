@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, cursor
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, cursor, encodings
 
 from lcdb_notebook.errors import ConfigurationError, UpgradeError
 from lcdb_notebook.errors.user_warnings import warn
@@ -17,6 +17,7 @@ from lcdb_notebook.server.driver_errors import read_only_error, translated
 from lcdb_notebook.server.fork import forget_after_fork, is_own
 from lcdb_notebook.server.interrupt import interruptible
 from lcdb_notebook.server.pool import ClosingPool
+from lcdb_notebook.server.read_only import ReadingCursor
 from lcdb_notebook.server.secret import with_secret
 from lcdb_notebook.server.session_settings import SessionSettings
 from lcdb_notebook.server.trace import Tracer, traced
@@ -24,7 +25,10 @@ from lcdb_notebook.server.trace import Tracer, traced
 if TYPE_CHECKING:
     from lcdb_notebook.server.embedded import Server
 
-__all__ = ["create_tables", "make_engine"]
+__all__ = ["AFTER", "create_tables", "make_engine"]
+
+#: The execution option with a block of PL/pgSQL that is sent before a statement, together with it.
+AFTER = "lcdb_after"
 
 
 def make_engine(
@@ -227,6 +231,14 @@ def _leave_no_transaction(engine: sa.Engine) -> None:
                 interruptible(driver, lambda: cursor.execute("ROLLBACK"))
 
 
+def _after(cursor: Any, block: str, statement: str, parameters: Any) -> None:
+    if isinstance(cursor, ReadingCursor):
+        cursor.execute_after(block, statement, parameters)
+    else:
+        text = cursor.mogrify(statement, parameters).decode(encodings[cursor.connection.encoding])
+        cursor.execute(f"{block};\n{text}")
+
+
 def _let_interrupt(engine: sa.Engine) -> None:
     """Run every statement so that an interrupt cancels it on the server."""
 
@@ -259,6 +271,9 @@ def _let_interrupt(engine: sa.Engine) -> None:
 
     @sa.event.listens_for(engine, "do_execute")
     def _one(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        block = context.execution_options.get(AFTER)
+        if block is not None:
+            return run(cursor, statement, lambda: _after(cursor, block, statement, parameters))
         execute = context.dialect.do_execute
         return run(cursor, statement, lambda: execute(cursor, statement, parameters, context))
 

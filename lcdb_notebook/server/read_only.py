@@ -76,6 +76,21 @@ class ReadingCursor(cursor):
         with self._guarded(self.mogrify(query, vars)) as statement:
             super().execute(statement)
 
+    def execute_after(self, block: str, query: Any, parameters: Any = None) -> None:
+        """Run one statement after a block of this package, which only reads, in one round trip.
+
+        Parameters
+        ----------
+        block : str
+            A statement without parameters.
+        query : str
+            The statement that has a result.
+        parameters : dict, optional
+            Its parameters.
+        """
+        with self._guarded(self.mogrify(query, parameters)) as statement:
+            super().execute(f"{block};\n{statement}")
+
     def executemany(self, query: Any, vars_list: Any) -> None:
         """Run one statement for each set of parameters."""
         for each in vars_list:

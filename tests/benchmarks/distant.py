@@ -8,6 +8,7 @@ from typing import Any
 
 import delay
 import sqlalchemy as sa
+from large import made
 from measure import Job, side_by_side
 from report import Row, duration
 from sky import Sky, url_of
@@ -15,6 +16,9 @@ from sky import Sky, url_of
 import lcdb_notebook as lcdb
 
 DELAY = 0.05
+
+# More light curves than a small table has room for, and fewer than an estimate is trusted for.
+LARGE = 30_000
 
 # One round trip more than the calls wait for, which is the time for everything else.
 GOALS: dict[str, tuple[Callable[[lcdb.Database], Any], float]] = {
@@ -27,21 +31,30 @@ GOALS: dict[str, tuple[Callable[[lcdb.Database], Any], float]] = {
     "`db.search(1)`, shown": (lambda db: repr(db.search(1)), 3),
     "`db.search(sector=1)`, shown": (lambda db: repr(db.search(sector=1)), 3),
 }
+GOALS_OF_LARGE: dict[str, tuple[Callable[[lcdb.Database], Any], float]] = {
+    f"`{call}` of {LARGE:,} light curves, shown": (show, 3)
+    for call, show in {
+        "db.search()": lambda db: repr(db.search()),
+        "db.search(sector=1)": lambda db: repr(db.search(sector=1)),
+        "db.search()[20:]": lambda db: repr(db.search()[20:]),
+    }.items()
+}
 
 
 def database(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare calls with one round trip to a server that is 50 ms away."""
-    near = sa.make_url(url_of(sky.few))
+    near, large = sa.make_url(url_of(sky.few)), sa.make_url(url_of(made(sky, LARGE)))
     sky.report("reading from a server far away")
     socket = f"{near.query['host']}/.s.PGSQL.{near.query['port']}"
     with delay.delayed(socket, DELAY) as port:
         far = near.set(host="127.0.0.1", port=port, query={})
         opened = side_by_side({"opened": Job(lambda: lcdb.connect(far).close())}, repeat)
         yield _row("`lcdb.connect(...)`", opened["opened"], 5)
-        with lcdb.connect(far) as db:
-            for name, (call, goal) in GOALS.items():
-                seconds = side_by_side({name: Job(partial(_call, call, db))}, repeat)
-                yield _row(name, seconds[name], goal)
+        for goals, url in ((GOALS, far), (GOALS_OF_LARGE, far.set(database=large.database))):
+            with lcdb.connect(url) as db:
+                for name, (call, goal) in goals.items():
+                    seconds = side_by_side({name: Job(partial(_call, call, db))}, repeat)
+                    yield _row(name, seconds[name], goal)
 
 
 def _call(call: Callable[[lcdb.Database], Any], db: lcdb.Database) -> None:

@@ -65,7 +65,7 @@ STREAMS = {
 def looking(sky: Sky, repeat: int) -> Iterator[Row]:
     """Compare what shows a part of a database, in a large one and in a small one."""
     sizes = sky.scale.crowds
-    databases = [_made(sky, datasets) for datasets in sizes]
+    databases = [made(sky, datasets) for datasets in sizes]
     yield from compare(sky, databases, sizes, repeat)
     yield from streamed(sky, databases[-1], sizes[-1], [*STREAMS][:1])
 
@@ -73,7 +73,7 @@ def looking(sky: Sky, repeat: int) -> Iterator[Row]:
 def million(sky: Sky, repeat: int) -> Iterator[Row]:
     """Look at a database of a million light curves, and stream all of them."""
     datasets = sky.scale.crowds[0]
-    db = _made(sky, datasets)
+    db = made(sky, datasets)
     for name, look in _looks().items():
         sky.report(name)
         (seconds,) = side_by_side({name: Job(partial(_run, look, db))}, repeat).values()
@@ -139,7 +139,8 @@ def compare(
         )
 
 
-def _made(sky: Sky, datasets: int) -> lcdb.Database:
+def made(sky: Sky, datasets: int) -> lcdb.Database:
+    """Make a database of so many light curves of two cadences, and open it for reading."""
     sky.report(f"making {datasets:,} light curves of two cadences by SQL")
     db = sky.new_database(f"crowd_{datasets}")
     crowd.fill(db.session.connection(), datasets)

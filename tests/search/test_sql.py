@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import logging
@@ -31,11 +32,13 @@ from lcdb_notebook.models import (
     Target,
     TESSObservation,
 )
-from lcdb_notebook.search import browse, sql
+from lcdb_notebook.read.selection import Selection
+from lcdb_notebook.search import browse, layout, sql
 from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.constants import constants
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.size import Size
+from lcdb_notebook.server.engine import AFTER
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
 
@@ -402,10 +405,14 @@ def plans(
 ) -> Iterator[list[tuple[str, Any]]]:
     """Run every statement that is sent inside the block, COPYs too, again with its plan."""
     sent: list[tuple[str, Any]] = []
+    blocks: list[str | None] = []
     explained: list[tuple[str, Any]] = []
 
-    def record(_c: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+    def record(
+        _c: Any, _cursor: Any, statement: str, parameters: Any, context: Any, *_rest: Any
+    ) -> None:
         sent.append((statement, parameters))
+        blocks.append(context.execution_options.get(AFTER))
 
     engine = db.session.get_bind()
     event.listen(engine, "before_cursor_execute", record)
@@ -427,6 +434,16 @@ def plans(
             cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
             (plan,) = cursor.fetchone()
             explained.append((statement, plan if isinstance(plan, list) else json.loads(plan)))
+        for block in filter(None, blocks):
+            count = "THEN\n        EXECUTE ''"
+            assert count in block
+            plan = block.replace(count, f"{count}EXPLAIN (ANALYZE, FORMAT JSON) ")
+            cursor.execute_after(
+                plan.replace("counted bigint", "counted json"),
+                "SELECT current_setting('lcdb_notebook.size')",
+            )
+            _, found = json.loads(cursor.fetchone()[0])
+            explained.extend([(block, found)] * (found is not None))
     db.session.rollback()
 
 
@@ -561,6 +578,39 @@ def test_no_lookup_by_number_reads_all_targets_of_lightcurvedb_2(
         shown = f"{statement}\n{json.dumps(plan, indent=1)[:5000]}"
         assert not full_scans(plan) & BIG, shown
         assert rows_touched(plan) < STARS / 8, shown
+
+
+SHOWN: dict[str, Callable[[lcdb.Database], Selection]] = {
+    "everything": lambda db: db.search(),
+    "counted": lambda db: db.search(sector=3),
+    "estimated": lambda db: db.search(sector=[3, 4, 5]),
+    "of one catalog": lambda db: db.search(catalog="TIC", photometry="SAP", processing="DET"),
+    "raw": lambda db: db.search(sector=[3, 5], processing="raw"),
+    "of a camera": lambda db: db.search(instrument="Camera 1"),
+    "raw or not": lambda db: db.search(sector=[4, 5], processing=["raw", "DET"]),
+    "quoted": lambda db: db.search(catalog=["TIC", "O'Neil", "100% \\ %s $1 ;", "$$"], sector=3),
+    "one": lambda db: db.search(7 * 77),
+    "the rest": lambda db: db.search()[100_000:],
+    "a part": lambda db: db.search(sector=3)[10:4_000],
+    "nothing": lambda db: db.search(sector=3)[:0],
+}
+
+
+@pytest.mark.parametrize("search", SHOWN.values(), ids=SHOWN)
+def test_repr_sends_one_statement_and_shows_what_several_would(
+    large: lcdb.Database,
+    statements: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    search: Callable[[lcdb.Database], Selection],
+) -> None:
+    statements.clear()
+    shown = repr(search(large))
+    assert len(statements) == 1
+    several = dataclasses.replace(layout.of(large.session), has_plpgsql=False)
+    monkeypatch.setattr(layout, "of", lambda _: several)
+    assert repr(search(large)) == shown
+    size = search(large)._search.size().text
+    assert shown.startswith(f"<Selection of {size} light curve")
 
 
 @pytest.mark.parametrize(

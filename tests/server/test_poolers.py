@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import signal
@@ -27,6 +28,7 @@ from lcdb_notebook.errors import (
 )
 from lcdb_notebook.models import ProcessingMethod
 from lcdb_notebook.read.parallel.address import reading, source
+from lcdb_notebook.search import layout
 from lcdb_notebook.server.session_settings import SessionSettings
 
 from .pgbouncer import PGBOUNCER, pgbouncer
@@ -293,6 +295,29 @@ def test_light_curves_are_the_same_behind_a_pooler(direct: sa.URL, pooled: sa.UR
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one.flux, other.flux)
             np.testing.assert_array_equal(one.time, other.time)
+
+
+@pytest.mark.parametrize("write", [False, True], ids=["reading", "writing"])
+def test_a_shown_search_of_a_large_database_is_counted_behind_a_pooler(
+    direct: sa.URL, pooled: sa.URL, write: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt = layout.of
+    monkeypatch.setattr(
+        layout, "of", lambda bind: dataclasses.replace(learnt(bind), is_small=False)
+    )
+    with lcdb.connect(direct) as near, lcdb.connect(pooled, write=write) as far:
+        assert layout.of(far.session).has_plpgsql
+        number = len(near.search())
+        for db in (near, far):
+            assert repr(db.search()).startswith(f"<Selection of {number} light curves")
+            left = db.session.scalar(sa.text("SELECT current_setting('lcdb_notebook.size', true)"))
+            db.session.rollback()
+            assert not left
+        if write:
+            far.session.execute(sa.text("UPDATE dataset SET processing_method_id = NULL"))
+            raw = repr(far.search(processing="raw"))
+            far.session.rollback()
+            assert raw.startswith(f"<Selection of {number} light curves")
 
 
 def test_no_transaction_stays_open(direct: sa.URL, pooled: sa.URL) -> None:

@@ -42,7 +42,8 @@ EXISTS (SELECT FROM pg_constraint f JOIN pg_constraint p ON p.conrelid = f.conre
     WHERE f.contype = 'f' AND f.confrelid = to_regclass('observation')),
 {target_begins}, {flags_begin},
 COALESCE((SELECT relkind = 'r' AND pg_relation_size(oid) < {few} FROM pg_class
-    WHERE oid = to_regclass('dataset')), false)
+    WHERE oid = to_regclass('dataset')), false),
+EXISTS (SELECT FROM pg_language WHERE lanname = 'plpgsql' AND has_language_privilege(oid, 'USAGE'))
 """
 
 # Bytes of 20,000 DataSets without arrays. The size of a partitioned table is not known.
@@ -81,6 +82,8 @@ class Catalog:
         Whether an index of quality flags begins with their target.
     has_few_datasets : bool
         Whether the table of DataSets has no room for more than 20,000.
+    has_plpgsql : bool
+        Whether the role may use the language PL/pgSQL.
     version : str or None, default None
         The version of the tables.
     positions : mapping of str to str
@@ -97,6 +100,7 @@ class Catalog:
     targets_by_number: bool
     flags_by_target: bool
     has_few_datasets: bool
+    has_plpgsql: bool
     version: str | None = None
     positions: Mapping[str, str] = field(default_factory=dict)
 

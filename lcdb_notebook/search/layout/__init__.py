@@ -76,6 +76,8 @@ class Layout:
         Fields of observations that the role may not read, with the tables.
     is_small : bool
         Whether the table of DataSets had no room for more than 20,000 rows.
+    has_plpgsql : bool
+        Whether the role may run blocks of PL/pgSQL.
     """
 
     presented: Mapping[str, sa.CTE]
@@ -94,6 +96,7 @@ class Layout:
     has_contents: bool = False
     unreadable: Mapping[str, set[str]] = field(default_factory=dict)
     is_small: bool = False
+    has_plpgsql: bool = False
 
     def present(self, statement: Statement, *others: sa.CTE) -> Statement:
         """Fit a statement to the database.
@@ -267,6 +270,7 @@ def learn(connection: sa.Connection, *engines: sa.Engine, catalog: Catalog | Non
         all(columns and all(c.readable for c in columns.values()) for columns in kept),
         {name: tables for name, tables in beside.unreadable.items() if name not in fields},
         catalog.has_few_datasets,
+        catalog.has_plpgsql,
     )
     for engine in (connection.engine, *engines):
         _known[engine] = _mapped(), layout
