@@ -601,6 +601,14 @@ def undone(in_layout: Callable[[str], str]) -> Iterator[Callable[[str], Any]]:
         yield sessions
 
 
+@pytest.fixture
+def no_garbage_collection() -> Iterator[None]:
+    """Let nothing be closed by chance because garbage is collected."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @pytest.fixture(scope="module")
 def served() -> Iterator[Any]:
     """A server that answers the requests of astroquery and lightkurve, for all of a file."""

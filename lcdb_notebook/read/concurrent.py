@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty
@@ -34,7 +34,7 @@ def concurrent_outcomes(
     *,
     bar: Bar,
     origins: Origins | None = None,
-) -> Iterator[LightCurveData | DataError]:
+) -> Generator[LightCurveData | DataError]:
     """Read each row, in order, as a light curve or the reason why it cannot be read.
 
     Each connection has a thread, which reads the next chunk while the light curves of earlier ones

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from typing import Literal
 from uuid import UUID
 
@@ -69,7 +69,8 @@ def records(
     """
     refused: list[str] = []
     number = 0
-    with Progress(rows.size, "light curve", progress) as bar:
+    with ExitStack() as ending:
+        bar = ending.enter_context(Progress(rows.size, "light curve", progress))
         made_in_order = (
             outcomes(
                 session_scope,
@@ -82,6 +83,8 @@ def records(
             if snapshot is None
             else concurrent_outcomes(snapshot, rows.found, missions, bar=bar, origins=origins)
         )
+        # Otherwise the traceback of an error would keep its connections open.
+        ending.callback(made_in_order.close)
         for made in made_in_order:
             number += 1
             if check is not None and isinstance(made, LightCurveData):
@@ -107,7 +110,7 @@ def outcomes(
     chunk_bytes: int | None = CHUNK_BYTES,
     bar: Bar,
     origins: Origins | None = None,
-) -> Iterator[LightCurveData | DataError]:
+) -> Generator[LightCurveData | DataError]:
     """Read each row, in order, as a light curve or the reason why it cannot be read.
 
     The parameters are those of :func:`records`, with the rows in pages; ``bar`` shows the progress.

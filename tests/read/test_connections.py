@@ -27,6 +27,8 @@ from lcdb_notebook.search import shares, streaming
 
 from .interrupt_at import interrupt_at
 
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
+
 STARS = 6
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import subprocess
@@ -424,13 +423,11 @@ def test_each_worker_has_one_connection_and_none_is_left(
     wait_until(lambda: connections(url) == 0)
 
 
+@pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize("is_used", [True, False], ids=["used", "used again"])
 def test_unregister_closes_the_connection_of_a_batch_that_still_runs(
-    db: lcdb.Database, url: str, is_used: bool, request: pytest.FixtureRequest
+    db: lcdb.Database, url: str, is_used: bool
 ) -> None:
-    # The connection must be closed at once, not whenever garbage is collected.
-    gc.disable()
-    request.addfinalizer(gc.enable)
     with db.session_scope() as session:
         which = address.source(session, None)
     with address.reading(which):

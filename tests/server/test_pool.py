@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 
 import pytest
@@ -10,14 +9,13 @@ import sqlalchemy as sa
 
 from lcdb_notebook.server.engine import make_engine
 
+pytestmark = pytest.mark.usefixtures("no_garbage_collection")
+
 
 @pytest.fixture
 def engine(dsn: str) -> Iterator[sa.Engine]:
     engine = make_engine(sa.make_url(dsn), "the test database", write=False)
-    # The connection must be closed now, not whenever garbage is collected.
-    gc.disable()
     yield engine
-    gc.enable()
     engine.dispose()
 
 

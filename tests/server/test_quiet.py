@@ -26,7 +26,10 @@ from lcdb_notebook.search.lineage import Lineage
 
 from .stopwatch import Stopwatch
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+    pytest.mark.usefixtures("no_garbage_collection"),
+]
 
 Call = Callable[[lcdb.Database, Path], Any]
 
