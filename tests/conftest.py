@@ -603,7 +603,7 @@ def undone(in_layout: Callable[[str], str]) -> Iterator[Callable[[str], Any]]:
 
 @pytest.fixture
 def no_garbage_collection() -> Iterator[None]:
-    """Let nothing be closed by chance because garbage is collected."""
+    """Disable the garbage collection that would close by chance what nothing else closes."""
     gc.disable()
     yield
     gc.enable()
