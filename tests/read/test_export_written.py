@@ -63,6 +63,30 @@ def test_report_is_in_the_order_of_the_rows() -> None:
     assert table["file"].tolist() == ["3.fits", "4.fits", "5.fits"]
 
 
+@pytest.mark.parametrize("files", [300, 70_000])
+def test_report_names_each_of_many_files(files: int) -> None:
+    written = Written()
+    one = row(1)
+    for number in range(files):
+        written.add([one], (f"{number}.fits", "written", 1, ""))
+    written.add([one], ("0.fits", "kept", 1, ""))
+    assert written.report()["file"].tolist() == [*(f"{n}.fits" for n in range(files)), "0.fits"]
+
+
+def test_32_bytes_are_held_for_each_light_curve_until_the_report() -> None:
+    number = 20_000
+    written = Written()
+    one = row(1)
+    tracemalloc.start()
+    try:
+        for dataset in range(number):
+            written.add([one._replace(dataset=dataset)], ("a.parquet", "written", None, ""))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 32 * number
+
+
 def test_report_takes_less_than_150_bytes_for_each_light_curve(tmp_path: Path) -> None:
     number = 20_000
     path = str(tmp_path)

@@ -24,8 +24,15 @@ Status = tuple[str, str, int | None, str]
 """The file of a light curve, its status and size in bytes, and the reason if it was skipped."""
 
 
+# The next larger type of unsigned integers in an array.
+_WIDER = {"B": "H", "H": "I"}
+
+# Rows whose values are looked up at once.
+_PART = 65_536
+
+
 class Written:
-    """What was done with each light curve, in about 60 bytes each if many share a file."""
+    """What was done with each light curve, in about 50 bytes each if many share a file."""
 
     def __init__(self) -> None:
         self._ids: ManyIds[DataSetId] = ManyIds()
@@ -86,21 +93,29 @@ class Written:
 
 
 class _Repeated:
-    """Values of which many are equal: each once, and four bytes for each of its places."""
+    """Values of which many are equal: each once, and a small number for each of its places.
+
+    The number takes one byte while there are at most 256 different values, then two or four.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
-        self._places = array("i")
+        self._places = array("B")
 
     def append(self, value: Any) -> None:
         """Add a value."""
-        self._places.append(self._numbers.setdefault(value, len(self._numbers)))
+        number = self._numbers.setdefault(value, len(self._numbers))
+        try:
+            self._places.append(number)
+        except OverflowError:
+            self._places = array(_WIDER[self._places.typecode], self._places)
+            self._places.append(number)
 
     def values(self) -> list[Any]:
         """Return the different values."""
         return [*self._numbers]
 
-    def places(self) -> npt.NDArray[np.int32]:
+    def places(self) -> npt.NDArray[Any]:
         """Return for each value that was added its place among the different ones."""
         return np.asarray(self._places)
 
@@ -108,5 +123,9 @@ class _Repeated:
         """Return the values that were added."""
         different = np.empty(len(self._numbers), dtype=object)
         different[:] = self.values()
-        found: npt.NDArray[Any] = different[self.places()]
+        places = self.places()
+        found = np.empty(len(places), dtype=object)
+        # In parts, because numpy makes an index of eight bytes of each number.
+        for start in range(0, len(places), _PART):
+            found[start : start + _PART] = different[places[start : start + _PART]]
         return found
