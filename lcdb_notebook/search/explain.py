@@ -24,6 +24,7 @@ from lcdb_notebook.models import (
     DataSet,
     Instrument,
     MissionCatalog,
+    NumpyArray,
     Observation,
     PhotometricSource,
     ProcessingMethod,
@@ -32,7 +33,14 @@ from lcdb_notebook.models import (
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.criteria import Criteria
 
-__all__ = ["check_one_catalog", "check_raw", "criteria_text", "explain", "missing_numbers"]
+__all__ = [
+    "check_one_catalog",
+    "check_raw",
+    "criteria_text",
+    "explain",
+    "missing_column",
+    "missing_numbers",
+]
 
 # Larger numbers of targets are the planner's estimate, because counting reads the whole table.
 _COUNTED = 10_000
@@ -115,11 +123,46 @@ def _texts(criteria: Criteria) -> Iterator[tuple[str, tuple[str, ...], sa.Column
 def missing_numbers(session: orm.Session, criteria: Criteria) -> list[int]:
     """List the requested catalog numbers that do not exist in the searched catalogs."""
     numbers = list(dict.fromkeys(criteria.numbers or ()))
+    present = set(session.scalars(layout.present(session, _present(criteria, numbers))))
+    return [number for number in numbers if number not in present]
+
+
+def missing_column(criteria: Criteria, number: int) -> sa.ColumnElement[Any]:
+    """Return a column with what :func:`missing_numbers` lists, for another statement.
+
+    Parameters
+    ----------
+    criteria : Criteria
+        The criteria.
+    number : int
+        Of so many, the column has the numbers themselves.
+
+    Returns
+    -------
+    sqlalchemy.ColumnElement
+        A JSON array of the number of missing targets, and an array of the first ones.
+    """
+    numbers = list(dict.fromkeys(criteria.numbers or ()))
+    array = sa.literal(numbers, NumpyArray("int64"))
+    each = sa.func.unnest(array).table_valued("number", with_ordinality="place")
+    asked = each.render_derived(name="asked")
+    missing = (
+        sa.select(asked.c.number, asked.c.place)
+        .where(asked.c.number.not_in(_present(criteria, numbers)))
+        .cte("missing")
+    )
+    first = sa.select(missing.c.number).order_by(missing.c.place).limit(number)
+    return sa.func.json_build_array(
+        sa.select(sa.func.count()).select_from(missing).scalar_subquery(),
+        sa.func.array(first.scalar_subquery()),
+    )
+
+
+def _present(criteria: Criteria, numbers: list[int]) -> sa.Select[Any]:
     statement = sa.select(Target.name).where(sql.any_of(Target.name, numbers))
     if criteria.catalogs:
         statement = statement.join(MissionCatalog).where(MissionCatalog.name.in_(criteria.catalogs))
-    present = set(session.scalars(layout.present(session, statement)))
-    return [number for number in numbers if number not in present]
+    return statement
 
 
 def check_one_catalog(rows: Iterable[Any], criteria: Criteria) -> None:

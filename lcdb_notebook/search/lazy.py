@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -25,6 +26,9 @@ from lcdb_notebook.search.size import COUNTED, Size, size_of
 from lcdb_notebook.search.size_block import SIZE, read_size, size_block
 
 __all__ = ["Search", "Sessions"]
+
+# Missing targets that are listed.
+_LISTED = 10
 
 # No table has so many rows.
 _MOST = 2**62
@@ -82,16 +86,27 @@ class Search:
                 warn(missing)
         return self.kept
 
-    def missing(self, session: orm.Session) -> str:
-        """List in a sentence which of several requested targets do not exist; "" if all do."""
-        numbers = set(self.criteria.numbers or ()) if self.is_whole() else set()
+    def missing(self, session: orm.Session, known: tuple[int, Sequence[int]] | None = None) -> str:
+        """List in a sentence which of several requested targets do not exist; "" if all do.
+
+        Parameters
+        ----------
+        session : sqlalchemy.orm.Session
+            The session.
+        known : tuple of int and sequence of int, optional
+            How many do not exist, and the first ten of them, if it was looked up.
+        """
+        numbers = self._several()
         if self.kept is not None and numbers <= {row.target for row in self.kept.rows}:
             return ""
-        missing = explain.missing_numbers(session, self.criteria) if len(numbers) > 1 else []
-        if not missing:
+        if known is None:
+            missing = explain.missing_numbers(session, self.criteria) if numbers else []
+            known = len(missing), missing[:_LISTED]
+        number, first = known
+        if not number:
             return ""
-        listed = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-        return f"{len(missing)} of {len(numbers)} targets are not in the database: {listed}"
+        listed = ", ".join(map(str, first)) + (", ..." if number > _LISTED else "")
+        return f"{number} of {len(numbers)} targets are not in the database: {listed}"
 
     def count(self) -> int:
         """Count the rows, without fetching them."""
@@ -112,8 +127,8 @@ class Search:
                     break
         return max(0, counted - self.offset)
 
-    def overview(self, session: orm.Session, number: int) -> tuple[Found, Size]:
-        """Find the first rows, and count all if they are few, or estimate how many there are.
+    def overview(self, session: orm.Session, number: int) -> tuple[Found, Size, str]:
+        """Find the first rows, count or estimate all, and list which targets do not exist.
 
         That takes one round trip. It takes up to two more if the table was not small when its
         layout was read, and the role may not use PL/pgSQL; and more in LightcurveDB 3, or if
@@ -127,28 +142,45 @@ class Search:
             Number of rows to find; those that were found before are all returned.
         """
         if self.kept is not None:
-            return self.kept, Size(len(self.kept.rows))
+            return self.kept, Size(len(self.kept.rows)), self.missing(session)
         first = self.cut(slice(0, number))
         arranged = layout.of(session)
-        run = partial(find, session, self.criteria, limit=first.limit, offset=first.offset)
+        gone = explain.missing_column(self.criteria, _LISTED) if self._several() else sa.null()
         size: Size | None = None
         known: Constants | None = None
+        missing: tuple[int, Sequence[int]] | None = None
+
+        def run(column: sa.ColumnElement[Any], block: str | None = None) -> tuple[Found, Any]:
+            nonlocal missing
+            both = sa.func.json_build_array(column, gone)
+            page = partial(find, session, self.criteria, limit=first.limit, offset=first.offset)
+            found = page(column=both, block=block)
+            value, missing = found.further or (None, None)
+            return found, value
+
         if self.criteria.aliases or arranged.keyed is not None:
             found = first.found(session)
         elif arranged.is_small and self.is_whole():
-            found = run(column=sql.counted(self.criteria, COUNTED + 1))
-            if found.rows and found.further <= COUNTED:
-                size = Size(found.further)
+            found, counted = run(sql.counted(self.criteria, COUNTED + 1))
+            if counted is not None and counted <= COUNTED:
+                size = Size(counted)
         elif arranged.has_plpgsql:
             block = size_block(session, self.criteria, limit=self.limit, offset=self.offset)
-            found = run(column=SIZE, block=block)
-            size = read_size(found.further, limit=self.limit, offset=self.offset)
+            found, result = run(SIZE, block)
+            size = read_size(result, limit=self.limit, offset=self.offset)
         else:
-            found = run(column=constants_column(self.criteria))
-            known = constants_of(self.criteria, found.further or ())
+            found, ids = run(constants_column(self.criteria))
+            known = constants_of(self.criteria, ids or ())
         if len(found.rows) < number:
             size = Size(len(found.rows))
-        return found, self.size(known) if size is None else size
+        if size is None:
+            size = self.size(known)
+        return found, size, self.missing(session, missing)
+
+    def _several(self) -> set[int]:
+        """Return the requested numbers of targets, if they are several."""
+        numbers = set(self.criteria.numbers or ()) if self.is_whole() else set()
+        return numbers if len(numbers) > 1 else set()
 
     def size(self, known: Constants | None = None) -> Size:
         """Count the rows if they are few, or estimate how many there are.

@@ -590,6 +590,9 @@ SHOWN: dict[str, Callable[[lcdb.Database], Selection]] = {
     "raw or not": lambda db: db.search(sector=[4, 5], processing=["raw", "DET"]),
     "quoted": lambda db: db.search(catalog=["TIC", "O'Neil", "100% \\ %s $1 ;", "$$"], sector=3),
     "one": lambda db: db.search(7 * 77),
+    "several": lambda db: db.search(MANY),
+    "some that are missing": lambda db: db.search([*range(20), 7 * 77]),
+    "some of a catalog": lambda db: db.search([7, 8, 7], catalog="TIC"),
     "the rest": lambda db: db.search()[100_000:],
     "a part": lambda db: db.search(sector=3)[10:4_000],
     "nothing": lambda db: db.search(sector=3)[:0],
@@ -611,6 +614,9 @@ def test_repr_sends_one_statement_and_shows_what_several_would(
     assert repr(search(large)) == shown
     size = search(large)._search.size().text
     assert shown.startswith(f"<Selection of {size} light curve")
+    missing = search(large)._search.missing(large.session)
+    assert missing in shown
+    assert bool(missing) == ("not in the database" in shown)
 
 
 @pytest.mark.parametrize(

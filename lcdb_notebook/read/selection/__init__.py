@@ -172,8 +172,7 @@ class Selection:
         try:
             with self._search.sessions.session_scope() as session:
                 # In the same block, because each begins with a test of the connection.
-                found, size = self._search.overview(session, _ROWS_SHOWN)
-                missing = self._search.missing(session)
+                found, size, missing = self._search.overview(session, _ROWS_SHOWN)
         except NotFoundError as error:
             return f"0 light curves: {error}", None
         headline = f"{size.text} light curve{'' if size == 1 else 's'}"
