@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-SECONDS_PER_CELL = 180
+SECONDS_PER_CELL = 600
 
 FAST = ("01", "05")
 """Where everybody begins, and the one that maps classes; the others run in make test-all."""
@@ -39,12 +39,12 @@ def _wait_for_servers(folder: Path) -> None:
         # It removes the file when it ends.
         with suppress(psutil.NoSuchProcess, FileNotFoundError):
             running.append(psutil.Process(int(file.read_text().splitlines()[0])))
-    _, still_running = psutil.wait_procs(running, timeout=30)
+    _, still_running = psutil.wait_procs(running, timeout=120)
     for server in still_running:
         # PostgreSQL's "fast shutdown".
         server.send_signal(signal.SIGINT)
-    psutil.wait_procs(still_running, timeout=30)
-    assert not still_running, f"a server in {folder} outlived its notebook by 30 s"
+    psutil.wait_procs(still_running, timeout=120)
+    assert not still_running, f"a server in {folder} outlived its notebook by 120 s"
 
 
 def _environment(home: Path) -> dict[str, str]:

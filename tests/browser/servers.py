@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 SECONDS_TO_START = 60
-SECONDS_TO_STOP = 20
+SECONDS_TO_STOP = 60
 
 NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from .chromium import PageErrors
 from .servers import environment, free_port, running, wait_until_it_listens
+from .stage import SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,7 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
     with running(command, variables, tmp_path / "log", "token=") as server:
         address = re.findall(r"http://\S+", (tmp_path / "log").read_text())[0]
         page = browser.new_context(viewport={"width": 1600, "height": 1000}).new_page()
+        page.set_default_timeout(1000 * SECONDS)
         page_errors = PageErrors()
         page_errors.watch(page)
         refused = address.partition("?")[0]
@@ -46,7 +48,7 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
         assert page.locator(".lcdb-explorer").count() == 0
         page.goto(address, wait_until="commit")
         targets = page.get_by_label("Targets", exact=True)
-        targets.wait_for(timeout=60_000)
+        targets.wait_for()
         targets.select_option(index=0)
         page.locator(".lcdb-status", has_text="cadences; quality mask").wait_for()
         password = sa.make_url(demo_dsn).password
@@ -60,7 +62,7 @@ def test_the_app_is_a_page_for_those_who_have_its_address_and_leaves_nothing(
         assert family
         page.context.close()
         os.kill(server.pid, signal.SIGINT)
-        assert server.wait(30) == 0
-        _, left = psutil.wait_procs(family, timeout=20)
+        assert server.wait(60) == 0
+        _, left = psutil.wait_procs(family, timeout=60)
         assert not left
     assert "Traceback" not in (tmp_path / "log").read_text()

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from .chromium import PageErrors
 from .servers import environment, free_port, running, wait_until_it_listens
-from .stage import FrontEnd
+from .stage import SECONDS, FrontEnd
 
 # A fingerprint of the pixels of a canvas.
 PIXELS = """canvas => {
@@ -68,6 +68,7 @@ def test_figure_is_drawn_and_clicked_in_marimo(
     with running(command, variables, tmp_path / "log", f":{port}"):
         wait_until_it_listens(f"http://127.0.0.1:{port}")
         page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        page.set_default_timeout(1000 * SECONDS)
         errors = PageErrors()
         errors.watch(page)
         page.goto(f"http://127.0.0.1:{port}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import expect
 
 from .stage import NARROW, WIDE, Stage
 
@@ -286,7 +287,7 @@ def test_a_server_that_restarts_costs_one_sentence_and_the_widget_goes_on(
         alert.locator("pre").wait_for()
     curve.stage.run(f"x.selection = None\nx.selection = {PLANET}")
     curve.stage.until("x.error_box.error is None and x._records[0].target == 1")
-    assert curve.stage.box.get_by_role("alert").count() == 0
+    expect(curve.stage.box.get_by_role("alert")).to_have_count(0)
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from .conftest import SHOWN
 from .servers import Server
-from .stage import READY, Lab
+from .stage import READY, SECONDS, Lab
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -95,6 +95,7 @@ def test_a_page_on_the_web_has_the_picture_and_the_tables(lab: Lab, tmp_path: Pa
     (tmp_path / "saved.html").write_text(written)
     # Not the page that is watched: this one links JavaScript elsewhere, which does not come.
     page = lab.page.context.browser.new_page()  # type: ignore[union-attr]
+    page.set_default_timeout(1000 * SECONDS)
     page.goto((tmp_path / "saved.html").as_uri(), wait_until="commit")
     assert_all_is_there(page)
     assert "Explorer(" not in page.locator("body").inner_text()

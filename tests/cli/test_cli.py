@@ -60,7 +60,8 @@ def own_folder() -> Iterator[Path]:
         with suppress(psutil.NoSuchProcess, FileNotFoundError):
             number = int(file.read_text().splitlines()[0])
             psutil.wait_procs([psutil.Process(number)], timeout=60)
-    shutil.rmtree(folder)
+    # Until then, it removes files, too.
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def contents(url: str) -> list[tuple[object, ...]]:

@@ -707,15 +707,18 @@ def test_stop_ends_work_and_cancels_what_it_waits_for() -> None:
         begun = asyncio.Event()
         work.layout.observe(lambda _: begun.set(), "display")
         got: list[int] = []
+        inside = threading.Event()
 
         def slow(task: Task) -> int:
             with task.cancelled_by(cancelled.set):
+                inside.set()
                 waiting.wait(60)
             task.check()
             return 1
 
         work.run(slow, got.append, doing="wait")
         await asyncio.wait_for(begun.wait(), 60)
+        assert inside.wait(60)
         work._button.click()
         waiting.set()
         return cancelled.is_set(), bool(got) or work.busy
@@ -783,7 +786,8 @@ def test_debounced_leading_makes_the_first_call_at_once_and_the_last_of_those_th
             if number == 4:
                 done.set()
 
-        soon = Debounced(call, 0.05, leading=True)
+        # Longer than any pause between the calls below.
+        soon = Debounced(call, 1.0, leading=True)
         soon(0)
         at_once = made.copy()
         for number in range(1, 5):
@@ -806,7 +810,7 @@ def test_a_count_that_is_no_longer_needed_is_cancelled_on_the_server(demo_dsn: s
                 try:
                     with own_connection(db, task) as session:
                         loop.call_soon_threadsafe(begun.set)
-                        session.execute(sa.text("SELECT pg_sleep(60)"))
+                        session.execute(sa.text("SELECT pg_sleep(600)"))
                 finally:
                     loop.call_soon_threadsafe(ended.set)
 
@@ -821,7 +825,7 @@ def test_a_count_that_is_no_longer_needed_is_cancelled_on_the_server(demo_dsn: s
                 await asyncio.sleep(0)
             return True
 
-        assert asyncio.run(asyncio.wait_for(cancel(), 20))
+        assert asyncio.run(asyncio.wait_for(cancel(), 120))
 
 
 def test_own_connection_ends_a_statement_that_takes_too_long(demo_dsn: str) -> None:
@@ -893,7 +897,7 @@ def test_an_explorer_and_a_stream_have_one_active_statement_together(demo_dsn: s
 def test_counts_that_take_too_long_are_left_out(
     demo_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lcdb_notebook.explore.controls.counts._LONGEST", 0.2)
+    monkeypatch.setattr("lcdb_notebook.explore.controls.counts._LONGEST", 1.0)
     locking = sa.create_engine(demo_dsn)
     with lcdb.connect(demo_dsn) as db, locking.begin() as connection:
         connection.execute(sa.text("LOCK TABLE dataset IN ACCESS EXCLUSIVE MODE"))

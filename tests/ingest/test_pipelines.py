@@ -702,7 +702,7 @@ def test_a_damaged_file_is_read_correctly_or_refused_without_delay(
 ) -> None:
     refused = 0
     for content in mutate(unsummed(raw(name)), np.random.default_rng(20261122)):
-        begun = time.monotonic()
+        begun = time.process_time()
         with warnings.catch_warnings(record=True) as escaped:
             warnings.simplefilter("always")
             try:
@@ -710,7 +710,7 @@ def test_a_damaged_file_is_read_correctly_or_refused_without_delay(
             except IngestError:
                 refused += 1
         assert escaped == []
-        assert time.monotonic() - begun < 5
+        assert time.process_time() - begun < 5
     assert refused > 10
 
 

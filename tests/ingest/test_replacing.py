@@ -72,7 +72,8 @@ def content(db: lcdb.Database) -> dict[tuple[Any, ...], list[str]]:
         observation = dataset.observation
         pair = {"target_id": dataset.target_id, "observation_id": dataset.observation_id}
         times = db.session.scalars(sa.select(TargetSpecificTime).filter_by(**pair)).one()
-        flags = db.session.scalars(sa.select(QualityFlagArray).filter_by(**pair)).all()
+        of_pair = sa.select(QualityFlagArray).filter_by(**pair)
+        flags = db.session.scalars(of_pair.order_by(QualityFlagArray.type)).all()
         known = np.isfinite(times.barycentric_julian_dates)
         assert dataset.photometry_source is not None
         name = (dataset.target.name, dataset.photometry_source.name)

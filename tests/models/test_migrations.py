@@ -359,7 +359,7 @@ def test_one_of_two_processes_that_upgrade_at_once_does_it(
         others = [upgrading_process(blank_dsn, steps) for _ in range(2)]
         wait_until(lambda: waiting(connection) == 2)
     for other in others:
-        assert other.communicate(timeout=60) == ("0002\n", "")
+        assert other.communicate(timeout=300) == ("0002\n", "")
         assert other.returncode == 0
     assert times_done(database) == 1
     assert contents(database) == before
@@ -405,7 +405,7 @@ def test_one_of_several_threads_that_make_the_tables_at_once_does_it(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     assert failed == []
     for url in urls:
         assert marked(sa.create_engine(url, poolclass=sa.NullPool)) == migrations.versions()[-1]

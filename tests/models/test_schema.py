@@ -223,7 +223,7 @@ def test_two_processes_that_create_at_once_make_one_database(blank: sa.Engine) -
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=300)
     assert not failed
     assert sorted(added) == [0, 0, 0, len(TABLES)]
 

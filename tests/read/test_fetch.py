@@ -234,7 +234,7 @@ def test_progress_counts_light_curves(session: orm.Session, stored: dict[str, An
     session.execute(
         sa.text(
             "CREATE FUNCTION pg_temp.slowly(a float8[]) RETURNS float8[] LANGUAGE sql VOLATILE "
-            "AS 'SELECT a FROM pg_sleep(0.15)'"
+            "AS 'SELECT a FROM pg_sleep(0.5)'"
         )
     )
     session.execute(

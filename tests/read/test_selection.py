@@ -523,8 +523,13 @@ def test_more_light_curves_take_no_more_statements(
 
 @pytest.mark.parametrize(("progress", "drawn"), [(True, True), (False, False), (None, False)])
 def test_a_progress_bar_is_drawn_on_request_or_during_long_reads(
-    db: lcdb.Database, capsys: pytest.CaptureFixture[str], progress: bool | None, drawn: bool
+    db: lcdb.Database,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    progress: bool | None,
+    drawn: bool,
 ) -> None:
+    monkeypatch.setattr("lcdb_notebook.read.progress._PATIENCE", 600.0)
     db.search(1).to_pandas(progress=progress)
     shown = capsys.readouterr().err
     assert ("light curve" in shown) is drawn

@@ -232,6 +232,8 @@ def when(
             deadline = time.monotonic() + 60
             while not condition():
                 assert time.monotonic() < deadline, "it did not come to that"
+                # Each question has a separate connection, whose end takes the server a moment.
+                time.sleep(0.01)
             fault.append(Stopwatch())
             do()
         except BaseException as error:
@@ -248,10 +250,14 @@ def when(
 
 def sleeping(server: Server, like: str) -> bool:
     """Whether the server is in the middle of a statement, made slow so that it can be met."""
-    found = server.ask(
-        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
-        f"AND wait_event = 'PgSleep' AND query LIKE '{like}'"
-    )
+    try:
+        found = server.ask(
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
+            f"AND wait_event = 'PgSleep' AND query LIKE '{like}'"
+        )
+    except psycopg2.OperationalError:
+        # Connections that are ending may fill the server.
+        return False
     return bool(found[0][0])
 
 
@@ -440,6 +446,7 @@ def test_a_full_server_is_reported_with_the_remedy(db: lcdb.Database, server: Se
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
         "pg_backend_pid() AND backend_type = 'client backend'"
     )
+    wait_until_alone(server)
     with ExitStack() as others:
         try:
             for _ in range(20):
@@ -452,8 +459,7 @@ def test_a_full_server_is_reported_with_the_remedy(db: lcdb.Database, server: Se
             db.targets()
         with soon(ConnectionFailedError, "the server is full", again=False):
             lcdb.connect(server.url)
-    while not server.answers():
-        pass
+    wait_until_alone(server)
     all_is_well(db)
 
 
@@ -742,6 +748,18 @@ class Killer:
 
 
 ROWS = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDOUT"
+
+
+def wait_until_alone(server: Server) -> None:
+    """Wait until the server has ended all connections but the one that asks."""
+    deadline = time.monotonic() + 60
+    query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    while True:
+        with suppress(psycopg2.OperationalError):
+            if server.ask(query) == [(1,)]:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def wait_until_stopped(server: Server) -> None:
