@@ -160,6 +160,10 @@ class Search:
 
         if self.criteria.aliases or arranged.keyed is not None:
             found = first.found(session)
+        elif self.limit is not None and self.limit <= number:
+            # A count would read all rows before these.
+            found, _ = run(sa.null())
+            size = Size(len(found.rows))
         elif arranged.is_small and self.is_whole():
             found, counted = run(sql.counted(self.criteria, COUNTED + 1))
             if counted is not None and counted <= COUNTED:

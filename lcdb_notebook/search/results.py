@@ -158,7 +158,9 @@ def find(
     fitted = layout.parts(session, statement, resolved)
     rows: Sequence[Any]
     if len(fitted) == 1:
-        options = {} if block is None else {AFTER: block}
+        # A cursor on the server has one statement.
+        here = {"stream_results": False, "yield_per": None}
+        options = {} if block is None else {AFTER: block, **here}
         rows = session.connection().execute(fitted[0], values, execution_options=options).all()
     else:
         most = None if limit is None else offset + limit

@@ -55,7 +55,7 @@ def size_block(
     Parameters
     ----------
     session : sqlalchemy.orm.Session
-        The session; nothing is sent.
+        The session. The statement is not sent.
     criteria : Criteria
         The criteria, without aliases.
     limit : int, optional

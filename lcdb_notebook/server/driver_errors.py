@@ -66,7 +66,9 @@ _ADVICE = (
 
 # What a statement that begins so needs; COPY is decided by its direction.
 _RIGHTS = {"INSERT": "INSERT", "UPDATE": "SELECT, UPDATE", "DELETE": "SELECT, DELETE"}
-_DENIED = re.compile(r"permission denied for (?:\w+ )*?(sequence|schema|view|table) (\S+)$")
+_DENIED = re.compile(
+    r"permission denied for (?:\w+ )*?(sequence|schema|language|view|table) (\S+)$"
+)
 
 # Codes of errors after which the connection is lost (PostgreSQL manual, Appendix A). psycopg2 has
 # no code if the connection failed.
@@ -273,7 +275,7 @@ def _missing_right(error: Any, line: str) -> str:
         return "the owner of the tables can GRANT your role this permission"
     kind, name = denied.groups()
     query = (cursor.query or b"").decode("utf-8", "replace").upper()
-    if kind in ("sequence", "schema"):
+    if kind in ("sequence", "schema", "language"):
         what = f"USAGE ON {kind.upper()}"
     elif "FROM STDIN" in query:
         what = "INSERT ON"

@@ -35,7 +35,7 @@ def test_many_ids_takes_eight_bytes_for_each() -> None:
     ids: ManyIds[int] = ManyIds()
     tracemalloc.start()
     try:
-        for id_ in range(10**9, 10**9 + 10_000):
+        for id_ in range(10**9, 10**9 + 100_000):
             ids.append(id_)
         size, _ = tracemalloc.get_traced_memory()
     finally:

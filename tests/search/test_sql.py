@@ -595,6 +595,7 @@ SHOWN: dict[str, Callable[[lcdb.Database], Selection]] = {
     "some of a catalog": lambda db: db.search([7, 8, 7], catalog="TIC"),
     "the rest": lambda db: db.search()[100_000:],
     "a part": lambda db: db.search(sector=3)[10:4_000],
+    "a short part": lambda db: db.search()[1_000:1_010],
     "nothing": lambda db: db.search(sector=3)[:0],
 }
 
@@ -617,6 +618,36 @@ def test_repr_sends_one_statement_and_shows_what_several_would(
     missing = search(large)._search.missing(large.session)
     assert missing in shown
     assert bool(missing) == ("not in the database" in shown)
+
+
+def test_repr_counts_nothing_if_the_part_is_short(
+    large: lcdb.Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with plans(large, caplog) as explained:
+        repr(large.search()[1_000:1_010])
+    assert len(explained) == 1
+    assert not explained[0][0].startswith("DO ")
+
+
+def test_repr_compares_many_targets_by_a_join(
+    large: lcdb.Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    numbers = [*range(7, 7 * 20_000, 7), 5]
+    with plans(large, caplog) as explained:
+        shown = repr(large.search(numbers))
+    assert f"1 of {len(numbers)} targets are not in the database: 5" in shown
+    joins = {node.get("Join Type") for _, plan in explained for node in nodes(plan)}
+    assert joins & {"Anti", "Right Anti"}
+
+
+@pytest.mark.parametrize("options", [{"stream_results": True}, {"yield_per": 5}], ids=str)
+def test_repr_works_on_a_session_that_streams(
+    large: lcdb.Database, options: dict[str, Any]
+) -> None:
+    expected = repr(large.search(sector=3))
+    large.session.connection(execution_options=options)
+    assert repr(large.search(sector=3)) == expected
+    large.session.rollback()
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,15 @@ STATEMENTS: dict[str, tuple[list[str], type[errors.LCDBError], str]] = {
         errors.LCDBError,
         "ask the owner for: GRANT USAGE ON SEQUENCE target_id_seq TO ",
     ),
+    "a right to use a language": (
+        [
+            "REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC",
+            "SET LOCAL ROLE pg_monitor",
+            "DO $$ BEGIN END $$",
+        ],
+        errors.LCDBError,
+        "ask the owner for: GRANT USAGE ON LANGUAGE plpgsql TO ",
+    ),
     "the end of a connection": (
         ["SELECT pg_terminate_backend(pg_backend_pid())"],
         errors.ConnectionFailedError,
