@@ -10,7 +10,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -51,17 +51,22 @@ def processes(server: embedded.Server) -> list[int]:
     return [first, *(child.pid for child in psutil.Process(first).children(recursive=True))]
 
 
+def send(ids: list[int], number: signal.Signals) -> None:
+    """Send a signal to processes, of which some may be ending."""
+    for pid in ids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 @contextmanager
 def stopped(server: embedded.Server) -> Iterator[None]:
     """Stop all processes of a server, as SIGSTOP does."""
     ids = processes(server)
-    for pid in ids:
-        os.kill(pid, signal.SIGSTOP)
+    send(ids, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in ids:
-            os.kill(pid, signal.SIGCONT)
+        send(ids, signal.SIGCONT)
 
 
 @contextmanager
