@@ -21,7 +21,7 @@ from lcdb_notebook.search import explain, layout, sql, stars
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.numbered import Seen, in_groups, numbered
 from lcdb_notebook.search.rows import FoundRow, Row
-from lcdb_notebook.server.engine import AFTER
+from lcdb_notebook.server.engine import BEFORE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,7 +160,7 @@ def find(
     if len(fitted) == 1:
         # A cursor on the server has one statement.
         here = {"stream_results": False, "yield_per": None}
-        options = {} if block is None else {AFTER: block, **here}
+        options = {} if block is None else {BEFORE: block, **here}
         rows = session.connection().execute(fitted[0], values, execution_options=options).all()
     else:
         most = None if limit is None else offset + limit

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.ext.compiler import compiles
 
-__all__ = ["COUNTED", "TRUSTED", "Size", "counted_at_most", "planned_rows", "size_from", "size_of"]
+__all__ = ["COUNTED", "TRUSTED", "Size", "bounded_count", "planned_rows", "size_from", "size_of"]
 
 #: Rows that are counted. Counting more would read a large part of a table.
 COUNTED = 10_000
@@ -101,10 +101,8 @@ def size_of(
     offset : int, default 0
         Number of rows that do not count.
     """
-    most = counted_at_most(limit, offset)
-    some = rows.limit(sa.literal_column(str(most)))
-    count: sa.Select[Any] = sa.select(sa.func.count()).select_from(some.subquery())
-    statements = parts(count)
+    most = _counted_at_most(limit, offset)
+    statements = parts(bounded_count(rows, limit, offset))
     planned = sum(planned_rows(session, statement, given) for statement in statements)
     counted: int | None = None
     if _within(planned, limit, offset) <= TRUSTED:
@@ -116,16 +114,23 @@ def size_of(
     return size_from(planned, counted, limit=limit, offset=offset)
 
 
-def counted_at_most(limit: int | None, offset: int) -> int:
-    """Return how many rows of a query are counted at most, to know how many a range of it has.
+def bounded_count(rows: sa.Select[Any], limit: int | None, offset: int) -> sa.Select[Any]:
+    """Return a statement that counts as many rows of a query as :func:`size_from` needs.
 
     Parameters
     ----------
+    rows : sqlalchemy.Select
+        The query.
     limit : int or None
         Number of rows in the range at most; None for all.
     offset : int
         Number of rows before the range.
     """
+    some = rows.limit(sa.literal_column(str(_counted_at_most(limit, offset))))
+    return sa.select(sa.func.count()).select_from(some.subquery())
+
+
+def _counted_at_most(limit: int | None, offset: int) -> int:
     return offset + (COUNTED + 1 if limit is None else min(limit, COUNTED + 1))
 
 
@@ -139,7 +144,7 @@ def size_from(
     planned : int
         The rows that the planner expects of the query.
     counted : int or None
-        The rows that were counted, up to :func:`counted_at_most`; None if they were not.
+        The rows that :func:`bounded_count` counted; None if they were not counted.
     limit : int, optional
         Number of rows in the range at most; None for all.
     offset : int, default 0

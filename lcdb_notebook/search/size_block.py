@@ -2,7 +2,7 @@
 
 The planner estimates only a statement that contains the ids which the criteria mean, and only where
 it expects few rows may they be counted. From a client, that takes three statements, each of which
-waits for the one before. A block of PL/pgSQL runs them on the server, and it is sent in one string
+waits for the one before. A block of PL/pgSQL runs them on the server. It is sent in one message
 with the statement of the first rows, which returns its result in a column.
 """
 
@@ -19,7 +19,7 @@ from sqlalchemy import orm
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.constants import parametrised
 from lcdb_notebook.search.criteria import Criteria
-from lcdb_notebook.search.size import TRUSTED, Size, counted_at_most, size_from
+from lcdb_notebook.search.size import TRUSTED, Size, bounded_count, size_from
 
 __all__ = ["SIZE", "read_size", "size_block"]
 
@@ -65,8 +65,7 @@ def size_block(
     """
     meant, look_up = parametrised(criteria)
     rows = meant.select()
-    some = rows.limit(sa.literal_column(str(counted_at_most(limit, offset))))
-    count: sa.Select[Any] = sa.select(sa.func.count()).select_from(some.subquery())
+    count = bounded_count(rows, limit, offset)
     names = [] if look_up is None else [column.name for column in look_up.selected_columns]
     # As parameters of EXECUTE, ids are known to the planner like those in the text.
     ids = {name: AsIs(f"${number}") for number, name in enumerate(names, start=1)}

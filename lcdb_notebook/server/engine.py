@@ -25,10 +25,10 @@ from lcdb_notebook.server.trace import Tracer, traced
 if TYPE_CHECKING:
     from lcdb_notebook.server.embedded import Server
 
-__all__ = ["AFTER", "create_tables", "make_engine"]
+__all__ = ["BEFORE", "create_tables", "make_engine"]
 
 #: The execution option with a block of PL/pgSQL that is sent before a statement, together with it.
-AFTER = "lcdb_after"
+BEFORE = "lcdb_before"
 
 
 def make_engine(
@@ -88,8 +88,12 @@ def make_engine(
     if application_name is not None:
         arguments["application_name"] = _checked_name(application_name)
     # Servers may restart while notebooks stay open for days, so connections are tested before use.
-    pool: dict[str, Any] = {"poolclass": ClosingPool, "pool_size": 1, "max_overflow": 4}
-    pool["pool_pre_ping"] = True
+    pool: dict[str, Any] = {
+        "poolclass": ClosingPool,
+        "pool_size": 1,
+        "max_overflow": 4,
+        "pool_pre_ping": True,
+    }
     engine = sa.create_engine(
         # Workers connect by this URL, with the same settings.
         with_secret(settings.in_url(url)),
@@ -271,7 +275,7 @@ def _let_interrupt(engine: sa.Engine) -> None:
 
     @sa.event.listens_for(engine, "do_execute")
     def _one(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        block = context.execution_options.get(AFTER)
+        block = context.execution_options.get(BEFORE)
         if block is not None:
             return run(cursor, statement, lambda: _after(cursor, block, statement, parameters))
         execute = context.dialect.do_execute

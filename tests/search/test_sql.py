@@ -38,7 +38,7 @@ from lcdb_notebook.search.browse import TargetFilter
 from lcdb_notebook.search.constants import constants
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.size import Size
-from lcdb_notebook.server.engine import AFTER
+from lcdb_notebook.server.engine import BEFORE
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
 
@@ -412,7 +412,7 @@ def plans(
         _c: Any, _cursor: Any, statement: str, parameters: Any, context: Any, *_rest: Any
     ) -> None:
         sent.append((statement, parameters))
-        blocks.append(context.execution_options.get(AFTER))
+        blocks.append(context.execution_options.get(BEFORE))
 
     engine = db.session.get_bind()
     event.listen(engine, "before_cursor_execute", record)

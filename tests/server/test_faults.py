@@ -384,14 +384,20 @@ def lives(connection: Any) -> bool:
     return True
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def wait_until_recovered(server: Server, witness: Any) -> None:
     """Wait until a server that lost a process has ended all others, and recovered.
 
     Until it has noticed, which takes it a moment on a busy machine, it still answers.
     """
-    deadline = time.monotonic() + 60
-    while lives(witness) or not server.answers():
-        assert time.monotonic() < deadline
+    wait_until(lambda: not lives(witness) and server.answers())
 
 
 def test_one_process_of_the_server_killed_is_one_error(db: lcdb.Database, server: Server) -> None:
@@ -758,22 +764,20 @@ ROWS = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 1000000)) TO STDO
 
 def wait_until_alone(server: Server) -> None:
     """Wait until the server has ended all connections but the one that asks."""
-    deadline = time.monotonic() + 60
     query = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-    while True:
-        with suppress(psycopg2.OperationalError):
-            if server.ask(query) == [(1,)]:
-                return
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+
+    def is_alone() -> bool:
+        try:
+            return bool(server.ask(query) == [(1,)])
+        except psycopg2.OperationalError:
+            return False
+
+    wait_until(is_alone)
 
 
 def wait_until_stopped(server: Server) -> None:
     """Wait until the server has ended, whichever process of this test started it."""
-    deadline = time.monotonic() + 60
-    while server.pidfile.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not server.pidfile.exists())
 
 
 def copy_until_killed(db: lcdb.Database, pid: int) -> None:

@@ -99,7 +99,6 @@ def interrupted_after(seconds: float, *, times: int = 1) -> Iterator[None]:
                 enough.set()
                 took = pressed[0].seconds() if pressed else 0.0
     finally:
-        enough.set()
         thread.join()
     assert took < PROMPT
 
