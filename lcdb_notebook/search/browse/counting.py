@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from lcdb_notebook.models import (
 )
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.browse import estimating
-from lcdb_notebook.search.browse.spread import SAMPLE, spread, spread_over_ids
+from lcdb_notebook.search.browse.spread import SAMPLE, sample, spread_over_ids
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
     fitted,
@@ -26,7 +27,7 @@ from lcdb_notebook.search.browse.target_filter import (
 from lcdb_notebook.search.constants import Constants, constants
 from lcdb_notebook.search.size import COUNTED, Size, planned_rows, size_of
 
-__all__ = ["ENOUGH", "count", "matching"]
+__all__ = ["ENOUGH", "count"]
 
 #: Targets of a sample that must match for a fraction of them to be an estimate.
 ENOUGH = 100
@@ -78,7 +79,7 @@ def _count_flagged(
     """Estimate how many targets have flags, or none, where all light curves cannot be read."""
     given = parameters(target_filter)
     of_all = _targets(target_filter, ids).order_by(_target.c.name)
-    over_ids = _matching(target_filter.without("flags"), spread_over_ids(), one_by_one=False)
+    over_ids = _over_ids(target_filter.without("flags"))
     for some in (over_ids, of_all):
         few = some.limit(sa.literal_column(str(estimating.MOST_TARGETS)))
         targets = session.scalars(layout.present(session, few), given).all()
@@ -90,61 +91,47 @@ def _count_flagged(
     return Size(round(whole * share), exact=whole.exact and whole == len(targets))
 
 
-def matching(session: orm.Session, target_filter: TargetFilter, among: sa.Select[Any]) -> int:
-    """Count those of some targets that match a filter.
-
-    Parameters
-    ----------
-    session : sqlalchemy.orm.Session
-        The session.
-    target_filter : TargetFilter
-        The filter.
-    among : sqlalchemy.Select
-        Selects the ids of the targets, ``target_id``.
-    """
-    arranged = layout.of(session)
-    matching_ones = _matching(
-        target_filter, among, one_by_one=arranged.by_number, by_type=arranged.flags_by_type
+def _count_each(session: orm.Session, target_filter: TargetFilter) -> Size:
+    """Count targets by looking up the light curves of each; they are few."""
+    statement = sa.select(sa.func.count()).select_from(_target)
+    if target_filter.criteria.catalogs:
+        statement = statement.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+    by_type = layout.of(session).flags_by_type
+    statement = statement.where(
+        *number_conditions(target_filter),
+        *target_conditions(target_filter, one_by_one=True, by_type=by_type),
     )
-    matched = matching_ones.subquery("matched")
-    statement: sa.Select[Any] = sa.select(sa.func.count()).select_from(matched)
     fitting = fitted(session, statement, target_filter)
-    number: int | None = session.scalar(fitting, parameters(target_filter))
-    return number or 0
+    return Size(session.scalar(fitting, parameters(target_filter)) or 0)
 
 
-def _matching(
-    target_filter: TargetFilter,
-    among: sa.Select[Any],
-    *,
-    one_by_one: bool,
-    by_type: bool = False,
-) -> sa.Select[Any]:
-    some = among.subquery("among")
+def _over_ids(target_filter: TargetFilter) -> sa.Select[Any]:
+    """Select the targets that match a filter among those spread over all ids."""
+    some = spread_over_ids().subquery("among")
     joined: sa.FromClause = _target.join(some, some.c.target_id == _target.c.id)
     if target_filter.criteria.catalogs:
         joined = joined.join(_catalog, _catalog.c.id == _target.c.catalog_id)
-    conditions = number_conditions(target_filter)
-    conditions += target_conditions(target_filter, one_by_one=one_by_one, by_type=by_type)
+    conditions = [*number_conditions(target_filter), *target_conditions(target_filter)]
     return sa.select(_target.c.id.label("target_id")).select_from(joined).where(*conditions)
 
 
 def _flagged_in_spread(session: orm.Session, target_filter: TargetFilter) -> float | None:
     """Return which fraction of targets has flags, or has none; None if too few are found."""
-    sample = spread(session, target_filter)
-    by_target = sample is not None
-    if sample is None:
-        sample = spread_over_ids()
-    found = _matching(target_filter.without("flags"), sample, one_by_one=by_target)
-    chosen = sa.select(found.cte("found").c.target_id)
-    flagged = _flagged_among(session, chosen, target_filter)
-    statement = sa.select(
-        sa.select(sa.func.count()).select_from(found.subquery("looked_at")).scalar_subquery(),
-        sa.select(sa.func.count()).select_from(flagged).scalar_subquery(),
-    )
-    given = parameters(target_filter)
-    number, with_flags = session.execute(fitted(session, statement, target_filter), given).one()
+    of_any_flags = target_filter.without("flags")
+    some = sample(session, of_any_flags)
+    found = some.matching if some is not None else _over_ids(of_any_flags).cte("found")
+    flagged = _flagged_among(session, sa.select(found.c.target_id), target_filter)
+    number, with_flags = _numbers_of_rows(session, target_filter, found, flagged)
     return with_flags / number if number >= ENOUGH else None
+
+
+def _numbers_of_rows(
+    session: orm.Session, target_filter: TargetFilter, *parts: sa.FromClause
+) -> Sequence[int]:
+    """Count the rows of parts of one statement, which may use each other."""
+    numbers = (sa.select(sa.func.count()).select_from(part).scalar_subquery() for part in parts)
+    statement = fitted(session, sa.select(*numbers), target_filter)
+    return session.execute(statement, parameters(target_filter)).one()
 
 
 def _count_all(session: orm.Session, target_filter: TargetFilter, ids: Constants) -> Size:
@@ -187,12 +174,11 @@ def _count_seen(session: orm.Session, target_filter: TargetFilter, ids: Constant
         # Few of the DataSets may have numbers that begin with these, and all would be read.
         everything = _count_all(session, target_filter, ids)
         if everything.exact and layout.of(session).by_number:
-            return Size(matching(session, target_filter, _targets(target_filter, ids)))
-        sample = None if everything.exact else spread(session, target_filter)
-        if sample is not None:
-            matched = matching(session, target_filter, sample)
+            return _count_each(session, target_filter)
+        spread = None if everything.exact else sample(session, target_filter)
+        if spread is not None:
+            looked_at, matched = _numbers_of_rows(session, target_filter, *spread)
             if matched >= ENOUGH:
-                looked_at = matching(session, TargetFilter(target_filter.digits), sample)
                 return Size(round(everything * matched / looked_at), exact=False)
     first = among_first(SAMPLE, flags=False)
     expected = planned_rows(session, first, given)
@@ -224,11 +210,7 @@ def _flagged_among(
     session: orm.Session, targets: sa.Select[Any], target_filter: TargetFilter
 ) -> sa.Subquery:
     """Select those of some targets that have flags, or that have none."""
-    among = targets.subquery("among")
-    joined = _target.join(among, among.c.target_id == _target.c.id)
-    return (
-        sa.select(_target.c.id)
-        .select_from(joined)
-        .where(*flag_conditions(target_filter, by_type=layout.of(session).flags_by_type))
-        .subquery("with_flags")
-    )
+    some = targets.subquery("among").c.target_id
+    by_type = layout.of(session).flags_by_type
+    matches = flag_conditions(target_filter, target_id=some, by_type=by_type)
+    return sa.select(some).where(*matches).subquery("with_flags")

@@ -19,9 +19,9 @@ from lcdb_notebook.models import (
     Target,
 )
 from lcdb_notebook.search import layout, sql
-from lcdb_notebook.search.browse.counting import ENOUGH, count, matching
+from lcdb_notebook.search.browse.counting import ENOUGH, count
 from lcdb_notebook.search.browse.estimating import in_parts
-from lcdb_notebook.search.browse.spread import spread
+from lcdb_notebook.search.browse.spread import sample
 from lcdb_notebook.search.browse.target_filter import (
     TargetFilter,
     fitted,
@@ -85,28 +85,28 @@ def _in_sample(
     session: orm.Session, target_filter: TargetFilter, facet: str, whole: Size
 ) -> dict[Any, Size]:
     """Estimate the counts of the values that occur in a sample, by one statement for all."""
-    sample = spread(session, target_filter)
-    if sample is None:
+    some = sample(session, target_filter)
+    if some is None:
         return {}
-    matched = matching(session, target_filter, sample)
-    if matched < ENOUGH:
-        return {}
-    numbers = _grouped(session, target_filter, facet, sample)
-    return {
-        value: Size(max(1, round(whole * number / matched)), exact=False)
-        for value, number in numbers.items()
-    }
+    found: dict[Any, Size] = {}
+    size = sa.select(sa.func.count()).select_from(some.matching).correlate(None).scalar_subquery()
+    for select in _facet_statements(target_filter, facet, layout.of(session), some.matching):
+        grouped = fitted(session, select.add_columns(size), target_filter)
+        for value, number, matched in session.execute(grouped, parameters(target_filter)):
+            if matched >= ENOUGH:
+                share = found.get(value, 0) + whole * number / matched
+                found[value] = Size(max(1, round(share)), exact=False)
+    return found
 
 
 def _grouped(
     session: orm.Session,
     target_filter: TargetFilter,
     facet: str,
-    among: sa.Select[Any] | None = None,
 ) -> dict[Any, int]:
-    """Count the targets that match each value, or of some targets those that do."""
+    """Count the targets that match each value."""
     found: dict[Any, int] = {}
-    for select in _facet_statements(target_filter, facet, layout.of(session), among):
+    for select in _facet_statements(target_filter, facet, layout.of(session)):
         grouped = fitted(session, select, target_filter)
         for value, number in session.execute(grouped, parameters(target_filter)):
             found[value] = found.get(value, 0) + number
@@ -179,22 +179,21 @@ def _facet_statements(
     target_filter: TargetFilter,
     facet: str,
     arranged: layout.Layout,
-    among: sa.Select[Any] | None,
+    some: sa.CTE | None = None,
 ) -> Iterator[sa.Select[Any]]:
-    """Yield statements that count distinct targets by value, one per class that has the field."""
+    """Yield statements that count distinct targets by value, one per class that has the field.
+
+    They count the targets of a filter, or those of a sample of them.
+    """
     by_target, by_type = arranged.by_number, arranged.flags_by_type
     if facet == "catalog":
-        source: sa.FromClause = _target.join(_catalog, _catalog.c.id == _target.c.catalog_id)
-        if among is not None:
-            sample = among.subquery("among")
-            source = source.join(sample, sample.c.target_id == _target.c.id)
+        counted = sa.select(_catalog.c.name, sa.func.count()).group_by(_catalog.c.name)
+        if some is not None:
+            yield counted.select_from(some.join(_catalog, _catalog.c.id == some.c.catalog_id))
+            return
+        joined = _target.join(_catalog, _catalog.c.id == _target.c.catalog_id)
         conditions = target_conditions(target_filter, one_by_one=by_target, by_type=by_type)
-        yield (
-            sa.select(_catalog.c.name, sa.func.count())
-            .select_from(source)
-            .where(*number_conditions(target_filter), *conditions)
-            .group_by(_catalog.c.name)
-        )
+        yield counted.select_from(joined).where(*number_conditions(target_filter), *conditions)
         return
     if facet in ("photometry", "processing"):
         by: Any = PhotometricSource if facet == "photometry" else ProcessingMethod
@@ -203,25 +202,25 @@ def _facet_statements(
             if facet == "photometry"
             else _dataset.c.processing_method_id
         )
-        each = _each(target_filter, key, among, arranged)
+        seen = _each(target_filter, key, some, arranged)
         kind = by.__table__
         yield (
             sa.select(kind.c.name, sa.func.count())
-            .select_from(each.outerjoin(kind, kind.c.id == each.c.value))
+            .select_from(seen.outerjoin(kind, kind.c.id == seen.c.value))
             .group_by(kind.c.name)
         )
         return
     # A target has many light curves in an observation, which need not be joined one by one.
-    each = _each(target_filter, _dataset.c.observation_id, among, arranged)
-    seen = each.join(_observation, _observation.c.id == each.c.value)
-    number: Any = sa.func.count(each.c.target_id.distinct())
+    seen = _each(target_filter, _dataset.c.observation_id, some, arranged)
+    observed = seen.join(_observation, _observation.c.id == seen.c.value)
+    number: Any = sa.func.count(seen.c.target_id.distinct())
     if facet == "instrument":
         within = _instruments_within()
-        joined = seen.join(within, within.c.part == _observation.c.instrument_id)
+        joined = observed.join(within, within.c.part == _observation.c.instrument_id)
         yield sa.select(within.c.whole, number).select_from(joined).group_by(within.c.whole)
         return
     for column in arranged.fields[facet]:
-        joined = seen
+        joined = observed
         if column.table is not _observation:
             joined = seen.join(column.table, sql.same_row(column.table))
         yield (
@@ -235,7 +234,7 @@ def _facet_statements(
 def _each(
     target_filter: TargetFilter,
     value: Any,
-    among: sa.Select[Any] | None,
+    some: sa.CTE | None,
     arranged: layout.Layout,
 ) -> sa.Subquery:
     """Select the distinct pairs of values and targets that have light curves with them.
@@ -243,7 +242,6 @@ def _each(
     The DataSets of each target are looked up by ``ix_dataset_target_id_observation_id`` if there is
     one; the planner might read those of all targets instead.
     """
-    by_target = arranged.by_number
     shape = sql.shape_of(target_filter.criteria)
     of_observation = sql.observation_matches(shape)
     source: sa.FromClause = _dataset
@@ -255,23 +253,24 @@ def _each(
         .where(*of_observation, *sql.dataset_matches(shape))
         .distinct()
     )
-    if by_target:
-        rows = rows.where(_dataset.c.target_id == _target.c.id).offset(0).correlate(_target)
+    targets: sa.FromClause = _target if some is None else some
+    target_id = _target.c.id if some is None else some.c.target_id
+    if by_target := some is not None or arranged.by_number:
+        rows = rows.where(_dataset.c.target_id == target_id).offset(0).correlate(targets)
     seen = rows.lateral("seen") if by_target else rows.subquery("seen")
-    targets: sa.FromClause = _target
-    if target_filter.criteria.catalogs:
-        targets = targets.join(_catalog, _catalog.c.id == _target.c.catalog_id)
-    if among is not None:
-        sample = among.subquery("among")
-        targets = targets.join(sample, sample.c.target_id == _target.c.id)
+    conditions: list[sa.ColumnElement[bool]] = []
+    if some is None:
+        if target_filter.criteria.catalogs:
+            targets = targets.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+        conditions += number_conditions(target_filter)
+        conditions += sql.target_matches(shape)
+        conditions += flag_conditions(target_filter, by_type=arranged.flags_by_type)
     return (
         sa.select(seen.c.value, seen.c.target_id)
-        .select_from(targets.join(seen, seen.c.target_id == _target.c.id))
-        .where(
-            *number_conditions(target_filter),
-            *sql.target_matches(shape),
-            *flag_conditions(target_filter, by_type=arranged.flags_by_type),
-        )
+        .select_from(targets.join(seen, seen.c.target_id == target_id))
+        .where(*conditions)
+        # Joined as a whole with the few observations, and not row by row.
+        .offset(0)
         .subquery("each")
     )
 

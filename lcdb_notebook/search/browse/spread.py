@@ -9,16 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.models import MissionCatalog, Target
 from lcdb_notebook.search import layout
-from lcdb_notebook.search.browse.target_filter import TargetFilter, beginning_with
+from lcdb_notebook.search.browse.target_filter import (
+    TargetFilter,
+    beginning_with,
+    flag_conditions,
+    light_curve_conditions,
+)
 
-__all__ = ["SAMPLE", "spread", "spread_over_ids"]
+__all__ = ["SAMPLE", "Sample", "sample", "spread_over_ids"]
 
 #: Targets of a sample, about.
 SAMPLE = 2_000
@@ -42,21 +47,51 @@ _BOUNDS = sa.text(
 Run = tuple[int, int]
 
 
-def spread(session: orm.Session, target_filter: TargetFilter) -> sa.Select[Any] | None:
-    """Select the ids of targets spread over those that match the digits and catalogs of a filter.
+class Sample(NamedTuple):
+    """Some targets, as parts of a statement with the columns ``target_id`` and ``catalog_id``.
+
+    Parameters
+    ----------
+    looked_at : sqlalchemy.CTE
+        All of them.
+    matching : sqlalchemy.CTE
+        Those that match a filter.
+    """
+
+    looked_at: sa.CTE
+    matching: sa.CTE
+
+
+def sample(session: orm.Session, target_filter: TargetFilter) -> Sample | None:
+    """Select targets that are spread over all that match the digits and catalogs of a filter.
+
+    Their rows are not looked up again: digits and catalogs match by the way they are found.
 
     Parameters
     ----------
     session : sqlalchemy.orm.Session
         The session.
     target_filter : TargetFilter
-        The filter; its other criteria, which a target may not match, are not used.
+        The filter.
 
     Returns
     -------
-    sqlalchemy.Select or None
+    Sample or None
         None if the numbers are listed, or the database has no index on them alone.
     """
+    looked_at = _spread(session, target_filter)
+    if looked_at is None:
+        return None
+    some = looked_at.cte("looked_at")
+    by_type = layout.of(session).flags_by_type
+    matches = [
+        *light_curve_conditions(target_filter, target_id=some.c.target_id, one_by_one=True),
+        *flag_conditions(target_filter, target_id=some.c.target_id, by_type=by_type),
+    ]
+    return Sample(some, sa.select(some).where(*matches).cte("matching"))
+
+
+def _spread(session: orm.Session, target_filter: TargetFilter) -> sa.Select[Any] | None:
     criteria = target_filter.criteria
     if not layout.of(session).by_number or not (criteria.numbers is criteria.target_ids is None):
         return None
@@ -79,14 +114,14 @@ def spread(session: orm.Session, target_filter: TargetFilter) -> sa.Select[Any] 
         named = sa.select(_catalog.c.id).where(_catalog.c.name.in_(criteria.catalogs))
         within.append(_target.c.catalog_id.in_(named))
     first = (
-        sa.select(_target.c.id.label("target_id"))
+        sa.select(_target.c.id.label("target_id"), _target.c.catalog_id)
         .where(*within)
         .order_by(_target.c.name)
         .limit(sa.literal_column("1"))
         .correlate(given)
         .lateral("first")
     )
-    return sa.select(first.c.target_id).select_from(given.join(first, sa.true()))
+    return sa.select(first).select_from(given.join(first, sa.true()))
 
 
 def spread_over_ids() -> sa.Select[Any]:

@@ -22,6 +22,7 @@ __all__ = [
     "beginning_with",
     "fitted",
     "flag_conditions",
+    "light_curve_conditions",
     "number_conditions",
     "parameters",
     "parts",
@@ -142,20 +143,43 @@ def target_conditions(
     by_type : bool, default False
         As for :func:`flag_conditions`.
     """
+    return [
+        *sql.target_matches(sql.shape_of(target_filter.criteria)),
+        *light_curve_conditions(target_filter, one_by_one=one_by_one),
+        *flag_conditions(target_filter, by_type=by_type),
+    ]
+
+
+def light_curve_conditions(
+    target_filter: TargetFilter,
+    *,
+    target_id: sa.ColumnElement[int] = _target.c.id,
+    one_by_one: bool = False,
+) -> list[sa.ColumnElement[bool]]:
+    """Return the condition that a target has light curves that match the criteria.
+
+    Parameters
+    ----------
+    target_filter : TargetFilter
+        The filter.
+    target_id : sqlalchemy.ColumnElement, default Target.id
+        The id of the target, in the statement that the condition is used in.
+    one_by_one : bool, default False
+        As for :func:`target_conditions`.
+    """
     shape = sql.shape_of(target_filter.criteria)
-    conditions = list(sql.target_matches(shape))
     of_observation = sql.observation_matches(shape)
     of_dataset = sql.dataset_matches(shape)
-    if of_observation or of_dataset:
-        seen = sa.select(_dataset.c.id).where(_dataset.c.target_id == _target.c.id, *of_dataset)
-        if of_observation:
-            seen = seen.join(_observation, _observation.c.id == _dataset.c.observation_id)
-            seen = seen.where(*of_observation)
-        if one_by_one:
-            # A subquery with an OFFSET does not become a join.
-            seen = seen.offset(0)
-        conditions.append(seen.correlate(_target).exists())
-    return [*conditions, *flag_conditions(target_filter, by_type=by_type)]
+    if not of_observation and not of_dataset:
+        return []
+    seen = sa.select(_dataset.c.id).where(_dataset.c.target_id == target_id, *of_dataset)
+    if of_observation:
+        seen = seen.join(_observation, _observation.c.id == _dataset.c.observation_id)
+        seen = seen.where(*of_observation)
+    if one_by_one:
+        # A subquery with an OFFSET does not become a join.
+        seen = seen.offset(0)
+    return [seen.correlate(target_id.table).exists()]
 
 
 def fitted(
@@ -176,7 +200,10 @@ def parts(
 
 
 def flag_conditions(
-    target_filter: TargetFilter, *, by_type: bool = False
+    target_filter: TargetFilter,
+    *,
+    target_id: sa.ColumnElement[int] = _target.c.id,
+    by_type: bool = False,
 ) -> list[sa.ColumnElement[bool]]:
     """Return the condition that a target has flags, or does not have flags.
 
@@ -188,13 +215,15 @@ def flag_conditions(
     ----------
     target_filter : TargetFilter
         The filter.
+    target_id : sqlalchemy.ColumnElement, default Target.id
+        The id of the target, in the statement that the condition is used in.
     by_type : bool, default False
         Whether to use LightcurveDB's index, on type, observation and target (-1 for all targets).
         Flags of a target then count in the observations in which it has light curves.
     """
     if target_filter.flagged is None:
         return []
-    own = sa.select(_flags.c.id).where(_flags.c.target_id == _target.c.id)
+    own = sa.select(_flags.c.id).where(_flags.c.target_id == target_id)
     seen = _dataset.alias("seen")
     flagged = sa.select(_flags.c.observation_id).where(_flags.c.target_id.is_(None)).distinct()
     if by_type:
@@ -209,14 +238,14 @@ def flag_conditions(
         own = (
             sa.select(_flags.c.id)
             .join(seen, seen.c.observation_id == _flags.c.observation_id)
-            .where(seen.c.target_id == _target.c.id, of_type, whose == _target.c.id)
+            .where(seen.c.target_id == target_id, of_type, whose == target_id)
         )
     observations = sa.func.array(flagged.scalar_subquery(), type_=sa.ARRAY(sa.Integer))
     of_observation = sa.select(sa.literal(1)).where(
-        seen.c.target_id == _target.c.id, seen.c.observation_id == sa.any_(observations)
+        seen.c.target_id == target_id, seen.c.observation_id == sa.any_(observations)
     )
     # With an OFFSET they are run for each target; the planner might read all DataSets once instead.
     has = sa.or_(
-        *(one.correlate(_target).offset(0).exists() for one in (own, of_observation)),
+        *(one.correlate(target_id.table).offset(0).exists() for one in (own, of_observation)),
     )
     return [has if target_filter.flagged else sa.not_(has)]
