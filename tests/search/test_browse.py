@@ -18,6 +18,7 @@ from lcdb_notebook.models import Mission, MissionCatalog, Target
 from lcdb_notebook.search import browse
 from lcdb_notebook.search.browse import Page, TargetFilter, TargetRow
 from lcdb_notebook.search.criteria import criteria
+from lcdb_notebook.search.size import Size
 
 MANY = 20_000
 KIC = [3 * number for number in range(MANY)]
@@ -220,6 +221,25 @@ def test_each_number_is_what_the_filter_then_leaves(session: orm.Session, facet:
         search: dict[str, Any] = {facet: "raw" if value is None else value}
         chosen = criteria(**search)
         assert browse.count(session, TargetFilter("1", chosen)) == number
+
+
+@pytest.mark.own_tables
+def test_counts_of_the_same_digits_share_a_sample_until_there_are_more_targets(
+    db: lcdb.Database, statements: list[str]
+) -> None:
+    def looked_up(digits: str) -> int:
+        statements.clear()
+        browse.counts(session, TargetFilter(digits), "sector", Size(MANY, exact=False))
+        return sum("LATERAL" in sql and "target.name" in sql for sql in statements)
+
+    engine = sa.create_engine(db.session.get_bind().engine.url)
+    with orm.Session(engine) as session:
+        assert [looked_up(digits) for digits in ("5", "5", "", "5")] == [1, 0, 1, 0]
+        catalog = session.scalars(sa.select(MissionCatalog.id)).first()
+        more = [{"catalog_id": catalog, "name": 10**9 + number} for number in range(1_000)]
+        session.execute(sa.insert(Target), more)
+        assert looked_up("5") == 1
+    engine.dispose()
 
 
 def test_values_are_listed_without_counting_anything(

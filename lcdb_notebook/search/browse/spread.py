@@ -2,7 +2,8 @@
 
 The first targets by number often have the same observations, as their numbers follow their
 positions in the sky. A sample that is spread is representative, and costs as much in a table of any
-size: one lookup in ``ix_target_name`` for each target.
+size: one lookup in ``ix_target_name`` for each target. It is kept for the other counts of the same
+digits, until the table of targets or its statistics have changed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -37,7 +39,8 @@ _catalog = MissionCatalog.__table__
 # An equal number of targets is between any two neighbouring bounds, by the planner's statistics.
 _BOUNDS = sa.text(
     "SELECT CAST(CAST(histogram_bounds AS text) AS bigint[]), "
-    "(SELECT min(name) FROM target), (SELECT max(name) FROM target) "
+    "(SELECT min(name) FROM target), (SELECT max(name) FROM target), "
+    "pg_relation_size(to_regclass('target')) "
     "FROM (VALUES (1)) one (row) LEFT JOIN (SELECT s.histogram_bounds FROM pg_stats s "
     "JOIN pg_class c ON c.relname = s.tablename AND c.relnamespace = "
     "CAST(quote_ident(s.schemaname) AS regnamespace) "
@@ -45,6 +48,11 @@ _BOUNDS = sa.text(
 )
 
 Run = tuple[int, int]
+
+# By engine, ids of targets and of their catalogs: for each beginning of a number and catalogs, with
+# what the table was like.
+_known: WeakKeyDictionary[sa.Engine, dict[tuple[Any, ...], list[list[int]]]] = WeakKeyDictionary()
+_MOST_KNOWN = 16
 
 
 class Sample(NamedTuple):
@@ -79,10 +87,19 @@ def sample(session: orm.Session, target_filter: TargetFilter) -> Sample | None:
     Sample or None
         None if the numbers are listed, or the database has no index on them alone.
     """
-    looked_at = _spread(session, target_filter)
-    if looked_at is None:
+    targets = _targets(session, target_filter)
+    if targets is None:
         return None
-    some = looked_at.cte("looked_at")
+    ids, catalogs = targets
+    given = sa.func.unnest(
+        sa.cast(ids, sa.ARRAY(_target.c.id.type)),
+        sa.cast(catalogs, sa.ARRAY(_target.c.catalog_id.type)),
+    ).table_valued(
+        sa.column("target_id", _target.c.id.type),
+        sa.column("catalog_id", _target.c.catalog_id.type),
+        name="given",
+    )
+    some = sa.select(given.render_derived()).cte("looked_at")
     by_type = layout.of(session).flags_by_type
     matches = [
         *light_curve_conditions(target_filter, target_id=some.c.target_id, one_by_one=True),
@@ -91,16 +108,31 @@ def sample(session: orm.Session, target_filter: TargetFilter) -> Sample | None:
     return Sample(some, sa.select(some).where(*matches).cte("matching"))
 
 
-def _spread(session: orm.Session, target_filter: TargetFilter) -> sa.Select[Any] | None:
+def _targets(session: orm.Session, target_filter: TargetFilter) -> list[list[int]] | None:
+    """Return the ids of the targets, and those of their catalogs."""
     criteria = target_filter.criteria
     if not layout.of(session).by_number or not (criteria.numbers is criteria.target_ids is None):
         return None
-    bounds, low, high = session.execute(layout.present(session, _BOUNDS)).one()
+    bounds, low, high, size = session.execute(layout.present(session, _BOUNDS)).one()
     if low is None:
         return None
-    bounds = sorted({low, *(bounds or ()), high + 1})
-    runs = beginning_with(target_filter.digits) if target_filter.digits else [(low, high)]
-    segments = list(_segments(bounds, runs))
+    known = _known.setdefault(session.get_bind().engine, {})
+    key = (target_filter.digits, tuple(criteria.catalogs), low, high, tuple(bounds or ()), size)
+    found = known.get(key)
+    if found is None:
+        edges = sorted({low, *(bounds or ()), high + 1})
+        runs = beginning_with(target_filter.digits) if target_filter.digits else [(low, high)]
+        first = _first_of_each([*_segments(edges, runs)], criteria.catalogs)
+        rows = session.execute(layout.present(session, first)).all()
+        found = [[row[0] for row in rows], [row[1] for row in rows]]
+        for oldest in [*known][: len(known) + 1 - _MOST_KNOWN]:
+            known.pop(oldest, None)
+        known[key] = found
+    return found
+
+
+def _first_of_each(segments: Sequence[Run], catalogs: Sequence[str]) -> sa.Select[Any]:
+    """Select the first target in each segment of numbers."""
     given = (
         sa.func.unnest(
             sa.cast([start for start, _ in segments], sa.ARRAY(sa.BigInteger)),
@@ -110,11 +142,11 @@ def _spread(session: orm.Session, target_filter: TargetFilter) -> sa.Select[Any]
         .render_derived()
     )
     within = [_target.c.name >= given.c.low, _target.c.name <= given.c.high]
-    if criteria.catalogs:
-        named = sa.select(_catalog.c.id).where(_catalog.c.name.in_(criteria.catalogs))
+    if catalogs:
+        named = sa.select(_catalog.c.id).where(_catalog.c.name.in_(catalogs))
         within.append(_target.c.catalog_id.in_(named))
     first = (
-        sa.select(_target.c.id.label("target_id"), _target.c.catalog_id)
+        sa.select(_target.c.id, _target.c.catalog_id)
         .where(*within)
         .order_by(_target.c.name)
         .limit(sa.literal_column("1"))
