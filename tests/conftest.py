@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -155,6 +156,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "user must be allowed to create databases, and no existing one is touched "
         "(default: the embedded server)",
     )
+    parser.addoption(
+        "--lcdb-cases",
+        metavar="N",
+        type=int,
+        help="run only the first N cases of each parametrised test (default: all)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -215,13 +222,24 @@ def _place(test: str) -> int:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the longest groups first; mark the tests that use a server, for ``-m database``."""
     items[:] = [item for item in items if not _needs_other_tables(item)]
+    if most := config.getoption("--lcdb-cases"):
+        items[:] = _first_cases(items, most)
     items.sort(key=lambda item: _place(item.nodeid))
     for item in items:
         if "server_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.database)
+
+
+def _first_cases(items: Iterable[pytest.Item], most: int) -> Iterator[pytest.Item]:
+    seen: Counter[str] = Counter()
+    for item in items:
+        test, _, _ = item.nodeid.partition("[")
+        seen[test] += 1
+        if seen[test] <= most:
+            yield item
 
 
 def _needs_other_tables(item: pytest.Item) -> bool:
