@@ -229,15 +229,15 @@ def test_counts_of_the_same_digits_share_a_sample_until_there_are_more_targets(
 ) -> None:
     def looked_up(digits: str) -> int:
         statements.clear()
-        browse.counts(session, TargetFilter(digits), "sector", Size(MANY, exact=False))
+        browse.counts(writer, TargetFilter(digits), "sector", Size(MANY, exact=False))
         return sum("LATERAL" in sql and "target.name" in sql for sql in statements)
 
     engine = sa.create_engine(db.session.get_bind().engine.url)
-    with orm.Session(engine) as session:
+    with orm.Session(engine) as writer:
         assert [looked_up(digits) for digits in ("5", "5", "", "5")] == [1, 0, 1, 0]
-        catalog = session.scalars(sa.select(MissionCatalog.id)).first()
+        catalog = writer.scalars(sa.select(MissionCatalog.id)).first()
         more = [{"catalog_id": catalog, "name": 10**9 + number} for number in range(1_000)]
-        session.execute(sa.insert(Target), more)
+        writer.execute(sa.insert(Target), more)
         assert looked_up("5") == 1
     engine.dispose()
 
