@@ -258,6 +258,9 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+    # A search for garbage takes as long as what is kept is large. The default of 700 new objects
+    # is for programs that keep little.
+    gc.set_threshold(20_000)
 
 
 def pytest_deselected(items: Iterable[pytest.Item]) -> None:
@@ -266,6 +269,9 @@ def pytest_deselected(items: Iterable[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    # pytest and each shell of IPython search for garbage again before the process ends.
+    gc.collect()
+    gc.freeze()
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
 
