@@ -206,12 +206,15 @@ def _group(test: str) -> str:
     """Name the group of a test: its tests run in one process, one after another.
 
     A file's tests share what its fixtures make, examples in docstrings share the demonstration
-    data, and tests in a browser share the browser and JupyterLab, or Voilà.
+    data, tests in a browser share the browser and JupyterLab, or Voilà, and tests that map classes
+    share the interpreter that forks for each of them.
     """
     file, _, name = test.partition("::")
     if file.startswith("tests/browser/"):
         voila = re.search(r"\[(.*-)?voila\b", name) or file.endswith("test_app.py")
         return "voila" if voila else "lab"
+    if file in ("tests/models/test_extending.py", "tests/models/test_new_mission.py"):
+        return "own processes"
     return file if file.startswith("tests/") else "doctests"
 
 

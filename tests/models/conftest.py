@@ -35,7 +35,10 @@ FORKS = multiprocessing.get_context("forkserver")
 SCRIPT = Path(__file__).with_name("alone.py")
 LONGEST = 300
 """Seconds until a process that does not end is killed."""
-IMPORTED = ["pytest", "hypothesis", "alembic.command", "lightkurve", "lcdb_notebook.database"]
+IMPORTED = [
+    *("pytest", "hypothesis", "alembic.command", "lightkurve"),
+    *("lcdb_notebook.database", "lcdb_notebook.demo"),
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:
