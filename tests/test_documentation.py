@@ -51,7 +51,13 @@ def blocks(page: Path) -> list[str]:
         if blocks(page)
     ],
 )
-def test_blocks_of_python_run_on_the_demonstration_data(page: Path) -> None:
+def test_blocks_of_python_run_on_the_demonstration_data(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if page.stem == "README":
+        # Two processes would import lightkurve. Those of map are tested in tests/read, and by the
+        # other pages.
+        monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     with lcdb.connect() as db:
         # Functions of __main__ are sent to the workers of map by value, as from a notebook.
         names: dict[str, Any] = {"__name__": "__main__", "lcdb": lcdb, "db": db}
