@@ -23,6 +23,24 @@ SECONDS_TO_STOP = 60
 
 NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 
+# What other programs add to Jupyter's server takes longer to import than JupyterLab.
+OTHERS = (
+    "jupyter_lsp",
+    "jupyter_server_terminals",
+    "nbclassic",
+    "notebook",
+    "solara.server.jupyter.server_extension",
+    "voila.server_extension",
+)
+
+PAGE = {
+    # JupyterLab would start node to find out whether it must be built.
+    "buildAvailable": False,
+    "buildCheck": False,
+    "disabledExtensions": {"@jupyterlab/lsp-extension": True},
+}
+"""Settings of JupyterLab's page; without the server's part, the language servers' fails."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -41,6 +59,11 @@ def jupyter_lab(folder: Path, fonts: Path) -> Iterator[Server]:
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     _folder(settings)
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(NO_NEWS))
+    extensions = {"ServerApp": {"jpserver_extensions": dict.fromkeys(OTHERS, False)}}
+    config = _folder(folder / "config") / "jupyter_server_config.json"
+    config.write_text(json.dumps(extensions))
+    page = _folder(folder / "config" / "labconfig") / "page_config.json"
+    page.write_text(json.dumps(PAGE))
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
         *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
