@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import os
 import re
 import subprocess
@@ -61,6 +62,7 @@ def wing(module: str) -> str:
     return [*module.split("."), "__init__"][1]
 
 
+@functools.cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -86,16 +88,19 @@ def imports(tree: ast.AST, package: str) -> Iterator[tuple[int, str]]:
                     yield node.lineno, argument.value
 
 
-def modules_imported(module: str) -> Iterator[tuple[int, str]]:
+@functools.cache
+def modules_imported(module: str) -> list[tuple[int, str]]:
     """Find the modules of this package that one of them imports, with the lines where it does."""
     path = MODULES[module]
     package = ".".join([PACKAGE, *path.relative_to(ROOT).parent.parts])
-    for line, name in imports(parse(path), package):
-        if name.split(".")[0] == PACKAGE:
-            # A name that is not a module is defined in the one before it.
-            found = name if name in MODULES else name.rpartition(".")[0]
-            if found != module:
-                yield line, found
+    lines = [(line, name) for line, name in imports(parse(path), package) if _is_ours(name)]
+    # A name that is not a module is defined in the one before it.
+    found = [(line, name if name in MODULES else name.rpartition(".")[0]) for line, name in lines]
+    return [(line, name) for line, name in found if name != module]
+
+
+def _is_ours(name: str) -> bool:
+    return name.split(".")[0] == PACKAGE
 
 
 def circles() -> list[list[str]]:
@@ -230,7 +235,7 @@ def bare_errors(path: Path, root: Path = ROOT) -> Iterator[tuple[str, str, int]]
     An assertion that narrows a type for mypy is neither: ``x is not None``, ``isinstance(x, y)``.
     """
     name = path.relative_to(root).as_posix()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.Raise) and node.exc is not None:
             raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             kind = getattr(builtins, raised.id, None) if isinstance(raised, ast.Name) else None
