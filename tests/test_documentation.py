@@ -19,10 +19,10 @@ README_LINES = range(60, 121)
 
 
 @pytest.fixture(scope="module")
-def demo_url(new_database: Callable[[], str]) -> str:
+def demo_url(new_tables: Callable[[], str]) -> str:
     """URL of a database of the demonstration data that the examples may write to."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         demo.load(db.session)
     return url
 

@@ -49,7 +49,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str], data_folder: Path) -> Iterator[lcdb.Database]:
+def db(new_tables: Callable[[], str], data_folder: Path) -> Iterator[lcdb.Database]:
     """A database of the files that these tests need."""
     patterns = [
         f"spoc/*{WASP_4}*",
@@ -61,7 +61,7 @@ def db(new_database: Callable[[], str], data_folder: Path) -> Iterator[lcdb.Data
         f"qlp-h5/orbit-12*/ffi/cam4/ccd4/LC/{TWO_ORBITS}*",
     ]
     files = [path for pattern in patterns for path in sorted(data_folder.glob(pattern))]
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+    with lcdb.connect(new_tables(), write=True) as db:
         db.ingest(files, on_error="raise", progress=False)
         yield db
 

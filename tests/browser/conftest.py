@@ -166,9 +166,9 @@ def front_end(
 
 
 @pytest.fixture(scope="session")
-def demo_dsn(new_database: Callable[[], str]) -> str:
+def demo_dsn(new_tables: Callable[[], str]) -> str:
     """URL of a database of the demonstration data: 24 stars in two sectors. Do not change it."""
-    url = new_database()
-    with connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with connect(url, write=True) as db:
         demo.load(db.session)
     return url

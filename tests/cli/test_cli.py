@@ -40,10 +40,10 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def filled(new_database: Callable[[], str]) -> str:
+def filled(new_tables: Callable[[], str]) -> str:
     """URL of a database with the demonstration data in it."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         demo.load(db.session)
     return url
 
@@ -107,13 +107,13 @@ def test_a_second_demo_only_counts(filled: str, statements: list[str]) -> None:
 
 
 def test_demo_loads_a_deleted_star_again(
-    blank_dsn: str, capsys: pytest.CaptureFixture[str]
+    empty_dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True) as db:
         demo.load(db.session, 3)
         db.session.execute(sa.delete(lcdb.models.Target).where(lcdb.models.Target.name == 1))
         db.session.commit()
-    assert main(["demo", "--url", blank_dsn, "--targets", "1"]) == 0
+    assert main(["demo", "--url", empty_dsn, "--targets", "1"]) == 0
     assert "24 new light curves" in capsys.readouterr().out
 
 
@@ -387,10 +387,9 @@ def test_completion_in_bash_completes_commands_options_and_values(
 
 
 def test_ingest_stores_files_and_reports_them(
-    data_folder: Path, blank_dsn: str, capsys: pytest.CaptureFixture[str]
+    data_folder: Path, empty_dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lcdb.connect(blank_dsn, write=True, create=True).close()
-    arguments = ["ingest", str(data_folder / PI_MEN), "--url", blank_dsn]
+    arguments = ["ingest", str(data_folder / PI_MEN), "--url", empty_dsn]
     assert main(arguments) == 0
     assert "1 file: 1 added (2 light curves), 0 unchanged, 0 skipped" in capsys.readouterr().out
     assert main(arguments) == 0
@@ -413,13 +412,12 @@ def own_file(path: Path, flux: npt.NDArray[np.float64]) -> str:
 
 
 def test_ingest_of_another_pipeline_and_of_its_next_release(
-    blank_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    empty_dsn: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lcdb.connect(blank_dsn, write=True, create=True).close()
-    arguments = ["--url", blank_dsn, "--author", "me", "--photometry", "Mine"]
+    arguments = ["--url", empty_dsn, "--author", "me", "--photometry", "Mine"]
     assert main(["ingest", own_file(tmp_path / "mine.fits", np.ones(50)), *arguments]) == 0
     assert "1 file: 1 added (1 light curve)" in capsys.readouterr().out
-    with lcdb.connect(blank_dsn) as db:
+    with lcdb.connect(empty_dsn) as db:
         assert db.search(7).table["photometry"].tolist() == ["Mine"]
     later = own_file(tmp_path / "later.fits", np.arange(50.0))
     assert main(["ingest", later, *arguments, "--replace", "newer"]) == 1

@@ -18,10 +18,10 @@ from lcdb_notebook.server.trace import Statement
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str]) -> str:
+def url(new_tables: Callable[[], str]) -> str:
     """Three synthetic stars in two sectors."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(3, cadences=100)))
         db.session.commit()
     return url

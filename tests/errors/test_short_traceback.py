@@ -130,10 +130,10 @@ def test_notes_are_shown(shell: Any) -> None:
 
 
 def test_a_connection_lost_in_to_pandas_does_not_print_all_ids(
-    shell: Any, new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    shell: Any, new_tables: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(100, sectors=[1], cadences=20)))
         db.session.commit()
     with lcdb.connect(url) as db:

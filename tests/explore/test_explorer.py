@@ -45,9 +45,9 @@ EACH = 12  # light curves of a star at 1800 s: two sectors, two apertures, three
 
 
 @pytest.fixture(scope="module")
-def demo_dsn(new_database: Callable[[], str]) -> str:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def demo_dsn(new_tables: Callable[[], str]) -> str:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         demo.load(db.session, STARS)
     return url
 
@@ -294,9 +294,9 @@ def test_a_choice_that_no_search_matches_is_a_slice_of_one(db: lcdb.Database) ->
 
 
 def test_code_distinguishes_identical_datasets_by_position(
-    new_database: Callable[[], str],
+    new_tables: Callable[[], str],
 ) -> None:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+    with lcdb.connect(new_tables(), write=True) as db:
         demo.load(db.session, 1)
         first = db.session.scalars(sa.select(DataSet).order_by(DataSet.id).limit(1)).one()
         twin = DataSet(
@@ -419,8 +419,8 @@ def test_a_light_curve_is_read_once_for_many_comparisons(
 
 
 @pytest.mark.slow
-def test_five_hundred_nodes_can_be_clicked_one_by_one(new_database: Callable[[], str]) -> None:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+def test_five_hundred_nodes_can_be_clicked_one_by_one(new_tables: Callable[[], str]) -> None:
+    with lcdb.connect(new_tables(), write=True) as db:
         demo.load(db.session, 1, sectors=(1,))
         root = db.session.scalars(sa.select(DataSet.id).order_by(DataSet.id)).first()
         one = db.session.get(DataSet, root)

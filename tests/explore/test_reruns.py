@@ -144,10 +144,10 @@ def kernel(tmp_path: Path) -> Iterator[Kernel]:
 
 
 @pytest.fixture(scope="module")
-def one_star(new_database: Callable[[], str]) -> str:
+def one_star(new_tables: Callable[[], str]) -> str:
     """URL of a database of one star and its one light curve."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         products = demo.products(1, sectors=[1], cadences=CADENCES, apertures=1, steps=0)
         store(db.session.connection(), list(products))
         db.session.commit()

@@ -21,9 +21,9 @@ HERE: dict[str, Any] = {"photometry": "DEMO aperture 2px", "processing": "raw"}
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str]) -> str:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def url(new_tables: Callable[[], str]) -> str:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         demo.load(db.session, targets=4)
     return url
 

@@ -30,8 +30,8 @@ def put(served: Archive, data_folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str]) -> Iterator[Any]:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+def db(new_tables: Callable[[], str]) -> Iterator[Any]:
+    with lcdb.connect(new_tables(), write=True) as db:
         yield db
 
 
@@ -120,12 +120,11 @@ def test_ingest_of_a_collection_adds_its_light_curves(db: Any, data_folder: Path
 
 def test_fetch_searches_downloads_and_ingests(
     archive: Archive,
-    blank_dsn: str,
+    empty_dsn: str,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lcdb.connect(blank_dsn, write=True, create=True).close()
-    given = ["fetch", "TIC 261136679", "--sector", "1", "--author", "SPOC", "--url", blank_dsn]
+    given = ["fetch", "TIC 261136679", "--sector", "1", "--author", "SPOC", "--url", empty_dsn]
     assert main(given) == 0
     assert "1 file: 1 added (2 light curves)" in capsys.readouterr().out
     assert main(given) == 0
@@ -138,11 +137,10 @@ def test_fetch_searches_downloads_and_ingests(
 
 
 def test_fetch_finds_a_star_by_its_name(
-    archive: Archive, blank_dsn: str, capsys: pytest.CaptureFixture[str]
+    archive: Archive, empty_dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive.stars = {"pi men": (84.29, -80.47)}
-    lcdb.connect(blank_dsn, write=True, create=True).close()
-    given = ["fetch", "pi Men", "--sector", "1", "--author", "SPOC", "--url", blank_dsn]
+    given = ["fetch", "pi Men", "--sector", "1", "--author", "SPOC", "--url", empty_dsn]
     for number, how in enumerate(("half", "broken", "refused")):
         archive.spoilt["pi Men"] = [how]
         # lightkurve remembers the results of searches.

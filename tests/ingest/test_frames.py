@@ -364,17 +364,17 @@ def test_a_frame_without_a_file_is_reported() -> None:
 # Through the front door
 
 
-def test_frames_are_stored_and_listed(blank_dsn: str, tmp_path: Path) -> None:
+def test_frames_are_stored_and_listed(empty_dsn: str, tmp_path: Path) -> None:
     folder = tmp_path / "ffi"
     folder.mkdir()
     for number in (102, 100, 101):
         ffi(folder / f"{number}.fits", number)
-    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True) as db:
         observation = observe(db.session.connection())
         db.session.commit()
         assert db.add_frames(folder)["status"].tolist() == ["added"] * 3
         listed = db.frames(observation)
         assert listed["cadence"].tolist() == [100, 101, 102]
         assert listed["file_path"].tolist()[0] == folder / "100.fits"
-    with lcdb.connect(blank_dsn) as db, pytest.raises(ReadOnlyError, match="add_frames"):
+    with lcdb.connect(empty_dsn) as db, pytest.raises(ReadOnlyError, match="add_frames"):
         db.add_frames(folder)

@@ -52,9 +52,9 @@ FLUX_COLUMNS = {
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
+def db(new_tables: Callable[[], str]) -> Iterator[lcdb.Database]:
     """A database of all the real files."""
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+    with lcdb.connect(new_tables(), write=True) as db:
         report = db.ingest(FILES, on_error="raise", progress=False)
         assert {outcome.status for outcome in report.files} == {"added"}
         yield db

@@ -56,8 +56,8 @@ def write_release(data_folder: Path, tmp_path: Path) -> WriteRelease:
 
 
 @pytest.fixture(scope="module")
-def shared_database(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+def shared_database(new_tables: Callable[[], str]) -> Iterator[lcdb.Database]:
+    with lcdb.connect(new_tables(), write=True) as db:
         yield db
 
 

@@ -31,7 +31,7 @@ KEPLER = "kepler/kplr011446443-2009131105131_llc.fits.gz"
 
 @pytest.fixture
 def db(empty_dsn: str) -> Iterator[lcdb.Database]:
-    with lcdb.connect(empty_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True) as db:
         yield db
 
 
@@ -141,7 +141,7 @@ def test_ingest_names_the_newer_release_and_the_argument_to_pass(
 
 @pytest.mark.parametrize("calls", ["one", "each"])
 def test_ingest_of_two_releases_in_both_orders_ends_in_the_same_database(
-    new_database: Callable[[], str], release: Callable[..., Path], calls: str
+    new_tables: Callable[[], str], release: Callable[..., Path], calls: str
 ) -> None:
     old, new = release(35), release(60, "2021-10-19")
     found = []
@@ -149,7 +149,7 @@ def test_ingest_of_two_releases_in_both_orders_ends_in_the_same_database(
         ([old, new], ["added", "replaced"]),
         ([new, old], ["added", "unchanged"]),
     ):
-        with lcdb.connect(new_database(), write=True, create=True) as db:
+        with lcdb.connect(new_tables(), write=True) as db:
             batches: list[Any] = [order] if calls == "one" else list(order)
             reports = [db.ingest(paths, replace="newer", progress=False) for paths in batches]
             assert [o.status for report in reports for o in report.files] == statuses
@@ -157,7 +157,7 @@ def test_ingest_of_two_releases_in_both_orders_ends_in_the_same_database(
             found.append(content(db))
             assert len(ids(db)) == 2
     assert found[0] == found[1]
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+    with lcdb.connect(new_tables(), write=True) as db:
         db.ingest(new, progress=False)
         assert content(db) == found[0]
 
@@ -242,11 +242,11 @@ def test_ingest_replaces_a_file_of_unknown_release_only_with_an_argument(
 
 
 def test_ingest_of_a_role_that_cannot_create_tables_stores_no_release(
-    blank_dsn: str, release: Callable[..., Path]
+    empty_dsn: str, release: Callable[..., Path]
 ) -> None:
-    with lcdb.connect(blank_dsn, write=True, create=True):
+    with lcdb.connect(empty_dsn, write=True):
         pass
-    engine = sa.create_engine(blank_dsn)
+    engine = sa.create_engine(empty_dsn)
     role = f"ingesting_{os.getpid()}"
     with engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE ROLE {role}")
@@ -263,7 +263,7 @@ def test_ingest_of_a_role_that_cannot_create_tables_stores_no_release(
         assert "unknown" in ingest(engine, release(60), progress=False).files[0].reason
     finally:
         engine.dispose()
-        with sa.create_engine(blank_dsn, poolclass=sa.NullPool).begin() as connection:
+        with sa.create_engine(empty_dsn, poolclass=sa.NullPool).begin() as connection:
             connection.exec_driver_sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
@@ -366,7 +366,7 @@ ADDED = {
 )
 def test_ingest_completes_a_light_curve_that_was_added_without_some_cadences(
     db: lcdb.Database,
-    new_database: Callable[[], str],
+    new_tables: Callable[[], str],
     data_folder: Path,
     author: str,
     part: str,
@@ -380,7 +380,7 @@ def test_ingest_completes_a_light_curve_that_was_added_without_some_cadences(
     (outcome,) = db.ingest(path, progress=False).files
     assert outcome.status == "added"
     assert {*added.datasets} < {*outcome.datasets}
-    with lcdb.connect(new_database(), write=True, create=True) as other:
+    with lcdb.connect(new_tables(), write=True) as other:
         other.ingest(path, progress=False)
         expected = content(other)
         of_file = tables(other)
@@ -446,12 +446,12 @@ def pi_men(data_folder: Path, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_ingest_of_both_releases_of_pi_mensae_ends_in_the_same_tables(
-    new_database: Callable[[], str], pi_men: tuple[Path, Path], data_folder: Path
+    new_tables: Callable[[], str], pi_men: tuple[Path, Path], data_folder: Path
 ) -> None:
     old, new = pi_men
     found = []
     for order in ((old, new), (new, old)):
-        with lcdb.connect(new_database(), write=True, create=True) as db:
+        with lcdb.connect(new_tables(), write=True) as db:
             db.ingest([data_folder / QLP, data_folder / FILE], progress=False)
             before = tables(db)
             for path in order:

@@ -265,9 +265,9 @@ def values(column: Any) -> Any:
 
 
 @pytest.fixture(scope="module", params=["ingest", "add"])
-def filled(request: pytest.FixtureRequest, new_database: Callable[[], str]) -> Iterator[Any]:
+def filled(request: pytest.FixtureRequest, new_tables: Callable[[], str]) -> Iterator[Any]:
     """A database for files, and another for what lightkurve read from them."""
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+    with lcdb.connect(new_tables(), write=True) as db:
         yield request.param, db
 
 

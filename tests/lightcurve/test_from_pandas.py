@@ -51,9 +51,9 @@ def others() -> Iterator[Product]:
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def db(new_tables: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), [*demo.products(4, cadences=80), *others()])
         db.session.commit()
     with lcdb.connect(in_layout(url)) as db:

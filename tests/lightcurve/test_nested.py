@@ -15,9 +15,9 @@ from lcdb_notebook.lightcurve.convert.nested import nest
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def db(new_tables: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(4, cadences=80)))
         db.session.commit()
     with lcdb.connect(in_layout(url)) as db:

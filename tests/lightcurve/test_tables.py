@@ -16,9 +16,9 @@ from lcdb_notebook.lightcurve.convert.tables import arrow_table
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def db(new_tables: Callable[[], str]) -> Iterator[lcdb.Database]:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(2, cadences=80)))
         db.session.commit()
     with lcdb.connect(url) as db:

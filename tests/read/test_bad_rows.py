@@ -27,7 +27,7 @@ CADENCES = 50
 @pytest.fixture
 def db(empty_dsn: str) -> Iterator[lcdb.Database]:
     """Eight stars in one sector, three light curves each of one aperture, and others."""
-    with lcdb.connect(empty_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True) as db:
         store(db.session.connection(), list(demo.products(8, sectors=[1], cadences=CADENCES)))
         db.session.commit()
         yield db
@@ -192,8 +192,8 @@ def shown(value: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def stars(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+def stars(new_tables: Callable[[], str]) -> Iterator[lcdb.Database]:
+    with lcdb.connect(new_tables(), write=True) as db:
         store(db.session.connection(), list(demo.products(1, sectors=[1], cadences=CADENCES)))
         db.session.commit()
         yield db

@@ -39,10 +39,10 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def filled(new_database: Callable[[], str]) -> str:
+def filled(new_tables: Callable[[], str]) -> str:
     """URL of a database of six stars, which tests may write to if they undo it."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         demo.load(db.session, STARS)
         db.session.commit()
     return url

@@ -61,8 +61,8 @@ NOT_KEPT |= {"NAXIS3", "EXTEND", "NEXTEND", "CHECKSUM", "FILENAME", "COMMENT", "
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str], data_folder: Path) -> Iterator[Any]:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+def db(new_tables: Callable[[], str], data_folder: Path) -> Iterator[Any]:
+    with lcdb.connect(new_tables(), write=True) as db:
         db.ingest([data_folder / name for name in FILES.values()], progress=False)
         yield db
 

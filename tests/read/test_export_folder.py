@@ -32,10 +32,10 @@ TARGETS = 6
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> str:
+def url(new_tables: Callable[[], str], in_layout: Callable[[str], str]) -> str:
     """A database of six stars in two sectors: 72 light curves."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         demo.load(db.session, targets=TARGETS)
     return in_layout(url)
 
@@ -49,7 +49,7 @@ def db(url: str) -> Iterator[lcdb.Database]:
 @pytest.fixture
 def writable(empty_dsn: str) -> Iterator[lcdb.Database]:
     """A small database that only this test knows."""
-    with lcdb.connect(empty_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True) as db:
         demo.load(db.session, targets=1, sectors=[1])
         yield db
 

@@ -30,9 +30,9 @@ TARGETS = 5
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> str:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def url(new_tables: Callable[[], str], in_layout: Callable[[str], str]) -> str:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         sky = list(demo.products(TARGETS, cadences=70))
         own = {**sky[0].quality, "tglc_quality_flag": np.arange(70, dtype=np.int32) % 3}
         sky[0] = replace(sky[0], quality=own)
@@ -185,9 +185,9 @@ def test_an_export_that_was_killed_is_continued(
 
 
 def test_a_damaged_light_curve_is_raised_or_skipped_and_named(
-    new_database: Callable[[], str], tmp_path: Path
+    new_tables: Callable[[], str], tmp_path: Path
 ) -> None:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+    with lcdb.connect(new_tables(), write=True) as db:
         store(db.session.connection(), list(demo.products(2, cadences=30)))
         db.session.execute(sa.text("UPDATE dataset SET values = values[1:9] WHERE id = 5"))
         db.session.commit()
@@ -205,10 +205,10 @@ def test_a_damaged_light_curve_is_raised_or_skipped_and_named(
 
 @pytest.mark.own_tables
 def test_files_of_another_database_or_kind_are_not_mixed_in(
-    db: lcdb.Database, new_database: Callable[[], str], tmp_path: Path
+    db: lcdb.Database, new_tables: Callable[[], str], tmp_path: Path
 ) -> None:
     db.search().export(tmp_path, format="parquet")
-    with lcdb.connect(new_database(), write=True, create=True) as other:
+    with lcdb.connect(new_tables(), write=True) as other:
         sky = list(demo.products(3, cadences=30, apertures=1))
         sky[0] = replace(
             sky[0], quality={**sky[0].quality, "tglc_quality_flag": np.zeros(30, np.int32)}

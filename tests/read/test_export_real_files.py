@@ -87,8 +87,8 @@ class Stored(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+def db(new_tables: Callable[[], str]) -> Iterator[lcdb.Database]:
+    with lcdb.connect(new_tables(), write=True) as db:
         yield db
 
 

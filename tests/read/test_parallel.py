@@ -61,10 +61,10 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str]) -> str:
+def url(new_tables: Callable[[], str]) -> str:
     """Twelve synthetic stars in two sectors, two apertures, three steps; one is damaged."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(12, cadences=60)))
         db.session.commit()
     return url
@@ -201,9 +201,9 @@ def test_an_exception_that_cannot_be_pickled_is_reported(
     assert set(db.search(1).map(odd, datasets="record", **ways)["error"]) == {"OddError: 1 and 2"}
 
 
-def test_a_light_curve_that_cannot_be_read_is_a_row(new_database: Callable[[], str]) -> None:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def test_a_light_curve_that_cannot_be_read_is_a_row(new_tables: Callable[[], str]) -> None:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(3, cadences=60)))
         db.session.execute(sa.text("UPDATE dataset SET values = values[1:9] WHERE id = 5"))
         db.session.commit()

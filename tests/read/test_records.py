@@ -62,10 +62,10 @@ def product(target: int, sector: int, **changes: Any) -> Product:
 
 
 @pytest.fixture(scope="module")
-def sessions(new_database: Callable[[], str], undone: Callable[[str], Any]) -> Any:
+def sessions(new_tables: Callable[[], str], undone: Callable[[str], Any]) -> Any:
     """Sessions on two stars in sectors 1 and 2, two light curves each: eight in all."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         products = [product(target, sector) for target in (101, 102) for sector in (1, 2)]
         outcomes = store(db.session.connection(), products)
         assert not [outcome.error for outcome in outcomes if outcome.error]

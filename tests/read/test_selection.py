@@ -39,10 +39,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> str:
+def url(new_tables: Callable[[], str], in_layout: Callable[[str], str]) -> str:
     """Six synthetic stars in two sectors, two apertures, three steps; one more in two catalogs."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         sky = list(demo.products(TARGETS, cadences=100))
         store(db.session.connection(), [*sky, _twin("TIC"), _twin("DEMO")])
         db.session.commit()
@@ -640,7 +640,7 @@ def pipelines(url: str) -> None:
 @pytest.fixture
 def star(empty_dsn: str) -> Iterator[lcdb.Selection]:
     """A star in sector 1 by SPOC (20 and 120 s) and QLP (two orbits), in sector 2 by QLP alone."""
-    with lcdb.connect(empty_dsn, write=True, create=True):
+    with lcdb.connect(empty_dsn, write=True):
         pipelines(empty_dsn)
     with lcdb.connect(empty_dsn) as db:
         yield db.search(900)
@@ -778,7 +778,7 @@ def test_read_infers_a_unit_that_the_description_does_not_have(
             Curve(Named("Small", "x"), Named(name, "x"), 0, np.array(flux), None),
         ),
     )
-    with lcdb.connect(empty_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True) as db:
         store(db.session.connection(), [product])
         db.session.execute(sa.text("UPDATE photometric_source SET description = 'x'"))
         db.session.execute(sa.text("UPDATE processing_method SET description = 'x'"))

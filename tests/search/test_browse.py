@@ -26,10 +26,10 @@ KIC_1, KIC_3 = (sum(str(number).startswith(digit) for number in KIC) for digit i
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
+def db(new_tables: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
     """The demonstration data, with a catalog of targets without observations."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         demo.load(db.session, 8)
         kepler = Mission(name="Kepler", time_epoch=2454833, time_format_name="bkjd")
         db.session.add(MissionCatalog(name="KIC", host_mission=kepler))

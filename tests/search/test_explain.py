@@ -49,10 +49,10 @@ def product(target: int, catalog: str = "TIC") -> Product:
 
 
 @pytest.fixture(scope="module")
-def sessions(new_database: Callable[[], str], undone: Callable[[str], Any]) -> Any:
+def sessions(new_tables: Callable[[], str], undone: Callable[[str], Any]) -> Any:
     """Sessions on two stars, one of which shares its number with another catalog's."""
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         products = [product(101), product(102), product(102, "Gaia DR3")]
         store(db.session.connection(), products)
         db.session.commit()

@@ -39,8 +39,8 @@ def product(target: int, mission: str, author: str, exptime: int) -> Product:
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str]) -> Iterator[Any]:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+def db(new_tables: Callable[[], str]) -> Iterator[Any]:
+    with lcdb.connect(new_tables(), write=True) as db:
         store(
             db.session.connection(),
             [

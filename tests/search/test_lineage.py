@@ -635,9 +635,9 @@ def test_names_beyond_ascii_are_written_as_headers_can_hold_them(sky: Sky) -> No
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def db(new_tables: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         demo.load(db.session, 2, sectors=[1], progress=False)
     with lcdb.connect(in_layout(url)) as db:
         yield db

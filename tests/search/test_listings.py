@@ -53,10 +53,10 @@ def product(catalog: str, target: int, season: int, **changes: Any) -> Product:
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
+def db(new_tables: Callable[[], str], in_layout: Callable[[str], str]) -> Iterator[lcdb.Database]:
     """Stars 1 to 3 of TESS, 1 and 2 in two sectors; stars 2 and 9 of Kepler; frames and flags."""
-    url = new_database()
-    with lcdb.connect(url, create=True, write=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         products = [product("TIC", t, s) for t, s in ((1, 1), (1, 2), (2, 1), (2, 2), (3, 1))]
         products += [product("KIC", t, 4) for t in (2, 9)]
         outcomes = store(db.session.connection(), products)
@@ -338,9 +338,9 @@ def test_an_argument_that_a_listing_does_not_take_is_refused_and_not_ignored(
     assert "sector" in str(raised.value)
 
 
-def test_a_number_beside_a_missing_one_keeps_all_its_digits(blank_dsn: str) -> None:
+def test_a_number_beside_a_missing_one_keeps_all_its_digits(empty_dsn: str) -> None:
     number = 5707485527450614657  # odd, and beyond 2**53: no float64 holds it
-    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True) as db:
         mission = Mission(name="TESS", time_epoch=Decimal(2457000), time_format_name="btjd")
         observation = Observation(
             cadence_reference=np.array([1]), instrument=Instrument(name="TESS")

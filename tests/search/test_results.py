@@ -15,9 +15,9 @@ from lcdb_notebook.models import PhotometricSource, ProcessingMethod
 
 
 @pytest.fixture
-def db(blank_dsn: str) -> Iterator[lcdb.Database]:
+def db(empty_dsn: str) -> Iterator[lcdb.Database]:
     """Two stars in one sector, whose sources and methods have names that mean "nothing"."""
-    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+    with lcdb.connect(empty_dsn, write=True) as db:
         store(db.session.connection(), list(demo.products(2, sectors=[1], cadences=20)))
         for statement in (
             "UPDATE processing_method SET name = 'raw' WHERE name = 'DEMO DET'",

@@ -373,10 +373,10 @@ FROM generate_series(1, {STARS // 2}) n;
 
 
 @pytest.fixture(scope="module")
-def large(new_database: Callable[[], str]) -> Iterator[lcdb.Database]:
+def large(new_tables: Callable[[], str]) -> Iterator[lcdb.Database]:
     """A database of 200,000 stars, each with one short light curve."""
-    url = new_database()
-    with lcdb.connect(url, create=True, write=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         if db.session.scalar(sa.text("SELECT usesuper FROM pg_user WHERE usename = current_user")):
             # A million rows whose foreign keys are right need not be checked one by one.
             db.session.execute(sa.text("SET LOCAL session_replication_role = replica"))
@@ -732,10 +732,10 @@ def _load_crowd() -> Any:
 @pytest.fixture(
     scope="module", params=[100_000, pytest.param(1_000_000, marks=pytest.mark.slow)], ids=str
 )
-def crowd(new_database: Callable[[], str], request: pytest.FixtureRequest) -> Iterator[Any]:
+def crowd(new_tables: Callable[[], str], request: pytest.FixtureRequest) -> Iterator[Any]:
     """A large database as pipelines fill it: sector by sector, in the order of no number."""
-    url = new_database()
-    with lcdb.connect(url, create=True, write=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         if not db.session.scalar(
             sa.text("SELECT usesuper FROM pg_user WHERE usename = current_user")
         ):

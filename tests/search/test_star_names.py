@@ -29,8 +29,8 @@ def stars(served: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def db(new_database: Callable[[], str], data_folder: Path) -> Iterator[Any]:
-    with lcdb.connect(new_database(), write=True, create=True) as db:
+def db(new_tables: Callable[[], str], data_folder: Path) -> Iterator[Any]:
+    with lcdb.connect(new_tables(), write=True) as db:
         db.ingest([data_folder / name for name in FILES], progress=False)
         yield db
 

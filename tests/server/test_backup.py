@@ -55,11 +55,11 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def filled(new_database: Callable[[], str]) -> str:
+def filled(new_tables: Callable[[], str]) -> str:
     """URL of a database with rows in every table, and with every kind of value in them."""
-    url = new_database()
+    url = new_tables()
     values = np.array([np.nan, np.inf, -np.inf, 0.1 + 0.2, -0.0, 5e-324, 1.7e308])
-    with lcdb.connect(url, write=True, create=True) as db:
+    with lcdb.connect(url, write=True) as db:
         demo.load(db.session, 2)
         night = Night(
             instrument=Instrument(name="Ä 'quoted' \\ name", properties={"gain": [5.2, None]}),
@@ -611,12 +611,12 @@ FOUND_DIFFERENTLY = (
 def test_restore_refuses_code_unless_the_file_is_trusted(
     statements: list[str],
     named: str,
-    new_database: Callable[[], str],
+    new_tables: Callable[[], str],
     blank_dsn: str,
     tmp_path: Path,
 ) -> None:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         extensions = set(db.session.scalars(sa.text("SELECT name FROM pg_available_extensions")))
         if named == "extension" and "vector" not in extensions:
             pytest.skip("this server has no extension vector")

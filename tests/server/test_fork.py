@@ -43,9 +43,9 @@ CONTEXT = multiprocessing.get_context("fork") if hasattr(os, "fork") else None
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str]) -> str:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def url(new_tables: Callable[[], str]) -> str:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(STARS, sectors=[1], cadences=200)))
         db.session.commit()
     return url
@@ -301,10 +301,10 @@ def test_uncommitted_changes_of_the_parent_are_an_error_in_a_child(url: str) -> 
 
 
 def test_a_child_that_cannot_connect_names_the_alternative(
-    new_database: Callable[[], str],
+    new_tables: Callable[[], str],
 ) -> None:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True):
+    url = new_tables()
+    with lcdb.connect(url, write=True):
         pass
     with lcdb.connect(url) as db:
         assert db.targets().empty

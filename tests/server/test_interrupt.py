@@ -34,9 +34,9 @@ SOON = 1.0
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str]) -> str:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def url(new_tables: Callable[[], str]) -> str:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(2, sectors=[1], cadences=100)))
         db.session.commit()
     return url
@@ -205,13 +205,13 @@ processing_method_id, slowly(values) AS values, errors FROM dataset_rows
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_a_bulk_read_is_interrupted_inside_its_copy(
-    new_database: Callable[[], str],
+    new_tables: Callable[[], str],
     watcher: sa.Connection,
     caplog: pytest.LogCaptureFixture,
     read: Callable[[lcdb.Database, lcdb.Selection, list[DataSet]], Any],
 ) -> None:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(2, sectors=[1], cadences=100)))
         db.session.commit()
         with lcdb.connect(url) as reader:

@@ -49,12 +49,12 @@ SIZE = 3
 
 
 @pytest.fixture(scope="module")
-def direct(new_database: Callable[[], str], pytestconfig: pytest.Config) -> sa.URL:
+def direct(new_tables: Callable[[], str], pytestconfig: pytest.Config) -> sa.URL:
     """URL of a database with the demonstration data, without a pooler."""
     if pytestconfig.getoption("--lcdb-dsn"):
         pytest.skip("PgBouncer is tried with the embedded server")
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         demo.load(db.session, 4)
         db.session.execute(sa.text("CREATE TABLE spare (x int)"))
         db.session.execute(sa.text("CREATE TABLE of_strangers (x int)"))

@@ -24,9 +24,9 @@ Attempt = tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
-def url(new_database: Callable[[], str]) -> str:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+def url(new_tables: Callable[[], str]) -> str:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(2, sectors=[1], cadences=20)))
         db.session.execute(sa.text("CREATE TABLE spare (x int)"))
         db.session.execute(sa.text("CREATE MATERIALIZED VIEW seen AS SELECT 1 AS x"))
@@ -406,8 +406,8 @@ def test_reading_costs_no_round_trip_more(db: lcdb.Database, url: str) -> None:
             outside.rollback()
 
 
-def test_one_argument_enables_writing(blank_dsn: str) -> None:
-    with lcdb.connect(blank_dsn, write=True, create=True) as db:
+def test_one_argument_enables_writing(empty_dsn: str) -> None:
+    with lcdb.connect(empty_dsn, write=True) as db:
         run(db, f"{WRITE}; SET LOCAL work_mem = '5MB'")
         assert len(db.processing_methods()) == 1
 

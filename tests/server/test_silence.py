@@ -274,10 +274,10 @@ def test_connect_takes_other_keepalives_from_the_url(through: FrozenProxy) -> No
 
 
 def test_calls_wait_for_the_server_a_known_number_of_times(
-    new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+    new_tables: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = new_database()
-    with lcdb.connect(url, write=True, create=True) as db:
+    url = new_tables()
+    with lcdb.connect(url, write=True) as db:
         store(db.session.connection(), list(demo.products(8, sectors=[1], cadences=20)))
         db.session.commit()
     waits: dict[str, int] = {}
