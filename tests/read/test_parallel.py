@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
-import dask.dataframe as dd
-import distributed
 import numpy as np
 import pandas as pd
 import psutil
@@ -46,10 +44,6 @@ from lcdb_notebook.search.grouped import group
 # Workers cannot import the modules of tests, as they cannot import a notebook.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
-# Neither is typed.
-Client: Any = distributed.Client
-LocalCluster: Any = distributed.LocalCluster
-
 PASSWORD = "open-sesame-42"
 SECONDS = 60
 
@@ -78,7 +72,11 @@ def db(url: str) -> Iterator[lcdb.Database]:
 
 @pytest.fixture(scope="module")
 def cluster(url: str) -> Iterator[Any]:
-    with LocalCluster(
+    # Only slow tests need it, and every process of the tests would import it while collecting.
+    import distributed
+
+    local: Any = distributed.LocalCluster  # not typed
+    with local(
         n_workers=2, threads_per_worker=1, dashboard_address=None, env={"LCDB_URL": url}
     ) as cluster:
         yield cluster
@@ -86,7 +84,10 @@ def cluster(url: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def client(cluster: Any) -> Iterator[Any]:
-    with Client(cluster, set_as_default=False) as client:
+    import distributed
+
+    connect: Any = distributed.Client  # not typed
+    with connect(cluster, set_as_default=False) as client:
         yield client
 
 
@@ -369,23 +370,27 @@ def with_password(url: str) -> tuple[str, str]:
     return parsed.set(password=password).render_as_string(hide_password=False), password
 
 
-class Seen(distributed.SchedulerPlugin):
-    """All that a scheduler is given to do, pickled."""
+def new_witness() -> Any:
+    """Return a plugin of a scheduler that keeps all that it is given to do, pickled."""
+    from distributed import SchedulerPlugin
 
-    def __init__(self) -> None:
-        self.pickled: list[bytes] = []
-        self.shown: list[str] = []
+    class Seen(SchedulerPlugin):
+        def __init__(self) -> None:
+            self.pickled: list[bytes] = []
+            self.shown: list[str] = []
 
-    def update_graph(self, scheduler: Any, *, keys: Any, **_: Any) -> None:
-        for key in keys:
-            self.pickled.append(cloudpickle.dumps(scheduler.tasks[key].run_spec))
-            self.shown.append(f"{key} {scheduler.tasks[key].run_spec!r}")
+        def update_graph(self, scheduler: Any, *, keys: Any, **_: Any) -> None:
+            for key in keys:
+                self.pickled.append(cloudpickle.dumps(scheduler.tasks[key].run_spec))
+                self.shown.append(f"{key} {scheduler.tasks[key].run_spec!r}")
+
+    return Seen()
 
 
 @pytest.mark.slow
 def test_no_password_is_sent_to_the_scheduler(url: str, cluster: Any, client: Any) -> None:
     secret_url, password = with_password(url)
-    seen = Seen()
+    seen = new_witness()
     cluster.scheduler.add_plugin(seen, name="seen")
     try:
         with lcdb.connect(secret_url) as db:
@@ -735,6 +740,8 @@ def test_results_that_are_left_in_the_folder_are_one_table(
     limit: str,
     number: float,
 ) -> None:
+    import dask.dataframe as dd
+
     monkeypatch.setattr(checkpoint, limit, number)
     monkeypatch.setattr(batches, "_FIRST", 3)
     monkeypatch.setattr(batches, "_MOST", 3)
