@@ -17,8 +17,8 @@ import pytest
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 SECONDS_PER_CELL = 600
 
-FAST = ("01", "05")
-"""Where everybody begins, and the one that maps classes; the others run in make test-all."""
+FAST = ("01",)
+"""Where everybody begins; the others run in make test-all."""
 
 
 @pytest.fixture

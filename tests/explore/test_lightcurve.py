@@ -360,7 +360,13 @@ def test_flags_of_other_types_take_part_in_presets_alone(one: Selection) -> None
 
 
 @pytest.mark.parametrize(
-    ("method", "period"), [("bls", 2.7), ("bls", 11.3), ("lombscargle", 2.7), ("lombscargle", 0.31)]
+    ("method", "period"),
+    [
+        ("bls", 2.7),
+        pytest.param("bls", 11.3, marks=pytest.mark.slow),
+        pytest.param("lombscargle", 2.7, marks=pytest.mark.slow),
+        ("lombscargle", 0.31),
+    ],
 )
 def test_the_strongest_peak_is_at_the_period_that_is_in_the_data(
     method: Method, period: float

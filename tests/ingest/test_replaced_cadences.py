@@ -108,7 +108,7 @@ def by_cadence(db: lcdb.Database, target: int) -> dict[Any, dict[int, Any]]:
     return found
 
 
-@pytest.mark.parametrize("calls", ["one", "each"])
+@pytest.mark.parametrize("calls", [pytest.param("one", marks=pytest.mark.slow), "each"])
 @pytest.mark.parametrize(
     ("rows", "other_flux"),
     [

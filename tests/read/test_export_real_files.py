@@ -45,14 +45,14 @@ SHORTEST = {
 }.values()
 
 
-def parameters(files: list[Path]) -> pytest.MarkDecorator:
+def parameters(files: list[Path], *, slow: str = "") -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         "path",
         [
             pytest.param(
                 path,
                 id="/".join(path.parts[-3:])[-70:],
-                marks=[] if path in SHORTEST else pytest.mark.slow,
+                marks=[] if path in SHORTEST and path.parent.name != slow else pytest.mark.slow,
             )
             for path in files
         ],
@@ -181,7 +181,8 @@ def unit_of(curve: Curve) -> str:
     return described.partition("]")[0]
 
 
-@every_file
+# That of LC-qsp has 15 light curves, each of which is read four times.
+@parameters(FILES, slow="LC-qsp")
 def test_lightkurve_reads_the_light_curve_of_the_database_from_fits(
     stored: Callable[[Path], list[Stored]], path: Path
 ) -> None:
@@ -310,10 +311,16 @@ def test_ingest_of_exported_files_changes_nothing(
     ("target", "search", "window", "period"),
     [
         # Gillon et al. 2009; Vanderburg et al. 2020.
-        (402026209, {"sector": 2, "processing": "PDCSAP"}, (1.0, 1.7), 1.33823),
-        (267574918, {"sector": 56, "processing": "DET_SML"}, (1.2, 1.6), 1.40794),
+        pytest.param(
+            *(402026209, {"sector": 2, "processing": "PDCSAP"}, (1.0, 1.7), 1.33823),
+            id="WASP-4 b",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *(267574918, {"sector": 56, "processing": "DET_SML"}, (1.2, 1.6), 1.40794),
+            id="WD 1856 b",
+        ),
     ],
-    ids=["WASP-4 b", "WD 1856 b"],
 )
 def test_box_least_squares_finds_the_planets_in_exported_files(
     db: lcdb.Database,

@@ -477,6 +477,10 @@ def test_a_full_disk_leaves_no_incomplete_backup(filled: str, tmp_path: Path) ->
         subprocess.run(["umount", tmp_path], check=True)
 
 
+# Both raise the same exception.
+SIGNALS = [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+
+
 @contextmanager
 def kept_waiting(url: str, program: str) -> Iterator[Callable[[], bool]]:
     """Lock a table that the program uses; yield a function that returns whether it waits for it."""
@@ -491,7 +495,7 @@ def kept_waiting(url: str, program: str) -> Iterator[Callable[[], bool]]:
         yield lambda: bool(watch.scalar(query, {"program": program}))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupted_backup_leaves_no_file_and_no_program(
     number: signal.Signals, filled: str, tmp_path: Path
 ) -> None:
@@ -509,7 +513,7 @@ def test_an_interrupted_backup_leaves_no_file_and_no_program(
     assert psutil.wait_procs(programs, timeout=30)[1] == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupted_restore_changes_nothing(
     number: signal.Signals, dump: Path, blank_dsn: str
 ) -> None:
