@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import tracemalloc
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ def assert_identical(first: Product, second: Product) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@functools.cache
 def planets() -> list[int]:
     table = demo.truth()
     return [int(target) for target in table["target"][table["kind"] == "planet"]]
