@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -213,8 +214,14 @@ def _add(lightcurve: Any, columns: Mapping[str, _Column]) -> None:
         if name in lightcurve.colnames:
             continue
         values = column.at(cadence)
-        written = _UNITS.get(column.unit, column.unit)
-        unit = units.Unit(written, parse_strict="silent") if written else None
-        if isinstance(unit, units.UnrecognizedUnit):
-            unit = None
+        unit = _known(column.unit)
         lightcurve[name] = values if unit is None else units.Quantity(values, unit, copy=False)
+
+
+# For a unit that it does not know, astropy looks for similar ones, which takes 10 ms.
+@lru_cache
+def _known(written: str) -> Any:
+    from astropy import units
+
+    unit = units.Unit(_UNITS.get(written, written), parse_strict="silent") if written else None
+    return None if isinstance(unit, units.UnrecognizedUnit) else unit

@@ -234,22 +234,27 @@ def _unit_of(data: LightCurveData) -> Any:
         ) from None
 
 
-@lru_cache
 def _unit(unit: str) -> Any:
+    known = _known(unit.strip())
+    if known is None:
+        raise DataError(
+            f"flux cannot have the unit {unit!r}, which is in brackets in the description of its "
+            "processing method or photometric source; correct it, for example to [mag] or "
+            "[electron / s]"
+        )
+    return known
+
+
+# For a unit that it does not know, astropy looks for similar ones, which takes 10 ms.
+@lru_cache
+def _known(unit: str) -> Any:
     from astropy import units
 
-    cause: Exception | None = None
     try:
-        known = units.Unit(unit.strip())
-        if isinstance(known, units.UnitBase):
-            return known
-    except (ValueError, TypeError) as error:
-        cause = error
-    raise DataError(
-        f"flux cannot have the unit {unit!r}, which is in brackets in the description of its "
-        "processing method or photometric source; correct it, for example to [mag] or "
-        "[electron / s]"
-    ) from cause
+        known = units.Unit(unit)
+    except (ValueError, TypeError):
+        return None
+    return known if isinstance(known, units.UnitBase) else None
 
 
 def _quantity(values: npt.NDArray[np.float64], unit: Any) -> Any:
