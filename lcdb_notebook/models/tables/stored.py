@@ -80,7 +80,7 @@ class StoredColumn(NamedTuple):
 
 def model_names() -> list[str]:
     """Return the names of the tables of the models."""
-    return [table.name for table in Base.metadata.sorted_tables]
+    return [table.name for table in Base.metadata.tables.values()]
 
 
 def literal_names(names: Iterable[str]) -> str:
