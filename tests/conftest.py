@@ -125,9 +125,11 @@ INSTALLED = (
 """What .ci/run installs: words of the reasons why tests are skipped without it."""
 
 LONGEST_GROUPS = (
+    "tests/test_packaging.py",
     "lab",
     "voila",
     "tests/read/test_parallel.py",
+    "tests/server/test_faults.py",
     "tests/test_tools.py",
     "tests/test_notebooks.py",
     "tests/explore/test_reruns.py",
@@ -141,7 +143,10 @@ LONGEST_GROUPS = (
     "tests/models/test_migrations.py",
     "tests/lightcurve/test_clock.py",
 )
-"""They begin first: begun last, one of them would keep a processor waiting for the other."""
+"""They begin first: begun last, one of them would keep a processor waiting for the other.
+
+The slow tests of packaging wait minutes for downloads.
+"""
 
 
 # Programs: `make soak` and `make screenshots` run them.
