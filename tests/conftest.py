@@ -165,7 +165,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--lcdb-cases",
         metavar="N",
         type=int,
-        help="run only the first N cases of each parametrised test (default: all)",
+        help="run only the first N cases of each test with parameters, except of tests that are "
+        "marked every_case (default: all)",
     )
 
 
@@ -173,6 +174,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "database: uses a PostgreSQL server (set by its fixtures)")
     config.addinivalue_line("markers", "slow: takes long, or repeats another with a variation")
     config.addinivalue_line("markers", "own_tables: not in other layouts (see in_layout)")
+    config.addinivalue_line("markers", "every_case: --lcdb-cases does not apply to its cases")
     config.stash[LEFT_OUT] = 0
     if not hasattr(config, "workerinput"):
         config.stash[SERVER] = EmbeddedServer()
@@ -234,19 +236,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Put the longest groups first; mark the tests that use a server, for ``-m database``."""
     items[:] = [item for item in items if not _needs_other_tables(item)]
     if most := config.getoption("--lcdb-cases"):
-        items[:] = _first_cases(items, most)
+        further = [*_further_cases(items, most)]
+        config.hook.pytest_deselected(items=further)
+        items[:] = [item for item in items if item not in {*further}]
     items.sort(key=lambda item: _place(item.nodeid))
     for item in items:
         if "server_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.database)
 
 
-def _first_cases(items: Iterable[pytest.Item], most: int) -> Iterator[pytest.Item]:
+def _further_cases(items: Iterable[pytest.Item], most: int) -> Iterator[pytest.Item]:
     seen: Counter[str] = Counter()
     for item in items:
         test, _, _ = item.nodeid.partition("[")
         seen[test] += 1
-        if seen[test] <= most:
+        if seen[test] > most and item.get_closest_marker("every_case") is None:
             yield item
 
 
@@ -266,8 +270,8 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
-    # A search for garbage takes as long as what is kept is large. The default of 700 new objects
-    # is for programs that keep little.
+    # A search for garbage takes as long as what is kept is large, and by default there is one for
+    # each few hundred new objects.
     gc.set_threshold(20_000)
 
 
@@ -276,8 +280,10 @@ def pytest_deselected(items: Iterable[pytest.Item]) -> None:
         item.config.stash[LEFT_OUT] += item.get_closest_marker("slow") is not None
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    # pytest and each shell of IPython search for garbage again before the process ends.
+    # After the fixtures. pytest and each shell of IPython would search for garbage once more before
+    # the process ends.
     gc.collect()
     gc.freeze()
     if hasattr(session.config, "workeroutput"):

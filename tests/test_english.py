@@ -350,7 +350,7 @@ def test_offences_are_found_by_line(tmp_path: Path, name: str, text: str, lines:
 
 
 def test_each_phrase_begins_where_a_word_does() -> None:
-    begin = re.compile(r"(?:\(\?<!\w+\\s\))*\\b")
+    begin = re.compile(r"(?:\(\?<!\w+\\s\))*\\b[\w(]")
     assert not [phrase for phrase in BANNED | BANNED_IN_NAMES if not begin.match(phrase)]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ __all__ = [
     "is_magnitude",
     "known_unit",
     "may_be_magnitude",
+    "unit_of_astropy",
 ]
 
 POSITIONS: Mapping[str, str] = MappingProxyType(
@@ -59,6 +62,39 @@ def known_unit(unit: str, photometry: str | None, processing: str | None) -> str
     if unit:
         return unit
     return KNOWN_UNITS.get(processing or "") or KNOWN_UNITS.get(photometry or "") or ""
+
+
+def unit_of_astropy(written: str) -> Any:
+    """Return the unit that astropy knows by a name, at present.
+
+    Raises
+    ------
+    ValueError
+        If it knows none; with its message, which names similar ones.
+
+    Examples
+    --------
+    >>> unit_of_astropy("electron / s")
+    Unit("electron / s")
+    """
+    from astropy import units
+
+    found, message = _parsed(written, units.get_current_unit_registry())
+    if found is None:
+        raise ValueError(message)
+    return found
+
+
+# To look for similar names takes astropy 10 ms. Units that a user enables make another registry.
+@lru_cache
+def _parsed(written: str, _registry: Any) -> tuple[Any, str]:
+    from astropy import units
+
+    try:
+        found = units.Unit(written)
+    except (ValueError, TypeError) as error:
+        return None, str(error)
+    return (found, "") if isinstance(found, units.UnitBase) else (None, "It is not a plain unit.")
 
 
 def may_be_magnitude(photometry: str | None, processing: str | None) -> bool:

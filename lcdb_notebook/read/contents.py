@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from sqlalchemy import orm
 
 from lcdb_notebook.errors import ArgumentError
 from lcdb_notebook.lightcurve.record import LightCurveData
+from lcdb_notebook.lightcurve.units import unit_of_astropy
 from lcdb_notebook.models.tables.contents import COLUMNS, HEADERS
 from lcdb_notebook.read.fetch import Arrays, Pair, fetch
 from lcdb_notebook.search import layout
@@ -214,14 +215,13 @@ def _add(lightcurve: Any, columns: Mapping[str, _Column]) -> None:
         if name in lightcurve.colnames:
             continue
         values = column.at(cadence)
-        unit = _known(column.unit)
+        unit = _unit(column.unit)
         lightcurve[name] = values if unit is None else units.Quantity(values, unit, copy=False)
 
 
-# For a unit that it does not know, astropy looks for similar ones, which takes 10 ms.
-@lru_cache
-def _known(written: str) -> Any:
-    from astropy import units
-
-    unit = units.Unit(_UNITS.get(written, written), parse_strict="silent") if written else None
-    return None if isinstance(unit, units.UnrecognizedUnit) else unit
+def _unit(written: str) -> Any:
+    if not written:
+        return None
+    with suppress(ValueError):
+        return unit_of_astropy(_UNITS.get(written, written))
+    return None

@@ -349,6 +349,17 @@ def test_an_invalid_unit_is_named() -> None:
         convert.to_lightcurve(record(unit="photons per moon"))
 
 
+def test_a_unit_is_known_while_it_is_enabled() -> None:
+    from astropy import units
+
+    zork = units.def_unit("zork")
+    for _ in range(2):
+        with pytest.raises(DataError, match="'zork'"):
+            convert.to_lightcurve(record(unit="zork"))
+        with units.add_enabled_units([zork]):
+            assert convert.to_lightcurve(record(unit="zork")).flux.unit == zork
+
+
 def test_magnitudes_become_relative_flux_with_pogsons_ratio() -> None:
     magnitude = np.full(SIZE, 10.0)
     magnitude[20] = 12.5  # a hundredth

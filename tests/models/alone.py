@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 if __name__ == "__main__":
-    # What the parent has imported stays: to search it for garbage takes as long as the test.
+    # Searching what the parent has imported for garbage would take as long as the test.
     gc.freeze()
     job: Any = globals()["JOB"]
     # That of the test that is run, not of the first one that was.

@@ -24,6 +24,9 @@ from lcdb_notebook.models import (
     Target,
     TargetSpecificTime,
 )
+from lcdb_notebook.search import browse
+from lcdb_notebook.search.browse import TargetFilter
+from lcdb_notebook.search.size import Size
 
 from .conftest import make_sky
 
@@ -208,6 +211,10 @@ def test_fields_in_a_separate_table_are_searched_alike(db: lcdb.Database) -> Non
     assert db.targets(scan_name="up")["target"].tolist() == [1]
     assert db.observations(scan_name="up")["scan_name"].tolist() == ["up"]
     assert db.lightcurve(1, scan_name="up").meta["SCAN_RATE"] == 0.5
+    with db.session_scope() as session:
+        assert browse.choices(session)["scan_name"] == ["up"]
+        for whole in (Size(1), Size(1, exact=False)):
+            assert browse.counts(session, TargetFilter(), "scan_name", whole) == {"up": 1}
     db.session.expunge_all()
     found = db.session.query(Observation).filter_by(type="scan_observation").one()
     assert isinstance(found, scan_observation)

@@ -63,6 +63,7 @@ every_file = parameters(FILES)
 # lightkurve reads no HDF5.
 every_fits_file = parameters([path for path in FILES if path.name.endswith(".fits.gz")])
 pytestmark = [
+    pytest.mark.every_case,
     pytest.mark.skipif(not FILES, reason=f"no real light curves in {DATA} (LCDB_TEST_DATA)"),
     pytest.mark.filterwarnings("ignore::UserWarning:lightkurve"),
 ]
@@ -181,7 +182,7 @@ def unit_of(curve: Curve) -> str:
     return described.partition("]")[0]
 
 
-# That of LC-qsp has 15 light curves, each of which is read four times.
+# The file in LC-qsp has 15 light curves, each of which is read four times.
 @parameters(FILES, slow="LC-qsp")
 def test_lightkurve_reads_the_light_curve_of_the_database_from_fits(
     stored: Callable[[Path], list[Stored]], path: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ import lcdb_notebook as lcdb
 from lcdb_notebook import demo
 from lcdb_notebook.models import Mission, MissionCatalog, Target
 from lcdb_notebook.search import browse
-from lcdb_notebook.search.browse import Page, TargetFilter, TargetRow
+from lcdb_notebook.search.browse import Page, TargetFilter, TargetRow, spread
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.size import Size
+
+pytestmark = pytest.mark.every_case
 
 MANY = 20_000
 KIC = [3 * number for number in range(MANY)]
@@ -224,22 +227,24 @@ def test_each_number_is_what_the_filter_then_leaves(session: orm.Session, facet:
 
 
 @pytest.mark.own_tables
-def test_counts_of_the_same_digits_share_a_sample_until_there_are_more_targets(
-    db: lcdb.Database, statements: list[str]
+def test_counts_of_the_same_digits_share_a_sample_for_some_seconds(
+    db: lcdb.Database, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def looked_up(digits: str) -> int:
         statements.clear()
-        browse.counts(writer, TargetFilter(digits), "sector", Size(MANY, exact=False))
+        browse.counts(separate, TargetFilter(digits), "sector", Size(MANY, exact=False))
         return sum("LATERAL" in sql and "target.name" in sql for sql in statements)
 
-    engine = sa.create_engine(db.session.get_bind().engine.url)
-    with orm.Session(engine) as writer:
+    now = 0.0
+    monkeypatch.setattr(spread, "time", SimpleNamespace(monotonic=lambda: now))
+    engine = sa.create_engine(db.session.get_bind().engine.url, poolclass=sa.NullPool)
+    with orm.Session(engine) as separate:
         assert [looked_up(digits) for digits in ("5", "5", "", "5")] == [1, 0, 1, 0]
-        catalog = writer.scalars(sa.select(MissionCatalog.id)).first()
-        more = [{"catalog_id": catalog, "name": 10**9 + number} for number in range(1_000)]
-        writer.execute(sa.insert(Target), more)
-        assert looked_up("5") == 1
-    engine.dispose()
+        now = 11.0
+        assert [looked_up(digits) for digits in ("5", "5")] == [1, 0]
+        # At most sixteen are kept, and the one that was used last is among them.
+        assert [looked_up(str(number)) for number in range(10, 25)] == 15 * [1]
+        assert [looked_up(digits) for digits in ("5", "99", "5", "10")] == [0, 1, 0, 1]
 
 
 def test_values_are_listed_without_counting_anything(

@@ -428,7 +428,7 @@ def dataset_locked(url: str) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("command", ["backup", pytest.param("restore", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("command", ["backup", "restore"])
 def test_no_command_line_of_a_child_has_it(
     command: str, server: Server, blank: str, tmp_path: Path
 ) -> None:

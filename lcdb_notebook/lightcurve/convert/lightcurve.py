@@ -25,7 +25,7 @@ from lcdb_notebook.lightcurve.convert.columns import (
 )
 from lcdb_notebook.lightcurve.quality import Flagged, primary_type
 from lcdb_notebook.lightcurve.record import LightCurveData, processing_label
-from lcdb_notebook.lightcurve.units import is_magnitude
+from lcdb_notebook.lightcurve.units import is_magnitude, unit_of_astropy
 
 if TYPE_CHECKING:
     import lightkurve
@@ -235,26 +235,14 @@ def _unit_of(data: LightCurveData) -> Any:
 
 
 def _unit(unit: str) -> Any:
-    known = _known(unit.strip())
-    if known is None:
+    try:
+        return unit_of_astropy(unit.strip())
+    except ValueError as error:
         raise DataError(
             f"flux cannot have the unit {unit!r}, which is in brackets in the description of its "
             "processing method or photometric source; correct it, for example to [mag] or "
             "[electron / s]"
-        )
-    return known
-
-
-# For a unit that it does not know, astropy looks for similar ones, which takes 10 ms.
-@lru_cache
-def _known(unit: str) -> Any:
-    from astropy import units
-
-    try:
-        known = units.Unit(unit)
-    except (ValueError, TypeError):
-        return None
-    return known if isinstance(known, units.UnitBase) else None
+        ) from error
 
 
 def _quantity(values: npt.NDArray[np.float64], unit: Any) -> Any:

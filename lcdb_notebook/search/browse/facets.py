@@ -50,7 +50,7 @@ def counts(
     Parameters
     ----------
     session : sqlalchemy.orm.Session
-        The session; its uncommitted rows are included.
+        The session; its uncommitted rows are included, in estimates after ten seconds.
     target_filter : TargetFilter
         The filter; its criterion for this facet is ignored.
     facet : str
@@ -222,7 +222,7 @@ def _facet_statements(
     for column in arranged.fields[facet]:
         joined = observed
         if column.table is not _observation:
-            joined = seen.join(column.table, sql.same_row(column.table))
+            joined = observed.join(column.table, sql.same_row(column.table))
         yield (
             sa.select(column, number)
             .select_from(joined)

@@ -2,12 +2,13 @@
 
 The first targets by number often have the same observations, as their numbers follow their
 positions in the sky. A sample that is spread is representative, and costs as much in a table of any
-size: one lookup in ``ix_target_name`` for each target. It is kept for the other counts of the same
-digits, until the table of targets or its statistics have changed.
+size: one lookup in ``ix_target_name`` for each target. It is kept for ten seconds, in which the
+other filters of an explorer are counted.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -39,8 +40,7 @@ _catalog = MissionCatalog.__table__
 # An equal number of targets is between any two neighbouring bounds, by the planner's statistics.
 _BOUNDS = sa.text(
     "SELECT CAST(CAST(histogram_bounds AS text) AS bigint[]), "
-    "(SELECT min(name) FROM target), (SELECT max(name) FROM target), "
-    "pg_relation_size(to_regclass('target')) "
+    "(SELECT min(name) FROM target), (SELECT max(name) FROM target), current_user "
     "FROM (VALUES (1)) one (row) LEFT JOIN (SELECT s.histogram_bounds FROM pg_stats s "
     "JOIN pg_class c ON c.relname = s.tablename AND c.relnamespace = "
     "CAST(quote_ident(s.schemaname) AS regnamespace) "
@@ -49,10 +49,18 @@ _BOUNDS = sa.text(
 
 Run = tuple[int, int]
 
-# By engine, ids of targets and of their catalogs: for each beginning of a number and catalogs, with
-# what the table was like.
-_known: WeakKeyDictionary[sa.Engine, dict[tuple[Any, ...], list[list[int]]]] = WeakKeyDictionary()
+_SECONDS = 10.0
 _MOST_KNOWN = 16
+
+
+class _Targets(NamedTuple):
+    ids: list[int]
+    catalogs: list[int]
+    until: float
+
+
+# For each engine, by the role, the first digits, the catalogs, and the range of numbers.
+_known: WeakKeyDictionary[sa.Engine, dict[tuple[Any, ...], _Targets]] = WeakKeyDictionary()
 
 
 class Sample(NamedTuple):
@@ -90,10 +98,9 @@ def sample(session: orm.Session, target_filter: TargetFilter) -> Sample | None:
     targets = _targets(session, target_filter)
     if targets is None:
         return None
-    ids, catalogs = targets
     given = sa.func.unnest(
-        sa.cast(ids, sa.ARRAY(_target.c.id.type)),
-        sa.cast(catalogs, sa.ARRAY(_target.c.catalog_id.type)),
+        sa.cast(targets.ids, sa.ARRAY(_target.c.id.type)),
+        sa.cast(targets.catalogs, sa.ARRAY(_target.c.catalog_id.type)),
     ).table_valued(
         sa.column("target_id", _target.c.id.type),
         sa.column("catalog_id", _target.c.catalog_id.type),
@@ -108,26 +115,26 @@ def sample(session: orm.Session, target_filter: TargetFilter) -> Sample | None:
     return Sample(some, sa.select(some).where(*matches).cte("matching"))
 
 
-def _targets(session: orm.Session, target_filter: TargetFilter) -> list[list[int]] | None:
-    """Return the ids of the targets, and those of their catalogs."""
+def _targets(session: orm.Session, target_filter: TargetFilter) -> _Targets | None:
     criteria = target_filter.criteria
     if not layout.of(session).by_number or not (criteria.numbers is criteria.target_ids is None):
         return None
-    bounds, low, high, size = session.execute(layout.present(session, _BOUNDS)).one()
+    bounds, low, high, role = session.execute(layout.present(session, _BOUNDS)).one()
     if low is None:
         return None
     known = _known.setdefault(session.get_bind().engine, {})
-    key = (target_filter.digits, tuple(criteria.catalogs), low, high, tuple(bounds or ()), size)
-    found = known.get(key)
-    if found is None:
+    key = (role, target_filter.digits, tuple(criteria.catalogs), low, high)
+    found = known.pop(key, None)
+    if found is None or found.until < time.monotonic():
         edges = sorted({low, *(bounds or ()), high + 1})
         runs = beginning_with(target_filter.digits) if target_filter.digits else [(low, high)]
         first = _first_of_each([*_segments(edges, runs)], criteria.catalogs)
         rows = session.execute(layout.present(session, first)).all()
-        found = [[row[0] for row in rows], [row[1] for row in rows]]
-        for oldest in [*known][: len(known) + 1 - _MOST_KNOWN]:
-            known.pop(oldest, None)
-        known[key] = found
+        until = time.monotonic() + _SECONDS
+        found = _Targets([row[0] for row in rows], [row[1] for row in rows], until)
+    known[key] = found
+    for oldest in [*known][:-_MOST_KNOWN]:
+        known.pop(oldest, None)
     return found
 
 
