@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lcdb_notebook.errors import DataError
+
 __all__ = [
     "KNOWN_UNITS",
     "POSITIONS",
@@ -69,8 +71,8 @@ def unit_of_astropy(written: str) -> Any:
 
     Raises
     ------
-    ValueError
-        If it knows none; with its message, which names similar ones.
+    DataError
+        If it knows none; with the message of astropy, which names similar units.
 
     Examples
     --------
@@ -81,7 +83,7 @@ def unit_of_astropy(written: str) -> Any:
 
     found, message = _parsed(written, units.get_current_unit_registry())
     if found is None:
-        raise ValueError(message)
+        raise DataError(message)
     return found
 
 

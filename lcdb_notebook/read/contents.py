@@ -12,7 +12,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy import orm
 
-from lcdb_notebook.errors import ArgumentError
+from lcdb_notebook.errors import ArgumentError, DataError
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.lightcurve.units import unit_of_astropy
 from lcdb_notebook.models.tables.contents import COLUMNS, HEADERS
@@ -222,6 +222,6 @@ def _add(lightcurve: Any, columns: Mapping[str, _Column]) -> None:
 def _unit(written: str) -> Any:
     if not written:
         return None
-    with suppress(ValueError):
+    with suppress(DataError):
         return unit_of_astropy(_UNITS.get(written, written))
     return None

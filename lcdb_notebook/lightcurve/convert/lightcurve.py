@@ -237,7 +237,7 @@ def _unit_of(data: LightCurveData) -> Any:
 def _unit(unit: str) -> Any:
     try:
         return unit_of_astropy(unit.strip())
-    except ValueError as error:
+    except DataError as error:
         raise DataError(
             f"flux cannot have the unit {unit!r}, which is in brackets in the description of its "
             "processing method or photometric source; correct it, for example to [mag] or "
