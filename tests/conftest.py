@@ -233,12 +233,12 @@ def _place(test: str) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the longest groups first; mark the tests that use a server, for ``-m database``."""
+    """Leave out what does not apply, put the longest groups first, mark what uses a server."""
     items[:] = [item for item in items if not _needs_other_tables(item)]
     if most := config.getoption("--lcdb-cases"):
-        further = [*_further_cases(items, most)]
-        config.hook.pytest_deselected(items=further)
-        items[:] = [item for item in items if item not in {*further}]
+        further = set(_further_cases(items, most))
+        config.hook.pytest_deselected(items=[*further])
+        items[:] = [item for item in items if item not in further]
     items.sort(key=lambda item: _place(item.nodeid))
     for item in items:
         if "server_url" in getattr(item, "fixturenames", ()):
@@ -270,8 +270,8 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
-    # A search for garbage takes as long as what is kept is large, and by default there is one for
-    # each few hundred new objects.
+    # A search for garbage takes longer the more is kept, and by default there is one after every
+    # few hundred or thousand new objects.
     gc.set_threshold(20_000)
 
 

@@ -67,12 +67,13 @@ def known_unit(unit: str, photometry: str | None, processing: str | None) -> str
 
 
 def unit_of_astropy(written: str) -> Any:
-    """Return the unit that astropy knows by a name, at present.
+    """Return the unit that astropy knows by this name now, also one that the user has enabled.
 
     Raises
     ------
     DataError
-        If it knows none; with the message of astropy, which names similar units.
+        If it knows none, or it is not a plain unit. The message is usually that of astropy, which
+        may name similar units.
 
     Examples
     --------
@@ -87,8 +88,8 @@ def unit_of_astropy(written: str) -> Any:
     return found
 
 
-# To look for similar names takes astropy 10 ms. Units that a user enables make another registry.
-@lru_cache
+# astropy takes 10 ms to look for similar names. Enabling units creates another registry.
+@lru_cache(maxsize=32)
 def _parsed(written: str, _registry: Any) -> tuple[Any, str]:
     from astropy import units
 

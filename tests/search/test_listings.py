@@ -28,6 +28,8 @@ from lcdb_notebook.models import (
     TESSObservation,
 )
 
+pytestmark = pytest.mark.every_case
+
 
 def product(catalog: str, target: int, season: int, **changes: Any) -> Product:
     tess = catalog == "TIC"

@@ -34,13 +34,16 @@ from lcdb_notebook.models import (
 )
 from lcdb_notebook.read.selection import Selection
 from lcdb_notebook.search import browse, layout, sql
-from lcdb_notebook.search.browse import TargetFilter
+from lcdb_notebook.search.browse import TargetFilter, spread
 from lcdb_notebook.search.constants import constants
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.size import Size
 from lcdb_notebook.server.engine import BEFORE
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightkurve")
+pytestmark = [
+    pytest.mark.every_case,
+    pytest.mark.filterwarnings("ignore::UserWarning:lightkurve"),
+]
 
 
 def product(target: int, sector: int, author: str = "SPOC", **changes: Any) -> Product:
@@ -763,7 +766,8 @@ FACETS = ("catalog", "sector", "instrument", "photometry", "processing", "flags"
 
 
 def _settled(db: lcdb.Database) -> orm.Session:
-    """Set what an explorer sets on its connection, for a transaction."""
+    """Set what an explorer sets on its connection, for a transaction; no sample is known."""
+    spread._known.clear()
     db.session.rollback()
     db.session.connection(execution_options={"isolation_level": "READ COMMITTED"})
     db.session.execute(_SETTINGS, {"most": 60_000})

@@ -50,7 +50,8 @@ def counts(
     Parameters
     ----------
     session : sqlalchemy.orm.Session
-        The session; its uncommitted rows are included, in estimates after ten seconds.
+        The session; its uncommitted rows are included. Estimates may use a sample of targets that
+        is up to ten seconds old.
     target_filter : TargetFilter
         The filter; its criterion for this facet is ignored.
     facet : str
