@@ -102,6 +102,7 @@ assert times.scale == "utc" and np.array_equal(times.jd, [2458836.5, 2458837.5])
     assert own_process(PROLOGUE + use + EPILOGUE + after).splitlines()[-1] == "well"
 
 
+@pytest.mark.slow
 def test_a_clock_in_days_imports_no_astropy() -> None:
     code = """
 import sys

@@ -589,6 +589,7 @@ def test_a_role_without_access_to_the_version_can_read(blank_dsn: str, database:
 # --- what it costs ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_alembic_is_loaded_only_to_make_or_upgrade_tables_and_logs_nothing(
     blank_dsn: str,
 ) -> None:

@@ -476,6 +476,7 @@ class TestQualityTimeline:
         assert self.counts(plot.quality_timeline(records)) == ["7"]
 
 
+@pytest.mark.slow
 def test_importing_the_plots_imports_no_matplotlib() -> None:
     code = "import lcdb_notebook.plot, sys; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

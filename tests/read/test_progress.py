@@ -74,6 +74,7 @@ def test_a_bar_is_closed_by_an_error(capsys: pytest.CaptureFixture[str]) -> None
     assert "4/10" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_bars_can_be_disabled_in_the_environment() -> None:
     code = (
         "from lcdb_notebook.read.progress import Progress\n"
@@ -89,6 +90,7 @@ def test_bars_can_be_disabled_in_the_environment() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_tqdm_is_imported_only_when_a_bar_is_drawn() -> None:
     code = (
         "import sys\n"

@@ -546,6 +546,7 @@ def test_the_repr_counts() -> None:
     assert "TIC" not in repr(two_stars)
 
 
+@pytest.mark.slow
 def test_importing_it_loads_neither_networkx_nor_matplotlib() -> None:
     code = "import lcdb_notebook.search.lineage, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout

@@ -425,7 +425,13 @@ else:
 """
 
 
-@pytest.mark.parametrize("when", ["while it waits", "while the server works", "by itself"])
+@pytest.mark.parametrize(
+    "when",
+    [
+        "while the server works",
+        *(pytest.param(when, marks=pytest.mark.slow) for when in ("while it waits", "by itself")),
+    ],
+)
 def test_a_kernel_that_dies_leaves_nothing(url: str, watch: Watch, when: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", DIES, url, when],
