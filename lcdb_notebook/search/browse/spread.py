@@ -82,7 +82,7 @@ def sample(session: orm.Session, target_filter: TargetFilter) -> Sample | None:
     """Select targets that are spread over all that match the digits and catalogs of a filter.
 
     Their rows are not looked up again: digits and catalogs match by the way they are found. A
-    sample that any session of the engine took in the last ten seconds is used again.
+    sample that a session of the same engine used in the last ten seconds is used again.
 
     Parameters
     ----------
