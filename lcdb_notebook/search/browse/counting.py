@@ -10,7 +10,6 @@ from sqlalchemy import orm
 
 from lcdb_notebook.models import (
     DataSet,
-    MissionCatalog,
     Target,
 )
 from lcdb_notebook.search import layout, sql
@@ -23,6 +22,7 @@ from lcdb_notebook.search.browse.target_filter import (
     number_conditions,
     parameters,
     target_conditions,
+    with_catalogs,
 )
 from lcdb_notebook.search.constants import Constants, constants
 from lcdb_notebook.search.size import COUNTED, Size, planned_rows, size_of
@@ -37,7 +37,6 @@ _LOOKED_AT = 30_000
 
 _dataset = DataSet.__table__
 _target = Target.__table__
-_catalog = MissionCatalog.__table__
 
 
 def count(session: orm.Session, target_filter: TargetFilter) -> Size:
@@ -93,14 +92,11 @@ def _count_flagged(
 
 def _count_each(session: orm.Session, target_filter: TargetFilter) -> Size:
     """Count targets by looking up the light curves of each; they are few."""
-    statement = sa.select(sa.func.count()).select_from(_target)
-    if target_filter.criteria.catalogs:
-        statement = statement.join(_catalog, _catalog.c.id == _target.c.catalog_id)
     by_type = layout.of(session).flags_by_type
-    statement = statement.where(
-        *number_conditions(target_filter),
-        *target_conditions(target_filter, one_by_one=True, by_type=by_type),
-    )
+    conditions = number_conditions(target_filter)
+    conditions += target_conditions(target_filter, one_by_one=True, by_type=by_type)
+    targets = with_catalogs(_target, target_filter)
+    statement = sa.select(sa.func.count()).select_from(targets).where(*conditions)
     fitting = fitted(session, statement, target_filter)
     return Size(session.scalar(fitting, parameters(target_filter)) or 0)
 
@@ -108,9 +104,7 @@ def _count_each(session: orm.Session, target_filter: TargetFilter) -> Size:
 def _over_ids(target_filter: TargetFilter) -> sa.Select[Any]:
     """Select the targets that match a filter among those spread over all ids."""
     some = spread_over_ids().subquery("among")
-    joined: sa.FromClause = _target.join(some, some.c.target_id == _target.c.id)
-    if target_filter.criteria.catalogs:
-        joined = joined.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+    joined = with_catalogs(_target.join(some, some.c.target_id == _target.c.id), target_filter)
     conditions = [*number_conditions(target_filter), *target_conditions(target_filter)]
     return sa.select(_target.c.id.label("target_id")).select_from(joined).where(*conditions)
 

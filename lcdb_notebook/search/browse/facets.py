@@ -29,6 +29,7 @@ from lcdb_notebook.search.browse.target_filter import (
     number_conditions,
     parameters,
     target_conditions,
+    with_catalogs,
 )
 from lcdb_notebook.search.criteria import Fields
 from lcdb_notebook.search.listings import instruments
@@ -261,8 +262,7 @@ def _each(
     seen = rows.lateral("seen") if by_target else rows.subquery("seen")
     conditions: list[sa.ColumnElement[bool]] = []
     if some is None:
-        if target_filter.criteria.catalogs:
-            targets = targets.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+        targets = with_catalogs(targets, target_filter)
         conditions += number_conditions(target_filter)
         conditions += sql.target_matches(shape)
         conditions += flag_conditions(target_filter, by_type=arranged.flags_by_type)

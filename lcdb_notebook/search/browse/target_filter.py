@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from lcdb_notebook.errors import ArgumentError
-from lcdb_notebook.models import DataSet, Observation, QualityFlagArray, Target
+from lcdb_notebook.models import DataSet, MissionCatalog, Observation, QualityFlagArray, Target
 from lcdb_notebook.search import layout, sql
 from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.layout.flag_types import FLAG_TYPES
@@ -27,12 +27,14 @@ __all__ = [
     "parameters",
     "parts",
     "target_conditions",
+    "with_catalogs",
 ]
 
 _LARGEST_NUMBER = 2**63 - 1  # the largest bigint of PostgreSQL
 
 _dataset = DataSet.__table__
 _target = Target.__table__
+_catalog = MissionCatalog.__table__
 _observation = Observation.__table__
 _flags = QualityFlagArray.__table__
 
@@ -128,6 +130,13 @@ def number_conditions(target_filter: TargetFilter) -> list[sa.ColumnElement[bool
     return [sa.or_(sa.false(), *(_target.c.name.between(low, high) for low, high in runs))]
 
 
+def with_catalogs(targets: sa.FromClause, target_filter: TargetFilter) -> sa.FromClause:
+    """Join the table of catalogs to that of targets, if the filter has conditions on it."""
+    if not target_filter.criteria.catalogs:
+        return targets
+    return targets.join(_catalog, _catalog.c.id == _target.c.catalog_id)
+
+
 def target_conditions(
     target_filter: TargetFilter, *, one_by_one: bool = False, by_type: bool = False
 ) -> list[sa.ColumnElement[bool]]:
@@ -163,7 +172,7 @@ def light_curve_conditions(
     target_filter : TargetFilter
         The filter.
     target_id : sqlalchemy.ColumnElement, default Target.id
-        The id of the target, in the statement that the condition is used in.
+        As for :func:`flag_conditions`.
     one_by_one : bool, default False
         As for :func:`target_conditions`.
     """
