@@ -124,9 +124,10 @@ def add_contents(
 
 def add_cards(lightcurve: lightkurve.LightCurve, cards: Mapping[str, Any]) -> None:
     """Add the cards to ``meta`` that it does not contain."""
+    meta = lightcurve.meta
     for key, value in cards.items():
-        if lightcurve.meta.get(key) is None:
-            lightcurve.meta[key] = value
+        if meta.get(key) is None:
+            meta[key] = value
 
 
 def _keys(pairs: Collection[Pair]) -> dict[str, Any]:

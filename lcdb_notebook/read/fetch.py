@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ class Arrays:
     #: Positions of the star by the id of their processing method.
     positions: dict[Pair, dict[int, Vector | None]] = field(default_factory=dict)
     versions: dict[int, str] = field(default_factory=dict)
-    #: Kind, ids, two arrays and text of the rows of other queries.
+    #: Kind, ids, two arrays and the decoded JSON of the rows of other queries.
     origins: list[tuple[Any, ...]] = field(default_factory=list)
     #: DataSets by their position in the stream, from 1; None if the stream has their ids.
     by_place: Sequence[DataSetId] | None = None
@@ -109,7 +110,9 @@ class Arrays:
             elif kind == VERSION:
                 self.versions[id_] = flag_type
             elif kind in (CARDS, LINK):
-                self.origins.append((kind, id_, observation, floats, errors, flag_type))
+                # Decoded here, while the server sends the next arrays.
+                written = json.loads(flag_type)
+                self.origins.append((kind, id_, observation, floats, errors, written))
             else:
                 self.cadences[id_] = cadences
 

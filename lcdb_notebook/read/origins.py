@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,14 +69,14 @@ class Origins:
     def keep(self, session: orm.Session, rows: Sequence[Row], arrays: Arrays) -> None:
         """Keep what was fetched with the arrays of some rows."""
         links: list[lineage.Link] = []
-        for kind, id_, observation, ra, declination, text in arrays.origins:
+        for kind, id_, observation, ra, declination, written in arrays.origins:
             if kind == CARDS:
                 # A card has a value and a comment.
-                cards = {key: value for key, (value, _) in json.loads(text).items()}
+                cards = {key: value for key, (value, _) in written.items()}
                 position = {"RA": _only(ra), "DEC": _only(declination)}
                 self.cards[id_, observation] = cards | position
             else:
-                links.append(lineage.Link(id_, *json.loads(text)))
+                links.append(lineage.Link(id_, *written))
         if layout.of(session).keyed is None:
             self.histories |= lineage.written(rows, links)
         else:

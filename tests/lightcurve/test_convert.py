@@ -770,6 +770,9 @@ def test_days_since_a_julian_date_become_the_same_two_numbers_either_way() -> No
             halves + random.choice([0, 1e-13, -1e-13, 2e-10, -2e-10], 5000),
             random.integers(-5000, 5000, 500).astype(float),
             random.normal(0, 1e-9, 500),
+            np.nextafter(halves, 1e9),
+            np.nextafter(halves, -1e9),
+            [0.0, -0.0, 5e-324, 1e12, -1e12],
         ]
     )
     for clock in (BTJD, BKJD, OWN):
@@ -779,6 +782,13 @@ def test_days_since_a_julian_date_become_the_same_two_numbers_either_way() -> No
         assert np.array_equal(ours.jd2, theirs.jd2)
         assert np.array_equal(ours.value, theirs.value)
         assert ours.format == theirs.format == clock.format_name
+        assert ours.precision == theirs.precision
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_times_refuses_what_astropy_refuses(number: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        convert.columns.times(np.array([1325.0, number]), BTJD, None)
 
 
 @pytest.mark.parametrize(

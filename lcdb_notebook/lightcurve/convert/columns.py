@@ -85,9 +85,12 @@ def times(values: npt.NDArray[np.float64], clock: Clock, time_format: str | None
     """Convert a mission's times to an astropy Time, optionally in another format."""
     from astropy.time import Time
 
-    if _counts_days(clock):
-        # Same values as with the mission's own format, but twice as fast.
-        time = Time(float(clock.epoch), values, format="jd", scale="tdb")
+    from lcdb_notebook.lightcurve.convert.fast_columns import days_since
+
+    # astropy refuses other numbers, with a message.
+    if _counts_days(clock) and np.isfinite(values).all():
+        # Same values as with the mission's own format, but several times as fast.
+        time = days_since(float(clock.epoch), values)
         _set_format(time, time_format or clock.format_name)
         return time
     clock.time_format()

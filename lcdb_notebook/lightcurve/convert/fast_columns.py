@@ -1,8 +1,13 @@
-"""Build LightCurves from finished columns with little work in astropy. Imports astropy."""
+"""Build LightCurves from finished columns with little work in astropy. Imports astropy.
+
+The constructors of astropy and lightkurve guess, copy, split and sort what they are given. Here it
+is finished, so the objects are built from the parts that those constructors would end with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +15,56 @@ import numpy.typing as npt
 from astropy.table import Column, SortedArray, Table
 from astropy.time import Time
 
-__all__ = ["Built", "TimesInOrder"]
+__all__ = ["Built", "TimesInOrder", "days_since"]
+
+
+def days_since(epoch: float, days: npt.NDArray[np.float64]) -> Time:
+    """Return times in days of TDB since an even Julian date.
+
+    Equal to ``Time(epoch, days, format="jd", scale="tdb")``, which adds and splits each pair of
+    numbers with compensated sums. The epoch is a whole number, so its sum with whole days is exact.
+    It is even, so halves are rounded to the same day.
+
+    Parameters
+    ----------
+    epoch : float
+        An even number.
+    days : numpy.ndarray of float64, shape (n,)
+        Finite numbers.
+
+    Examples
+    --------
+    >>> time = days_since(2457000.0, np.array([1325.25, 1326.75]))
+    >>> time.jd1.tolist(), time.jd2.tolist()
+    ([2458325.0, 2458327.0], [0.25, -0.25])
+    """
+    made: Any = _at(epoch).replicate()
+    known = made._time
+    days = np.asarray(days, np.float64)
+    whole = np.round(days)
+    made._time = type(known)(
+        whole + epoch,
+        days - whole,
+        made.scale,
+        known.precision,
+        known.in_subfmt,
+        known.out_subfmt,
+        from_jd=True,
+    )
+    return made
+
+
+@lru_cache
+def _at(epoch: float) -> Any:
+    return Time(epoch, 0.0, format="jd", scale="tdb")
+
+
+def _named(name: str, values: Any) -> Any:
+    """Return a column of a table, without copying."""
+    if not hasattr(values, "info"):
+        return Column(values, name=name, copy=False)
+    values.info.name = name
+    return values
 
 
 class TimesInOrder(SortedArray):  # type: ignore[misc]
@@ -84,12 +138,14 @@ class Built:
         Parameters
         ----------
         columns : mapping of str to astropy.time.Time, Quantity or numpy.ndarray
-            Columns of equal length. They are not copied; lightkurve's constructor would copy each
-            of them twice and index the times three times.
+            Columns of equal length, which become part of the light curve. They are not copied;
+            lightkurve's constructor would copy each of them twice and index the times three times.
         """
         made: Any = cls()
-        for name, values in columns.items():
-            made.add_column(values, name=name, copy=False)
+        # As astropy's QTable does it for columns that need no conversion.
+        made._init_from_cols([_named(name, values) for name, values in columns.items()])
+        made._check_required_columns()
+        made.add_index("time")
         # As at the end of lightkurve's constructor: from now on it warns about new attributes.
         made._new_attributes_relax = False
         return made  # type: ignore[no-any-return]
