@@ -22,7 +22,6 @@ from lcdb_notebook.search.criteria import Criteria
 from lcdb_notebook.search.numbered import Seen, in_groups, numbered
 from lcdb_notebook.search.rows import FoundRow, Row
 from lcdb_notebook.server.engine import BEFORE
-from lcdb_notebook.server.planning import AS_WRITTEN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,9 +161,6 @@ def find(
         # A cursor on the server has one statement.
         here = {"stream_results": False, "yield_per": None}
         options = {} if block is None else {BEFORE: block, **here}
-        # The written order begins with the target, which is best in any database.
-        if together and _is_of_one_target(resolved):
-            options |= {AS_WRITTEN: True, **here}
         rows = session.connection().execute(fitted[0], values, execution_options=options).all()
     else:
         most = None if limit is None else offset + limit
@@ -183,10 +179,6 @@ def find(
         return _described(session, rows)
     found = _divided(rows, arranged)
     return found if column is None else replace(found, further=rows[0].further)
-
-
-def _is_of_one_target(criteria: Criteria) -> bool:
-    return any(one is not None and len(one) == 1 for one in (criteria.numbers, criteria.target_ids))
 
 
 def _of_targets(

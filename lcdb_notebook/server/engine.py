@@ -16,7 +16,6 @@ from lcdb_notebook.server.connector import Connector
 from lcdb_notebook.server.driver_errors import read_only_error, translated
 from lcdb_notebook.server.fork import forget_after_fork, is_own
 from lcdb_notebook.server.interrupt import interruptible
-from lcdb_notebook.server.planning import AS_WRITTEN, planned_as_written
 from lcdb_notebook.server.pool import ClosingPool
 from lcdb_notebook.server.read_only import ReadingCursor
 from lcdb_notebook.server.secret import with_secret
@@ -276,10 +275,7 @@ def _let_interrupt(engine: sa.Engine) -> None:
 
     @sa.event.listens_for(engine, "do_execute")
     def _one(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        options = context.execution_options
-        block = options.get(BEFORE)
-        if block is None and options.get(AS_WRITTEN):
-            block = planned_as_written(cursor.connection)
+        block = context.execution_options.get(BEFORE)
         if block is not None:
             return run(cursor, statement, lambda: _after(cursor, block, statement, parameters))
         execute = context.dialect.do_execute

@@ -113,8 +113,8 @@ def test_trace_passes_queries_and_copies_with_their_durations(db: lcdb.Database)
     sent: list[Statement] = []
     with db.trace(sent.append):
         db.search(1, sector=1)[0].lightcurve()
-    # The search may begin with a SET LOCAL in the same message.
-    assert {"WITH", "COPY"} <= {word for one in sent for word in one.sql.split()}
+    kinds = {one.sql.split()[0] for one in sent}
+    assert {"WITH", "COPY"} <= kinds
     assert all(0 < one.seconds < 600 for one in sent)
     # The values of the parameters are part of the text.
     assert not [one.sql for one in sent if "%(" in one.sql]

@@ -39,7 +39,6 @@ from lcdb_notebook.search.constants import constants
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.size import Size
 from lcdb_notebook.server.engine import BEFORE
-from lcdb_notebook.server.planning import AS_WRITTEN, planned_as_written
 
 pytestmark = [
     pytest.mark.every_case,
@@ -408,14 +407,14 @@ def plans(
     prepare: Callable[[lcdb.Database], Any] = lambda _: None,
 ) -> Iterator[list[tuple[str, Any]]]:
     """Run every statement that is sent inside the block, COPYs too, again with its plan."""
-    sent: list[tuple[str, Any, bool]] = []
+    sent: list[tuple[str, Any]] = []
     blocks: list[str | None] = []
     explained: list[tuple[str, Any]] = []
 
     def record(
         _c: Any, _cursor: Any, statement: str, parameters: Any, context: Any, *_rest: Any
     ) -> None:
-        sent.append((statement, parameters, AS_WRITTEN in context.execution_options))
+        sent.append((statement, parameters))
         blocks.append(context.execution_options.get(BEFORE))
 
     engine = db.session.get_bind()
@@ -427,18 +426,15 @@ def plans(
     finally:
         event.remove(engine, "before_cursor_execute", record)
     copies = [message for message in caplog.messages if message.startswith("COPY (")]
-    sent += [(copy[len("COPY (") : copy.rindex(") TO STDOUT")], None, False) for copy in copies]
+    sent += [(copy[len("COPY (") : copy.rindex(") TO STDOUT")], None) for copy in copies]
     prepare(db)
     driver: Any = db.session.connection().connection.driver_connection
     with driver.cursor() as cursor:
-        for statement, parameters, as_written in sent:
+        for statement, parameters in sent:
             if statement.startswith("EXPLAIN"):
                 # Planned, and not run.
                 continue
-            block = planned_as_written(driver) if as_written else None
-            cursor.execute_after(
-                block or "SELECT", f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters
-            )
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
             (plan,) = cursor.fetchone()
             explained.append((statement, plan if isinstance(plan, list) else json.loads(plan)))
         for block in filter(None, blocks):
