@@ -211,7 +211,8 @@ def copy_out(
             try:
                 with reader:
                     run_copy(cursor, command, reader, size=1 << 16)
-            except WireError:
+            except (WireError, ValueError, RecursionError):
+                # Also JSON that Python does not read, such as a number of 5,000 digits.
                 # libpq then discards the rest of the stream, and the server stops sending.
                 cursor.execute("SELECT 1")
                 raise

@@ -632,7 +632,7 @@ def test_a_flag_type_missing_from_some_light_curves_is_0_for_them() -> None:
     assert frame.groupby("dataset")["tglc_quality_flag"].max().to_dict() == {3: 0, 4: 2}
 
 
-# Put together column by column
+# Built from finished columns
 
 
 def by_constructor(lc: Any) -> Any:

@@ -87,7 +87,7 @@ def times(values: npt.NDArray[np.float64], clock: Clock, time_format: str | None
 
     from lcdb_notebook.lightcurve.convert.fast_columns import days_since
 
-    # astropy refuses other numbers, with a message.
+    # NaN and infinity are left to astropy, which refuses them with a message.
     if _counts_days(clock) and np.isfinite(values).all():
         # Same values as with the mission's own format, but several times as fast.
         time = days_since(float(clock.epoch), values)

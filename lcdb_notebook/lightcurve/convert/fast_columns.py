@@ -30,7 +30,7 @@ def days_since(epoch: float, days: npt.NDArray[np.float64]) -> Time:
     epoch : float
         An even number.
     days : numpy.ndarray of float64, shape (n,)
-        Finite numbers.
+        Finite numbers between -1e15 and 1e15, above which days have no halves.
 
     Examples
     --------
@@ -129,7 +129,7 @@ class TimesInOrder(SortedArray):  # type: ignore[misc]
 
 
 class Built:
-    """Builds LightCurves column by column, without sorting times that are already sorted."""
+    """Builds LightCurves of finished columns, without sorting times that are already sorted."""
 
     @classmethod
     def of(cls, columns: Mapping[str, Any]) -> Self:
