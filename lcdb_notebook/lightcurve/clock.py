@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
@@ -99,8 +99,12 @@ class Clock:
         finite = np.isfinite(dates)
         if (self.epoch_format.lower(), self.epoch_scale.lower()) == ("jd", "tdb"):
             # In two steps, so that an epoch with many digits keeps all of them.
-            whole, fraction = self._epoch_parts()
-            days = np.where(finite, (dates - whole) - fraction, np.nan)
+            whole, fraction = self._epoch_parts
+            days = dates - whole
+            if fraction:
+                days = days - fraction
+            if not finite.all():
+                days = np.where(finite, days, np.nan)
             unit = _unit_days(self.unit)
             return days if unit == 1.0 else days * (1 / unit)
         from astropy.time import Time
@@ -137,6 +141,7 @@ class Clock:
         with _REGISTERING:
             return _time_format(self)
 
+    @cached_property
     def _epoch_parts(self) -> tuple[int, float]:
         # The epoch of a row that has not been stored may have any numeric type.
         epoch = Decimal(self.epoch)
@@ -164,7 +169,7 @@ def _epoch(clock: Clock) -> Any:
     from astropy.time import ScaleValueError, Time
 
     # In two parts, so that a Decimal epoch keeps digits that one float64 cannot hold.
-    whole, fraction = clock._epoch_parts()
+    whole, fraction = clock._epoch_parts
     try:
         return Time(
             whole,

@@ -68,6 +68,7 @@ class Chunk:
         self._observations = observations
         self._missions = missions
         self._assemblies: dict[Pair, Assembly] = {}
+        self._for_all: dict[int, dict[str, Vector]] = {}
         self._made: dict[DataSetId, LightCurveData | DataError] = {}
         self._in_order = True
 
@@ -81,6 +82,7 @@ class Chunk:
                 self._in_order = False
                 self._made.clear()
                 self._assemblies.clear()
+                self._for_all.clear()
         elif self._in_order:
             assert isinstance(ids, np.ndarray)
             for id_ in map(self.arrays.dataset, ids.tolist()):
@@ -113,6 +115,7 @@ class Chunk:
                 about,
                 self._parameters.get(row.target_id, {}),
                 self._positions,
+                self._for_all,
             )
         mission = self._missions.get(row.host_mission_id)
         try:
@@ -138,6 +141,8 @@ class Assembly:
         Quantities of the star.
     positions : mapping of int to str
         The processing methods of positions, with the name of the column.
+    for_all : dict of int to dict of str to numpy.ndarray
+        Flags of observations that apply to all targets, which the assemblies of a chunk share.
     """
 
     def __init__(
@@ -148,6 +153,7 @@ class Assembly:
         observation: ObservationData,
         parameters: Mapping[str, StarParameter],
         positions: Mapping[int, str],
+        for_all: dict[int, dict[str, Vector]],
     ) -> None:
         self._arrays = arrays
         self._unfit = unreadable
@@ -155,6 +161,7 @@ class Assembly:
         self._pair = pair
         self._parameters = parameters
         self._columns = positions
+        self._for_all = for_all
         self._ready: tuple[Any, ...] | None = None
 
     def light_curve(self, row: Row, mission: str, clock: Clock) -> LightCurveData:
@@ -236,22 +243,15 @@ class Assembly:
             raise DataError(f"{where}: times are not increasing")
         is_bjd = latest >= SMALLEST_BJD
         time = clock.from_bjd(times[0]) if is_bjd else times[0]
-        quality: dict[str, Vector] = {}
-        for key in ((None, observation), (target, observation)):
-            for flag_type, flags in self._arrays.flags.get(key, {}).items():
-                if flags is None:
-                    raise DataError(f"{where} cannot be read: its {flag_type} is NULL")
-                wide = quality.get(flag_type)
-                if wide is not None and wide.size != flags.size:
-                    raise DataError(
-                        f"{where}: array lengths differ: {wide.size} flags of {flag_type} for the "
-                        f"observation, {flags.size} for the target; refusing to align by position"
-                    )
-                own = flags.astype(np.int64, copy=False)
-                if own.size and own.min() < 0:
-                    # Bit 31 of an unsigned flag is the sign of PostgreSQL's integer.
-                    own = bits_of(own)
-                quality[flag_type] = own if wide is None else wide | own
+        quality = dict(self._flags_for_all(observation, where))
+        for flag_type, flags in self._arrays.flags.get((target, observation), {}).items():
+            own, wide = _bits(flags, flag_type, where), quality.get(flag_type)
+            if wide is not None and wide.size != own.size:
+                raise DataError(
+                    f"{where}: array lengths differ: {wide.size} flags of {flag_type} for the "
+                    f"observation, {own.size} for the target; refusing to align by position"
+                )
+            quality[flag_type] = own if wide is None else wide | own
         if any(flags.size != cadence.size for flags in quality.values()):
             raise DataError(_lengths(where, {"cadence numbers": cadence, "times": time}, quality))
         positions = {
@@ -264,6 +264,23 @@ class Assembly:
         for array in (cadence, time, *quality.values(), *positions.values()):
             array.flags.writeable = False
         return cadence, time, "bjd" if is_bjd else "mission", quality, positions
+
+    def _flags_for_all(self, observation: int, where: str) -> dict[str, Vector]:
+        """Return the flags of an observation that apply to all its targets, converted only once."""
+        if observation not in self._for_all:
+            found = self._arrays.flags.get((None, observation), {})
+            self._for_all[observation] = {
+                flag_type: _bits(flags, flag_type, where) for flag_type, flags in found.items()
+            }
+        return self._for_all[observation]
+
+
+def _bits(flags: Vector | None, flag_type: str, where: str) -> Vector:
+    if flags is None:
+        raise DataError(f"{where} cannot be read: its {flag_type} is NULL")
+    bits: Vector = flags.astype(np.int64, copy=False)
+    # Bit 31 of an unsigned flag is the sign of PostgreSQL's integer.
+    return bits_of(bits) if bits.size and bits.min() < 0 else bits
 
 
 def _where(row: Row) -> str:
@@ -278,6 +295,9 @@ def _lengths(where: str, sizes: Mapping[str, Vector | None], quality: Mapping[st
 
 def _latest(time: Vector) -> float | None:
     """Return the last time, -inf if there is none, or None if times are not increasing."""
+    if time.size > 1 and (time[1:] >= time[:-1]).all():
+        # Without NaN, which nothing is greater than or equal to.
+        return float(time[-1])
     latest = float(time.max(initial=-np.inf))
     if latest != latest:
         time = time[~np.isnan(time)]
