@@ -8,9 +8,10 @@ from lcdb_notebook.flags.registry import QualityFlag, register
 class KeplerFlag(QualityFlag):
     """The bits of Kepler and K2, type ``kepler_quality_flag``, with lightkurve's names.
 
-    Bit 10 (512) is reserved. Sources: Kepler Archive Manual (KDMC-10008), Table 2-3; thruster
-    firings (bits 20 and 21): K2 additions to the same table. Presets:
-    ``lightkurve.utils.KeplerQualityFlags``.
+    Bit 10 (512) is reserved.
+
+    Sources: Kepler Archive Manual (KDMC-10008), Table 2-3; thruster firings (bits 20 and 21): K2
+    additions to the same table. Presets: ``lightkurve.utils.KeplerQualityFlags``.
     """
 
     ATTITUDE_TWEAK = 1, "The spacecraft corrected its attitude."

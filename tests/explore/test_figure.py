@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ import traitlets
 from ipywidgets.widgets.widget import _instances as open_widgets
 
 import lcdb_notebook as lcdb
-from lcdb_notebook import Selection
+from lcdb_notebook import Selection, flags
 from lcdb_notebook.errors import (
     ConfigurationError,
     DataError,
@@ -20,6 +21,7 @@ from lcdb_notebook.errors import (
     LightCurveNotFoundError,
 )
 from lcdb_notebook.explore.figure.arrays import pack
+from lcdb_notebook.explore.figure.flag_list import Entry
 from lcdb_notebook.explore.figure.widget import Figure
 from lcdb_notebook.explore.widget import cells
 from lcdb_notebook.flags import TESSFlag
@@ -122,6 +124,12 @@ def test_flags_chosen_on_the_page_are_named(one: Selection) -> None:
     assert figure.quality_bitmask == ("default", "STRAYLIGHT2")
     figure._chosen = []
     assert figure.quality_bitmask == "none"
+
+
+@pytest.mark.parametrize("flag_type", flags.types())
+def test_the_meaning_of_a_flag_ends_with_its_source(flag_type: str) -> None:
+    *_, last = Entry(flag_type, "", 1, 0, own=True).meaning.splitlines()
+    assert re.match("Sources?: .", last)
 
 
 def test_an_assigned_bitmask_is_unchanged(one: Selection) -> None:
