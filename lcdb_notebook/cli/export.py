@@ -10,7 +10,7 @@ from lcdb_notebook.cli.criteria import add_criteria, add_quality, select
 from lcdb_notebook.cli.options import CODES, LAYOUT, SKIPPED, add_common, add_json
 from lcdb_notebook.cli.output import print_json, print_output, records
 from lcdb_notebook.database import connect
-from lcdb_notebook.read.export import FileFormat
+from lcdb_notebook.read.export import PER_LIGHT_CURVE, FileFormat
 
 if TYPE_CHECKING:
     from lcdb_notebook.cli.options import Commands
@@ -42,8 +42,8 @@ def add(commands: Commands) -> None:
         "--format",
         choices=get_args(FileFormat),
         default="fits",
-        help="one file per light curve (fits, ecsv, csv), or one dataset (parquet); hdf5 needs "
-        "--wide (default: fits)",
+        help=f"one file per light curve ({', '.join(PER_LIGHT_CURVE)}), or one dataset (parquet); "
+        "hdf5 needs --wide (default: fits)",
     )
     command.add_argument(
         "--wide",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -21,9 +21,12 @@ from lcdb_notebook.search.lazy import Search
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["WRITERS", "FileFormat", "export"]
+__all__ = ["PER_LIGHT_CURVE", "WRITERS", "FileFormat", "export"]
 
 FileFormat: TypeAlias = Literal["fits", "ecsv", "csv", "parquet", "hdf5"]
+
+PER_LIGHT_CURVE = tuple(kind for kind in KINDS if kind != "parquet")
+"""The formats of which an export writes a file per light curve."""
 
 
 def _write_parquet(
@@ -48,7 +51,7 @@ def _write_parquet(
                 terminal="--format parquet writes every cadence, flag and time as stored, so it "
                 f"needs --flagged keep, got {flagged}",
             )
-            + "; use 'fits', 'ecsv' or 'csv', or filter when reading"
+            + f"; use {_any_of(PER_LIGHT_CURVE)}, or filter when reading"
         )
     return export_parquet(search, folder, overwrite=overwrite, on_error=on_error, progress=progress)
 
@@ -144,10 +147,9 @@ def export(
             python=f"format={format!r} is for light curves side by side and needs wide=True",
             terminal=f"--format {format} is for light curves side by side and needs --wide",
         )
-        raise ExportError(f"{needs}; for a file of each light curve use 'fits', 'ecsv' or 'csv'")
+        raise ExportError(f"{needs}; for a file of each light curve use {_any_of(PER_LIGHT_CURVE)}")
     if format not in writers:
-        *first, last = (repr(name) for name in writers)
-        raise ExportError(f"format must be {', '.join(first)} or {last}, got {format!r}")
+        raise ExportError(f"format must be {_any_of(writers)}, got {format!r}")
     check_choice("on_error", on_error, ("raise", "skip"))
     check_choice("flagged", flagged, FLAGGED)
     return writers[format](
@@ -161,3 +163,8 @@ def export(
         on_error=on_error,
         progress=progress,
     )
+
+
+def _any_of(formats: Iterable[str]) -> str:
+    *first, last = (repr(name) for name in formats)
+    return f"{', '.join(first)} or {last}"
