@@ -146,7 +146,9 @@ class Clock:
         # The epoch of a row that has not been stored may have any numeric type.
         epoch = Decimal(self.epoch)
         if not epoch.is_finite():
-            raise TimeFormatError(f"the epoch of time format {self.format_name!r} is {epoch}")
+            raise TimeFormatError(
+                f"the epoch of time format {self.format_name!r} must be finite, got {epoch}"
+            )
         return int(epoch), float(epoch - int(epoch))
 
 

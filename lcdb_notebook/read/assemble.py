@@ -234,7 +234,8 @@ class Assembly:
         cadence = self._arrays.cadences[observation]
         times = self._arrays.times.get(self._pair, [])
         if len(times) != 1:
-            raise DataError(f"{where} must have one array of times, got {len(times) or 'none'}")
+            many = f"{len(times)} arrays of times; delete all but one" if times else "no times"
+            raise DataError(f"{where} cannot be read: it has {many}")
         if cadence is None or times[0] is None:
             what = "times" if cadence is not None else "cadence numbers"
             raise DataError(f"{where} cannot be read: its {what} are NULL")

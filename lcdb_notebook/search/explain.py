@@ -103,7 +103,7 @@ def explain(session: orm.Session, criteria: Criteria) -> LCDBError:
 
 def _hint(kind: str) -> str:
     if kind == "catalog":
-        return "; for the name of a star, pass its number in one of them"
+        return "; to find a star, pass its number in one of these catalogs"
     if kind == "processing method":
         raw = advice(python="processing='raw'", terminal="--processing raw")
         return f"; {raw} selects raw photometry"

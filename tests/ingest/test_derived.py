@@ -196,7 +196,7 @@ def test_add_of_a_stitched_collection_names_stitching_as_the_cause(db: lcdb.Data
     ("wrong", "message"),
     [
         (lambda db: db.search(4, sector=1).datasets[0], "light curve is 3, but .* is DEMO 4"),
-        (lambda db: db.search(3, sector=2).datasets[0], "sector 1, but .* is of sector 2"),
+        (lambda db: db.search(3, sector=2).datasets[0], "from sector 1, but .* is from sector 2"),
         (lambda _db: 2**40, "derived_from=1099511627776: no such DataSet"),
         (lambda _db: "PDCSAP", "derived_from is not a DataSet"),
         (lambda db: db.search(3, sector=1).datasets, "derived_from must be one DataSet, got 6"),

@@ -171,7 +171,9 @@ def test_ingest_replaces_a_release_with_cadences_without_flux_only_on_request(
     assert status(new, False) == "unchanged"
     (added,) = db.add(lc.normalize(), derived_from=lc, processing="normalized").files
     (refused,) = db.ingest(new, replace="newer", progress=False).files
-    assert f"DataSets {added.datasets[0]} were derived from that" in refused.reason
+    assert (
+        f"DataSets {added.datasets[0]} were derived from the stored light curve" in refused.reason
+    )
     same = write_release(1, WITHOUT_MISSING_FLUX)
     assert status(same, "newer") == "unchanged"
     # It is unknown which of the two is newer, and the other light curve has the same times.

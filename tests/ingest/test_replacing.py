@@ -129,8 +129,9 @@ def test_ingest_names_the_newer_release_and_the_argument_to_pass(
     db.ingest(old, progress=False)
     before = content(db)
     assert reason(db, new).endswith(
-        "This file is newer (data release 60, 2021-10-19, spoc-4.0.36-20200520 here, data release "
-        '35, 2020-06-11, spoc-4.0.36-20200520 there); pass replace="newer" to replace it'
+        "This file is newer (data release 60, 2021-10-19, spoc-4.0.36-20200520 in this file, data "
+        "release 35, 2020-06-11, spoc-4.0.36-20200520 in the database); "
+        'pass replace="newer" to replace it'
     )
     db.ingest(new, replace=True, progress=False)
     assert "This file is older (data release 35, " in reason(db, old)
@@ -201,7 +202,7 @@ def test_ingest_refuses_to_replace_the_source_of_others_without_an_argument(
     (flat,) = added.datasets
     before = content(db)
     message = reason(db, release(60), replace="newer")
-    assert f"DataSets {flat} were derived from that or have its times" in message
+    assert f"DataSets {flat} were derived from the stored light curve or share its times" in message
     assert message.endswith("pass replace=True to replace it and keep them")
     assert content(db) == before
     assert db.ingest(release(60), replace=True, progress=False).replaced == 1
@@ -235,7 +236,7 @@ def test_ingest_replaces_a_file_of_unknown_release_only_with_an_argument(
     for replace in (False, "newer"):
         (outcome,) = ingest(engine, release(60), replace=replace, progress=False).files
         assert "It is unknown which is newer (data release 60, 2020-06-11" in outcome.reason
-        assert outcome.reason.endswith("unknown there); pass replace=True to replace it")
+        assert outcome.reason.endswith("unknown in the database); pass replace=True to replace it")
     assert ingest(engine, release(60), replace=True, progress=False).replaced == 1
     assert not sa.inspect(engine).has_table("lcdb_notebook_release")
     engine.dispose()

@@ -239,8 +239,8 @@ def test_a_name_taken_by_another_mission_is_refused() -> None:
         ({"epoch_format": "teatime"}, "astropy does not accept the epoch.*: 1 in format 'teatime'"),
         ({"epoch_format": "isot"}, "astropy does not accept the epoch"),
         ({"epoch_scale": "gmt"}, "astropy does not accept the epoch"),
-        ({"epoch": Decimal("NaN")}, "is NaN"),
-        ({"epoch": Decimal("-Infinity")}, "is -Infinity"),
+        ({"epoch": Decimal("NaN")}, "must be finite, got NaN"),
+        ({"epoch": Decimal("-Infinity")}, "must be finite, got -Infinity"),
     ],
 )
 def test_an_invalid_clock_is_refused_and_registers_nothing(

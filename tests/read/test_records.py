@@ -345,7 +345,7 @@ REFUSED = {
     "no times": (
         "DELETE FROM target_specific_time WHERE observation_id = :observation AND target_id = "
         "(SELECT target_id FROM dataset WHERE THIS)",
-        "must have one array of times, got none",
+        "cannot be read: it has no times",
     ),
     "two arrays of times": (
         # As in tables of the first version.
@@ -354,7 +354,7 @@ REFUSED = {
         "INSERT INTO target_specific_time (target_id, observation_id, barycentric_julian_dates) "
         "SELECT target_id, observation_id, barycentric_julian_dates FROM target_specific_time "
         "WHERE observation_id = :observation",
-        "must have one array of times, got 2",
+        "it has 2 arrays of times; delete all but one",
     ),
     "times out of order": (
         "UPDATE target_specific_time SET barycentric_julian_dates[2] = 5000 "

@@ -143,12 +143,12 @@ def strongest_period(
     start = float(time[measured].min())
     when, level = _in_bins(time[measured] - start, flux[measured])
     baseline = float(np.ptp(when))
-    longest = baseline / 2 if method == "bls" else baseline
+    periods = 2 if method == "bls" else 1
+    longest = baseline / periods
     if longest <= _SHORTEST[method]:
         raise DataError(
-            f"a period search with {method} needs at least "
-            f"{_SHORTEST[method] * baseline / max(longest, 1e-9):.2g} days of light curve, got "
-            f"{baseline:.2g}"
+            f"a period search with {method} needs a light curve at least "
+            f"{_SHORTEST[method] * periods:.2g} days long, got {baseline:.2g} days"
         )
     step = (_DRIFT if method == "bls" else 1 / _PEAK_SAMPLES) / baseline
     slowest, fastest = 1 / longest, 1 / _SHORTEST[method]

@@ -116,7 +116,7 @@ def _check(
     meta: Mapping[str, Any], description: Mapping[str, Any], row: Row, about: ObservationData
 ) -> None:
     """Reject a source of another target or observation than the light curve."""
-    source = f"derived_from, DataSet {row.dataset},"
+    source = f"its source (derived_from, DataSet {row.dataset})"
     numbers = [description.get("target"), *(meta.get(key) for key in metadata.TARGET_KEYS)]
     number = next((n for n in numbers if isinstance(n, int)), None)
     if number is not None and number != row.target:
@@ -128,5 +128,5 @@ def _check(
         its, sources = meta.get(name.upper()), about.fields.get(name)
         if isinstance(its, int) and isinstance(sources, int) and its != sources:
             raise IngestError(
-                f"the light curve is of {name} {its}, but {source} is of {name} {sources}"
+                f"the light curve is from {name} {its}, but {source} is from {name} {sources}"
             )

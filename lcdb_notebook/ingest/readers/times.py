@@ -105,8 +105,8 @@ def nominal_exposure(seconds: float, mission: KnownMission, origin: str) -> int:
     if not abs(seconds - nearest) <= 0.01 * nearest:
         known = ", ".join(str(exposure) for exposure in mission.exposures.values())
         raise IngestError(
-            f"the time between cadences is {seconds:.6g} s by {origin}; "
-            f"{mission.name} has {known} s"
+            f"cadences are {seconds:.6g} s apart (from {origin}), which matches no exposure time "
+            f"of {mission.name} ({known} s)"
         )
     return mission.exposures[nearest]
 

@@ -181,7 +181,10 @@ def join(
     wrong = (one != two) & ~np.isnan(one) & ~np.isnan(two)
     if wrong.any():
         at = int(wrong.argmax())
-        raise ConflictError(f"cadence {everywhere[at]} has {one[at]} and {two[at]}")
+        raise ConflictError(
+            "the stored light curve and the new one have different values at cadence "
+            f"{everywhere[at]}: {one[at]} and {two[at]}"
+        )
     return np.where(np.isnan(one), two, one)
 
 

@@ -112,9 +112,9 @@ class Names:
         if not _same_unit(expected, here):
             name = curve.processing or curve.photometry
             raise IngestError(
-                f"{name.name!r} has light curves in {here or 'no unit'} in this database, but this "
-                f"one is in {expected or 'no unit'}; use another name of its "
-                f"{'processing' if curve.processing else 'photometry'}"
+                f"the light curves of {name.name!r} in this database are in {here or 'no unit'}, "
+                f"but this one is in {expected or 'no unit'}; give its "
+                f"{'processing' if curve.processing else 'photometry'} another name"
             )
 
 

@@ -169,8 +169,8 @@ class Plan:
             if len(known) > 1:
                 ids = ", ".join(str(observation.id) for observation in known)
                 raise IngestError(
-                    f"observations {ids} have the same fields and instrument; merge or change them "
-                    "first"
+                    f"observations {ids} have the same fields and instrument, so it is unclear to "
+                    "which of them this file belongs; merge them, or change one, first"
                 )
             return known[0] if known else _new_observation(key)
         own = [o for o in known if target in o.pairs]
@@ -184,8 +184,8 @@ class Plan:
                 raise IngestError(
                     f"{_name(stored)} already exists ({_which(dataset)}) with other rows "
                     f"({observation.reference.size} in observation {observation.id}, "
-                    f"{cadence.size} here), and there are no cadence numbers; delete it first, or "
-                    f"use another name{_COMPLETE if product.without_flagged else ''}"
+                    f"{cadence.size} here), and there are no cadence numbers; {_cure(dataset)}"
+                    f"{_COMPLETE if product.without_flagged else ''}"
                 )
         return _new_observation(key)
 
@@ -217,7 +217,7 @@ class Plan:
         if stored:
             raise ConflictError(
                 f"{_name(key)} of {product.catalog} {product.target} differs from the stored one "
-                f"({_which(stored[0].dataset)}); delete it first, or use another name"
+                f"({_which(stored[0].dataset)}); {_cure(stored[0].dataset)}"
             )
         return self._new(curve, cadence)
 
@@ -307,7 +307,12 @@ def _name(key: CurveKey) -> str:
 
 
 def _which(dataset: int) -> str:
-    return f"dataset {dataset}" if dataset > 0 else "another file in this batch"
+    return f"DataSet {dataset}" if dataset > 0 else "another file in this batch"
+
+
+def _cure(dataset: int) -> str:
+    rename = "give this light curve another name"
+    return f"delete DataSet {dataset} first, or {rename}" if dataset > 0 else rename
 
 
 def _where(product: Product, observation: ObservationPlan) -> str:

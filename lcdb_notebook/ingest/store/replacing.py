@@ -58,7 +58,10 @@ def decide(
     if replace is None:
         raise error
     newer = _is_newer(product, pair)
-    releases = f"{product.release or 'no release'} here, {pair.release or 'unknown'} there"
+    releases = (
+        f"{product.release or 'no release'} in this file, {pair.release or 'unknown'} in the "
+        "database"
+    )
     always = advice(python="replace=True", terminal="--replace always")
     if replace is False:
         if newer:
@@ -81,8 +84,8 @@ def decide(
             some = ", ".join(map(str, dangling[:5])) + (", ..." if len(dangling) > 5 else "")
             raise IngestError(
                 f"this file is newer than the stored one ({releases}), but DataSets {some} were "
-                f"derived from that or have its times; delete them first, or pass {always} to "
-                "replace it and keep them"
+                "derived from the stored light curve or share its times; delete them first, or "
+                f"pass {always} to replace it and keep them"
             )
     return True
 

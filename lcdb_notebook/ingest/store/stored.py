@@ -163,7 +163,8 @@ def _take_times(
     if time.size and np.fmax.reduce(time) >= SMALLEST_BJD:
         if clock.unit not in ("d", "day", "days"):
             pair.problem = (
-                f"{_name(observation, target)} has BJD, but its mission has times in {clock.unit}"
+                f"the times stored for {_name(observation, target)} are BJD in days, but the "
+                f"mission's unit of time is {clock.unit}"
             )
             return
         pair.epoch = -float(clock.from_bjd(np.zeros(1))[0])

@@ -55,8 +55,8 @@ def _check_cadence(product: Product) -> None:
         raise IngestError(f"cadence number {cadence[0]} is negative")
     if not product.numbered and not _counts_rows(product):
         raise IngestError(
-            "without cadence numbers, cadence must count the rows from 0, or be the negative "
-            "numbers with which they are stored"
+            "a light curve without cadence numbers must have cadence = 0, 1, 2, ..., or the "
+            "negative numbers with which its rows are stored"
         )
 
 

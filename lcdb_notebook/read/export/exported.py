@@ -86,8 +86,9 @@ def _check_database(
         row = rows.get(one["dataset"])
         if row is not None and layout.identify(row) != one:
             raise ExportError(
-                f"{path} was exported from another database: there, DataSet "
-                f"{one['dataset']} is {one}; export into another folder"
+                f"{path} was exported from another database, in which DataSet {one['dataset']} is "
+                f"{one['catalog']} {one['target']}, {one['photometry']}, {one['processing']}; "
+                "export into another folder"
             )
 
 
