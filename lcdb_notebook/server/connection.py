@@ -14,7 +14,7 @@ from psycopg2.extensions import cursor as psycopg2_cursor
 from lcdb_notebook.server.cancel import cancel_within
 from lcdb_notebook.server.fork import watch_connection
 from lcdb_notebook.server.interrupt import interruptible
-from lcdb_notebook.server.masked import Secret
+from lcdb_notebook.server.secret import Secret
 from lcdb_notebook.server.trace import Tracer
 
 __all__ = ["OwnConnection"]

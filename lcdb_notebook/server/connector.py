@@ -12,8 +12,8 @@ from psycopg2.extensions import cursor
 
 from lcdb_notebook.errors import ConfigurationError, ConnectionFailedError
 from lcdb_notebook.server.connection import OwnConnection
+from lcdb_notebook.server.credentials import open_connection
 from lcdb_notebook.server.read_only import reading_cursor
-from lcdb_notebook.server.secret import open_connection
 from lcdb_notebook.server.session_settings import CLIENT_CHECK, SessionSettings
 from lcdb_notebook.server.shared import check_transactions, shared_cursor
 

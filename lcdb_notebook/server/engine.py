@@ -13,12 +13,12 @@ from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.models.tables import migrations
 from lcdb_notebook.server.cancel import is_abandoned
 from lcdb_notebook.server.connector import Connector
+from lcdb_notebook.server.credentials import with_secret
 from lcdb_notebook.server.driver_errors import read_only_error, translated
 from lcdb_notebook.server.fork import forget_after_fork, is_own
 from lcdb_notebook.server.interrupt import interruptible
 from lcdb_notebook.server.pool import ClosingPool
 from lcdb_notebook.server.read_only import ReadingCursor
-from lcdb_notebook.server.secret import with_secret
 from lcdb_notebook.server.session_settings import SessionSettings
 from lcdb_notebook.server.trace import Tracer, traced
 

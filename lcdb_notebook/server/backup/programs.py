@@ -16,8 +16,8 @@ from psycopg2.extensions import make_dsn
 
 from lcdb_notebook.errors import BackupError
 from lcdb_notebook.server import embedded
+from lcdb_notebook.server.credentials import Environment, open_connection, with_secret
 from lcdb_notebook.server.driver_errors import translated
-from lcdb_notebook.server.secret import Environment, open_connection, with_secret
 
 __all__ = ["Server", "ended", "installed", "reason_of"]
 

@@ -34,7 +34,8 @@ from sqlalchemy.engine import URL
 from lcdb_notebook.errors import ArgumentError, ConfigurationError
 from lcdb_notebook.server.config.file import OpenToOthersWarning, read_file
 from lcdb_notebook.server.config.url import DRIVER, describe, label, read_url
-from lcdb_notebook.server.secret import Environment, Secret
+from lcdb_notebook.server.credentials import Environment
+from lcdb_notebook.server.secret import Secret
 
 __all__ = ["Address", "OpenToOthersWarning", "resolve"]
 

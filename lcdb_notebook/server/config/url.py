@@ -11,7 +11,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from lcdb_notebook.errors import ConfigurationError
-from lcdb_notebook.server.secret import Secret, with_secret
+from lcdb_notebook.server.credentials import with_secret
+from lcdb_notebook.server.secret import Secret
 
 __all__ = ["DRIVER", "check_port", "describe", "label", "read_url"]
 
