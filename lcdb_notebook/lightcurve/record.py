@@ -82,13 +82,14 @@ class ObservationData:
     chronology: tuple[str, ...] = ()
 
     @property
-    def when(self) -> list[str]:
+    def chronology_labels(self) -> list[str]:
         """The fields that increase with time, in words; empty if the database has none.
 
         Examples
         --------
         >>> fields = {"sector": 1, "orbit_number": 9}
-        >>> ObservationData(1, "tess_observation", fields, (), ("sector", "orbit_number")).when
+        >>> about = ObservationData(1, "tess_observation", fields, (), ("sector", "orbit_number"))
+        >>> about.chronology_labels
         ['sector 1', 'orbit 9']
         """
         return [
@@ -125,7 +126,7 @@ def observation_names(
     ['sector 1', 'sector 2']
     """
     known = {about.id: about for about in observations}
-    when = {id_: tuple(about.when) for id_, about in known.items()}
+    when = {id_: tuple(about.chronology_labels) for id_, about in known.items()}
     names = {id_: [*(when[id_] or (f"observation {id_}",))] for id_ in known}
     for describe in (_author, _exposure, _instrument):
         words = {id_: describe(about) for id_, about in known.items()}

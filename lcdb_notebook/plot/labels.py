@@ -53,7 +53,7 @@ def title(
     first = records[0]
     parts = [star_name(first)] if len({star(d) for d in records}) == 1 else []
     if len({data.observation.id for data in records}) == 1:
-        fields, when = first.observation.fields, first.observation.when
+        fields, when = first.observation.fields, first.observation.chronology_labels
         # A light curve from elsewhere may not have any fields.
         parts += when or ([f"observation {first.observation.id}"] * (first.observation.id > 0))
         for name in distinguishing:
