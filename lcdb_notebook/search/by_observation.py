@@ -28,7 +28,7 @@ __all__ = [
     "FIRST_PAGE",
     "LARGEST_PAGE",
     "Kind",
-    "Matching",
+    "ObservationMatches",
     "has_catalogs",
     "observations",
     "page_sizes",
@@ -63,7 +63,7 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Matching:
+class ObservationMatches:
     """What the light curves of each observation of a search match; can be sent to workers.
 
     Parameters

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
 from lcdb_notebook.lightcurve.many_ids import ManyIds
-from lcdb_notebook.search import shares
+from lcdb_notebook.search import by_observation
+from lcdb_notebook.search.by_observation import ObservationMatches
 from lcdb_notebook.search.flag_types import flag_types, flag_types_within
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found, find, find_again
 from lcdb_notebook.search.rows import Row
-from lcdb_notebook.search.shares import Matching
 from lcdb_notebook.search.streaming import Pages, collected, paged
 
 __all__ = ["Group", "Grouped", "group"]
@@ -54,7 +54,7 @@ class Grouped:
         The combinations of types of quality flags that light curves may have.
     groups : iterable of Group
         The light curves of each observation; can be iterated once.
-    matching : Matching, optional
+    matching : ObservationMatches, optional
         What the light curves match; None if their ids are in ``groups`` and nowhere else.
     order : sequence of int, optional
         The DataSets in the order of the search, if they are at most 20,000.
@@ -64,7 +64,7 @@ class Grouped:
     samples: Found
     flag_types: set[frozenset[str]]
     groups: Iterable[Group]
-    matching: Matching | None = None
+    matching: ObservationMatches | None = None
     order: Sequence[DataSetId] | None = None
 
 
@@ -97,7 +97,7 @@ def group(search: Search) -> Grouped:
             return Grouped(numbers, whole, types, _of_rows(rows, whole), order=order)
     if search.is_whole() and search.criteria.numbers is None:
         with search.sessions.session_scope() as session:
-            matching = Matching.of(session, search.criteria, ids)
+            matching = ObservationMatches.of(session, search.criteria, ids)
         return _by_criteria(search, matching)
     return _by_ids(search, paged(search, expected, ids))
 
@@ -108,11 +108,11 @@ def _of_rows(rows: Mapping[int, Sequence[Row]], whole: Found) -> Iterator[Group]
         yield Group(observation, [row.dataset for row in some], [page])
 
 
-def _by_criteria(search: Search, matching: Matching) -> Grouped:
+def _by_criteria(search: Search, matching: ObservationMatches) -> Grouped:
     """Group a long search without finding its rows."""
     with search.sessions.session_scope() as session:
-        observations = shares.observations(session, search.criteria)
-        catalogs = shares.has_catalogs(session, search.criteria)
+        observations = by_observation.observations(session, search.criteria)
+        catalogs = by_observation.has_catalogs(session, search.criteria)
     numbers: dict[int, int] = {}
     some: list[DataSetId] = []
     seen: set[tuple[object, ...]] = set()
@@ -133,12 +133,14 @@ def _by_criteria(search: Search, matching: Matching) -> Grouped:
     return Grouped(numbers, samples, types, _matching(search, matching, numbers), matching)
 
 
-def _matching(search: Search, matching: Matching, numbers: Mapping[int, int]) -> Iterator[Group]:
-    sizes = shares.page_sizes()
+def _matching(
+    search: Search, matching: ObservationMatches, numbers: Mapping[int, int]
+) -> Iterator[Group]:
+    sizes = by_observation.page_sizes()
     for observation in numbers:
         with search.sessions.session_scope() as session:
             datasets = matching.datasets(session, observation)
-        pages = shares.paged(
+        pages = by_observation.paged(
             search.sessions, datasets, sizes, check_raw=search.criteria.raw_by_word
         )
         yield Group(observation, [dataset for dataset, _ in datasets], pages)
@@ -174,8 +176,8 @@ def _by_ids(search: Search, pages: Pages) -> Grouped:
 def _of_ids(
     search: Search, ids: Mapping[int, tuple[ManyIds[DataSetId], ManyIds[int]]]
 ) -> Iterator[Group]:
-    sizes = shares.page_sizes()
+    sizes = by_observation.page_sizes()
     for observation, (datasets, targets) in ids.items():
         some = [*zip(datasets, targets, strict=True)]
-        pages = shares.paged(search.sessions, some, sizes, check_raw=False)
+        pages = by_observation.paged(search.sessions, some, sizes, check_raw=False)
         yield Group(observation, [*datasets], pages)

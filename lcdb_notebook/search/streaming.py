@@ -11,11 +11,11 @@ from sqlalchemy import orm
 
 from lcdb_notebook.errors.user_warnings import warn
 from lcdb_notebook.lightcurve.dataset_id import DataSetId
-from lcdb_notebook.search import layout, shares, sql
+from lcdb_notebook.search import by_observation, layout, sql
+from lcdb_notebook.search.by_observation import ObservationMatches
 from lcdb_notebook.search.constants import Constants, constants
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found, find
-from lcdb_notebook.search.shares import Matching
 from lcdb_notebook.search.size import Size, planned_rows
 
 __all__ = ["MOST_COLLECTED", "Pages", "all_rows", "collected", "paged", "pages"]
@@ -204,7 +204,7 @@ def _of_numbers(search: Search) -> Iterator[Found]:
 def _by_number(search: Search) -> Iterator[Found]:
     """Find rows in the order of the search; each page continues after a catalog number."""
     after: int | None = None
-    size, offset, left = shares.FIRST_PAGE, search.offset, search.limit
+    size, offset, left = by_observation.FIRST_PAGE, search.offset, search.limit
     while left is None or left > 0:
         with search.sessions.session_scope() as session:
             page = find(session, search.criteria, limit=size, offset=offset, after=after)
@@ -213,7 +213,7 @@ def _by_number(search: Search) -> Iterator[Found]:
         if not is_last:
             # The page may end within the rows of a number.
             rows = [row for row in rows if row.target != rows[-1].target]
-        size = max(size, min(4 * size, shares.LARGEST_PAGE)) if rows else 4 * size
+        size = max(size, min(4 * size, by_observation.LARGEST_PAGE)) if rows else 4 * size
         rows = rows if left is None else rows[:left]
         if rows:
             yield replace(page, rows=rows, is_page=True)
@@ -230,16 +230,16 @@ def _by_observation(search: Search, ids: Constants | None) -> Iterator[Found]:
     found and sorted.
     """
     with search.sessions.session_scope() as session:
-        observations = shares.observations(session, search.criteria)
-        matching = Matching.of(session, search.criteria, ids)
+        observations = by_observation.observations(session, search.criteria)
+        matching = ObservationMatches.of(session, search.criteria, ids)
         sorts = layout.of(session).keyed is None
-    sizes = shares.page_sizes()
+    sizes = by_observation.page_sizes()
     begun: set[int] = set()
     for observation in observations:
         some: list[tuple[DataSetId, int]] = []
         if sorts and not begun:
             with search.sessions.session_scope() as session:
-                begun.update(matching.some_targets(session, observation, shares.FIRST_PAGE))
+                begun.update(matching.some_targets(session, observation, by_observation.FIRST_PAGE))
                 some = matching.datasets(session, observation, targets=[*begun]) if begun else []
             yield from _paged(search, some, sizes)
         with search.sessions.session_scope() as session:
@@ -252,4 +252,6 @@ def _by_observation(search: Search, ids: Constants | None) -> Iterator[Found]:
 def _paged(
     search: Search, datasets: Sequence[tuple[DataSetId, int]], sizes: Iterator[int]
 ) -> Iterator[Found]:
-    return shares.paged(search.sessions, datasets, sizes, check_raw=search.criteria.raw_by_word)
+    return by_observation.paged(
+        search.sessions, datasets, sizes, check_raw=search.criteria.raw_by_word
+    )

@@ -23,7 +23,7 @@ from lcdb_notebook import demo
 from lcdb_notebook.errors import ArgumentError, LCDBError
 from lcdb_notebook.lightcurve.record import LightCurveData
 from lcdb_notebook.read import concurrent, task_thread
-from lcdb_notebook.search import shares, streaming
+from lcdb_notebook.search import by_observation, streaming
 
 from .interrupt_at import interrupt_at
 
@@ -93,7 +93,7 @@ def test_read_over_several_connections_returns_the_same_in_the_same_order(layout
 
 def test_pages_are_found_in_the_snapshot(layout_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "MOST_COLLECTED", 5)
-    monkeypatch.setattr(shares, "FIRST_PAGE", 3)
+    monkeypatch.setattr(by_observation, "FIRST_PAGE", 3)
     with lcdb.connect(layout_dsn) as db:
         expected = [contents(data) for data in db.search(sector=1).read()]
         found = [contents(data) for data in db.search(sector=1).read(connections=3)]

@@ -38,7 +38,7 @@ from lcdb_notebook.read.parallel import address, batches, checkpoint, mapping, p
 from lcdb_notebook.read.parallel.address import APPLICATION_NAME
 from lcdb_notebook.read.parallel.batches import Batch, Batches
 from lcdb_notebook.read.parallel.results import Measured, values
-from lcdb_notebook.search import shares, streaming
+from lcdb_notebook.search import by_observation, streaming
 from lcdb_notebook.search.grouped import group
 
 # Workers cannot import the modules of tests, as they cannot import a notebook.
@@ -685,7 +685,7 @@ def test_results_come_from_pages_as_from_one(
 
     expected = db.search(sector=1).map(measured, datasets="record", workers=1)
     monkeypatch.setattr(streaming, "MOST_COLLECTED", 5)
-    monkeypatch.setattr(shares, "FIRST_PAGE", 10)
+    monkeypatch.setattr(by_observation, "FIRST_PAGE", 10)
     in_pages = db.search(sector=1).map(measured, datasets="record", workers=1)
     assert in_pages["dataset"].tolist() == [one.dataset for one in db.search(sector=1).read()]
     in_order = in_pages.set_index("dataset").loc[expected["dataset"]].reset_index()

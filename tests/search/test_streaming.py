@@ -17,7 +17,7 @@ import pytest
 import lcdb_notebook as lcdb
 from lcdb_notebook.errors import LightCurveNotFoundError, NameNotFoundError
 from lcdb_notebook.read.selection import nested
-from lcdb_notebook.search import layout, results, shares, streaming
+from lcdb_notebook.search import by_observation, layout, results, streaming
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.flag_types import flag_types
 from lcdb_notebook.search.grouped import group
@@ -30,8 +30,8 @@ from lcdb_notebook.search.rows import Row
 def db(layout_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[lcdb.Database]:
     """Twenty stars, whose rows come in small pages if there are more than five."""
     monkeypatch.setattr(streaming, "MOST_COLLECTED", 5)
-    monkeypatch.setattr(shares, "FIRST_PAGE", 3)
-    monkeypatch.setattr(shares, "LARGEST_PAGE", 14)
+    monkeypatch.setattr(by_observation, "FIRST_PAGE", 3)
+    monkeypatch.setattr(by_observation, "LARGEST_PAGE", 14)
     monkeypatch.setattr(streaming, "_NUMBERS_AT_ONCE", 4)
     with lcdb.connect(layout_dsn) as db:
         yield db
@@ -108,7 +108,7 @@ def test_the_first_page_does_not_wait_for_all_light_curves_of_an_observation(
         connection = session.connection()
         # The table is too small for an index to pay off.
         connection.exec_driver_sql("SET enable_seqscan = off")
-        (observation, *_) = shares.observations(session, criteria(sector=1))
+        (observation, *_) = by_observation.observations(session, criteria(sector=1))
         few = re.sub(r"%\(\w+\)s", f"'{{{observation}}}'", first_ones)
         plan = connection.exec_driver_sql(f"EXPLAIN {few}").scalars().all()
         connection.exec_driver_sql("RESET enable_seqscan")

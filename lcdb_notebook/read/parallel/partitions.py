@@ -20,10 +20,10 @@ from lcdb_notebook.read.progress import Progress
 from lcdb_notebook.read.records import OnError, outcomes
 from lcdb_notebook.read.samples import samples
 from lcdb_notebook.search import layout, lineage, results
+from lcdb_notebook.search.by_observation import ObservationMatches
 from lcdb_notebook.search.grouped import Grouped, group
 from lcdb_notebook.search.lazy import Search
 from lcdb_notebook.search.results import Found
-from lcdb_notebook.search.shares import Matching
 
 if TYPE_CHECKING:
     import dask.dataframe as dd
@@ -120,7 +120,7 @@ class Partition(NamedTuple):
 def read_partition(
     part: Partition,
     *,
-    matching: Matching | None,
+    matching: ObservationMatches | None,
     where: Source,
     own: Mapping[int, ObservationData],
     settings: Mapping[str, Any],
