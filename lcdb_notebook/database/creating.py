@@ -66,7 +66,7 @@ def require_columns(self: Open, what: str) -> None:
             "use its own code, which also runs on db.session"
         )
     optional = OPTIONAL
-    if arranged.tables_beside:
+    if arranged.side_tables:
         # Checked for each light curve, as the fields depend on its mission.
         optional |= {f"column {column}" for column in Observation.__table__.c}
     lacking = [one for one in arranged.lacking if one not in optional]

@@ -264,8 +264,8 @@ def observation_of(row: Any, arranged: layout.Layout) -> tuple[ObservationData, 
     }
     fields = {name: values[label] for name, label in labels.items() if label in values}
     chronology = mapper.class_.__chronology__
-    if arranged.beside:
-        found = {name: values[f"observation.{name}"] for name in arranged.beside}
+    if arranged.side_fields:
+        found = {name: values[f"observation.{name}"] for name in arranged.side_fields}
         fields |= {name: value for name, value in found.items() if value is not None}
         chronology = tuple(name for name in sql.chronology() if name in fields)
     about = ObservationData(row.id, row.type, fields, tuple(row.instrument or ()), chronology)

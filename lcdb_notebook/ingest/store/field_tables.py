@@ -207,7 +207,7 @@ class FieldTables:
                     self._connection,
                     sa.Table(name, metadata, schema=schema, autoload_with=self._connection),
                 )
-                for schema, name in self._layout.tables_beside
+                for schema, name in self._layout.side_tables
             ]
             self._read = dict(own), tables
         return self._read

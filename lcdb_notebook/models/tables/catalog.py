@@ -19,10 +19,10 @@ from lcdb_notebook.models.tables.stored import (
     model_names,
 )
 
-__all__ = ["BESIDE_TARGETS", "VERSION", "Catalog"]
+__all__ = ["TARGET_SIDE_TABLES", "VERSION", "Catalog"]
 
 #: Tables of LightcurveDB 3 on targets: which are the same star, and what was measured of them.
-BESIDE_TARGETS = ("alias", "astro_parameter", "parameter_kind")
+TARGET_SIDE_TABLES = ("alias", "astro_parameter", "parameter_kind")
 
 #: The table with the version of the tables that this package created.
 VERSION = "lcdb_notebook_version"
@@ -74,7 +74,7 @@ class Catalog:
         Whether the role is a superuser, if it may know.
     is_owner : bool
         Whether the role owns tables of the models.
-    has_tables_beside : bool
+    has_side_tables : bool
         Whether the primary key of a table is the id of an observation.
     targets_by_number : bool
         Whether an index of targets begins with their number.
@@ -96,7 +96,7 @@ class Catalog:
     role: str
     is_superuser: bool | None
     is_owner: bool
-    has_tables_beside: bool
+    has_side_tables: bool
     targets_by_number: bool
     flags_by_target: bool
     has_few_datasets: bool
@@ -108,7 +108,7 @@ class Catalog:
     def question() -> str:
         """Return the first statement, without SELECT: expressions whose values are its answer."""
         return _QUESTION.format(
-            columns=columns_query((*model_names(), *BESIDE_TARGETS, HEADERS, COLUMNS)),
+            columns=columns_query((*model_names(), *TARGET_SIDE_TABLES, HEADERS, COLUMNS)),
             tables=literal_names(model_names()),
             version=VERSION,
             target_begins=_BEGINS.format("target", "name"),

@@ -26,10 +26,10 @@ from lcdb_notebook.models.tables.catalog import Catalog
 from lcdb_notebook.models.tables.contents import COLUMNS, HEADERS
 from lcdb_notebook.models.tables.stored import by_table, has_keys, qualified
 from lcdb_notebook.search.criteria import Criteria, Fields, observation_fields
-from lcdb_notebook.search.layout.beside import Beside, beside_targets, fields_beside
 from lcdb_notebook.search.layout.keyed import Keyed
 from lcdb_notebook.search.layout.missing import is_plain, is_readable, missing_parts
 from lcdb_notebook.search.layout.presenting import presentations
+from lcdb_notebook.search.layout.side_tables import SideTables, find_side_tables, target_side_tables
 
 __all__ = ["Layout", "Statement", "learn", "learn_fields", "of", "parts", "present"]
 
@@ -46,9 +46,9 @@ class Layout:
         The tables that it arranges otherwise, by name.
     fields : dict of str to tuple of sqlalchemy.ColumnClause
         Fields of its observations.
-    beside : frozenset of str
+    side_fields : frozenset of str
         Those that are in tables beside ``observation``.
-    tables_beside : tuple of (str, str)
+    side_tables : tuple of (str, str)
         Schema and name of the tables beside ``observation``.
     missing : frozenset of str
         Tables that the database does not have.
@@ -82,8 +82,8 @@ class Layout:
 
     presented: Mapping[str, sa.CTE]
     fields: Fields
-    beside: frozenset[str] = frozenset()
-    tables_beside: tuple[tuple[str, str], ...] = ()
+    side_fields: frozenset[str] = frozenset()
+    side_tables: tuple[tuple[str, str], ...] = ()
     missing: frozenset[str] = frozenset()
     lacking: tuple[str, ...] = ()
     versioned: bool = True
@@ -231,25 +231,25 @@ def learn(connection: sa.Connection, *engines: sa.Engine, catalog: Catalog | Non
             del tables[name]
         if unreadable and connection.engine not in _known:
             warn(f"{without}: {explain_rights(connection, unreadable)}")
-    beside = fields_beside(connection) if catalog.has_tables_beside else Beside({}, "")
+    side_tables = find_side_tables(connection) if catalog.has_side_tables else SideTables({}, "")
     fields: dict[str, tuple[sa.Column[Any], ...]] = {}
     for name, columns in mapped.items():
         there = tuple(
             column
             for column in columns
             if column.name in tables.get(column.table.name, {})
-            or (column.table is Observation.__table__ and name in beside.fields)
+            or (column.table is Observation.__table__ and name in side_tables.fields)
         )
         if there:
             fields[name] = there
-    for name, (_, type_) in beside.fields.items():
+    for name, (_, type_) in side_tables.fields.items():
         if name not in fields:
             column = sa.ColumnClause(name, type_, _selectable=Observation.__table__)
             fields[name] = (cast("sa.Column[Any]", column),)
     by_number, flags_by_type = True, False
     if "processing_method" in tables:
         by_number, flags_by_type = catalog.targets_by_number, not catalog.flags_by_target
-    presented = presentations(connection.dialect, tables, beside, by_number=by_number)
+    presented = presentations(connection.dialect, tables, side_tables, by_number=by_number)
     keyed = None
     if has_keys(tables):
         hierarchy = qualified(tables, "datasethierarchy")
@@ -257,18 +257,18 @@ def learn(connection: sa.Connection, *engines: sa.Engine, catalog: Catalog | Non
     layout = Layout(
         presented,
         fields,
-        frozenset(beside.fields),
-        beside.tables,
+        frozenset(side_tables.fields),
+        side_tables.tables,
         frozenset(Base.metadata.tables.keys() - tables.keys()),
         tuple(missing_parts(tables)),
         all(is_plain(tables.get(name, {})) for name in ("observation", "quality_flag_array")),
         {int(id_): POSITIONS[name] for id_, name in catalog.positions.items()},
         keyed,
-        *beside_targets(tables),
+        *target_side_tables(tables),
         flags_by_type,
         by_number and keyed is None,
         all(columns and all(c.readable for c in columns.values()) for columns in kept),
-        {name: tables for name, tables in beside.unreadable.items() if name not in fields},
+        {name: tables for name, tables in side_tables.unreadable.items() if name not in fields},
         catalog.has_few_datasets,
         catalog.has_plpgsql,
     )

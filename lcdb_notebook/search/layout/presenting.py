@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from lcdb_notebook.models import Base
 from lcdb_notebook.models.tables.stored import StoredColumn, has_keys
-from lcdb_notebook.search.layout.beside import Beside
+from lcdb_notebook.search.layout.side_tables import SideTables
 
 __all__ = ["presentations"]
 
@@ -26,7 +26,7 @@ Tables = Mapping[str, Mapping[str, StoredColumn]]
 
 
 def presentations(
-    dialect: sa.Dialect, tables: Tables, beside: Beside, *, by_number: bool = True
+    dialect: sa.Dialect, tables: Tables, side_tables: SideTables, *, by_number: bool = True
 ) -> dict[str, sa.CTE]:
     """Make common table expressions for tables with missing columns, and for missing tables.
 
@@ -36,7 +36,7 @@ def presentations(
         PostgreSQL's.
     tables : dict of dict
         The columns that the database has, by table and name.
-    beside : Beside
+    side_tables : SideTables
         Fields of observations from other tables.
     by_number : bool, default True
         Whether an index of targets begins with their number.
@@ -57,8 +57,8 @@ def presentations(
             everywhere = "o.catalog_id = ANY(ARRAY(SELECT id FROM mission_catalog))"
             whole = _complete(dialect, table, there, None)
             made[table.name] = _cte(table.name, f"{whole} WHERE {everywhere}")
-        elif table.name == "observation" and beside.fields:
-            made[table.name] = _cte(table.name, _complete(dialect, table, there, beside))
+        elif table.name == "observation" and side_tables.fields:
+            made[table.name] = _cte(table.name, _complete(dialect, table, there, side_tables))
         elif any(column.name not in there or _is_padded(there[column.name]) for column in table.c):
             made[table.name] = _cte(table.name, _complete(dialect, table, there, None))
     return made
@@ -79,18 +79,18 @@ def _complete(
     dialect: sa.Dialect,
     table: sa.Table,
     there: Mapping[str, StoredColumn],
-    beside: Beside | None,
+    side_tables: SideTables | None,
 ) -> str:
     """Select the columns of the table, and for missing columns those of other tables, or NULL."""
     quote = dialect.identifier_preparer.quote
-    fields: dict[str, tuple[str, Any]] = {} if beside is None else beside.fields
+    fields: dict[str, tuple[str, Any]] = {} if side_tables is None else side_tables.fields
     columns = []
     for column in table.c:
         if column.name in there and column.name in fields:
             type_ = column.type.compile(dialect)
-            beside_it = f"CAST({fields[column.name][0]} AS {type_})"
+            in_side_table = f"CAST({fields[column.name][0]} AS {type_})"
             own = f"o.{quote(column.name)}"
-            columns.append(f"COALESCE({own}, {beside_it}) AS {quote(column.name)}")
+            columns.append(f"COALESCE({own}, {in_side_table}) AS {quote(column.name)}")
         elif column.name in there and _is_padded(there[column.name]):
             columns.append(f"CAST(o.{quote(column.name)} AS text) AS {quote(column.name)}")
         elif column.name in there:
@@ -104,7 +104,7 @@ def _complete(
         f"{sql} AS {quote(name)}" for name, (sql, _) in fields.items() if name not in table.c
     ]
     schema = quote(next(iter(there.values())).schema)
-    joins = "" if beside is None else f" {beside.joins}"
+    joins = "" if side_tables is None else f" {side_tables.joins}"
     return f"SELECT {', '.join(columns)} FROM {schema}.{quote(table.name)} o{joins}"
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from lcdb_notebook.models import Base
-from lcdb_notebook.models.tables.catalog import BESIDE_TARGETS
+from lcdb_notebook.models.tables.catalog import TARGET_SIDE_TABLES
 from lcdb_notebook.models.tables.stored import StoredColumn, qualified
 
-__all__ = ["Beside", "beside_targets", "fields_beside"]
+__all__ = ["SideTables", "find_side_tables", "target_side_tables"]
 
 _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "smallint": sa.Integer(),
@@ -75,7 +75,7 @@ _NOT_FIELDS = {"id", "type", "created_on", "cadence_reference", "instrument_id"}
 
 
 @dataclass(frozen=True)
-class Beside:
+class SideTables:
     """Fields of observations that are in other tables.
 
     Parameters
@@ -96,7 +96,7 @@ class Beside:
     unreadable: Mapping[str, set[str]] = field(default_factory=dict)
 
 
-def fields_beside(connection: sa.Connection) -> Beside:
+def find_side_tables(connection: sa.Connection) -> SideTables:
     """Find the tables whose primary key is an observation's id, and those that they refer to.
 
     QLP keeps the sector of an observation so, in ``tess_orbit_observation`` and ``orbit``. Of
@@ -138,7 +138,7 @@ def fields_beside(connection: sa.Connection) -> Beside:
         )
     tables = dict.fromkeys((row.schema, row.table) for row in rows if row.from_relation is None)
     hidden = {name: tables for name, tables in unreadable.items() if name not in fields}
-    return Beside(fields, " ".join(joins.values()), tuple(tables), hidden)
+    return SideTables(fields, " ".join(joins.values()), tuple(tables), hidden)
 
 
 def _readable(
@@ -161,7 +161,7 @@ def _readable(
     return readable, unreadable
 
 
-def beside_targets(
+def target_side_tables(
     tables: Mapping[str, Mapping[str, StoredColumn]],
 ) -> tuple[sa.TextClause | None, bool]:
     """Return the query for parameters of stars, and whether there are aliases.
@@ -179,7 +179,7 @@ def beside_targets(
     """
     has = {
         name: {column.column for column in tables.get(name, {}).values() if column.readable}
-        for name in BESIDE_TARGETS
+        for name in TARGET_SIDE_TABLES
     }
     has_aliases = {"target_id", "counterpart_id"} <= has["alias"]
     values, kinds = has["astro_parameter"], has["parameter_kind"]
