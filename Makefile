@@ -88,7 +88,8 @@ clean: ## Remove .venv and what tools left behind; never a database
 .venv/.installed-%: pyproject.toml | .venv/.made
 	@echo "Installing lcdb_notebook and what '$*' needs into .venv; the first time takes a minute or two."
 	@$(PIP_INSTALL) 'pip>=25.1' uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[all]' --group $* || \
+	@$(BIN)/uv pip install --quiet $(if $(filter test,$*),,--compile-bytecode) \
+		--python $(BIN)/python --editable '.[all]' --group $* || \
 		$(PIP_INSTALL) --editable '.[all]' --group $*
 	@$(if $(filter test,$*),$(call COMPILE,$(BIN)))
 	@touch $@

@@ -100,11 +100,10 @@ class Clock:
         if (self.epoch_format.lower(), self.epoch_scale.lower()) == ("jd", "tdb"):
             # In two steps, so that an epoch with many digits keeps all of them.
             whole, fraction = self._epoch_parts
-            days = dates - whole
+            days = dates - float(whole)
             if fraction:
                 days = days - fraction
-            if not finite.all():
-                days = np.where(finite, days, np.nan)
+            days = np.asarray(days) if finite.all() else np.where(finite, days, np.nan)
             unit = _unit_days(self.unit)
             return days if unit == 1.0 else days * (1 / unit)
         from astropy.time import Time

@@ -364,7 +364,7 @@ def without_orbit(file: Any) -> None:
         (replaced("LightCurve/BJD", np.full(5428, np.nan)), "all 5428 times are NaN"),
         (replaced("LightCurve/BJD", np.r_[2e3, np.full(5427, np.nan)]), "too few finite times"),
         (replaced("LightCurve/BJD", np.arange(5428.0)), "BTJD (BJD - 2457000) between the start"),
-        (replaced("LightCurve/BJD", 1300 + 0.4 * np.arange(5428)), "between cadences is 34560 s"),
+        (replaced("LightCurve/BJD", 1300 + 0.4 * np.arange(5428)), "cadences are 34560 s apart"),
         (replaced("LightCurve/AperturePhotometry/Mine/X", 1), "unknown pipeline"),
         (elsewhere, "LightCurve/BJD is a soft or external link"),
         (external, "is stored in another file"),

@@ -129,8 +129,8 @@ def test_ingest_names_the_newer_release_and_the_argument_to_pass(
     db.ingest(old, progress=False)
     before = content(db)
     assert reason(db, new).endswith(
-        "This file is newer (data release 60, 2021-10-19, spoc-4.0.36-20200520 in this file, data "
-        "release 35, 2020-06-11, spoc-4.0.36-20200520 in the database); "
+        "This file is newer (data release 60, 2021-10-19, spoc-4.0.36-20200520; the other is data "
+        "release 35, 2020-06-11, spoc-4.0.36-20200520); "
         'pass replace="newer" to replace it'
     )
     db.ingest(new, replace=True, progress=False)

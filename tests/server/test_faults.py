@@ -1100,5 +1100,7 @@ def test_map_with_a_checkpoint_survives_its_kernel_a_worker_and_the_server(
     disturbed, undisturbed = (
         pd.read_pickle(tmp_path / f"{name}.pickle") for name in ("disturbed", "undisturbed")
     )
+    assert len(undisturbed) == number
+    assert undisturbed["error"].isna().all()
     assert_frame_equal(disturbed, undisturbed)
     server.ask("DROP DATABASE night")

@@ -182,8 +182,8 @@ def join(
     if wrong.any():
         at = int(wrong.argmax())
         raise ConflictError(
-            "the stored light curve and the new one have different values at cadence "
-            f"{everywhere[at]}: {one[at]} and {two[at]}"
+            f"two light curves have different values at cadence {everywhere[at]}: {one[at]} and "
+            f"{two[at]}"
         )
     return np.where(np.isnan(one), two, one)
 

@@ -170,7 +170,7 @@ class Plan:
                 ids = ", ".join(str(observation.id) for observation in known)
                 raise IngestError(
                     f"observations {ids} have the same fields and instrument, so it is unclear to "
-                    "which of them this file belongs; merge them, or change one, first"
+                    "which of them this light curve belongs; merge them, or change one, first"
                 )
             return known[0] if known else _new_observation(key)
         own = [o for o in known if target in o.pairs]

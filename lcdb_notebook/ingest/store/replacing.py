@@ -58,10 +58,8 @@ def decide(
     if replace is None:
         raise error
     newer = _is_newer(product, pair)
-    releases = (
-        f"{product.release or 'no release'} in this file, {pair.release or 'unknown'} in the "
-        "database"
-    )
+    # The other may be stored, or a file in the same batch.
+    releases = f"{product.release or 'no release'}; the other is {pair.release or 'unknown'}"
     always = advice(python="replace=True", terminal="--replace always")
     if replace is False:
         if newer:
