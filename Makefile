@@ -57,7 +57,7 @@ pandas3: .venv-pandas3/.installed ## Run the tests once more, with pandas 3, whi
 	PYTHONDONTWRITEBYTECODE= .venv-pandas3/bin/pytest $(PYTEST_OPTIONS) -m "not slow" --ignore=tests/browser $(ARGS)
 
 docs: .venv/.installed-docs ## Build the documentation into docs/_build/html; a warning is an error
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --builder html $(ARGS) docs docs/_build/html
+	PYTHONDONTWRITEBYTECODE= $(BIN)/sphinx-build --fail-on-warning --keep-going --builder html $(ARGS) docs docs/_build/html
 
 bench: .venv/.installed-bench ## Measure speed side by side with the alternatives, print one table
 	@$(BIN)/python tests/benchmarks $(ARGS)
@@ -88,7 +88,7 @@ clean: ## Remove .venv and what tools left behind; never a database
 .venv/.installed-%: pyproject.toml | .venv/.made
 	@echo "Installing lcdb_notebook and what '$*' needs into .venv; the first time takes a minute or two."
 	@$(PIP_INSTALL) 'pip>=25.1' uv
-	@$(BIN)/uv pip install --quiet $(if $(filter test,$*),,--compile-bytecode) \
+	@$(BIN)/uv pip install --quiet $(if $(filter bench,$*),--compile-bytecode) \
 		--python $(BIN)/python --editable '.[all]' --group $* || \
 		$(PIP_INSTALL) --editable '.[all]' --group $*
 	@$(if $(filter test,$*),$(call COMPILE,$(BIN)))

@@ -166,7 +166,7 @@ def damages(kind: str) -> list[Damage]:
         Damage(
             "times-backwards",
             edited(backwards_in_the_middle),
-            "is -1800.02 s" if kind == "tglc" else "times are not increasing",
+            "are -1800.02 s apart" if kind == "tglc" else "times are not increasing",
         ),
         Damage("little-endian", edited(lambda rows: rows.byteswap()), ""),
         Damage("rows-absurd", card("NAXIS2", 10**15), "truncated: the file has "),

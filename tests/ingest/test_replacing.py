@@ -236,7 +236,7 @@ def test_ingest_replaces_a_file_of_unknown_release_only_with_an_argument(
     for replace in (False, "newer"):
         (outcome,) = ingest(engine, release(60), replace=replace, progress=False).files
         assert "It is unknown which is newer (data release 60, 2020-06-11" in outcome.reason
-        assert outcome.reason.endswith("unknown in the database); pass replace=True to replace it")
+        assert outcome.reason.endswith("; the other is unknown); pass replace=True to replace it")
     assert ingest(engine, release(60), replace=True, progress=False).replaced == 1
     assert not sa.inspect(engine).has_table("lcdb_notebook_release")
     engine.dispose()

@@ -21,7 +21,7 @@ from lcdb_notebook.models import (
     TargetSpecificTime,
     TESSObservation,
 )
-from lcdb_notebook.read.fetch import Arrays, copy_out, fetch, raw_connection
+from lcdb_notebook.read.fetch import LINK, Arrays, copy_out, fetch, raw_connection
 from lcdb_notebook.read.unreadable import Unreadable, find_unreadable
 from lcdb_notebook.server import wire
 
@@ -219,6 +219,16 @@ def test_a_reader_that_fails_leaves_nothing_running(session: orm.Session) -> Non
     driver = raw_connection(session)
     assert driver.info.transaction_status == 2  # in a transaction, and idle
     assert session.scalar(sa.text("SELECT 1")) == 1
+
+
+def test_fetch_of_json_that_python_does_not_read_leaves_nothing_running(
+    session: orm.Session,
+) -> None:
+    nulls = "NULL::int8, NULL::int8, NULL::float8[], NULL::float8[], NULL::int8[], NULL::int4[]"
+    digits = f"SELECT {LINK}, {nulls}, '[{'7' * 5000}]'::json::text FROM generate_series(1, 9000)"
+    with pytest.raises(ValueError, match="4300 digits"):
+        fetch(session, further=[digits])
+    assert raw_connection(session).info.transaction_status == 2  # in a transaction, and idle
 
 
 def test_progress_counts_light_curves(session: orm.Session, stored: dict[str, Any]) -> None:
