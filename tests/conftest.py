@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -161,20 +160,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "user must be allowed to create databases, and no existing one is touched "
         "(default: the embedded server)",
     )
-    parser.addoption(
-        "--lcdb-cases",
-        metavar="N",
-        type=int,
-        help="run only the first N cases of each test with parameters, except of tests that are "
-        "marked every_case (default: all)",
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "database: uses a PostgreSQL server (set by its fixtures)")
     config.addinivalue_line("markers", "slow: takes long, or repeats another with a variation")
     config.addinivalue_line("markers", "own_tables: not in other layouts (see in_layout)")
-    config.addinivalue_line("markers", "every_case: --lcdb-cases does not apply to its cases")
     config.stash[LEFT_OUT] = 0
     if not hasattr(config, "workerinput"):
         config.stash[SERVER] = EmbeddedServer()
@@ -232,26 +223,13 @@ def _place(test: str) -> int:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what does not apply, put the longest groups first, mark what uses a server."""
     items[:] = [item for item in items if not _needs_other_tables(item)]
-    if most := config.getoption("--lcdb-cases"):
-        further = set(_further_cases(items, most))
-        config.hook.pytest_deselected(items=[*further])
-        items[:] = [item for item in items if item not in further]
     items.sort(key=lambda item: _place(item.nodeid))
     for item in items:
         if "server_url" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.database)
-
-
-def _further_cases(items: Iterable[pytest.Item], most: int) -> Iterator[pytest.Item]:
-    seen: Counter[str] = Counter()
-    for item in items:
-        test, _, _ = item.nodeid.partition("[")
-        seen[test] += 1
-        if seen[test] > most and item.get_closest_marker("every_case") is None:
-            yield item
 
 
 def _needs_other_tables(item: pytest.Item) -> bool:

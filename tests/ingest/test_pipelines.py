@@ -20,8 +20,6 @@ from lcdb_notebook.ingest.product import Product
 from lcdb_notebook.ingest.readers import table
 from lcdb_notebook.ingest.readers.dispatch import read_product
 
-pytestmark = pytest.mark.every_case
-
 DATA = Path(os.environ.get("LCDB_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 REFUSED = "hlsp_twirlfs_tess_ffi_s0057-0000001400694779_tess_v01_llc.fits.gz"
 FILES = [path for path in sorted(DATA.rglob("*.fits.gz")) if path.name != REFUSED]

@@ -37,7 +37,6 @@ every_file = pytest.mark.parametrize(
     ],
 )
 pytestmark = [
-    pytest.mark.every_case,
     pytest.mark.skipif(not FILES, reason=f"no real light curves in {DATA} (LCDB_TEST_DATA)"),
     pytest.mark.filterwarnings("ignore::UserWarning:lightkurve"),
     pytest.mark.filterwarnings("ignore::astropy.units.UnitsWarning"),

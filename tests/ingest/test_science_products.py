@@ -26,8 +26,6 @@ from lcdb_notebook.ingest.from_lightkurve.convert import product_from_lightcurve
 from lcdb_notebook.ingest.readers.dispatch import read_product
 from lcdb_notebook.models import DataSet, ProcessingMethod
 
-pytestmark = pytest.mark.every_case
-
 ROOT = Path(__file__).parents[2]
 ROWS = 64
 PRESETS = ("none", "default", "hard", "hardest")

@@ -63,7 +63,6 @@ every_file = parameters(FILES)
 # lightkurve reads no HDF5.
 every_fits_file = parameters([path for path in FILES if path.name.endswith(".fits.gz")])
 pytestmark = [
-    pytest.mark.every_case,
     pytest.mark.skipif(not FILES, reason=f"no real light curves in {DATA} (LCDB_TEST_DATA)"),
     pytest.mark.filterwarnings("ignore::UserWarning:lightkurve"),
 ]

@@ -29,8 +29,6 @@ from lcdb_notebook.search.layout import keyed
 from lcdb_notebook.search.lineage.layout import lines_of
 from lcdb_notebook.server.embedded.account import server_account
 
-pytestmark = pytest.mark.every_case
-
 STAR = 1_000_000_007 * 3
 FOR_ALL, FOR_ONE = "ccd_wide_quality_flags", "tglc_quality_flags"
 

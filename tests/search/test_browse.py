@@ -21,8 +21,6 @@ from lcdb_notebook.search.browse import Page, TargetFilter, TargetRow, spread
 from lcdb_notebook.search.criteria import criteria
 from lcdb_notebook.search.size import Size
 
-pytestmark = pytest.mark.every_case
-
 MANY = 20_000
 KIC = [3 * number for number in range(MANY)]
 KIC_1, KIC_3 = (sum(str(number).startswith(digit) for number in KIC) for digit in "13")

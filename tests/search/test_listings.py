@@ -28,8 +28,6 @@ from lcdb_notebook.models import (
     TESSObservation,
 )
 
-pytestmark = pytest.mark.every_case
-
 
 def product(catalog: str, target: int, season: int, **changes: Any) -> Product:
     tess = catalog == "TIC"

@@ -41,7 +41,6 @@ from lcdb_notebook.search.size import Size
 from lcdb_notebook.server.engine import BEFORE
 
 pytestmark = [
-    pytest.mark.every_case,
     pytest.mark.filterwarnings("ignore::UserWarning:lightkurve"),
 ]
 
