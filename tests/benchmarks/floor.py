@@ -1,4 +1,4 @@
-"""The floor under every reader: the same COPY as this package issues, thrown away unread."""
+"""The floor under every reader: the same COPY as this package issues, discarded unread."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def with_floor(row: Row, medians: Mapping[str, float], number: int) -> Iterator[
     yield row
     if not row.reached:
         yield Row(
-            "– its COPY alone, thrown away unread",
+            "– its COPY alone, discarded unread",
             row.against,
             row.kind,
             row.ratio * medians["ours"] / medians["floor"],

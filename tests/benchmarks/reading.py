@@ -18,7 +18,7 @@ import lcdb_notebook as lcdb
 
 
 def against_floor(sky: Sky, repeat: int) -> Iterator[Row]:
-    """Compare reading with the same COPY thrown away unread."""
+    """Compare reading with the same COPY discarded unread."""
     db = sky.light_curves
     for sector, number, what in _sizes(sky):
         sky.report(f"reading {what} and throwing the same COPY away")
@@ -35,7 +35,7 @@ def against_floor(sky: Sky, repeat: int) -> Iterator[Row]:
         for name, how in (("listed", "found before"), ("searched", "search included")):
             yield Row(
                 f"read {what} with errors into numpy, {how}",
-                "the same COPY thrown away unread",
+                "the same COPY discarded unread",
                 "at most",
                 medians[name] / medians["floor"],
                 1.10 if sector == LONG else 1.20,
