@@ -73,18 +73,15 @@ clean: ## Remove .venv and what tools left behind; never a database
 	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 
-.venv/.installed-core: pyproject.toml | .venv/.made
+.venv/.installed-core: what := .
+.venv/.installed-lab: what := .[lab]
+.venv/.installed-core .venv/.installed-lab: pyproject.toml | .venv/.made
 	@echo "Installing lcdb_notebook and what it needs into .venv; the first time takes a minute or two."
-	@$(PIP_INSTALL) --editable .
+	@$(PIP_INSTALL) --editable '$(what)'
 	@touch $@
 
-.venv/.installed-lab: pyproject.toml | .venv/.made
-	@echo "Installing lcdb_notebook and what 'lab' needs into .venv; the first time takes a minute or two."
-	@$(PIP_INSTALL) --editable '.[lab]'
-	@touch $@
-
-# All extras and a group of [dependency-groups], for which pip needs version 25.1. uv takes a tenth of
-# pip's time, but does not read pip's configuration, which may name the only index in reach.
+# All extras and a group of [dependency-groups], for which pip needs version 25.1. uv is several times
+# as fast as pip, but does not read pip's configuration, which may name the only index in reach.
 .venv/.installed-%: pyproject.toml | .venv/.made
 	@echo "Installing lcdb_notebook and what '$*' needs into .venv; the first time takes a minute or two."
 	@$(PIP_INSTALL) 'pip>=25.1' uv
