@@ -69,7 +69,7 @@ screenshots: .venv/.installed-test ## Take the README's pictures of the explorer
 	@$(BIN)/python tests/screenshots.py
 
 clean: ## Remove .venv and what tools left behind; never a database
-	rm -rf .venv .venv-lowest .venv-pandas3 docs/_build docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf .venv .venv-lowest .venv-pandas3 docs/_build docs/notebooks lcdb_demo.png .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 	find . \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 
